@@ -1,0 +1,64 @@
+//! Manifest media types (OCI image spec, media-types.md; Docker image manifest v2 schema 2).
+
+/// OCI image index.
+pub const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+/// OCI image manifest.
+pub const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+/// Docker manifest list, schema 2.
+pub const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+/// Docker image manifest, schema 2.
+pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+
+/// The four types that MetaHub asks for, in the order in which it prefers them.
+pub const ALL: [&str; 4] = [OCI_INDEX, DOCKER_LIST, OCI_MANIFEST, DOCKER_MANIFEST];
+
+/// What a `Content-Type` (or a descriptor's `mediaType`) says a document is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A manifest list or an OCI index.
+    Index,
+    /// A manifest of one image or artifact.
+    Manifest,
+    /// Anything else, including nothing: the document itself must tell.
+    Unknown,
+}
+
+impl Kind {
+    /// Classifies a media type; parameters after `;`, surrounding blanks and letter case do not count.
+    #[must_use]
+    pub fn of(media_type: &str) -> Self {
+        let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        match essence.as_str() {
+            OCI_INDEX | DOCKER_LIST => Self::Index,
+            OCI_MANIFEST
+            | DOCKER_MANIFEST
+            | "application/vnd.oci.artifact.manifest.v1+json"
+            | "application/vnd.docker.distribution.manifest.v1+json"
+            | "application/vnd.docker.distribution.manifest.v1+prettyjws" => Self::Manifest,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classifies_media_types() {
+        let rows = [
+            (OCI_INDEX, Kind::Index),
+            (DOCKER_LIST, Kind::Index),
+            ("Application/vnd.oci.image.index.v1+json ; charset=utf-8", Kind::Index),
+            (OCI_MANIFEST, Kind::Manifest),
+            (DOCKER_MANIFEST, Kind::Manifest),
+            ("application/vnd.docker.distribution.manifest.v1+prettyjws", Kind::Manifest),
+            ("application/json", Kind::Unknown),
+            ("text/html", Kind::Unknown),
+            ("", Kind::Unknown),
+        ];
+        for (media_type, kind) in rows {
+            assert_eq!(Kind::of(media_type), kind, "{media_type}");
+        }
+    }
+}
