@@ -181,3 +181,143 @@ impl Budget {
         memory.set(&self.slot, &value);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+    use std::collections::HashMap;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::secret::Secret;
+
+    #[derive(Default)]
+    struct Map {
+        values: RefCell<HashMap<String, Vec<u8>>>,
+        now: Cell<u64>,
+        mute: bool,
+    }
+
+    impl Memory for Map {
+        fn get(&self, key: &str) -> Option<Vec<u8>> {
+            self.values.borrow().get(key).cloned()
+        }
+        fn set(&self, key: &str, value: &[u8]) {
+            self.values.borrow_mut().insert(key.to_owned(), value.to_owned());
+        }
+        fn set_once(&self, key: &str, value: &[u8]) -> Option<Vec<u8>> {
+            Some(self.values.borrow_mut().entry(key.to_owned()).or_insert_with(|| value.to_owned()).clone())
+        }
+        fn now(&self) -> u64 {
+            self.now.get()
+        }
+        fn random(&self) -> Option<[u8; 32]> {
+            (!self.mute).then_some([7; 32])
+        }
+    }
+
+    fn config(passwords: &[&str]) -> Config {
+        let hashes: Vec<_> = passwords.iter().map(|password| bcrypt::hash(password, 4).unwrap()).collect();
+        let other = bcrypt::hash("other", 4).unwrap();
+        let document = json!({
+            "machine_types": { "type1": { "features": ["cpu:skylake"] } },
+            "registries": { "r": { "host": "h", "authentication": "accounts" } },
+            "accounts": { "user": { "passwords": hashes }, "other": { "password": other } },
+        });
+        Config::parse(document.to_string().as_bytes()).unwrap()
+    }
+
+    fn attempt(memory: &Map, config: &Config, user: &str, password: &str) -> Verdict {
+        let credentials = Credentials { user: user.to_owned(), password: Secret::new(password.to_owned()) };
+        verify(memory, config, config.accounts.get(user), &credentials)
+    }
+
+    fn logins(memory: &Map) -> usize {
+        memory.values.borrow().keys().filter(|key| key.starts_with("metahub.login.")).count()
+    }
+
+    #[test]
+    fn accepts_each_password_and_remembers() {
+        let (memory, config) = (Map::default(), config(&["one", "two"]));
+        for _ in 0..2 {
+            assert_eq!(attempt(&memory, &config, "user", "one"), Verdict::Accepted);
+            assert_eq!(attempt(&memory, &config, "user", "two"), Verdict::Accepted);
+        }
+        assert_eq!(logins(&memory), 2, "one slot a login");
+    }
+
+    #[test]
+    fn a_remembered_login_admits_nobody_else() {
+        let (memory, config) = (Map::default(), config(&["one"]));
+        assert_eq!(attempt(&memory, &config, "user", "one"), Verdict::Accepted);
+        for (user, password) in [("user", "One"), ("user", ""), ("user", "one "), ("other", "one"), ("nobody", "one")] {
+            assert_eq!(attempt(&memory, &config, user, password), Verdict::Rejected, "{user} {password:?}");
+        }
+    }
+
+    #[test]
+    fn rotation_revokes_at_once() {
+        let (memory, before, after) = (Map::default(), config(&["old", "kept"]), config(&["new"]));
+        assert_eq!(attempt(&memory, &before, "user", "old"), Verdict::Accepted);
+        assert_eq!(attempt(&memory, &after, "user", "old"), Verdict::Rejected);
+        assert_eq!(attempt(&memory, &after, "user", "new"), Verdict::Accepted);
+    }
+
+    #[test]
+    fn a_wrong_password_is_computed_once_in_ten_seconds() {
+        let (memory, config) = (Map::default(), config(&["one"]));
+        for _ in 0..100 {
+            assert_eq!(
+                attempt(&memory, &config, "user", "wrong"),
+                Verdict::Rejected,
+                "never limited: it costs nothing"
+            );
+        }
+    }
+
+    #[test]
+    fn guessing_is_limited_per_account_and_remembered_logins_go_on() {
+        let (memory, config) = (Map::default(), config(&["one", "two"]));
+        assert_eq!(attempt(&memory, &config, "user", "one"), Verdict::Accepted);
+        for guess in 0..FAILURES {
+            assert_eq!(attempt(&memory, &config, "user", &format!("guess {guess}")), Verdict::Rejected);
+        }
+        memory.now.set(3);
+        assert_eq!(attempt(&memory, &config, "user", "another guess"), Verdict::Limited { retry_after: 7 });
+        assert_eq!(attempt(&memory, &config, "user", "two"), Verdict::Limited { retry_after: 7 }, "not looked at");
+        assert_eq!(attempt(&memory, &config, "user", "one"), Verdict::Accepted, "remembered");
+        assert_eq!(attempt(&memory, &config, "other", "other"), Verdict::Accepted, "another account");
+        memory.now.set(FAILURE_SECONDS);
+        assert_eq!(attempt(&memory, &config, "user", "two"), Verdict::Accepted, "the window is over");
+    }
+
+    #[test]
+    fn unknown_accounts_share_one_budget() {
+        let (memory, config) = (Map::default(), config(&["one"]));
+        for guess in 0..FAILURES {
+            assert_eq!(attempt(&memory, &config, &format!("nobody{guess}"), &format!("{guess}")), Verdict::Rejected);
+        }
+        assert!(matches!(attempt(&memory, &config, "nobody", "x"), Verdict::Limited { .. }));
+        assert_eq!(attempt(&memory, &config, "user", "one"), Verdict::Accepted);
+    }
+
+    #[test]
+    fn damaged_memory_is_as_good_as_none() {
+        let (memory, config) = (Map::default(), config(&["one"]));
+        assert_eq!(attempt(&memory, &config, "user", "one"), Verdict::Accepted);
+        for value in memory.values.borrow_mut().iter_mut().filter(|(key, _)| *key != KEY).map(|(_, value)| value) {
+            value.truncate(5);
+        }
+        assert_eq!(attempt(&memory, &config, "user", "wrong"), Verdict::Rejected);
+        assert_eq!(attempt(&memory, &config, "user", "one"), Verdict::Accepted);
+    }
+
+    #[test]
+    fn without_randomness_passwords_are_still_checked() {
+        let (memory, config) = (Map { mute: true, ..Map::default() }, config(&["one"]));
+        assert_eq!(attempt(&memory, &config, "user", "one"), Verdict::Accepted);
+        assert_eq!(attempt(&memory, &config, "user", "wrong"), Verdict::Rejected);
+        assert_eq!(logins(&memory), 0);
+    }
+}

@@ -80,6 +80,10 @@ impl Credentials {
             return Err(InvalidAuthorization::TooLong);
         }
         let encoded = strip_basic(value).ok_or(InvalidAuthorization::Scheme)?;
+        // Envoy joins the values of repeated headers with a comma, which is in no scheme's alphabet.
+        if encoded.contains(&b',') {
+            return Err(InvalidAuthorization::Duplicate);
+        }
         let decoded = BASE64.decode(encoded).map_err(|_| InvalidAuthorization::Base64)?;
         let text = String::from_utf8(decoded).map_err(|_| InvalidAuthorization::NotUtf8)?;
         if text.chars().any(char::is_control) {
@@ -144,12 +148,13 @@ mod tests {
     fn refuses_malformed_headers() {
         use InvalidAuthorization as E;
         let long = basic(&[b'a'; 64 * 1024]);
-        let rows: [(&[u8], E); 13] = [
+        let rows: [(&[u8], E); 14] = [
             (b"", E::Scheme),
             (b"Basic", E::Scheme),
             (b"Bearer abc", E::Scheme),
             (b"Basic\tdXNlcjpwYXNz", E::Scheme),
             (b"\xff\xfe\xfd\xfc\xfb\xfa\xf9\xf8", E::Scheme),
+            (b"Basic dXNlcjpwYXNz,Basic dXNlcjpwYXNz", E::Duplicate),
             (b"Basic \xff\xfe", E::Base64),
             (b"Basic !!!", E::Base64),
             (b"Basic dXNl cjpwYXNz", E::Base64),

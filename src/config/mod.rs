@@ -4,6 +4,8 @@ mod account;
 mod pattern;
 mod raw;
 mod source;
+#[cfg(test)]
+mod tests;
 mod validate;
 
 use std::collections::{BTreeMap, HashMap};

@@ -46,14 +46,15 @@ pub(super) fn validate(raw: RawConfig, hash: String) -> Result<Config, ConfigErr
 
 /// What the schema has and this version does not do yet. Ignoring it silently would be worse than refusing it.
 fn refuse_unsupported(raw: &RawConfig) -> Result<(), ConfigError> {
-    let refuse = |field: String| Err(ConfigError::new(field, "not yet supported by this version of MetaHub"));
+    let refuse =
+        |field: String| Err(ConfigError::new(field, "this value is not yet supported by this version of MetaHub"));
     for (cluster, registry) in &raw.registries {
         let fields = [
             ("token_service", registry.token_service.is_some()),
             ("credentials", registry.credentials.is_some()),
             ("accept_jwt", registry.accept_jwt == Some(true)),
             ("default_namespace", registry.default_namespace.is_some()),
-            ("authentication: upstream", registry.authentication.as_deref() == Some("upstream")),
+            ("authentication", registry.authentication.as_deref() == Some("upstream")),
             ("anonymous", registry.anonymous.as_deref().is_some_and(|anonymous| anonymous != "refuse")),
         ];
         if let Some((field, _)) = fields.iter().find(|(_, set)| *set) {

@@ -162,7 +162,7 @@ impl Pull {
             401 => return pass(&self.host, headers),
             status @ (500.. | 0) => {
                 let mut fault =
-                    Fault::upstream(format!("the registry {} answered {status}; try again later", self.host));
+                    Fault::upstream(format!("the registry {} is not available ({status}); try again later", self.host));
                 fault.retry_after = headers.text("retry-after").map(str::to_owned);
                 return self.fail(fault);
             }
