@@ -3,9 +3,24 @@
 //! A proxy-wasm filter for Envoy that stands between container runtimes and an OCI registry. A machine logs in
 //! as a *machine type*; every manifest list or OCI index it pulls by tag comes back as the one entry that fits.
 //!
-//! The modules follow a request's way: [`request`] → [`identity`] → [`machine_type`] → [`index`] → [`select`] →
-//! [`errors`] and the answer, driven by [`flow`]. Nothing here knows Envoy except `filter`, which exists only in
-//! the WebAssembly build.
+//! The modules follow a request's way: [`request`] → [`identity`], [`login`], [`access`] → [`machine_type`] →
+//! [`index`] → [`select`] → [`errors`] or the answer, driven by [`flow`]. Nothing here knows Envoy except `filter`,
+//! which exists only in the WebAssembly build.
 
+pub mod access;
+pub mod config;
 pub mod digest;
+pub mod errors;
+pub mod feature;
+#[cfg(target_arch = "wasm32")]
+mod filter;
+pub mod flow;
+pub mod headers;
+pub mod identity;
+pub mod index;
+pub mod login;
+pub mod machine_type;
 pub mod media_type;
+pub mod request;
+pub mod secret;
+pub mod select;

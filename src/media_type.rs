@@ -27,8 +27,7 @@ impl Kind {
     /// Classifies a media type; parameters after `;`, surrounding blanks and letter case do not count.
     #[must_use]
     pub fn of(media_type: &str) -> Self {
-        let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        match essence.as_str() {
+        match essence(media_type).to_ascii_lowercase().as_str() {
             OCI_INDEX | DOCKER_LIST => Self::Index,
             OCI_MANIFEST
             | DOCKER_MANIFEST
@@ -38,6 +37,17 @@ impl Kind {
             _ => Self::Unknown,
         }
     }
+}
+
+/// The media type without parameters and blanks.
+fn essence(media_type: &str) -> &str {
+    media_type.split(';').next().unwrap_or_default().trim()
+}
+
+/// Whether two media types are the same but for parameters, blanks and letter case.
+#[must_use]
+pub fn same(one: &str, other: &str) -> bool {
+    essence(one).eq_ignore_ascii_case(essence(other))
 }
 
 #[cfg(test)]

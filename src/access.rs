@@ -1,0 +1,323 @@
+//! Who may log in: passwords of `authentication: accounts`, checked once per login and process.
+//!
+//! bcrypt takes 2 ms and more, a docker pull sends about ten requests, and an Envoy worker does nothing else
+//! meanwhile. So a login that was accepted is remembered in Envoy's shared data: in a fixed number of slots (shared
+//! data has no deletion), under a keyed digest of the complete credential and the account's hash lines. Another
+//! password, another account or a rotated hash never hits. Failures are remembered for ten seconds, because
+//! containerd sends a wrong password six times, and counted: a client that guesses soon waits instead of computing.
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+
+use crate::config::{Account, Config, PasswordHash};
+use crate::identity::Credentials;
+
+/// Remembered logins at most, over all workers. One slot takes about 150 bytes.
+const SLOTS: u32 = 16_384;
+/// How long a wrong password is remembered, and over how long failures are counted, in seconds.
+const FAILURE_SECONDS: u64 = 10;
+/// Failed checks of one account in that time, before further passwords are not looked at. At cost 10, the dearest
+/// that is accepted, this is about half a second of one worker.
+const FAILURES: u32 = 10;
+/// Format of the values in shared data.
+const FORMAT: u8 = 1;
+/// Where the process keeps the key of its digests.
+const KEY: &str = "metahub.key";
+/// Failures of accounts that do not exist share one budget; no account has an empty name.
+const NOBODY: &str = "";
+
+/// Process-wide memory: Envoy's shared data, or a map in tests. A value that cannot be read or written is as good
+/// as none.
+pub trait Memory {
+    /// The value under a key.
+    fn get(&self, key: &str) -> Option<Vec<u8>>;
+    /// Sets the value under a key.
+    fn set(&self, key: &str, value: &[u8]);
+    /// Sets the value under a key that has none; returns the value that is there afterwards.
+    fn set_once(&self, key: &str, value: &[u8]) -> Option<Vec<u8>>;
+    /// Seconds since the Unix epoch.
+    fn now(&self) -> u64;
+    /// Bytes that nobody can guess.
+    fn random(&self) -> Option<[u8; 32]>;
+}
+
+/// What came of a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is one of the account's.
+    Accepted,
+    /// It is not, or there is no such account.
+    Rejected,
+    /// Too many wrong ones lately; this one was not looked at.
+    Limited {
+        /// When to try again, in seconds.
+        retry_after: u64,
+    },
+}
+
+/// Checks a password. `account` is `None` where the login name stands for no account: that takes as long.
+pub fn verify(memory: &dyn Memory, config: &Config, account: Option<&Account>, credentials: &Credentials) -> Verdict {
+    let hashes = account.map_or_else(|| config.decoy().map(std::slice::from_ref).unwrap_or_default(), |a| &a.hashes);
+    let name = account.map_or(NOBODY, Account::name);
+    let Some(process_key) = process_key(memory) else {
+        // Without randomness nothing can be remembered safely; the password itself can still be checked.
+        return check(hashes, credentials);
+    };
+    let key = login_key(&process_key, name, hashes, credentials);
+    let slot = slot("metahub.login.", &key);
+    let now = memory.now();
+    match memory.get(&slot).as_deref().and_then(|value| recall(value, &key, now)) {
+        // A slot is only ever written for an account that exists when it says so; a decoy accepts nothing.
+        Some(Verdict::Accepted) if account.is_some() => return Verdict::Accepted,
+        Some(Verdict::Rejected) => return Verdict::Rejected,
+        _ => {}
+    }
+    let budget = Budget::of(memory, &process_key, name, now);
+    if let Some(retry_after) = budget.exhausted(now) {
+        return Verdict::Limited { retry_after };
+    }
+    let verdict = check(hashes, credentials);
+    match verdict {
+        Verdict::Accepted => memory.set(&slot, &remember(&key, u64::MAX)),
+        _ => {
+            memory.set(&slot, &remember(&key, now.saturating_add(FAILURE_SECONDS)));
+            budget.spend(memory);
+        }
+    }
+    verdict
+}
+
+fn check(hashes: &[PasswordHash], credentials: &Credentials) -> Verdict {
+    let password = credentials.password.expose();
+    if hashes.iter().any(|hash| hash.verifies(password)) { Verdict::Accepted } else { Verdict::Rejected }
+}
+
+/// The key of this process's digests, made by whichever worker comes first.
+fn process_key(memory: &dyn Memory) -> Option<[u8; 32]> {
+    if let Some(key) = memory.get(KEY).and_then(|key| key.try_into().ok()) {
+        return Some(key);
+    }
+    memory.set_once(KEY, &memory.random()?)?.try_into().ok()
+}
+
+fn digest(process_key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(process_key) else { return [0; 32] };
+    for part in parts {
+        // Lengths keep ("ab", "c") apart from ("a", "bc").
+        mac.update(&(part.len() as u64).to_le_bytes());
+        mac.update(part);
+    }
+    mac.finalize().into_bytes().into()
+}
+
+/// Covers the account, the whole credential and every hash line: rotation forgets the logins it revokes.
+fn login_key(process_key: &[u8; 32], account: &str, hashes: &[PasswordHash], credentials: &Credentials) -> [u8; 32] {
+    let mut parts = vec![b"login".as_slice(), account.as_bytes(), credentials.password.expose().as_bytes()];
+    parts.extend(hashes.iter().map(|hash| hash.line().as_bytes()));
+    digest(process_key, &parts)
+}
+
+fn slot(prefix: &str, key: &[u8; 32]) -> String {
+    let [a, b, c, d, ..] = *key;
+    format!("{prefix}{}", u32::from_le_bytes([a, b, c, d]) % SLOTS)
+}
+
+/// A slot's value: format, until when it is a rejection (for ever: an acceptance), the complete key.
+fn remember(key: &[u8; 32], rejected_until: u64) -> Vec<u8> {
+    let mut value = vec![FORMAT];
+    value.extend_from_slice(&rejected_until.to_le_bytes());
+    value.extend_from_slice(key);
+    value
+}
+
+fn recall(value: &[u8], key: &[u8; 32], now: u64) -> Option<Verdict> {
+    let (format, rest) = value.split_first()?;
+    let (until, stored) = rest.split_first_chunk::<8>()?;
+    if *format != FORMAT || stored != key {
+        return None;
+    }
+    match u64::from_le_bytes(*until) {
+        u64::MAX => Some(Verdict::Accepted),
+        until if until > now => Some(Verdict::Rejected),
+        _ => None,
+    }
+}
+
+/// Failed checks of one account (or of nobody) in the current window.
+struct Budget {
+    slot: String,
+    key: [u8; 32],
+    since: u64,
+    failures: u32,
+}
+
+impl Budget {
+    fn of(memory: &dyn Memory, process_key: &[u8; 32], account: &str, now: u64) -> Self {
+        let key = digest(process_key, &[b"failures", account.as_bytes()]);
+        let slot = slot("metahub.failures.", &key);
+        let (since, failures) = memory
+            .get(&slot)
+            .and_then(|value| Self::recall(&value, &key))
+            .filter(|(since, _)| now < since.saturating_add(FAILURE_SECONDS))
+            .unwrap_or((now, 0));
+        Self { slot, key, since, failures }
+    }
+
+    fn recall(value: &[u8], key: &[u8; 32]) -> Option<(u64, u32)> {
+        let (since, rest) = value.split_first_chunk::<8>()?;
+        let (failures, stored) = rest.split_first_chunk::<4>()?;
+        (stored == key).then(|| (u64::from_le_bytes(*since), u32::from_le_bytes(*failures)))
+    }
+
+    /// Seconds until the next password is looked at, if none is now.
+    fn exhausted(&self, now: u64) -> Option<u64> {
+        (self.failures >= FAILURES).then(|| self.since.saturating_add(FAILURE_SECONDS).saturating_sub(now).max(1))
+    }
+
+    fn spend(&self, memory: &dyn Memory) {
+        let mut value = self.since.to_le_bytes().to_vec();
+        value.extend_from_slice(&self.failures.saturating_add(1).to_le_bytes());
+        value.extend_from_slice(&self.key);
+        memory.set(&self.slot, &value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+    use std::collections::HashMap;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::secret::Secret;
+
+    #[derive(Default)]
+    struct Map {
+        values: RefCell<HashMap<String, Vec<u8>>>,
+        now: Cell<u64>,
+        mute: bool,
+    }
+
+    impl Memory for Map {
+        fn get(&self, key: &str) -> Option<Vec<u8>> {
+            self.values.borrow().get(key).cloned()
+        }
+        fn set(&self, key: &str, value: &[u8]) {
+            self.values.borrow_mut().insert(key.to_owned(), value.to_owned());
+        }
+        fn set_once(&self, key: &str, value: &[u8]) -> Option<Vec<u8>> {
+            Some(self.values.borrow_mut().entry(key.to_owned()).or_insert_with(|| value.to_owned()).clone())
+        }
+        fn now(&self) -> u64 {
+            self.now.get()
+        }
+        fn random(&self) -> Option<[u8; 32]> {
+            (!self.mute).then_some([7; 32])
+        }
+    }
+
+    fn config(passwords: &[&str]) -> Config {
+        let hashes: Vec<_> = passwords.iter().map(|password| bcrypt::hash(password, 4).unwrap()).collect();
+        let other = bcrypt::hash("other", 4).unwrap();
+        let document = json!({
+            "machine_types": { "type1": { "features": ["cpu:skylake"] } },
+            "registries": { "r": { "host": "h", "authentication": "accounts" } },
+            "accounts": { "user": { "passwords": hashes }, "other": { "password": other } },
+        });
+        Config::parse(document.to_string().as_bytes()).unwrap()
+    }
+
+    fn attempt(memory: &Map, config: &Config, user: &str, password: &str) -> Verdict {
+        let credentials = Credentials { user: user.to_owned(), password: Secret::new(password.to_owned()) };
+        verify(memory, config, config.accounts.get(user), &credentials)
+    }
+
+    fn logins(memory: &Map) -> usize {
+        memory.values.borrow().keys().filter(|key| key.starts_with("metahub.login.")).count()
+    }
+
+    #[test]
+    fn accepts_each_password_and_remembers() {
+        let (memory, config) = (Map::default(), config(&["one", "two"]));
+        for _ in 0..2 {
+            assert_eq!(attempt(&memory, &config, "user", "one"), Verdict::Accepted);
+            assert_eq!(attempt(&memory, &config, "user", "two"), Verdict::Accepted);
+        }
+        assert_eq!(logins(&memory), 2, "one slot a login");
+    }
+
+    #[test]
+    fn a_remembered_login_admits_nobody_else() {
+        let (memory, config) = (Map::default(), config(&["one"]));
+        assert_eq!(attempt(&memory, &config, "user", "one"), Verdict::Accepted);
+        for (user, password) in [("user", "One"), ("user", ""), ("user", "one "), ("other", "one"), ("nobody", "one")] {
+            assert_eq!(attempt(&memory, &config, user, password), Verdict::Rejected, "{user} {password:?}");
+        }
+    }
+
+    #[test]
+    fn rotation_revokes_at_once() {
+        let (memory, before, after) = (Map::default(), config(&["old", "kept"]), config(&["new"]));
+        assert_eq!(attempt(&memory, &before, "user", "old"), Verdict::Accepted);
+        assert_eq!(attempt(&memory, &after, "user", "old"), Verdict::Rejected);
+        assert_eq!(attempt(&memory, &after, "user", "new"), Verdict::Accepted);
+    }
+
+    #[test]
+    fn a_wrong_password_is_computed_once_in_ten_seconds() {
+        let (memory, config) = (Map::default(), config(&["one"]));
+        for _ in 0..100 {
+            assert_eq!(
+                attempt(&memory, &config, "user", "wrong"),
+                Verdict::Rejected,
+                "never limited: it costs nothing"
+            );
+        }
+    }
+
+    #[test]
+    fn guessing_is_limited_per_account_and_remembered_logins_go_on() {
+        let (memory, config) = (Map::default(), config(&["one", "two"]));
+        assert_eq!(attempt(&memory, &config, "user", "one"), Verdict::Accepted);
+        for guess in 0..FAILURES {
+            assert_eq!(attempt(&memory, &config, "user", &format!("guess {guess}")), Verdict::Rejected);
+        }
+        memory.now.set(3);
+        assert_eq!(attempt(&memory, &config, "user", "another guess"), Verdict::Limited { retry_after: 7 });
+        assert_eq!(attempt(&memory, &config, "user", "two"), Verdict::Limited { retry_after: 7 }, "not looked at");
+        assert_eq!(attempt(&memory, &config, "user", "one"), Verdict::Accepted, "remembered");
+        assert_eq!(attempt(&memory, &config, "other", "other"), Verdict::Accepted, "another account");
+        memory.now.set(FAILURE_SECONDS);
+        assert_eq!(attempt(&memory, &config, "user", "two"), Verdict::Accepted, "the window is over");
+    }
+
+    #[test]
+    fn unknown_accounts_share_one_budget() {
+        let (memory, config) = (Map::default(), config(&["one"]));
+        for guess in 0..FAILURES {
+            assert_eq!(attempt(&memory, &config, &format!("nobody{guess}"), &format!("{guess}")), Verdict::Rejected);
+        }
+        assert!(matches!(attempt(&memory, &config, "nobody", "x"), Verdict::Limited { .. }));
+        assert_eq!(attempt(&memory, &config, "user", "one"), Verdict::Accepted);
+    }
+
+    #[test]
+    fn damaged_memory_is_as_good_as_none() {
+        let (memory, config) = (Map::default(), config(&["one"]));
+        assert_eq!(attempt(&memory, &config, "user", "one"), Verdict::Accepted);
+        for value in memory.values.borrow_mut().iter_mut().filter(|(key, _)| *key != KEY).map(|(_, value)| value) {
+            value.truncate(5);
+        }
+        assert_eq!(attempt(&memory, &config, "user", "wrong"), Verdict::Rejected);
+        assert_eq!(attempt(&memory, &config, "user", "one"), Verdict::Accepted);
+    }
+
+    #[test]
+    fn without_randomness_passwords_are_still_checked() {
+        let (memory, config) = (Map { mute: true, ..Map::default() }, config(&["one"]));
+        assert_eq!(attempt(&memory, &config, "user", "one"), Verdict::Accepted);
+        assert_eq!(attempt(&memory, &config, "user", "wrong"), Verdict::Rejected);
+        assert_eq!(logins(&memory), 0);
+    }
+}

@@ -1,0 +1,150 @@
+//! The configuration: raw as written by the operator, then validated. Nothing behind this module sees a raw value.
+
+mod account;
+mod pattern;
+mod raw;
+mod source;
+#[cfg(test)]
+mod tests;
+mod validate;
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::rc::Rc;
+
+pub use account::{Account, Grant, PasswordHash};
+pub use pattern::Pattern;
+
+use crate::machine_type::MachineType;
+
+/// Why a configuration is refused: the field, and what is wrong with it. Never quotes a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    /// Path of the field, such as `machine_types.type1.features[0]`; empty for the document as a whole.
+    pub field: String,
+    /// What is wrong, and what would be right.
+    pub message: String,
+}
+
+impl ConfigError {
+    fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { field: field.into(), message: message.into() }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.field.is_empty() || self.field == "." {
+            f.write_str(&self.message)
+        } else {
+            write!(f, "{}: {}", self.field, self.message)
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// What a client gets to see of an index.
+#[derive(Clone, Debug)]
+pub enum View {
+    /// The entry that fits this machine type.
+    Machine(Rc<MachineType>),
+    /// The index itself.
+    Unfiltered,
+}
+
+impl View {
+    /// The machine type's name, or `unfiltered`: what people see in headers and messages.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Machine(machine_type) => machine_type.name(),
+            Self::Unfiltered => "unfiltered",
+        }
+    }
+}
+
+/// Who checks a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Authentication {
+    /// MetaHub, against `accounts`.
+    Accounts,
+    /// Nobody: the login name only names the machine type.
+    None,
+}
+
+/// A registry behind MetaHub.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registry {
+    /// The Envoy cluster that the route chose.
+    pub cluster: String,
+    /// `:authority` of callouts.
+    pub host: String,
+    /// Who checks passwords.
+    pub authentication: Authentication,
+}
+
+/// What to do when no entry of an index fits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnNoMatch {
+    /// 404 with a message that says what the index offers.
+    Refuse,
+    /// The index as it is.
+    Unfiltered,
+}
+
+/// A validated configuration.
+#[derive(Debug)]
+pub struct Config {
+    pub(crate) machine_types: HashMap<String, Rc<MachineType>>,
+    pub(crate) registries: BTreeMap<String, Registry>,
+    pub(crate) accounts: BTreeMap<String, Account>,
+    pub(crate) username_separator: String,
+    pub(crate) default_machine_type: Option<View>,
+    pub(crate) on_no_match: OnNoMatch,
+    decoy: Option<PasswordHash>,
+    hash: String,
+    warnings: Vec<String>,
+}
+
+impl Config {
+    /// Reads a plugin configuration: JSON text (Envoy's `StringValue`) or a binary `google.protobuf.Struct`.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with the path of the first field that is wrong.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ConfigError> {
+        let document = source::read(bytes)?;
+        let hash = source::hash(&document);
+        validate::validate(raw::RawConfig::read(document)?, hash)
+    }
+
+    /// The registry behind an Envoy cluster, if the configuration names it.
+    #[must_use]
+    pub fn registry(&self, cluster: &str) -> Option<&Registry> {
+        self.registries.get(cluster)
+    }
+
+    /// sha256 of the configuration, the same for every replica that runs it, whatever the order of its keys.
+    #[must_use]
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// How many machine types there are.
+    #[must_use]
+    pub fn machine_type_count(&self) -> usize {
+        self.machine_types.len()
+    }
+
+    /// What an operator should know although the configuration is in force.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// A hash that no password matches, as expensive as the dearest account's: an unknown account costs what a wrong
+    /// password costs. `None` without accounts.
+    pub(crate) const fn decoy(&self) -> Option<&PasswordHash> {
+        self.decoy.as_ref()
+    }
+}

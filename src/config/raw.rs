@@ -1,0 +1,112 @@
+//! The configuration as it is written: every key that exists, nothing checked yet but its JSON type.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::ConfigError;
+use crate::secret::Secret;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawConfig {
+    #[serde(default)]
+    pub(super) machine_types: BTreeMap<String, RawMachineType>,
+    #[serde(default)]
+    pub(super) registries: BTreeMap<String, RawRegistry>,
+    #[serde(default)]
+    pub(super) accounts: BTreeMap<String, RawAccount>,
+    pub(super) username_separator: Option<String>,
+    pub(super) default_machine_type: Option<String>,
+    pub(super) on_no_match: Option<String>,
+    pub(super) public_url: Option<String>,
+    pub(super) token_key_env: Option<String>,
+    #[serde(default)]
+    pub(super) feature_rules: BTreeMap<String, String>,
+    pub(super) cache: Option<RawCache>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawMachineType {
+    pub(super) os: Option<String>,
+    pub(super) os_version: Option<String>,
+    pub(super) architecture: Option<String>,
+    pub(super) variant: Option<String>,
+    #[serde(default)]
+    pub(super) features: Vec<String>,
+    #[serde(default)]
+    pub(super) prefer: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawRegistry {
+    pub(super) host: Option<String>,
+    pub(super) authentication: Option<String>,
+    pub(super) anonymous: Option<String>,
+    pub(super) accept_jwt: Option<bool>,
+    pub(super) default_namespace: Option<String>,
+    pub(super) token_service: Option<RawTokenService>,
+    pub(super) credentials: Option<RawCredentials>,
+}
+
+/// Parsed so that a typo is found today; in use when token services are.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "the whole section is refused as not yet supported")]
+pub(super) struct RawTokenService {
+    cluster: String,
+    realm: String,
+    service: Option<String>,
+}
+
+/// Parsed so that a typo is found today; in use when upstream credentials are.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "the whole section is refused as not yet supported")]
+pub(super) struct RawCredentials {
+    username: Option<String>,
+    password: Option<Secret>,
+    username_env: Option<String>,
+    password_env: Option<String>,
+    public: Option<bool>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawAccount {
+    pub(super) password: Option<Secret>,
+    pub(super) passwords: Option<Vec<Secret>>,
+    pub(super) machine_type: Option<String>,
+    pub(super) machine_types: Option<Vec<String>>,
+    pub(super) repositories: Option<Vec<String>>,
+}
+
+/// Parsed so that a typo is found today; in use when the cache is.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "the whole section is refused as not yet supported")]
+pub(super) struct RawCache {
+    bytes: Option<Value>,
+    tag_ttl: Option<String>,
+    serve_stale_on_error: Option<String>,
+}
+
+impl RawConfig {
+    pub(super) fn read(document: Value) -> Result<Self, ConfigError> {
+        serde_path_to_error::deserialize(document).map_err(|error| {
+            let field = error.path().to_string();
+            ConfigError::new(field, describe(&error.into_inner().to_string()))
+        })
+    }
+}
+
+/// serde quotes the value in "invalid type: string \"…\", expected …", and the value may be a password.
+fn describe(message: &str) -> String {
+    message.strip_prefix("invalid type: ").and_then(|rest| rest.split_once(", expected ")).map_or_else(
+        || message.to_owned(),
+        |(found, expected)| format!("expected {expected}, not {}", found.split([' ', '`']).next().unwrap_or_default()),
+    )
+}

@@ -1,0 +1,142 @@
+//! Whole configurations: what is accepted, and which field a refusal names.
+
+use serde_json::{Value, json};
+
+use super::*;
+
+/// `htpasswd -nbB -C 5 user secret`
+const HASH: &str = "$2y$05$G0ZJwTQx2MUP8Q9yMmMbquMmTyiHnlNFpQiKlRlDTgmbDLmPuHWTi";
+
+fn parse(document: &Value) -> Result<Config, ConfigError> {
+    Config::parse(document.to_string().as_bytes())
+}
+
+fn base() -> Value {
+    json!({
+        "machine_types": { "type1": { "features": ["cpu:broadwell"] }, "type2": { "features": ["cpu:skylake"] } },
+        "registries": { "registry": { "host": "registry.example:5000", "authentication": "accounts" } },
+        "accounts": {
+            "qnib-type1": { "password": HASH, "machine_type": "type1" },
+            "ops": { "passwords": [HASH, HASH], "machine_types": ["type1", "unfiltered"], "repositories": ["library/*"] },
+        },
+    })
+}
+
+/// The base configuration with the value at a JSON pointer replaced (or added).
+fn with(pointer: &str, value: Value) -> Value {
+    let mut document = base();
+    let (parent, key) = pointer.rsplit_once('/').unwrap();
+    document.pointer_mut(parent).unwrap().as_object_mut().unwrap().insert(key.to_owned(), value);
+    document
+}
+
+#[test]
+fn the_base_is_accepted() {
+    let config = parse(&base()).unwrap();
+    assert_eq!(config.machine_type_count(), 2);
+    let registry = config.registry("registry").unwrap();
+    assert_eq!(registry.authentication, Authentication::Accounts);
+    assert_eq!(registry.host, "registry.example:5000");
+    assert!(config.registry("other").is_none());
+    assert_eq!(config.on_no_match, OnNoMatch::Refuse);
+    assert_eq!(config.username_separator, "-");
+    assert!(config.warnings().is_empty(), "{:?}", config.warnings());
+    assert!(config.hash().starts_with("sha256:"));
+}
+
+#[test]
+fn every_refusal_names_its_field() {
+    let rows: Vec<(&str, Value, &str)> = vec![
+        ("/surprise", json!(1), "surprise"),
+        ("/machine_types", json!({}), "machine_types"),
+        ("/machine_types", json!([]), "machine_types"),
+        ("/machine_types/type1/featurez", json!([]), "machine_types.type1.featurez"),
+        ("/machine_types/type1/features", json!("cpu:skylake"), "machine_types.type1.features"),
+        ("/machine_types/type1/features", json!(["cpu:skylake", 7]), "machine_types.type1.features[1]"),
+        ("/machine_types/Type1", json!({ "features": ["cpu:skylake"] }), "machine_types.Type1"),
+        ("/machine_types/unfiltered", json!({ "features": ["cpu:skylake"] }), "machine_types.unfiltered"),
+        ("/registries", json!({}), "registries"),
+        ("/registries/registry", json!({ "authentication": "none" }), "registries.registry.host"),
+        ("/registries/registry/host", json!("https://registry.example"), "registries.registry.host"),
+        ("/registries/registry/host", json!(""), "registries.registry.host"),
+        ("/registries/registry", json!({ "host": "h" }), "registries.registry.authentication"),
+        ("/registries/registry/authentication", json!("maybe"), "registries.registry.authentication"),
+        ("/registries/registry/authentication", json!("upstream"), "registries.registry.authentication"),
+        ("/registries/registry/anonymous", json!("type1"), "registries.registry.anonymous"),
+        (
+            "/registries/registry/token_service",
+            json!({ "cluster": "c", "realm": "r" }),
+            "registries.registry.token_service",
+        ),
+        ("/registries/registry/token_service", json!({ "cluster": 1 }), "registries.registry.token_service.cluster"),
+        ("/registries/registry/credentials", json!({ "username_env": "U" }), "registries.registry.credentials"),
+        ("/registries/registry/credentials", json!({ "user": "u" }), "registries.registry.credentials.user"),
+        ("/registries/registry/accept_jwt", json!(true), "registries.registry.accept_jwt"),
+        ("/registries/registry/default_namespace", json!("library"), "registries.registry.default_namespace"),
+        ("/public_url", json!("https://hub.example"), "public_url"),
+        ("/token_key_env", json!("KEY"), "token_key_env"),
+        ("/cache", json!({ "bytes": "64MiB" }), "cache"),
+        ("/accounts", json!({}), "accounts"),
+        ("/accounts/a:b", json!({ "password": HASH }), "accounts.a:b"),
+        ("/accounts/ops/password", json!(HASH), "accounts.ops"),
+        ("/accounts/ops/passwords", json!([]), "accounts.ops"),
+        ("/accounts/ops/passwords", json!([HASH, "hunter2"]), "accounts.ops.passwords[1]"),
+        ("/accounts/qnib-type1/password", json!("hunter2"), "accounts.qnib-type1.password"),
+        ("/accounts/qnib-type1/password", json!(HASH.replace("$05$", "$11$")), "accounts.qnib-type1.password"),
+        ("/accounts/qnib-type1/machine_type", json!("type3"), "accounts.qnib-type1.machine_type"),
+        ("/accounts/ops/machine_type", json!("type1"), "accounts.ops"),
+        ("/accounts/ops/machine_types", json!(["type1", "type9"]), "accounts.ops.machine_types[1]"),
+        ("/accounts/ops/repositories", json!(["library/[a-z]"]), "accounts.ops.repositories[0]"),
+        ("/username_separator", json!(""), "username_separator"),
+        ("/username_separator", json!(":"), "username_separator"),
+        ("/default_machine_type", json!("type3"), "default_machine_type"),
+        ("/on_no_match", json!("guess"), "on_no_match"),
+    ];
+    for (pointer, value, field) in rows {
+        let error = parse(&with(pointer, value.clone())).unwrap_err();
+        assert_eq!(error.field, field, "{pointer} = {value}: {error}");
+        assert!(error.to_string().starts_with(&format!("{field}: ")), "{error}");
+        assert!(!error.to_string().contains("hunter2") && !error.to_string().contains("$2y$"), "a secret in {error}");
+    }
+}
+
+#[test]
+fn a_secret_of_the_wrong_type_is_not_quoted() {
+    let error = parse(&with("/accounts/qnib-type1/passwords", json!("hunter2"))).unwrap_err();
+    assert_eq!(error.field, "accounts.qnib-type1.passwords");
+    assert!(!error.to_string().contains("hunter2"), "{error}");
+    let error = parse(&with("/accounts/qnib-type1/password", json!(4711))).unwrap_err();
+    assert!(!error.to_string().contains("4711"), "{error}");
+}
+
+#[test]
+fn unsupported_fields_say_so() {
+    let error = parse(&with("/cache", json!({}))).unwrap_err();
+    assert!(error.message.contains("not yet supported"), "{error}");
+}
+
+#[test]
+fn warns_of_dear_hashes() {
+    let config = parse(&with("/accounts/qnib-type1/password", json!(HASH.replace("$05$", "$08$")))).unwrap();
+    assert!(
+        matches!(config.warnings(), [warning] if warning.starts_with("accounts.qnib-type1")),
+        "{:?}",
+        config.warnings()
+    );
+}
+
+#[test]
+fn ambiguous_logins_are_refused() {
+    let accounts = json!({ "a": { "password": HASH }, "a-b": { "password": HASH } });
+    let mut document = with("/accounts", accounts);
+    let machine_type = json!({ "features": ["cpu:skylake"] });
+    document["machine_types"] = json!({ "c": machine_type, "b-c": machine_type });
+    let error = parse(&document).unwrap_err();
+    assert_eq!(error.field, "accounts.a-b");
+    assert!(error.message.contains("a-b-c"), "{error}");
+    document["username_separator"] = json!("+");
+    assert!(parse(&document).is_ok(), "another separator resolves it");
+    document["username_separator"] = json!("-");
+    document["machine_types"] = json!({ "c": machine_type, "x-c": machine_type });
+    assert!(parse(&document).is_ok(), "no login has two readings");
+}

@@ -1,0 +1,241 @@
+//! Raw configuration → [`Config`]. Every refusal names its field.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
+
+use super::raw::{RawAccount, RawConfig, RawMachineType, RawRegistry};
+use super::{Account, Authentication, Config, ConfigError, Grant, OnNoMatch, PasswordHash, Pattern, Registry, View};
+use crate::feature::FeatureRules;
+use crate::machine_type::{Description, MachineType};
+use crate::secret::Secret;
+
+type MachineTypes = HashMap<String, Rc<MachineType>>;
+
+pub(super) fn validate(raw: RawConfig, hash: String) -> Result<Config, ConfigError> {
+    refuse_unsupported(&raw)?;
+    let mut warnings = Vec::new();
+    let rules = FeatureRules::new(&raw.feature_rules)
+        .map_err(|error| ConfigError::new(format!("feature_rules.{}", error.field), error.message))?;
+    let machine_types = machine_types(raw.machine_types, &rules, &mut warnings)?;
+    let default_machine_type = raw.default_machine_type.as_deref().map(|name| view(name, &machine_types));
+    let default_machine_type =
+        default_machine_type.transpose().map_err(|message| ConfigError::new("default_machine_type", message))?;
+    let accounts = accounts(raw.accounts, &machine_types, &mut warnings)?;
+    let registries = registries(raw.registries)?;
+    let username_separator = separator(raw.username_separator)?;
+    if let Some(registry) = registries.values().find(|registry| registry.authentication == Authentication::Accounts)
+        && accounts.is_empty()
+    {
+        let message = format!("registries.{} has authentication: accounts, but there is no account", registry.cluster);
+        return Err(ConfigError::new("accounts", message));
+    }
+    refuse_ambiguous_logins(&accounts, &machine_types, &username_separator)?;
+    let dearest = accounts.values().flat_map(|account| &account.hashes).map(PasswordHash::cost).max();
+    Ok(Config {
+        machine_types,
+        registries,
+        username_separator,
+        default_machine_type,
+        on_no_match: on_no_match(raw.on_no_match.as_deref())?,
+        decoy: dearest.and_then(PasswordHash::decoy),
+        accounts,
+        hash,
+        warnings,
+    })
+}
+
+/// What the schema has and this version does not do yet. Ignoring it silently would be worse than refusing it.
+fn refuse_unsupported(raw: &RawConfig) -> Result<(), ConfigError> {
+    let refuse =
+        |field: String| Err(ConfigError::new(field, "this value is not yet supported by this version of MetaHub"));
+    for (cluster, registry) in &raw.registries {
+        let fields = [
+            ("token_service", registry.token_service.is_some()),
+            ("credentials", registry.credentials.is_some()),
+            ("accept_jwt", registry.accept_jwt == Some(true)),
+            ("default_namespace", registry.default_namespace.is_some()),
+            ("authentication", registry.authentication.as_deref() == Some("upstream")),
+            ("anonymous", registry.anonymous.as_deref().is_some_and(|anonymous| anonymous != "refuse")),
+        ];
+        if let Some((field, _)) = fields.iter().find(|(_, set)| *set) {
+            return refuse(format!("registries.{cluster}.{field}"));
+        }
+    }
+    let fields = [
+        ("public_url", raw.public_url.is_some()),
+        ("token_key_env", raw.token_key_env.is_some()),
+        ("cache", raw.cache.is_some()),
+    ];
+    fields.iter().find(|(_, set)| *set).map_or(Ok(()), |(field, _)| refuse((*field).to_owned()))
+}
+
+fn machine_types(
+    raw: BTreeMap<String, RawMachineType>,
+    rules: &FeatureRules,
+    warnings: &mut Vec<String>,
+) -> Result<MachineTypes, ConfigError> {
+    if raw.is_empty() {
+        return Err(ConfigError::new("machine_types", "name at least one machine type"));
+    }
+    let mut machine_types = HashMap::with_capacity(raw.len());
+    for (name, raw) in raw {
+        let RawMachineType { os, os_version, architecture, variant, features, prefer } = raw;
+        let description = Description { os, os_version, architecture, variant, features, prefer };
+        let machine_type = MachineType::new(&name, &description, rules).map_err(|error| {
+            let dot = if error.field.is_empty() { "" } else { "." };
+            ConfigError::new(format!("machine_types.{name}{dot}{}", error.field), error.message)
+        })?;
+        warnings.extend(machine_type.warnings().iter().map(|warning| format!("machine_types.{name}.{warning}")));
+        machine_types.insert(name, Rc::new(machine_type));
+    }
+    Ok(machine_types)
+}
+
+/// A machine type by name, or the unfiltered view.
+fn view(name: &str, machine_types: &MachineTypes) -> Result<View, String> {
+    match machine_types.get(name) {
+        Some(machine_type) => Ok(View::Machine(Rc::clone(machine_type))),
+        None if name == "unfiltered" => Ok(View::Unfiltered),
+        None => Err(format!("`{name}` is neither a machine type nor `unfiltered`")),
+    }
+}
+
+fn accounts(
+    raw: BTreeMap<String, RawAccount>,
+    machine_types: &MachineTypes,
+    warnings: &mut Vec<String>,
+) -> Result<BTreeMap<String, Account>, ConfigError> {
+    let mut accounts = BTreeMap::new();
+    for (name, raw) in raw {
+        let path = format!("accounts.{name}");
+        if name.is_empty() || name.contains(':') || name.chars().any(char::is_control) {
+            return Err(ConfigError::new(path, "not a user name: empty, or with a colon or a control character"));
+        }
+        let grant = grant(&path, raw.machine_type, raw.machine_types, machine_types)?;
+        let repositories = raw.repositories.map(|patterns| repositories(&path, patterns)).transpose()?;
+        let hashes = hashes(&path, raw.password, raw.passwords)?;
+        if hashes.iter().any(PasswordHash::is_dear) {
+            warnings
+                .push(format!("{path}: a bcrypt cost above 6 holds a worker for more than 5 ms at each first login"));
+        }
+        accounts.insert(name.clone(), Account { name, hashes, grant, repositories });
+    }
+    Ok(accounts)
+}
+
+fn hashes(path: &str, one: Option<Secret>, several: Option<Vec<Secret>>) -> Result<Vec<PasswordHash>, ConfigError> {
+    let read = |field: String, line: &Secret| {
+        PasswordHash::parse(line.expose()).map_err(|error| ConfigError::new(field, error.to_string()))
+    };
+    match (one, several) {
+        (Some(line), None) => Ok(vec![read(format!("{path}.password"), &line)?]),
+        (None, Some(lines)) if !lines.is_empty() => {
+            lines.iter().enumerate().map(|(n, line)| read(format!("{path}.passwords[{n}]"), line)).collect()
+        }
+        (Some(_), Some(_)) => Err(ConfigError::new(path, "has both `password` and `passwords`; keep one")),
+        (None, _) => Err(ConfigError::new(path, "has neither `password` nor `passwords`")),
+    }
+}
+
+fn grant(
+    path: &str,
+    one: Option<String>,
+    several: Option<Vec<String>>,
+    machine_types: &MachineTypes,
+) -> Result<Grant, ConfigError> {
+    match (one, several) {
+        (Some(_), Some(_)) => Err(ConfigError::new(path, "has both `machine_type` and `machine_types`; keep one")),
+        (Some(name), None) => view(&name, machine_types)
+            .map(Grant::Bound)
+            .map_err(|message| ConfigError::new(format!("{path}.machine_type"), message)),
+        (None, Some(names)) => {
+            for (n, name) in names.iter().enumerate() {
+                view(name, machine_types)
+                    .map_err(|message| ConfigError::new(format!("{path}.machine_types[{n}]"), message))?;
+            }
+            Ok(Grant::Of(names.into_iter().collect::<BTreeSet<_>>()))
+        }
+        (None, None) => Ok(Grant::Any),
+    }
+}
+
+fn repositories(path: &str, patterns: Vec<String>) -> Result<Vec<Pattern>, ConfigError> {
+    let read = |(n, text): (usize, &String)| {
+        Pattern::parse(text).map_err(|error| ConfigError::new(format!("{path}.repositories[{n}]"), error.to_string()))
+    };
+    patterns.iter().enumerate().map(read).collect()
+}
+
+fn registries(raw: BTreeMap<String, RawRegistry>) -> Result<BTreeMap<String, Registry>, ConfigError> {
+    if raw.is_empty() {
+        return Err(ConfigError::new("registries", "name at least one Envoy cluster with a registry behind it"));
+    }
+    raw.into_iter().map(|(cluster, raw)| Ok((cluster.clone(), registry(cluster, raw)?))).collect()
+}
+
+fn registry(cluster: String, raw: RawRegistry) -> Result<Registry, ConfigError> {
+    let field = |name: &str| format!("registries.{cluster}.{name}");
+    let host = raw.host.ok_or_else(|| {
+        ConfigError::new(field("host"), "missing; name the registry's host, with its port if it has one")
+    })?;
+    let valid = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'[' | b']');
+    if host.is_empty() || !host.bytes().all(valid) {
+        return Err(ConfigError::new(field("host"), "not a host name with an optional port (no scheme, no path)"));
+    }
+    let authentication = match raw.authentication.as_deref() {
+        Some("accounts") => Authentication::Accounts,
+        Some("none") => Authentication::None,
+        Some(_) => return Err(ConfigError::new(field("authentication"), "must be accounts, upstream or none")),
+        None => return Err(ConfigError::new(field("authentication"), "missing; one of accounts, upstream, none")),
+    };
+    Ok(Registry { host, authentication, cluster })
+}
+
+fn separator(raw: Option<String>) -> Result<String, ConfigError> {
+    let separator = raw.unwrap_or_else(|| "-".to_owned());
+    if separator.is_empty() || separator.contains(':') || separator.chars().any(char::is_control) {
+        return Err(ConfigError::new(
+            "username_separator",
+            "must be neither empty nor contain a colon or a control character",
+        ));
+    }
+    Ok(separator)
+}
+
+fn on_no_match(raw: Option<&str>) -> Result<OnNoMatch, ConfigError> {
+    match raw {
+        None | Some("refuse") => Ok(OnNoMatch::Refuse),
+        Some("unfiltered") => Ok(OnNoMatch::Unfiltered),
+        Some(_) => Err(ConfigError::new("on_no_match", "must be refuse or unfiltered")),
+    }
+}
+
+/// A login that two pairs of account and machine type would answer to is nobody's: `a-b` + `c` and `a` + `b-c`.
+/// Such a pair exists where one account is another one plus the separator and a rest, and the rest plus the
+/// separator and a machine type is a machine type again. (An account of exactly the login's name always wins.)
+fn refuse_ambiguous_logins(
+    accounts: &BTreeMap<String, Account>,
+    machine_types: &MachineTypes,
+    separator: &str,
+) -> Result<(), ConfigError> {
+    for long in accounts.keys() {
+        for (short, rest) in crate::identity::splits(long, separator) {
+            if !accounts.contains_key(short) {
+                continue;
+            }
+            let prefix = format!("{rest}{separator}");
+            let clash = machine_types.keys().find_map(|name| {
+                let suffix = name.strip_prefix(&prefix)?;
+                machine_types.contains_key(suffix).then_some((name, suffix))
+            });
+            if let Some((name, suffix)) = clash {
+                let message = format!(
+                    "the login {long}{separator}{suffix} is ambiguous: account {long} with machine type {suffix}, \
+                     or account {short} with machine type {name}; rename one or change username_separator"
+                );
+                return Err(ConfigError::new(format!("accounts.{long}"), message));
+            }
+        }
+    }
+    Ok(())
+}

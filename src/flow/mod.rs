@@ -1,0 +1,221 @@
+//! The way of a request as a state machine that consumes itself: (state, event) → (state, step).
+//!
+//! It knows nothing of Envoy and does no I/O: `filter` turns callbacks into events and steps into host calls, tests
+//! do the same with values. The request side is [`begin`], the response side [`Exchange::advance`].
+
+mod pull;
+mod request;
+
+pub use pull::Pull;
+pub use request::begin;
+
+use crate::errors::Reply;
+use crate::headers::{HeaderChange, Headers};
+
+/// Largest manifest or index that is read, in bytes: what containerd and podman accept.
+pub const MAX_MANIFEST: usize = 4 * 1024 * 1024;
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// The upstream's status and headers are here; the last part of the response if `end`.
+    ResponseHeaders {
+        /// All response headers, `:status` included.
+        headers: Headers<'a>,
+        /// There is no body.
+        end: bool,
+    },
+    /// `size` bytes of the body are here, counting those that were held before.
+    ResponseBody {
+        /// Bytes so far.
+        size: usize,
+    },
+    /// The whole body that was held is here.
+    ResponseComplete {
+        /// The body.
+        body: &'a [u8],
+    },
+    /// A callout was answered; `None` if the connection broke or the answer was cut off.
+    CalloutAnswered(Option<Answer<'a>>),
+}
+
+/// The answer to a callout.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer<'a> {
+    /// All response headers, `:status` included.
+    pub headers: Headers<'a>,
+    /// The body.
+    pub body: &'a [u8],
+}
+
+/// A request of MetaHub's own to an upstream cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Callout {
+    /// The Envoy cluster.
+    pub cluster: String,
+    /// All headers, pseudo-headers first.
+    pub headers: Vec<(&'static str, String)>,
+}
+
+/// What to do next. There is always exactly one thing.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Let the headers go on with these changes.
+    Continue(Vec<HeaderChange>),
+    /// Keep what is here and wait for the rest.
+    Hold,
+    /// Drop what is here of the body, and let the response go on.
+    DropBody,
+    /// Keep what is here, and ask upstream.
+    CallOut(Callout),
+    /// Let the held response go on with these changes, and with this body instead of its own if there is one.
+    Release(Vec<HeaderChange>, Option<Vec<u8>>),
+    /// Answer the client instead of upstream.
+    Reply(Reply),
+}
+
+/// What is counted. One request may count once on its way to upstream and once on its way back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counter {
+    /// A tag was resolved to the entry that fits.
+    Selected,
+    /// A manifest by tag was passed through: not an image index, or an unfiltered view of one.
+    PassedThrough,
+    /// No entry fits the machine type.
+    NoMatch,
+    /// A request without credentials was challenged.
+    Challenged,
+    /// Credentials were malformed or wrong.
+    Unauthorized,
+    /// A login was limited after too many wrong passwords.
+    Limited,
+    /// A login may not have what it asked for.
+    Denied,
+    /// A request that MetaHub does not serve.
+    Refused,
+    /// An index or a child manifest that cannot be used.
+    InvalidManifest,
+    /// The upstream is down, slow, broken, or refuses MetaHub.
+    UpstreamFailed,
+}
+
+impl Counter {
+    /// All counters.
+    pub const ALL: [Self; 10] = [
+        Self::Selected,
+        Self::PassedThrough,
+        Self::NoMatch,
+        Self::Challenged,
+        Self::Unauthorized,
+        Self::Limited,
+        Self::Denied,
+        Self::Refused,
+        Self::InvalidManifest,
+        Self::UpstreamFailed,
+    ];
+
+    /// The metric's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Selected => "metahub_selected",
+            Self::PassedThrough => "metahub_passed_through",
+            Self::NoMatch => "metahub_no_match",
+            Self::Challenged => "metahub_challenged",
+            Self::Unauthorized => "metahub_unauthorized",
+            Self::Limited => "metahub_limited",
+            Self::Denied => "metahub_denied",
+            Self::Refused => "metahub_refused",
+            Self::InvalidManifest => "metahub_invalid_manifest",
+            Self::UpstreamFailed => "metahub_upstream_failed",
+        }
+    }
+}
+
+/// What an operator gets to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// What is counted.
+    pub counter: Counter,
+    /// One log line that names the field, the user or the image, never a secret; `None` for what is no fault.
+    pub line: Option<String>,
+}
+
+impl Report {
+    const fn count(counter: Counter) -> Self {
+        Self { counter, line: None }
+    }
+
+    const fn fault(counter: Counter, line: String) -> Self {
+        Self { counter, line: Some(line) }
+    }
+}
+
+/// Where a request stands.
+#[derive(Debug)]
+pub enum Exchange {
+    /// Nothing is left to decide, but an upstream that refuses MetaHub must not challenge the client.
+    Passing {
+        /// The registry's host, for the message.
+        host: String,
+    },
+    /// A manifest by tag, on its way through the steps of [`Pull`].
+    Pulling(Box<Pull>),
+    /// The client sent HEAD, upstream was sent GET: the body is dropped.
+    Emptying,
+    /// Everything is decided.
+    Done,
+}
+
+/// What comes of an event.
+#[derive(Debug)]
+pub struct Effects {
+    /// The state afterwards.
+    pub exchange: Exchange,
+    /// What to do.
+    pub step: Step,
+    /// What to count and log.
+    pub report: Option<Report>,
+}
+
+impl Effects {
+    fn new(exchange: Exchange, step: Step) -> Self {
+        Self { exchange, step, report: None }
+    }
+
+    fn reply(reply: Reply, report: Option<Report>) -> Self {
+        Self { exchange: Exchange::Done, step: Step::Reply(reply), report }
+    }
+
+    fn reporting(mut self, report: Report) -> Self {
+        self.report = Some(report);
+        self
+    }
+}
+
+impl Exchange {
+    /// The response side: one event further.
+    #[must_use]
+    pub fn advance(self, event: &Event<'_>) -> Effects {
+        match (self, event) {
+            (Self::Passing { host }, Event::ResponseHeaders { headers, .. }) => pull::pass(&host, *headers),
+            (Self::Pulling(pull), event) => pull.advance(event),
+            (Self::Emptying, Event::ResponseBody { .. } | Event::ResponseComplete { .. }) => {
+                Effects::new(Self::Emptying, Step::DropBody)
+            }
+            (exchange, _) => Effects::new(exchange, Step::Continue(Vec::new())),
+        }
+    }
+
+    /// Whether response bodies matter; where they do not, they are not even looked at.
+    #[must_use]
+    pub const fn reads_body(&self) -> bool {
+        matches!(self, Self::Pulling(_) | Self::Emptying)
+    }
+
+    /// Whether the response headers matter.
+    #[must_use]
+    pub const fn reads_response(&self) -> bool {
+        !matches!(self, Self::Done)
+    }
+}

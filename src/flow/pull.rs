@@ -1,0 +1,387 @@
+//! The response side of a manifest by tag: index → selection → child manifest → answer.
+//!
+//! ```text
+//! Asked ──headers──▶ Holding ──body──▶ (nested index: Fetching ⟲) ──▶ Fetching child ──▶ answer
+//!    └── not an index: passes           └── HEAD: answer from the descriptor
+//! ```
+
+use std::fmt;
+use std::rc::Rc;
+
+use super::{Answer, Callout, Counter, Effects, Event, Exchange, MAX_MANIFEST, Report, Step};
+use crate::config::{OnNoMatch, Registry};
+use crate::digest::Digest;
+use crate::errors::{Code, Reply};
+use crate::headers::{HeaderChange, Headers};
+use crate::index::{Descriptor, Index, is_artifact_tag};
+use crate::machine_type::MachineType;
+use crate::media_type::{self, Kind};
+use crate::request::{Method, Repository, Tag};
+use crate::select::{Selection, select};
+
+/// Indexes that are followed below each other.
+const MAX_LEVELS: u32 = 3;
+
+/// Headers of the index's response that say nothing about the child.
+const OF_THE_INDEX: [&str; 7] =
+    ["last-modified", "accept-ranges", "age", "expires", "content-md5", "digest", "repr-digest"];
+
+/// A manifest by tag under way.
+#[derive(Debug)]
+pub struct Pull {
+    method: Method,
+    image: Image,
+    user: String,
+    machine_type: Rc<MachineType>,
+    cluster: String,
+    host: String,
+    on_no_match: OnNoMatch,
+    state: State,
+}
+
+/// `repository:tag`, as people write it.
+#[derive(Debug)]
+struct Image {
+    repository: Repository,
+    tag: Tag,
+}
+
+impl fmt::Display for Image {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.repository, self.tag)
+    }
+}
+
+#[derive(Debug)]
+enum State {
+    /// Upstream was asked for an index.
+    Asked,
+    /// The response is held. `kind` is what its content type says, `digest` whether upstream named one.
+    Holding { kind: Kind, has_digest: bool },
+    /// A callout for a manifest that an index names is under way.
+    Fetching { descriptor: Descriptor, reason: String, levels: u32, nested: bool },
+}
+
+/// Why a pull fails: what the client is told is what the log says.
+struct Fault {
+    code: Code,
+    counter: Counter,
+    message: String,
+    retry_after: Option<String>,
+}
+
+impl Fault {
+    fn new(code: Code, counter: Counter, message: String) -> Self {
+        Self { code, counter, message, retry_after: None }
+    }
+
+    fn invalid(message: String) -> Self {
+        Self::new(Code::ManifestInvalid, Counter::InvalidManifest, message)
+    }
+
+    fn upstream(message: String) -> Self {
+        Self::new(Code::Unavailable, Counter::UpstreamFailed, message)
+    }
+}
+
+/// Responses that are not looked into. Only an upstream that wants other credentials is kept from the client, which
+/// would send its own to whomever the challenge names.
+pub(super) fn pass(host: &str, headers: Headers<'_>) -> Effects {
+    if status(headers) == 401 {
+        let message =
+            format!("the registry {host} refuses MetaHub's access (401); ask its operator for MetaHub's credentials");
+        let report = Report::fault(Counter::UpstreamFailed, format!("403 {message}"));
+        return Effects::reply(Reply::error(Code::Denied, &message), Some(report));
+    }
+    Effects::new(Exchange::Done, Step::Continue(Vec::new()))
+}
+
+fn status(headers: Headers<'_>) -> u64 {
+    headers.number(":status").unwrap_or(0)
+}
+
+impl Pull {
+    /// A pull that is about to ask upstream.
+    #[must_use]
+    pub fn new(
+        method: Method,
+        repository: Repository,
+        tag: Tag,
+        user: String,
+        machine_type: Rc<MachineType>,
+        registry: &Registry,
+        on_no_match: OnNoMatch,
+    ) -> Self {
+        Self {
+            method,
+            image: Image { repository, tag },
+            user,
+            machine_type,
+            cluster: registry.cluster.clone(),
+            host: registry.host.clone(),
+            on_no_match,
+            state: State::Asked,
+        }
+    }
+
+    pub(super) fn advance(mut self, event: &Event<'_>) -> Effects {
+        match (std::mem::replace(&mut self.state, State::Asked), event) {
+            (State::Asked, Event::ResponseHeaders { headers, end }) => self.on_headers(*headers, *end),
+            (State::Holding { kind, has_digest }, Event::ResponseBody { size }) => {
+                if *size > MAX_MANIFEST {
+                    return self.fail(too_large());
+                }
+                self.state = State::Holding { kind, has_digest };
+                self.proceed(Step::Hold)
+            }
+            (State::Holding { kind, has_digest }, Event::ResponseComplete { body }) => {
+                self.on_body(kind, has_digest, body)
+            }
+            (State::Fetching { descriptor, reason, levels, nested }, Event::CalloutAnswered(answer)) => {
+                match self.verified(&descriptor, *answer) {
+                    Err(fault) => self.fail(fault),
+                    Ok(body) if nested => self.on_nested(body, levels),
+                    Ok(body) => self.answer(&descriptor, &reason, Some(body.to_vec())),
+                }
+            }
+            // While a callout is under way upstream's response is complete; nothing else can arrive.
+            (state, _) => {
+                self.state = state;
+                self.proceed(Step::Hold)
+            }
+        }
+    }
+
+    fn proceed(self, step: Step) -> Effects {
+        Effects::new(Exchange::Pulling(Box::new(self)), step)
+    }
+
+    fn on_headers(mut self, headers: Headers<'_>, end: bool) -> Effects {
+        match status(headers) {
+            200 => {}
+            401 => return pass(&self.host, headers),
+            status @ (500.. | 0) => {
+                let mut fault =
+                    Fault::upstream(format!("the registry {} is not available ({status}); try again later", self.host));
+                fault.retry_after = headers.text("retry-after").map(str::to_owned);
+                return self.fail(fault);
+            }
+            status @ (201..=299) => {
+                return self.fail(Fault::invalid(format!(
+                    "the registry {} answered {status} to a manifest request",
+                    self.host
+                )));
+            }
+            // Redirects, 404, 429 and the like are upstream's word to the client.
+            _ => return self.let_pass(Vec::new(), None),
+        }
+        let kind = Kind::of(headers.text("content-type").unwrap_or_default());
+        let (length, has_digest) = (headers.number("content-length"), headers.has("docker-content-digest"));
+        let complete = self.method == Method::Get || (length.is_some() && has_digest);
+        if is_artifact_tag(self.image.tag.as_str()) || kind == Kind::Manifest {
+            if complete {
+                return self.pass_through("passed through: not an index");
+            }
+        } else if headers.text("content-encoding").is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
+            return self
+                .fail(Fault::invalid("the index came compressed although MetaHub asked for it as it is".to_owned()));
+        }
+        if length.is_some_and(|length| length > MAX_MANIFEST as u64) {
+            return self.fail(too_large());
+        }
+        if end {
+            return self.fail(Fault::invalid(format!("the registry {} answered without a body", self.host)));
+        }
+        self.state = State::Holding { kind, has_digest };
+        self.proceed(Step::Hold)
+    }
+
+    fn on_body(self, kind: Kind, has_digest: bool, body: &[u8]) -> Effects {
+        let opaque = kind == Kind::Manifest
+            || is_artifact_tag(self.image.tag.as_str())
+            || (kind == Kind::Unknown && !Index::is_index(body));
+        if opaque {
+            return self.release("passed through: not an index", has_digest, body);
+        }
+        match Index::parse(body) {
+            Ok(index) => self.on_index(&index, 1, Some((has_digest, body))),
+            Err(error) => self.fail(Fault::invalid(format!("the index cannot be used: {error}"))),
+        }
+    }
+
+    fn on_nested(self, body: &[u8], levels: u32) -> Effects {
+        match Index::parse(body) {
+            Ok(index) => self.on_index(&index, levels + 1, None),
+            Err(error) => self.fail(Fault::invalid(format!("a nested index cannot be used: {error}"))),
+        }
+    }
+
+    /// `held`: the response under way is this index itself, and may be released as it is.
+    fn on_index(mut self, index: &Index, levels: u32, held: Option<(bool, &[u8])>) -> Effects {
+        let machine_type = Rc::clone(&self.machine_type);
+        match (select(index, &machine_type), held) {
+            (Selection::Selected { entry, reason }, _) => {
+                let (descriptor, nested) = (entry.descriptor().clone(), entry.is_nested_index());
+                if nested && levels >= MAX_LEVELS {
+                    return self.fail(Fault::invalid(format!("indexes are nested deeper than {MAX_LEVELS} levels")));
+                }
+                if descriptor.size > MAX_MANIFEST as u64 {
+                    return self.fail(too_large());
+                }
+                if self.method == Method::Head && !nested {
+                    return self.answer(&descriptor, &reason.to_string(), None);
+                }
+                let callout = self.callout(&descriptor);
+                self.state = State::Fetching { descriptor, reason: reason.to_string(), levels, nested };
+                self.proceed(Step::CallOut(callout))
+            }
+            (Selection::NotAnImageIndex, Some((has_digest, body))) => {
+                self.release("passed through: not an image index", has_digest, body)
+            }
+            (Selection::NotAnImageIndex, None) => {
+                self.fail(Fault::invalid("a nested index is not an image index".to_owned()))
+            }
+            (Selection::NoMatch(_), Some((has_digest, body))) if self.on_no_match == OnNoMatch::Unfiltered => {
+                self.release("passed through: nothing fits, on_no_match is unfiltered", has_digest, body)
+            }
+            (Selection::NoMatch(offer), _) => {
+                let message = format!("nothing fits; the index offers {offer}");
+                self.fail(Fault::new(Code::ManifestUnknown, Counter::NoMatch, message))
+            }
+        }
+    }
+
+    fn callout(&self, descriptor: &Descriptor) -> Callout {
+        let headers = vec![
+            (":method", "GET".to_owned()),
+            (":path", format!("/v2/{}/manifests/{}", self.image.repository, descriptor.digest)),
+            (":authority", self.host.clone()),
+            ("accept", media_type::ALL.join(", ")),
+            ("accept-encoding", "identity".to_owned()),
+        ];
+        Callout { cluster: self.cluster.clone(), headers }
+    }
+
+    /// The bytes behind a descriptor, if they are what it promises (OCI image spec, descriptor.md §Verification).
+    fn verified<'a>(&self, descriptor: &Descriptor, answer: Option<Answer<'a>>) -> Result<&'a [u8], Fault> {
+        let digest = &descriptor.digest;
+        let Some(Answer { headers, body }) = answer else {
+            return Err(Fault::upstream(format!(
+                "the registry {} broke off while sending {digest}; try again later",
+                self.host
+            )));
+        };
+        match status(headers) {
+            200 => {}
+            404 => {
+                let message = format!(
+                    "the index names {digest} for it, but the registry {} does not have that manifest; push the image again",
+                    self.host
+                );
+                return Err(Fault::new(Code::ManifestUnknown, Counter::InvalidManifest, message));
+            }
+            status => {
+                let limited = status == 429;
+                let (code, counter) = if limited {
+                    (Code::TooManyRequests, Counter::UpstreamFailed)
+                } else {
+                    (Code::Unavailable, Counter::UpstreamFailed)
+                };
+                let mut fault = Fault::new(
+                    code,
+                    counter,
+                    format!("the registry {} answered {status} for {digest}; try again later", self.host),
+                );
+                fault.retry_after = headers.text("retry-after").map(str::to_owned);
+                return Err(fault);
+            }
+        }
+        if headers.text("content-encoding").is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
+            return Err(Fault::invalid(format!(
+                "the manifest {digest} came compressed although MetaHub asked for it as it is"
+            )));
+        }
+        if body.len() as u64 != descriptor.size {
+            let message =
+                format!("the manifest {digest} has {} bytes, not {} as the index says", body.len(), descriptor.size);
+            return Err(Fault::invalid(message));
+        }
+        if !digest.verifies(body) {
+            return Err(Fault::invalid(format!("the manifest behind {digest} hashes to {}", Digest::of(body))));
+        }
+        let content_type = headers.text("content-type").unwrap_or(&descriptor.media_type);
+        if !media_type::same(content_type, &descriptor.media_type) {
+            let message = format!(
+                "the manifest {digest} is of another media type than {:?}, as the index says",
+                descriptor.media_type
+            );
+            return Err(Fault::invalid(message));
+        }
+        Ok(body)
+    }
+
+    /// The selected manifest, or for HEAD what its descriptor says of it.
+    fn answer(&self, descriptor: &Descriptor, reason: &str, body: Option<Vec<u8>>) -> Effects {
+        let mut changes = vec![
+            HeaderChange::Set("content-type", descriptor.media_type.clone()),
+            HeaderChange::Set("content-length", descriptor.size.to_string()),
+            HeaderChange::Set("docker-content-digest", descriptor.digest.to_string()),
+            HeaderChange::Set("etag", format!("\"{}\"", descriptor.digest)),
+            HeaderChange::Set("vary", "Authorization".to_owned()),
+            HeaderChange::Set("cache-control", "private".to_owned()),
+        ];
+        changes.extend(self.explanation(&format!("{}: {reason}", descriptor.digest)));
+        changes.extend(OF_THE_INDEX.iter().map(|name| HeaderChange::Remove(name)));
+        let body = body.unwrap_or_default();
+        Effects::new(Exchange::Done, Step::Release(changes, Some(body))).reporting(Report::count(Counter::Selected))
+    }
+
+    /// Upstream's response as it is, with a word on why.
+    fn pass_through(&self, why: &str) -> Effects {
+        let changes = self.explanation(why);
+        self.let_pass(changes, Some(Report::count(Counter::PassedThrough)))
+    }
+
+    fn let_pass(&self, changes: Vec<HeaderChange>, report: Option<Report>) -> Effects {
+        let exchange = if self.method == Method::Head { Exchange::Emptying } else { Exchange::Done };
+        Effects { exchange, step: Step::Continue(changes), report }
+    }
+
+    /// The held response as it is. An answer to HEAD gets what clients need of it: length and digest.
+    fn release(&self, why: &str, has_digest: bool, body: &[u8]) -> Effects {
+        let mut changes = self.explanation(why);
+        let mut replacement = None;
+        if self.method == Method::Head {
+            changes.push(HeaderChange::Set("content-length", body.len().to_string()));
+            if !has_digest {
+                changes.push(HeaderChange::Set("docker-content-digest", Digest::of(body).to_string()));
+            }
+            replacement = Some(Vec::new());
+        }
+        let report = Report::count(Counter::PassedThrough);
+        Effects::new(Exchange::Done, Step::Release(changes, replacement)).reporting(report)
+    }
+
+    /// Headers for people who debug with curl.
+    fn explanation(&self, selected: &str) -> Vec<HeaderChange> {
+        vec![
+            HeaderChange::Set("x-metahub-machine-type", self.machine_type.name().to_owned()),
+            HeaderChange::Set("x-metahub-selected", selected.to_owned()),
+        ]
+    }
+
+    /// No image, and one line that says why, for the client and for the log.
+    fn fail(&self, fault: Fault) -> Effects {
+        let message = format!("{} for machine type {}: {}", self.image, self.machine_type.name(), fault.message);
+        let line = format!("{} {message} (login {:?}, registry {})", fault.code.status(), self.user, self.host);
+        let mut reply = Reply::error(fault.code, &message).with("x-metahub-machine-type", self.machine_type.name());
+        if let Some(retry_after) = fault.retry_after {
+            reply = reply.with("retry-after", retry_after);
+        }
+        Effects::reply(reply, Some(Report::fault(fault.counter, line)))
+    }
+}
+
+fn too_large() -> Fault {
+    Fault::invalid(format!("the manifest is larger than {} MiB", MAX_MANIFEST / 1024 / 1024))
+}

@@ -1,0 +1,226 @@
+//! The request side: method, path and `Authorization` → refuse, answer, or send on to upstream.
+
+use serde_json::json;
+
+use super::{Counter, Effects, Exchange, Pull, Report, Step};
+use crate::access::{self, Memory, Verdict};
+use crate::config::{Account, Authentication, Config, Registry, View};
+use crate::errors::{Code, Reply};
+use crate::headers::{HeaderChange, Headers};
+use crate::identity::Credentials;
+use crate::media_type;
+use crate::request::{InvalidRequest, Method, Reference, Request};
+
+/// What a client is told before it has logged in.
+const LOG_IN: &str = "log in to MetaHub with the login of a machine type";
+
+/// Request headers that would make upstream answer with less than the whole index.
+const CONDITIONS: [&str; 6] =
+    ["if-none-match", "if-match", "if-modified-since", "if-unmodified-since", "range", "if-range"];
+
+/// A login that was checked.
+struct Caller<'a> {
+    user: String,
+    view: View,
+    account: Option<&'a Account>,
+}
+
+/// Takes a request up. `cluster` is the Envoy cluster that its route leads to.
+#[must_use]
+pub fn begin(config: &Config, memory: &dyn Memory, cluster: Option<&str>, headers: Headers<'_>) -> Effects {
+    decide(config, memory, cluster, headers).unwrap_or_else(|refusal| *refusal)
+}
+
+/// Refusals travel as the error, so that each check is one line.
+fn decide(
+    config: &Config,
+    memory: &dyn Memory,
+    cluster: Option<&str>,
+    headers: Headers<'_>,
+) -> Result<Effects, Box<Effects>> {
+    let method =
+        Method::parse(headers.first(":method").unwrap_or_default()).map_err(|error| invalid(error, headers))?;
+    let request =
+        Request::parse(headers.first(":path").unwrap_or_default()).map_err(|error| invalid(error, headers))?;
+    if request == Request::Health {
+        return Ok(Effects::reply(health(config), None));
+    }
+    let credentials = credentials(headers)?;
+    let registry = registry(config, cluster)?;
+    let caller = match registry.authentication {
+        Authentication::Accounts => by_account(config, memory, credentials)?,
+        Authentication::None => by_name(config, credentials)?,
+    };
+    if let (Some(account), Some(repository)) = (caller.account, request.repository())
+        && !account.may_pull(repository)
+    {
+        let message =
+            format!("account {:?} may not pull from {repository}; ask for it, or log in as another", account.name());
+        return Err(refuse(Code::Denied, Counter::Denied, &message));
+    }
+    Ok(dispatch(config, registry, caller, method, request, headers))
+}
+
+/// Everything is allowed: answer the ping, take up a manifest by tag, let the rest pass.
+fn dispatch(
+    config: &Config,
+    registry: &Registry,
+    caller: Caller<'_>,
+    method: Method,
+    request: Request,
+    headers: Headers<'_>,
+) -> Effects {
+    // Upstream never sees the client's credentials: they are MetaHub's.
+    let mut changes = vec![HeaderChange::Remove("authorization")];
+    match (request, caller.view) {
+        (Request::Ping, view) => {
+            Effects::reply(Reply::json(200, &json!({})).with("x-metahub-machine-type", view.name()), None)
+        }
+        (Request::Manifest(repository, Reference::Tag(tag)), View::Machine(machine_type)) => {
+            changes.extend(ask_for_index(method, headers));
+            let pull = Pull::new(method, repository, tag, caller.user, machine_type, registry, config.on_no_match);
+            Effects::new(Exchange::Pulling(Box::new(pull)), Step::Continue(changes))
+        }
+        (Request::Manifest(_, Reference::Tag(_)), View::Unfiltered) => {
+            let passing = Exchange::Passing { host: registry.host.clone() };
+            Effects::new(passing, Step::Continue(changes)).reporting(Report::count(Counter::PassedThrough))
+        }
+        _ => Effects::new(Exchange::Passing { host: registry.host.clone() }, Step::Continue(changes)),
+    }
+}
+
+/// Makes a request for a manifest by tag one that an index answers, whole and readable.
+fn ask_for_index(method: Method, headers: Headers<'_>) -> Vec<HeaderChange> {
+    let mut changes = Vec::new();
+    if method == Method::Head {
+        changes.push(HeaderChange::Set(":method", "GET".to_owned()));
+    }
+    changes.push(HeaderChange::Set("accept", accept(headers)));
+    changes.push(HeaderChange::Set("accept-encoding", "identity".to_owned()));
+    changes.extend(CONDITIONS.iter().filter(|name| headers.has(name)).map(|name| HeaderChange::Remove(name)));
+    changes
+}
+
+/// What the client accepts, and the four manifest types that it did not name.
+fn accept(headers: Headers<'_>) -> String {
+    let mut accept =
+        headers.all("accept").filter_map(|value| std::str::from_utf8(value).ok()).collect::<Vec<_>>().join(", ");
+    for media_type in media_type::ALL {
+        let named =
+            accept.split(',').any(|range| range.split(';').next().is_some_and(|name| name.trim() == media_type));
+        if !named {
+            if !accept.is_empty() {
+                accept.push_str(", ");
+            }
+            accept.push_str(media_type);
+        }
+    }
+    accept
+}
+
+fn credentials(headers: Headers<'_>) -> Result<Credentials, Box<Effects>> {
+    match Credentials::decode(headers.all("authorization")) {
+        Ok(Some(credentials)) => Ok(credentials),
+        Ok(None) => Err(Box::new(Effects::reply(challenge(LOG_IN), Some(Report::count(Counter::Challenged))))),
+        Err(error) => {
+            let line = format!("401 {}: {error}", target(headers));
+            Err(Box::new(Effects::reply(
+                challenge(&error.to_string()),
+                Some(Report::fault(Counter::Unauthorized, line)),
+            )))
+        }
+    }
+}
+
+fn registry<'a>(config: &'a Config, cluster: Option<&str>) -> Result<&'a Registry, Box<Effects>> {
+    let Some(cluster) = cluster else {
+        return Err(refuse(
+            Code::NameUnknown,
+            Counter::Refused,
+            "no Envoy route leads from this host and path to a registry",
+        ));
+    };
+    config.registry(cluster).ok_or_else(|| {
+        let message = format!("MetaHub's configuration names no registry for the Envoy cluster {cluster:?}");
+        refuse(Code::Denied, Counter::Denied, &message)
+    })
+}
+
+/// `authentication: accounts`.
+fn by_account<'a>(
+    config: &'a Config,
+    memory: &dyn Memory,
+    credentials: Credentials,
+) -> Result<Caller<'a>, Box<Effects>> {
+    let login = config.account_login(&credentials.user);
+    let account = login.as_ref().map(|login| login.account);
+    match (access::verify(memory, config, account, &credentials), login) {
+        (Verdict::Accepted, Some(login)) => {
+            let view = login.view.map_err(|refused| refuse(Code::Denied, Counter::Denied, &refused.to_string()))?;
+            Ok(Caller { user: credentials.user, view, account })
+        }
+        (Verdict::Limited { retry_after }, _) => {
+            let line = format!("429 login {:?}: too many wrong passwords lately", credentials.user);
+            let reply = Reply::error(Code::TooManyRequests, "too many wrong passwords lately; try again later");
+            let reply = reply.with("retry-after", retry_after.to_string());
+            Err(Box::new(Effects::reply(reply, Some(Report::fault(Counter::Limited, line)))))
+        }
+        _ => {
+            let line = format!("401 login {:?}: no such account or wrong password", credentials.user);
+            let reply = challenge("no such account or wrong password");
+            Err(Box::new(Effects::reply(reply, Some(Report::fault(Counter::Unauthorized, line)))))
+        }
+    }
+}
+
+/// `authentication: none`.
+fn by_name<'a>(config: &Config, credentials: Credentials) -> Result<Caller<'a>, Box<Effects>> {
+    match config.open_login(&credentials.user) {
+        Ok(view) => Ok(Caller { user: credentials.user, view, account: None }),
+        Err(refused) => Err(refuse(Code::Denied, Counter::Denied, &refused.to_string())),
+    }
+}
+
+/// 401 with the one challenge there is: always MetaHub's, never upstream's.
+fn challenge(message: &str) -> Reply {
+    Reply::error(Code::Unauthorized, message).with("www-authenticate", "Basic realm=\"MetaHub\"")
+}
+
+/// A refusal whose message serves the client and the log alike.
+fn refuse(code: Code, counter: Counter, message: &str) -> Box<Effects> {
+    let line = format!("{} {message}", code.status());
+    Box::new(Effects::reply(Reply::error(code, message), Some(Report::fault(counter, line))))
+}
+
+fn invalid(error: InvalidRequest, headers: Headers<'_>) -> Box<Effects> {
+    let code = match error {
+        InvalidRequest::Unsupported => Code::Unsupported,
+        InvalidRequest::Repository => Code::NameInvalid,
+        InvalidRequest::Tag => Code::TagInvalid,
+        InvalidRequest::Digest => Code::DigestInvalid,
+    };
+    let line = format!("{} {}: {error}", code.status(), target(headers));
+    let reply = match code {
+        Code::Unsupported => Reply::error(code, &error.to_string()).with("allow", "GET, HEAD"),
+        _ => Reply::error(code, &error.to_string()),
+    };
+    Box::new(Effects::reply(reply, Some(Report::fault(Counter::Refused, line))))
+}
+
+/// Method and path as a log line may show them: escaped, without the query (it may be signed), not endless.
+fn target(headers: Headers<'_>) -> String {
+    let show = |name| String::from_utf8_lossy(headers.first(name).unwrap_or_default()).into_owned();
+    let path = show(":path");
+    let path: String = path.split('?').next().unwrap_or_default().chars().take(200).collect();
+    format!("{} {}", show(":method").escape_debug(), path.escape_debug())
+}
+
+fn health(config: &Config) -> Reply {
+    let document = json!({
+        "status": "ok",
+        "version": env!("CARGO_PKG_VERSION"),
+        "configuration": config.hash(),
+        "machine_types": config.machine_type_count(),
+    });
+    Reply::json(200, &document).with("cache-control", "no-store")
+}

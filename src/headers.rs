@@ -1,0 +1,45 @@
+//! Header maps as bytes: one value that is not UTF-8 must not take anything down.
+
+/// The headers of one message, names in lower case, in wire order.
+#[derive(Clone, Copy, Debug)]
+pub struct Headers<'a>(pub &'a [(String, Vec<u8>)]);
+
+impl<'a> Headers<'a> {
+    /// All values of a header.
+    pub fn all(self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_slice())
+    }
+
+    /// The first value of a header.
+    #[must_use]
+    pub fn first(self, name: &str) -> Option<&'a [u8]> {
+        self.all(name).next()
+    }
+
+    /// The first value of a header as text; one that is not UTF-8 is as good as none.
+    #[must_use]
+    pub fn text(self, name: &str) -> Option<&'a str> {
+        self.first(name).and_then(|value| std::str::from_utf8(value).ok())
+    }
+
+    /// The first value of a header as a number.
+    #[must_use]
+    pub fn number(self, name: &str) -> Option<u64> {
+        self.text(name)?.parse().ok()
+    }
+
+    /// Whether the header is there.
+    #[must_use]
+    pub fn has(self, name: &str) -> bool {
+        self.first(name).is_some()
+    }
+}
+
+/// One change to the headers of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HeaderChange {
+    /// This value instead of all that are there.
+    Set(&'static str, String),
+    /// Nothing instead of all that are there.
+    Remove(&'static str),
+}
