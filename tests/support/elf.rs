@@ -85,14 +85,14 @@ fn amd64(length: u16) -> Vec<u8> {
 /// The same for arm64, whose instructions are four bytes each.
 fn arm64(length: u16) -> Vec<u8> {
     let instructions: [u32; 8] = [
-        0xd280_0020,                           // mov x0, #1
-        0x1000_0001 | (7 << 5),                // adr x1, 7 instructions ahead: the text
+        0xd280_0020,                            // mov x0, #1
+        0x1000_0001 | (7 << 5),                 // adr x1, 7 instructions ahead: the text
         0xd280_0002 | (u32::from(length) << 5), // mov x2, #length
-        0xd280_0808,                           // mov x8, #64 (write)
-        0xd400_0001,                           // svc #0
-        0xd280_0000,                           // mov x0, #0
-        0xd280_0ba8,                           // mov x8, #93 (exit)
-        0xd400_0001,                           // svc #0
+        0xd280_0808,                            // mov x8, #64 (write)
+        0xd400_0001,                            // svc #0
+        0xd280_0000,                            // mov x0, #0
+        0xd280_0ba8,                            // mov x8, #93 (exit)
+        0xd400_0001,                            // svc #0
     ];
     instructions.iter().flat_map(|instruction| instruction.to_le_bytes()).collect()
 }

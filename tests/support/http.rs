@@ -59,9 +59,8 @@ impl Request {
 
     /// Sends the request to `127.0.0.1:port` and reads the whole answer.
     pub(crate) fn send(&self, port: u16) -> Result<Response> {
-        let context = |error: std::io::Error| {
-            Failure::new(format!("{} {} on port {port}: {error}", self.method, self.path))
-        };
+        let context =
+            |error: std::io::Error| Failure::new(format!("{} {} on port {port}: {error}", self.method, self.path));
         let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
         let mut stream = TcpStream::connect_timeout(&address.into(), PATIENCE).map_err(context)?;
         stream.set_read_timeout(Some(PATIENCE)).map_err(context)?;
