@@ -9,3 +9,4 @@
 
 pub mod digest;
 pub mod media_type;
+pub mod microarchitecture;
