@@ -8,5 +8,11 @@
 //! the WebAssembly build.
 
 pub mod digest;
+pub mod feature;
+pub mod index;
+pub mod machine_type;
 pub mod media_type;
 pub mod microarchitecture;
+pub mod platform;
+pub mod select;
+pub mod words;

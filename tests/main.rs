@@ -1,0 +1,3 @@
+//! The one integration test binary: behaviour through the public interface.
+
+mod native;
