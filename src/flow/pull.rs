@@ -323,7 +323,8 @@ impl Pull {
     /// The selected manifest, or for HEAD what its descriptor says of it.
     fn answer(&self, descriptor: &Descriptor, reason: &str, body: Option<Vec<u8>>) -> Effects {
         let mut changes = vec![
-            HeaderChange::Set("content-type", descriptor.media_type.clone()),
+            // Without parameters: what an index adds there has no business in a header.
+            HeaderChange::Set("content-type", media_type::essence(&descriptor.media_type).to_owned()),
             HeaderChange::Set("content-length", descriptor.size.to_string()),
             HeaderChange::Set("docker-content-digest", descriptor.digest.to_string()),
             HeaderChange::Set("etag", format!("\"{}\"", descriptor.digest)),

@@ -1,0 +1,3 @@
+//! Tests that run natively, without Envoy.
+
+mod selection;
