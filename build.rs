@@ -206,7 +206,13 @@ fn render(tree: &Tree) -> Result<String, Box<dyn Error>> {
     let mut lookup = BTreeMap::new();
     for (name, target) in names.iter().map(|name| (*name, *name)).chain(ALIASES) {
         // A name of archspec's own wins over an alias.
-        lookup.entry(name).or_insert(position(target)?);
+        lookup.entry(name.to_owned()).or_insert(position(target)?);
+    }
+    // Compilers write armv8.2-a.
+    for name in names.iter().filter(|name| name.starts_with("armv") && name.contains('.')) {
+        if let Some(level) = name.strip_suffix('a') {
+            lookup.entry(format!("{level}_a")).or_insert(position(name)?);
+        }
     }
     let roots = ARCHITECTURES.iter().map(|(root, architecture)| (*architecture, "", *root));
     let mut levels = String::new();

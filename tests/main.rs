@@ -8,4 +8,6 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+// Helpers beside the tests may panic too (clippy.toml allows it under this attribute only).
+#[cfg(test)]
 mod native;
