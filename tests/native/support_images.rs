@@ -1,0 +1,49 @@
+//! The images that everything else is tested with: real programs, the same bytes every time.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
+
+use crate::support::bench::{Bench, FEATURES, line};
+use crate::support::elf::{Architecture, program};
+use crate::support::image::{Format, Image};
+use crate::support::tar::{archive, gzip};
+use crate::support::temp::TempDir;
+
+/// A digest that changes would change under every operator's feet and in every document that shows one.
+#[test]
+fn the_demo_repository_never_changes() {
+    let bench = Bench::build();
+    let digests: Vec<String> = FEATURES.iter().map(|features| bench.digest(features)).collect();
+    assert_eq!(bench.list.digest(), "LIST");
+    assert_eq!(digests, ["A", "B", "C", "D"]);
+}
+
+#[test]
+fn a_program_prints_its_line_and_succeeds() {
+    let directory = TempDir::new("elf").unwrap();
+    let path = directory.join("say");
+    std::fs::write(&path, program(Architecture::host(), &format!("{}\n", line(&["cpu:skylake"])))).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let output = Command::new(&path).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), ">> This container is optimised for: cpu:skylake\n");
+}
+
+/// The tools that everyone has read what we write; content above 64 KiB needs a second block in the gzip frame.
+#[test]
+fn tar_and_gzip_read_our_layers() {
+    let content = vec![b'x'; 100_000];
+    let directory = TempDir::new("tar").unwrap();
+    std::fs::write(directory.join("layer.tar.gz"), gzip(&archive("big", &content))).unwrap();
+    let status =
+        Command::new("tar").args(["-xzf", "layer.tar.gz"]).current_dir(directory.path()).status().expect("tar runs");
+    assert!(status.success());
+    assert_eq!(std::fs::read(directory.join("big")).unwrap(), content);
+}
+
+#[test]
+fn formats_differ_in_media_types_only() {
+    let [docker, oci] = [Format::Docker, Format::Oci].map(|f| Image::printing(f, Architecture::Arm64, "x"));
+    assert_eq!(docker.layer.digest(), oci.layer.digest());
+    assert_ne!(docker.manifest.digest(), oci.manifest.digest());
+}

@@ -1,0 +1,20 @@
+//! The harness itself: what the other tests rely on.
+
+use crate::support::bench::{Bench, REPOSITORY};
+use crate::support::envoy::Envoy;
+use crate::support::http::Request;
+use crate::support::registry::Registry;
+
+#[test]
+fn envoy_without_the_filter_passes_everything() {
+    let registry = Registry::start().unwrap();
+    let bench = Bench::build();
+    bench.push(&registry).unwrap();
+    let envoy = Envoy::before(registry.port()).without_filter().start().unwrap();
+
+    let request = Request::get(&format!("/v2/{REPOSITORY}/manifests/latest")).header("accept", &bench.list.media_type);
+    let answer = envoy.send(&request).unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.body, bench.list.bytes);
+    assert_eq!(answer.header("docker-content-digest"), Some(bench.list.digest().as_str()));
+}

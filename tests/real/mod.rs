@@ -1,0 +1,3 @@
+//! Tests with real processes. They are skipped by `make check`, which must need nothing installed.
+
+mod harness;

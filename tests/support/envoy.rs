@@ -1,0 +1,302 @@
+//! The pinned Envoy with the shipped configuration, on other ports.
+//!
+//! The files under `envoy/` are used as they stand, but for ports and paths: what tests prove is what is shipped.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, SystemTime};
+
+use super::http::{Request, Response};
+use super::process::Process;
+use super::temp::TempDir;
+use super::{Failure, Result, port, wait_for};
+
+/// The filter as the shipped configuration names it.
+const WASM: &str = "target/wasm32-wasip1/release/metahub.wasm";
+
+/// An Envoy to be started.
+pub(crate) struct Builder {
+    ports: Ports,
+    concurrency: u16,
+    filter: bool,
+    show_access_log: bool,
+    log_level: &'static str,
+    edit_bootstrap: Vec<Edit>,
+    edit_config: Vec<Edit>,
+}
+
+type Edit = Box<dyn FnOnce(String) -> String>;
+
+/// The three ports in the shipped files.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ports {
+    pub(crate) clients: u16,
+    pub(crate) admin: u16,
+    pub(crate) upstream: u16,
+}
+
+/// A running Envoy.
+pub(crate) struct Envoy {
+    process: Process,
+    ports: Ports,
+    directory: TempDir,
+}
+
+impl Envoy {
+    /// An Envoy in front of the server on the port `upstream`, with MetaHub's filter, the shipped machine types and
+    /// two worker threads.
+    pub(crate) fn before(upstream: u16) -> Builder {
+        Builder {
+            ports: Ports { clients: port::free(), admin: port::free(), upstream },
+            concurrency: 2,
+            filter: true,
+            show_access_log: false,
+            log_level: "info",
+            edit_bootstrap: Vec::new(),
+            edit_config: Vec::new(),
+        }
+    }
+
+    /// The port for clients.
+    pub(crate) fn port(&self) -> u16 {
+        self.ports.clients
+    }
+
+    pub(crate) fn admin_port(&self) -> u16 {
+        self.ports.admin
+    }
+
+    pub(crate) fn log(&self) -> String {
+        self.process.log()
+    }
+
+    /// The process id, for what a test reads from `/proc`.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Whether Envoy has ended by itself.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.process.has_ended()
+    }
+
+    /// Sends a request through Envoy.
+    pub(crate) fn send(&self, request: &Request) -> Result<Response> {
+        request.send(self.ports.clients)
+    }
+
+    /// The sum of all counters and gauges whose name begins with `prefix` and ends with `suffix`.
+    pub(crate) fn stat(&self, prefix: &str, suffix: &str) -> Result<u64> {
+        let text = Request::get("/stats?usedonly").send(self.ports.admin)?.text();
+        let matching = text.lines().filter_map(|line| {
+            let (name, value) = line.split_once(": ")?;
+            (name.starts_with(prefix) && name.ends_with(suffix)).then(|| value.parse::<u64>().ok())?
+        });
+        Ok(matching.sum())
+    }
+
+    /// How many configurations of the filter Envoy has accepted and refused.
+    pub(crate) fn updates(&self) -> Result<Updates> {
+        let count = |suffix| self.stat("extension_config_discovery.http_filter.metahub.", suffix);
+        Ok(Updates { accepted: count(".config_reload")?, refused: count(".update_rejected")? })
+    }
+
+    /// The filter's configuration file as Envoy reads it now.
+    pub(crate) fn config(&self) -> String {
+        fs::read_to_string(self.config_path()).unwrap_or_default()
+    }
+
+    /// Where the watched file is; replace it by renaming another file over it, or with [`Envoy::replace_config`].
+    pub(crate) fn config_path(&self) -> PathBuf {
+        self.directory.join("watched/metahub.yaml")
+    }
+
+    /// Replaces the filter's configuration file at once, as an operator would; Envoy reads it a moment later.
+    pub(crate) fn replace_config(&self, text: &str) -> Result<()> {
+        // Written outside of the watched directory: only the rename must be seen.
+        let new = self.directory.join("metahub.yaml.new");
+        fs::write(&new, text)?;
+        fs::rename(&new, self.config_path())?;
+        Ok(())
+    }
+
+    /// Replaces the configuration and waits for Envoy's verdict: whether it was accepted.
+    pub(crate) fn reload(&self, text: &str) -> Result<bool> {
+        let before = self.updates()?;
+        self.replace_config(text)?;
+        wait_for("Envoy to read the new configuration", Duration::from_secs(10), || {
+            let now = self.updates().ok()?;
+            (now != before).then_some(now.accepted > before.accepted)
+        })
+    }
+}
+
+/// What became of the configurations that Envoy read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Updates {
+    pub(crate) accepted: u64,
+    pub(crate) refused: u64,
+}
+
+impl Builder {
+    /// Uses given ports instead of free ones.
+    pub(crate) fn ports(mut self, clients: u16, admin: u16) -> Self {
+        self.ports.clients = clients;
+        self.ports.admin = admin;
+        self
+    }
+
+    /// The number of worker threads; each has its own instance of the filter.
+    pub(crate) fn concurrency(mut self, threads: u16) -> Self {
+        self.concurrency = threads;
+        self
+    }
+
+    /// Without MetaHub's filter: for comparisons.
+    pub(crate) fn without_filter(mut self) -> Self {
+        self.filter = false;
+        self
+    }
+
+    /// The access log goes to our standard output instead of the log.
+    pub(crate) fn show_access_log(mut self) -> Self {
+        self.show_access_log = true;
+        self
+    }
+
+    /// Envoy's log level; `info` unless told.
+    pub(crate) fn log_level(mut self, level: &'static str) -> Self {
+        self.log_level = level;
+        self
+    }
+
+    /// Changes envoy.yaml after ports and paths were replaced. The function must find what it replaces: see
+    /// [`replace`].
+    pub(crate) fn edit_bootstrap(mut self, edit: impl FnOnce(String) -> String + 'static) -> Self {
+        self.edit_bootstrap.push(Box::new(edit));
+        self
+    }
+
+    /// Changes metahub.yaml before the start.
+    pub(crate) fn edit_config(mut self, edit: impl FnOnce(String) -> String + 'static) -> Self {
+        self.edit_config.push(Box::new(edit));
+        self
+    }
+
+    /// Starts Envoy and waits until it accepts connections and has a filter configuration.
+    pub(crate) fn start(self) -> Result<Envoy> {
+        let binary = binary()?;
+        let directory = TempDir::new("envoy")?;
+        let watched = directory.join("watched");
+        fs::create_dir(&watched)?;
+
+        let mut config = config_file(&shipped("metahub.yaml")?, self.ports.upstream);
+        if self.filter {
+            fresh_wasm()?;
+        }
+        for edit in self.edit_config {
+            config = edit(config);
+        }
+        fs::write(watched.join("metahub.yaml"), config)?;
+
+        let mut bootstrap = bootstrap_file(&shipped("envoy.yaml")?, self.ports, &watched);
+        if !self.filter {
+            bootstrap = without_filter(&bootstrap);
+        }
+        for edit in self.edit_bootstrap {
+            bootstrap = edit(bootstrap);
+        }
+        let bootstrap_path = directory.join("envoy.yaml");
+        fs::write(&bootstrap_path, bootstrap)?;
+
+        let mut command = Command::new(binary);
+        command.arg("--config-path").arg(&bootstrap_path);
+        command.args(["--concurrency", &self.concurrency.to_string(), "--log-level", self.log_level]);
+        // Several Envoys on one machine must not share memory; without hot restart none does.
+        command.args(["--disable-hot-restart", "--drain-time-s", "1"]);
+        let log = directory.join("log");
+        let mut process = if self.show_access_log {
+            Process::spawn_showing_output("envoy", &command, &log)?
+        } else {
+            Process::spawn("envoy", &command, &log)?
+        };
+        let admin = self.ports.admin;
+        process.wait_until_ready(Duration::from_secs(30), || {
+            Request::get("/ready").send(admin).is_ok_and(|response| response.status == 200)
+        })?;
+        Ok(Envoy { process, ports: self.ports, directory })
+    }
+}
+
+/// Replaces `from`, which must be there exactly `times` times: otherwise the shipped file has changed and whoever
+/// edits it here must look again.
+pub(crate) fn replace(text: &str, from: &str, to: &str, times: usize) -> String {
+    assert_eq!(text.matches(from).count(), times, "occurrences of {from:?} in:\n{text}");
+    text.replace(from, to)
+}
+
+/// The text of a shipped file.
+pub(crate) fn shipped(name: &str) -> Result<String> {
+    let path = root().join("envoy").join(name);
+    fs::read_to_string(&path).map_err(|error| Failure::new(format!("{}: {error}", path.display())))
+}
+
+/// The shipped envoy.yaml on other ports, watching another directory.
+fn bootstrap_file(shipped: &str, ports: Ports, watched: &Path) -> String {
+    let watched = watched.display();
+    let text = replace(shipped, "port_value: 8080", &format!("port_value: {}", ports.clients), 1);
+    let text = replace(&text, "port_value: 9901", &format!("port_value: {}", ports.admin), 1);
+    let text = replace(&text, "port_value: 5000", &format!("port_value: {}", ports.upstream), 1);
+    let text = replace(&text, "path: envoy/metahub.yaml", &format!("path: {watched}/metahub.yaml"), 1);
+    replace(&text, "{ path: envoy }", &format!("{{ path: {watched} }}"), 1)
+}
+
+/// The shipped metahub.yaml (or an operator's edited one) for another upstream port, with the filter's absolute path.
+pub(crate) fn config_file(text: &str, upstream: u16) -> String {
+    let wasm = root().join(WASM);
+    text.replace(&format!("filename: {WASM}"), &format!("filename: {}", wasm.display()))
+        .replace("host: \"127.0.0.1:5000\"", &format!("host: \"127.0.0.1:{upstream}\""))
+}
+
+/// Cuts the filter's entry out of the list of HTTP filters.
+fn without_filter(bootstrap: &str) -> String {
+    let start = bootstrap.find("          - name: metahub\n").expect("the filter's entry");
+    let end = bootstrap.find("          - name: envoy.filters.http.router\n").expect("the router's entry");
+    format!("{}{}", &bootstrap[..start], &bootstrap[end..])
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn binary() -> Result<PathBuf> {
+    let path = root().join(".tools/envoy/envoy/_bin/envoy");
+    let hint = || Failure::new("Envoy is not in the tool folder: run `scripts/install.sh envoy`");
+    if path.exists() { Ok(path) } else { Err(hint()) }
+}
+
+/// The compiled filter; refused when a source is newer, so that no test passes on a filter that is not under test.
+pub(crate) fn fresh_wasm() -> Result<PathBuf> {
+    let path = root().join(WASM);
+    let built = modified(&path).ok_or_else(|| Failure::new("the filter is not built: run `make build`"))?;
+    let sources = ["src", "Cargo.toml", "Cargo.lock", "build.rs", "rust-toolchain.toml"];
+    for source in sources.map(|name| root().join(name)) {
+        if let Some(newer) = newest(&source).filter(|time| *time > built) {
+            let age = newer.duration_since(built).unwrap_or_default();
+            let text = format!("the filter is {age:?} older than {}: run `make build`", source.display());
+            return Err(Failure::new(text));
+        }
+    }
+    Ok(path)
+}
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    fs::metadata(path).ok()?.modified().ok()
+}
+
+/// The latest modification below `path`.
+fn newest(path: &Path) -> Option<SystemTime> {
+    let below = fs::read_dir(path).into_iter().flatten().flatten().filter_map(|entry| newest(&entry.path()));
+    below.chain(path.is_file().then(|| modified(path)).flatten()).max()
+}
