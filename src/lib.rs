@@ -21,6 +21,7 @@ pub mod index;
 pub mod login;
 pub mod machine_type;
 pub mod media_type;
+pub mod memory;
 pub mod microarchitecture;
 pub mod platform;
 pub mod request;
