@@ -121,6 +121,8 @@ mod tests {
         format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(user_password)).into_bytes()
     }
 
+    type Row<'a> = (&'a [u8], Option<(&'a str, &'a str)>);
+
     fn decode(value: &[u8]) -> Result<Option<(String, String)>, InvalidAuthorization> {
         let credentials = Credentials::decode(std::iter::once(value))?;
         Ok(credentials.map(|credentials| (credentials.user, credentials.password.expose().to_owned())))
@@ -128,7 +130,7 @@ mod tests {
 
     #[test]
     fn reads_credentials() {
-        let rows: [(&[u8], Option<(&str, &str)>); 6] = [
+        let rows: [Row<'_>; 6] = [
             (&basic(b"qnib-type1:secret"), Some(("qnib-type1", "secret"))),
             (&basic(b"user:pass:word:"), Some(("user", "pass:word:"))),
             (&basic("ünï:pässwörd €".as_bytes()), Some(("ünï", "pässwörd €"))),

@@ -1,57 +1,196 @@
-//! stub
-#![allow(missing_docs)]
+//! Manifest lists and OCI indexes: bytes from the wire into typed entries (OCI image spec, image-index.md; Docker
+//! manifest list v2.2).
+//!
+//! Lenient where real lists are odd: unknown fields, `null` for what is optional, duplicates. An entry whose fields
+//! cannot be read (wrong types, no digest, a feature list beyond the limits) is set aside and never selected; the
+//! others stay usable, and the set-aside one is named in messages. The whole document is refused only when it is no
+//! index: not JSON, no `manifests`, `layers` beside `manifests`, or beyond the limits.
+
+use std::fmt;
+
 use crate::digest::Digest;
-#[derive(Debug, Clone)]
+use crate::feature::{self, Feature};
+use crate::microarchitecture::Microarchitecture;
+use crate::words::printable;
+
+mod entry;
+mod raw;
+
+pub use entry::{CpuRequirement, Entry, Exclusion, Level, Platform, Requirement};
+
+/// The largest index that is parsed, in bytes; containerd and containers/image read no more either.
+pub const MAX_BYTES: usize = 4 * 1024 * 1024;
+
+/// The most entries of an index.
+pub const MAX_ENTRIES: usize = 10_000;
+
+/// The most features of each list of an entry (`features`, `os.features`, the annotation).
+pub const MAX_FEATURES: usize = 256;
+
+/// The most features of all entries together.
+pub const MAX_TOTAL_FEATURES: usize = 65_536;
+
+/// The annotation that carries features for tools that cannot write `platform.features`; comma-separated.
+pub const FEATURES_ANNOTATION: &str = "org.metahub.features";
+
+/// What an entry points to (OCI image spec, descriptor.md).
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Descriptor {
+    /// The media type of the manifest, as the index spells it.
     pub media_type: String,
+    /// The digest of the manifest.
     pub digest: Digest,
+    /// The size of the manifest, in bytes.
     pub size: u64,
 }
-pub struct Entry {
-    d: Descriptor,
-    pub features: Vec<String>,
+
+/// An entry that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Its position in the list, from 0.
+    pub position: usize,
+    /// What is wrong, printable.
+    pub problem: String,
 }
-impl Entry {
-    pub fn descriptor(&self) -> &Descriptor {
-        &self.d
-    }
-    pub fn is_nested_index(&self) -> bool {
-        false
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "manifests[{}]: {}", self.position, self.problem)
     }
 }
+
+/// A manifest list or an OCI index.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Index {
-    pub entries: Vec<Entry>,
+    entries: Vec<Entry>,
+    unreadable: Vec<Unreadable>,
+    artifact_type: bool,
 }
+
+/// Why bytes are not a usable index. The text is for operators and users.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IndexError {
+    /// More than [`MAX_BYTES`].
+    TooLarge,
+    /// Not JSON, or a field of the index itself has the wrong type; the parser's words, printable.
+    Malformed(String),
+    /// `manifests` is missing or empty.
+    NoEntries,
+    /// Fields of an image manifest beside `manifests`: clients might read another document than we do.
+    Ambiguous(&'static str),
+    /// `mediaType` says that it is a manifest of one image.
+    NotAnIndex(String),
+    /// More than [`MAX_ENTRIES`].
+    TooManyEntries,
+    /// More than [`MAX_TOTAL_FEATURES`].
+    TooManyFeatures,
+}
+
+impl fmt::Display for IndexError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge => write!(f, "the index is larger than {} MiB", MAX_BYTES / 1024 / 1024),
+            Self::Malformed(problem) => write!(f, "the index is malformed: {problem}"),
+            Self::NoEntries => f.write_str("the index has no entries"),
+            Self::Ambiguous(field) => {
+                write!(f, "the document is ambiguous: it has manifests, as an index, and {field}, as an image manifest")
+            }
+            Self::NotAnIndex(media_type) => write!(f, "the document has manifests, but its mediaType is {media_type}"),
+            Self::TooManyEntries => write!(f, "the index has more than {MAX_ENTRIES} entries"),
+            Self::TooManyFeatures => write!(f, "the index has more than {MAX_TOTAL_FEATURES} features"),
+        }
+    }
+}
+
+impl std::error::Error for IndexError {}
+
 impl Index {
-    pub fn parse(b: &[u8]) -> Result<Self, String> {
-        let v: serde_json::Value = serde_json::from_slice(b).map_err(|e| e.to_string())?;
-        let mut entries = vec![];
-        for m in v.get("manifests").and_then(|m| m.as_array()).into_iter().flatten() {
-            let s = |k: &str| m.get(k).and_then(|x| x.as_str()).unwrap_or_default().to_owned();
-            entries.push(Entry {
-                d: Descriptor {
-                    media_type: s("mediaType"),
-                    digest: Digest::parse(&s("digest")).map_err(|e| e.to_string())?,
-                    size: m.get("size").and_then(|x| x.as_u64()).unwrap_or(0),
-                },
-                features: m
-                    .pointer("/platform/features")
-                    .and_then(|f| f.as_array())
-                    .into_iter()
-                    .flatten()
-                    .filter_map(|f| f.as_str().map(str::to_owned))
-                    .collect(),
-            });
+    /// Parses an index. Memory is linear in `bytes`.
+    ///
+    /// # Errors
+    /// [`IndexError`] when the document as a whole is no index; a single bad entry is no error (see
+    /// [`Index::unreadable`]).
+    pub fn parse(bytes: &[u8]) -> Result<Self, IndexError> {
+        if bytes.len() > MAX_BYTES {
+            return Err(IndexError::TooLarge);
         }
-        if entries.is_empty() {
-            return Err("it has no entries".into());
+        let document = raw::document(bytes)?;
+        let mut entries = Vec::with_capacity(document.manifests.len());
+        let mut unreadable = Vec::new();
+        let mut features = 0;
+        for (position, text) in document.manifests.iter().enumerate() {
+            match entry::parse(position, text.get()) {
+                Ok(entry) => {
+                    features += entry.features().len();
+                    if features > MAX_TOTAL_FEATURES {
+                        return Err(IndexError::TooManyFeatures);
+                    }
+                    entries.push(entry);
+                }
+                Err(problem) => unreadable.push(Unreadable { position, problem: printable(&problem, 160) }),
+            }
         }
-        Ok(Self { entries })
+        Ok(Self { entries, unreadable, artifact_type: document.artifact_type })
     }
-    pub fn is_index(b: &[u8]) -> bool {
-        serde_json::from_slice::<serde_json::Value>(b).is_ok_and(|v| v.get("manifests").is_some())
+
+    /// Whether a document whose media type says nothing is an index, usable or not: where we cannot tell, a machine
+    /// must not be handed a whole index by accident.
+    #[must_use]
+    pub fn is_index(bytes: &[u8]) -> bool {
+        raw::has_manifests(bytes)
+    }
+
+    /// The readable entries, in the order of the list.
+    #[must_use]
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The entries that could not be read; never selected.
+    #[must_use]
+    pub fn unreadable(&self) -> &[Unreadable] {
+        &self.unreadable
+    }
+
+    /// Whether this is an index of images for machines to choose from. Otherwise (it has an `artifactType`, or no
+    /// entry has a platform or is itself an index) it passes through unchanged. An entry that could not be read counts
+    /// as one with a platform: what we do not understand must not switch selection off.
+    #[must_use]
+    pub fn is_image_index(&self) -> bool {
+        let selectable = |entry: &Entry| entry.platform().is_some() || entry.is_nested_index();
+        !self.artifact_type && (!self.unreadable.is_empty() || self.entries.iter().any(selectable))
     }
 }
-pub fn is_artifact_tag(_: &str) -> bool {
-    false
+
+/// Whether `tag` names signatures, attestations or a bill of materials rather than an image: `sha256-<hex>`, with or
+/// without more after it (the referrers tag schema of the OCI distribution spec, and cosign's), or ending in `.sig`,
+/// `.att` or `.sbom`.
+#[must_use]
+pub fn is_artifact_tag(tag: &str) -> bool {
+    let referrer = tag.strip_prefix("sha256-").is_some_and(|rest| {
+        let digits = rest.bytes().take_while(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')).count();
+        digits == 64 && rest.as_bytes().get(64).is_none_or(|next| matches!(next, b'.' | b'-'))
+    });
+    referrer || [".sig", ".att", ".sbom"].iter().any(|suffix| tag.ends_with(suffix))
+}
+
+/// The features of an annotation's value; empty pieces (a trailing comma) ask for nothing.
+fn annotated(value: &str) -> impl Iterator<Item = &str> {
+    value.split(',').map(str::trim).filter(|piece| !piece.is_empty())
+}
+
+/// The microarchitecture that an architecture and variant stand for.
+fn level_of(architecture: &str, variant: Option<&str>) -> Option<Level> {
+    match variant {
+        None => Microarchitecture::baseline(architecture).map(Level::Known),
+        Some(variant) => Some(
+            Microarchitecture::of_variant(architecture, variant)
+                .map_or_else(|| Level::Variant(variant.to_owned()), Level::Known),
+        ),
+    }
+}
+
+/// Whether `feature` belongs to the key `cpu`.
+fn is_cpu(feature: &Feature) -> bool {
+    feature.key() == feature::CPU
 }

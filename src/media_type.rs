@@ -40,7 +40,8 @@ impl Kind {
 }
 
 /// The media type without parameters and blanks.
-fn essence(media_type: &str) -> &str {
+#[must_use]
+pub fn essence(media_type: &str) -> &str {
     media_type.split(';').next().unwrap_or_default().trim()
 }
 

@@ -3,12 +3,13 @@
 use serde_json::json;
 
 use super::{Counter, Effects, Exchange, Pull, Report, Step};
-use crate::access::{self, Memory, Verdict};
+use crate::access::{self, Verdict};
 use crate::config::{Account, Authentication, Config, Registry, View};
 use crate::errors::{Code, Reply};
 use crate::headers::{HeaderChange, Headers};
 use crate::identity::Credentials;
 use crate::media_type;
+use crate::memory::Memory;
 use crate::request::{InvalidRequest, Method, Reference, Request};
 
 /// What a client is told before it has logged in.
@@ -43,7 +44,7 @@ fn decide(
     let request =
         Request::parse(headers.first(":path").unwrap_or_default()).map_err(|error| invalid(error, headers))?;
     if request == Request::Health {
-        return Ok(Effects::reply(health(config), None));
+        return Ok(Effects::reply(health(config)));
     }
     let credentials = credentials(headers)?;
     let registry = registry(config, cluster)?;
@@ -74,7 +75,7 @@ fn dispatch(
     let mut changes = vec![HeaderChange::Remove("authorization")];
     match (request, caller.view) {
         (Request::Ping, view) => {
-            Effects::reply(Reply::json(200, &json!({})).with("x-metahub-machine-type", view.name()), None)
+            Effects::reply(Reply::json(200, &json!({})).with("x-metahub-machine-type", view.name()))
         }
         (Request::Manifest(repository, Reference::Tag(tag)), View::Machine(machine_type)) => {
             changes.extend(ask_for_index(method, headers));
@@ -121,13 +122,10 @@ fn accept(headers: Headers<'_>) -> String {
 fn credentials(headers: Headers<'_>) -> Result<Credentials, Box<Effects>> {
     match Credentials::decode(headers.all("authorization")) {
         Ok(Some(credentials)) => Ok(credentials),
-        Ok(None) => Err(Box::new(Effects::reply(challenge(LOG_IN), Some(Report::count(Counter::Challenged))))),
+        Ok(None) => Err(Box::new(Effects::reply(challenge(LOG_IN)).reporting(Report::count(Counter::Challenged)))),
         Err(error) => {
             let line = format!("401 {}: {error}", target(headers));
-            Err(Box::new(Effects::reply(
-                challenge(&error.to_string()),
-                Some(Report::fault(Counter::Unauthorized, line)),
-            )))
+            Err(rejected(challenge(&error.to_string()), Counter::Unauthorized, line))
         }
     }
 }
@@ -163,12 +161,12 @@ fn by_account<'a>(
             let line = format!("429 login {:?}: too many wrong passwords lately", credentials.user);
             let reply = Reply::error(Code::TooManyRequests, "too many wrong passwords lately; try again later");
             let reply = reply.with("retry-after", retry_after.to_string());
-            Err(Box::new(Effects::reply(reply, Some(Report::fault(Counter::Limited, line)))))
+            Err(rejected(reply, Counter::Limited, line))
         }
         _ => {
             let line = format!("401 login {:?}: no such account or wrong password", credentials.user);
             let reply = challenge("no such account or wrong password");
-            Err(Box::new(Effects::reply(reply, Some(Report::fault(Counter::Unauthorized, line)))))
+            Err(rejected(reply, Counter::Unauthorized, line))
         }
     }
 }
@@ -186,10 +184,14 @@ fn challenge(message: &str) -> Reply {
     Reply::error(Code::Unauthorized, message).with("www-authenticate", "Basic realm=\"MetaHub\"")
 }
 
+fn rejected(reply: Reply, counter: Counter, line: String) -> Box<Effects> {
+    Box::new(Effects::reply(reply).reporting(Report::fault(counter, line)))
+}
+
 /// A refusal whose message serves the client and the log alike.
 fn refuse(code: Code, counter: Counter, message: &str) -> Box<Effects> {
     let line = format!("{} {message}", code.status());
-    Box::new(Effects::reply(Reply::error(code, message), Some(Report::fault(counter, line))))
+    rejected(Reply::error(code, message), counter, line)
 }
 
 fn invalid(error: InvalidRequest, headers: Headers<'_>) -> Box<Effects> {
@@ -204,7 +206,7 @@ fn invalid(error: InvalidRequest, headers: Headers<'_>) -> Box<Effects> {
         Code::Unsupported => Reply::error(code, &error.to_string()).with("allow", "GET, HEAD"),
         _ => Reply::error(code, &error.to_string()),
     };
-    Box::new(Effects::reply(reply, Some(Report::fault(Counter::Refused, line))))
+    rejected(reply, Counter::Refused, line)
 }
 
 /// Method and path as a log line may show them: escaped, without the query (it may be signed), not endless.

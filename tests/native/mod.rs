@@ -1,3 +1,7 @@
 //! Tests that need nothing but this crate.
 
+mod driver;
+mod flow_pull;
+mod flow_request;
+mod selection;
 mod support_images;

@@ -1,0 +1,137 @@
+//! Platform words (OCI image spec, image-index.md `platform`; Go's `GOOS` and `GOARCH`), read as containerd reads them.
+
+/// Operating systems that Go, and so the OCI specification, names.
+const SYSTEMS: [&str; 15] = [
+    "aix",
+    "android",
+    "darwin",
+    "dragonfly",
+    "freebsd",
+    "hurd",
+    "illumos",
+    "ios",
+    "js",
+    "linux",
+    "netbsd",
+    "openbsd",
+    "plan9",
+    "solaris",
+    "windows",
+];
+
+/// Architectures that Go, and so the OCI specification, names.
+const ARCHITECTURES: [&str; 18] = [
+    "386", "amd64", "arm", "arm64", "armbe", "arm64be", "loong64", "mips", "mips64", "mips64le", "mipsle", "ppc",
+    "ppc64", "ppc64le", "riscv64", "s390x", "sparc64", "wasm",
+];
+
+/// Whether `os` is one of the words that OCI uses, after [`system`].
+#[must_use]
+pub fn is_known_system(os: &str) -> bool {
+    SYSTEMS.contains(&os)
+}
+
+/// Whether `architecture` is one of the words that OCI uses, after [`architecture`].
+#[must_use]
+pub fn is_known_architecture(architecture: &str) -> bool {
+    ARCHITECTURES.contains(&architecture)
+}
+
+/// The operating system as OCI spells it: lower case, `macos` reads as `darwin`.
+#[must_use]
+pub fn system(os: &str) -> String {
+    let os = os.trim().to_ascii_lowercase();
+    if os == "macos" { "darwin".to_owned() } else { os }
+}
+
+/// The architecture as OCI spells it and the variant that the spelling implies: `x86_64` is amd64, `aarch64` is arm64,
+/// `armhf` is arm v7.
+#[must_use]
+pub fn architecture(architecture: &str) -> (String, Option<&'static str>) {
+    let architecture = architecture.trim().to_ascii_lowercase();
+    match architecture.as_str() {
+        "x86_64" | "x86-64" => ("amd64".to_owned(), None),
+        "i386" | "i486" | "i586" | "i686" | "x86" => ("386".to_owned(), None),
+        "aarch64" => ("arm64".to_owned(), None),
+        "armhf" => ("arm".to_owned(), Some("v7")),
+        "armel" => ("arm".to_owned(), Some("v6")),
+        _ => (architecture, None),
+    }
+}
+
+/// The variant as OCI spells it: `8` and `v8.0` read as `v8` where variants are levels; elsewhere as it stands.
+#[must_use]
+pub fn variant(architecture: &str, variant: &str) -> String {
+    let variant = variant.trim().to_ascii_lowercase();
+    if !has_levels(architecture) {
+        return variant;
+    }
+    let number = variant.strip_prefix('v').unwrap_or(&variant);
+    if !number.starts_with(|first: char| first.is_ascii_digit()) {
+        return variant;
+    }
+    let level = if architecture == "arm64" { number.strip_suffix(".0").unwrap_or(number) } else { number };
+    format!("v{level}")
+}
+
+/// Whether variants of `architecture` are levels, each containing those before it.
+#[must_use]
+pub fn has_levels(architecture: &str) -> bool {
+    matches!(architecture, "amd64" | "arm" | "arm64")
+}
+
+/// Whether a machine's operating system version runs an image made for `image`: on Windows the build (the third
+/// number) decides, elsewhere the text.
+#[must_use]
+pub fn same_os_version(os: &str, machine: &str, image: &str) -> bool {
+    if os != "windows" {
+        return machine == image;
+    }
+    matches!((windows_build(machine), windows_build(image)), (Some(machine), Some(image)) if machine == image)
+}
+
+/// Major, minor and build of a Windows version such as `10.0.20348.1726`; `None` when one is missing or not a number.
+#[must_use]
+pub fn windows_build(version: &str) -> Option<[u32; 3]> {
+    let mut numbers = version.split('.').map(|part| {
+        let digits = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        digits.then(|| part.parse::<u32>().ok()).flatten()
+    });
+    Some([numbers.next()??, numbers.next()??, numbers.next()??])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_other_spellings() {
+        assert_eq!(system("MacOS"), "darwin");
+        assert_eq!(architecture("x86_64"), ("amd64".to_owned(), None));
+        assert_eq!(architecture("armhf"), ("arm".to_owned(), Some("v7")));
+        let rows = [
+            ("arm64", "8", "v8"),
+            ("arm64", "v8.0", "v8"),
+            ("arm64", "v9.0", "v9"),
+            ("arm64", "V8.2", "v8.2"),
+            ("arm", "7", "v7"),
+            ("amd64", "v3", "v3"),
+            ("amd64", "fast", "fast"),
+            ("riscv64", "rva22u64", "rva22u64"),
+            ("riscv64", "20", "20"),
+        ];
+        for (architecture, written, read) in rows {
+            assert_eq!(variant(architecture, written), read, "{architecture}/{written}");
+        }
+    }
+
+    #[test]
+    fn windows_compares_builds() {
+        assert!(same_os_version("windows", "10.0.20348", "10.0.20348.1726"));
+        assert!(!same_os_version("windows", "10.0.20348", "10.0.17763.4499"));
+        assert!(!same_os_version("windows", "10.0", "10.0"));
+        assert!(!same_os_version("windows", "10.0.x", "10.0.x"));
+        assert!(same_os_version("freebsd", "14.1", "14.1"));
+        assert!(!same_os_version("freebsd", "14.1", "14.1.0"));
+    }
+}

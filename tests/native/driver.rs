@@ -1,0 +1,282 @@
+//! Plays Envoy for the flow: a configuration, a request, what upstream answers.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use base64::Engine as _;
+use metahub::config::Config;
+use metahub::digest::Digest;
+use metahub::flow::{Answer, Callout, Effects, Event, Exchange, Step, begin};
+use metahub::headers::{HeaderChange, Headers};
+use metahub::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
+use metahub::memory::Memory;
+use serde_json::{Value, json};
+
+pub(crate) type HeaderList = Vec<(String, Vec<u8>)>;
+
+pub(crate) fn header_list(headers: &[(&str, &str)]) -> HeaderList {
+    headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect()
+}
+
+pub(crate) fn basic(user: &str, password: &str) -> String {
+    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}")))
+}
+
+#[derive(Default)]
+pub(crate) struct Map(RefCell<HashMap<String, Vec<u8>>>);
+
+impl Memory for Map {
+    fn get(&self, key: &str) -> Option<Vec<u8>> {
+        self.0.borrow().get(key).cloned()
+    }
+    fn set(&self, key: &str, value: &[u8]) {
+        self.0.borrow_mut().insert(key.to_owned(), value.to_owned());
+    }
+    fn set_once(&self, key: &str, value: &[u8]) -> Option<Vec<u8>> {
+        self.set(key, value);
+        self.get(key)
+    }
+    fn now(&self) -> u64 {
+        0
+    }
+    fn random(&self) -> Option<[u8; 32]> {
+        Some([1; 32])
+    }
+}
+
+/// Two machine types; accounts `qnib-type1` (bound), `team` (two types, one repository) and `all` (unfiltered), each
+/// with its name as password; cluster `registry` asks for accounts, `open` for names only.
+pub(crate) fn configuration() -> Value {
+    let hash = |password: &str| bcrypt::hash(password, 4).unwrap();
+    json!({
+        "machine_types": { "type1": { "features": ["cpu:broadwell"] }, "type2": { "features": ["cpu:skylake"] } },
+        "registries": {
+            "registry": { "host": "registry.example", "authentication": "accounts" },
+            "open": { "host": "open.example:5000", "authentication": "none" },
+        },
+        "accounts": {
+            "qnib-type1": { "password": hash("qnib-type1"), "machine_type": "type1" },
+            "team": { "password": hash("team"), "machine_types": ["type1", "type2"], "repositories": ["team/**"] },
+            "all": { "password": hash("all"), "machine_type": "unfiltered" },
+        },
+    })
+}
+
+pub(crate) fn parse(document: &Value) -> Config {
+    Config::parse(document.to_string().as_bytes()).unwrap()
+}
+
+/// A request as Envoy's filter sees it.
+pub(crate) fn request(config: &Config, cluster: Option<&str>, headers: &HeaderList) -> Effects {
+    begin(config, &Map::default(), cluster, Headers(headers))
+}
+
+/// What a client gets in the end.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    pub(crate) status: u16,
+    pub(crate) headers: HashMap<String, String>,
+    pub(crate) body: Vec<u8>,
+    pub(crate) callouts: Vec<Callout>,
+    pub(crate) lines: Vec<String>,
+    pub(crate) counters: Vec<&'static str>,
+}
+
+impl Outcome {
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", String::as_str)
+    }
+
+    /// The message of the registry error in the body.
+    pub(crate) fn message(&self) -> String {
+        let body: Value = serde_json::from_slice(&self.body).unwrap();
+        body["errors"][0]["message"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) fn code(&self) -> String {
+        let body: Value = serde_json::from_slice(&self.body).unwrap();
+        body["errors"][0]["code"].as_str().unwrap().to_owned()
+    }
+}
+
+/// An answer of the upstream's.
+#[derive(Clone, Debug)]
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Response {
+    pub(crate) fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+        let body = body.into();
+        let headers = vec![("content-type", content_type.to_owned()), ("content-length", body.len().to_string())];
+        Self { status, headers, body }
+    }
+
+    pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, value.to_owned()));
+        self
+    }
+
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.headers.retain(|(key, _)| *key != name);
+        self
+    }
+
+    fn list(&self) -> HeaderList {
+        let status = self.status.to_string();
+        let mut headers = header_list(&[(":status", &status)]);
+        headers.extend(self.headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())));
+        headers
+    }
+}
+
+/// A registry that answers the request with `index` and callouts by the digest they name.
+#[derive(Default)]
+pub(crate) struct Upstream {
+    pub(crate) index: Option<Response>,
+    /// `None`: the connection breaks.
+    pub(crate) by_digest: HashMap<String, Option<Response>>,
+}
+
+/// Sends a request through the flow, as the filter would, and returns what the client gets.
+pub(crate) fn exchange(config: &Config, method: &str, image: &str, user: &str, upstream: &Upstream) -> Outcome {
+    let (name, tag) = image.split_once(':').unwrap();
+    let path = format!("/v2/{name}/manifests/{tag}");
+    let authorization = basic(user, user);
+    let headers = header_list(&[(":method", method), (":path", &path), ("authorization", &authorization)]);
+    let mut outcome = Outcome::default();
+    let effects = request(config, Some("registry"), &headers);
+    let (state, step) = note(effects, &mut outcome);
+    match step {
+        Step::Continue(changes) => {
+            assert!(changes.contains(&HeaderChange::Remove("authorization")), "credentials never go upstream");
+            respond(state, upstream, &mut outcome);
+        }
+        step => finish(step, &mut outcome),
+    }
+    outcome
+}
+
+fn note(effects: Effects, outcome: &mut Outcome) -> (Exchange, Step) {
+    for report in effects.reports {
+        outcome.counters.push(report.counter.name());
+        outcome.lines.extend(report.line);
+    }
+    (effects.exchange, effects.step)
+}
+
+fn respond(state: Exchange, upstream: &Upstream, outcome: &mut Outcome) {
+    let response = upstream.index.clone().unwrap();
+    outcome.status = response.status;
+    outcome.headers = response.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    outcome.body.clone_from(&response.body);
+    let headers = response.list();
+    let end = response.body.is_empty();
+    let (mut state, mut step) =
+        note(state.advance(&Event::ResponseHeaders { headers: Headers(&headers), end }), outcome);
+    let held = step == Step::Hold;
+    if let Step::Continue(changes) = &step {
+        apply(changes, outcome);
+    }
+    let mut size = 0;
+    for chunk in response.body.chunks(1000) {
+        if !state.reads_body() || matches!(step, Step::Reply(_)) {
+            break;
+        }
+        size += chunk.len();
+        (state, step) = note(state.advance(&Event::ResponseBody { size }), outcome);
+        match step {
+            Step::DropBody => outcome.body.clear(),
+            Step::Hold => assert!(held, "a body can only be held behind its headers"),
+            Step::Reply(_) => {}
+            ref other => panic!("unexpected {other:?}"),
+        }
+    }
+    if held && !matches!(step, Step::Reply(_)) {
+        (state, step) = note(state.advance(&Event::ResponseComplete { body: &response.body }), outcome);
+    }
+    call_out(state, step, upstream, outcome);
+}
+
+fn call_out(mut state: Exchange, mut step: Step, upstream: &Upstream, outcome: &mut Outcome) {
+    while let Step::CallOut(callout) = step {
+        let path = &callout.headers.iter().find(|(name, _)| *name == ":path").unwrap().1;
+        let digest = path.rsplit('/').next().unwrap();
+        let response = upstream
+            .by_digest
+            .get(digest)
+            .cloned()
+            .unwrap_or_else(|| Some(Response::new(404, "application/json", "{}")));
+        outcome.callouts.push(callout);
+        let headers = response.as_ref().map(Response::list);
+        let answer = response.as_ref().zip(headers.as_ref());
+        let answer = answer.map(|(response, headers)| Answer { headers: Headers(headers), body: &response.body });
+        (state, step) = note(state.advance(&Event::CalloutAnswered(answer)), outcome);
+    }
+    finish(step, outcome);
+}
+
+fn finish(step: Step, outcome: &mut Outcome) {
+    match step {
+        Step::Reply(reply) => {
+            outcome.status = reply.status;
+            outcome.headers = reply.headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+            outcome.body = reply.body;
+        }
+        Step::Release(changes, body) => {
+            apply(&changes, outcome);
+            if let Some(body) = body {
+                outcome.body = body;
+            }
+        }
+        Step::Continue(_) | Step::DropBody => {}
+        other => panic!("the exchange hangs at {other:?}"),
+    }
+}
+
+fn apply(changes: &[HeaderChange], outcome: &mut Outcome) {
+    for change in changes {
+        match change {
+            HeaderChange::Set(name, value) => drop(outcome.headers.insert((*name).to_owned(), value.clone())),
+            HeaderChange::Remove(name) => drop(outcome.headers.remove(*name)),
+        }
+    }
+}
+
+/// A child manifest for these features: entry of the list, and the bytes behind it.
+pub(crate) fn child(features: &[&str]) -> (Value, Vec<u8>) {
+    let bytes =
+        json!({ "schemaVersion": 2, "mediaType": DOCKER_MANIFEST, "made for": features }).to_string().into_bytes();
+    let entry = json!({
+        "mediaType": DOCKER_MANIFEST,
+        "digest": Digest::of(&bytes).as_str(),
+        "size": bytes.len(),
+        "platform": { "os": "linux", "architecture": "amd64", "features": features },
+    });
+    (entry, bytes)
+}
+
+pub(crate) fn list(entries: &[Value]) -> Vec<u8> {
+    json!({ "schemaVersion": 2, "mediaType": DOCKER_LIST, "manifests": entries }).to_string().into_bytes()
+}
+
+/// A registry with one list of these children.
+pub(crate) fn upstream(children: &[(Value, Vec<u8>)]) -> Upstream {
+    let entries: Vec<Value> = children.iter().map(|(entry, _)| entry.clone()).collect();
+    let bytes = list(&entries);
+    let digest = Digest::of(&bytes);
+    let by_digest = children
+        .iter()
+        .map(|(_, bytes)| (Digest::of(bytes).to_string(), Some(Response::new(200, DOCKER_MANIFEST, bytes.clone()))));
+    Upstream {
+        index: Some(
+            Response::new(200, DOCKER_LIST, bytes)
+                .with("docker-content-digest", digest.as_str())
+                .with("etag", "\"index\"")
+                .with("last-modified", "yesterday"),
+        ),
+        by_digest: by_digest.collect(),
+    }
+}

@@ -1,0 +1,272 @@
+//! The response side of the flow: what a pull by tag comes to, for every answer that an upstream can give.
+
+use metahub::digest::Digest;
+use metahub::flow::MAX_MANIFEST;
+use metahub::media_type::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST};
+use serde_json::{Value, json};
+
+use super::driver::{Outcome, Response, Upstream, child, configuration, exchange, list, parse, upstream};
+
+fn pull(method: &str, upstream: &Upstream) -> Outcome {
+    exchange(&parse(&configuration()), method, "qnib/bench:latest", "qnib-type1", upstream)
+}
+
+fn demo() -> Upstream {
+    upstream(&[child(&[]), child(&["cpu:skylake"]), child(&["cpu:broadwell"]), child(&["cpu:broadwell", "nvcap:5.2"])])
+}
+
+#[test]
+fn a_tag_becomes_the_entry_that_fits() {
+    let (entry, bytes) = child(&["cpu:broadwell"]);
+    let outcome = pull("GET", &demo());
+    assert_eq!((outcome.status, &outcome.body), (200, &bytes));
+    let digest = entry["digest"].as_str().unwrap();
+    assert_eq!(outcome.header("docker-content-digest"), digest);
+    assert_eq!(outcome.header("content-length"), bytes.len().to_string());
+    assert_eq!(outcome.header("content-type"), DOCKER_MANIFEST);
+    assert_eq!(outcome.header("etag"), format!("\"{digest}\""));
+    assert_eq!(outcome.header("vary"), "Authorization");
+    assert_eq!(outcome.header("cache-control"), "private");
+    assert_eq!(outcome.header("last-modified"), "", "it is the index's");
+    assert_eq!(outcome.header("x-metahub-machine-type"), "type1");
+    assert!(outcome.header("x-metahub-selected").starts_with(digest), "{outcome:?}");
+    assert_eq!(outcome.counters, ["metahub_selected"]);
+    assert!(outcome.lines.is_empty());
+    let [callout] = outcome.callouts.as_slice() else { panic!("{outcome:?}") };
+    assert_eq!(callout.cluster, "registry");
+    assert!(callout.headers.contains(&(":authority", "registry.example".to_owned())));
+    assert!(callout.headers.contains(&(":path", format!("/v2/qnib/bench/manifests/{digest}"))));
+    assert!(!callout.headers.iter().any(|(name, _)| *name == "authorization"));
+}
+
+#[test]
+fn head_says_what_get_says_without_asking_for_the_child() {
+    let (get, head) = (pull("GET", &demo()), pull("HEAD", &demo()));
+    assert_eq!(get.headers, head.headers);
+    assert_eq!((head.status, head.body.len(), head.callouts.len()), (200, 0, 0));
+}
+
+#[test]
+fn what_is_no_index_passes() {
+    let (_, manifest) = child(&["cpu:skylake"]);
+    let digest = Digest::of(&manifest).to_string();
+    let artifact = json!({ "mediaType": OCI_INDEX, "artifactType": "x/y", "manifests": [child(&[]).0] }).to_string();
+    let rows = [
+        (Response::new(200, DOCKER_MANIFEST, manifest.clone()), "a single manifest"),
+        (Response::new(200, OCI_MANIFEST, manifest.clone()), "a single OCI manifest"),
+        (Response::new(200, "application/vnd.example+json", "{\"blob\":1}"), "something else"),
+        (Response::new(200, OCI_INDEX, artifact), "an artifact index"),
+    ];
+    for (response, what) in rows {
+        for response in [response.clone().with("docker-content-digest", &digest), response.without("content-length")] {
+            let upstream = Upstream { index: Some(response.clone()), ..Upstream::default() };
+            let get = pull("GET", &upstream);
+            assert_eq!((get.status, &get.body), (200, &response.body), "{what}");
+            assert!(get.header("x-metahub-selected").starts_with("passed through: "), "{what}");
+            assert_eq!(get.counters, ["metahub_passed_through"], "{what}");
+            let head = pull("HEAD", &upstream);
+            assert_eq!((head.status, head.body.len()), (200, 0), "{what}");
+            assert_eq!(head.header("content-length"), response.body.len().to_string(), "{what}");
+            assert_ne!(head.header("docker-content-digest"), "", "{what}");
+        }
+    }
+}
+
+#[test]
+fn an_index_under_another_content_type_is_still_one() {
+    let (_, bytes) = child(&["cpu:broadwell"]);
+    for content_type in ["application/json", "text/plain; charset=utf-8", ""] {
+        let mut upstream = demo();
+        let index = upstream.index.take().unwrap().body;
+        upstream.index = Some(Response::new(200, content_type, index));
+        assert_eq!(pull("GET", &upstream).body, bytes, "{content_type}");
+    }
+}
+
+#[test]
+fn signatures_of_a_tag_pass() {
+    let upstream = demo();
+    let tag = format!("qnib/bench:sha256-{}.sig", "a".repeat(64));
+    let outcome = exchange(&parse(&configuration()), "GET", &tag, "qnib-type1", &upstream);
+    assert_eq!(outcome.body, upstream.index.unwrap().body);
+}
+
+#[test]
+fn unfiltered_sees_the_index() {
+    let upstream = demo();
+    let outcome = exchange(&parse(&configuration()), "GET", "qnib/bench:latest", "all", &upstream);
+    let index = upstream.index.unwrap();
+    assert_eq!(outcome.body, index.body);
+    assert_eq!(outcome.header("docker-content-digest"), Digest::of(&index.body).as_str());
+}
+
+#[test]
+fn no_match_says_what_there_is() {
+    let upstream = upstream(&[child(&["cpu:zen4"]), child(&["cpu:skylake_avx512", "nvcap:8.0"])]);
+    for method in ["GET", "HEAD"] {
+        let outcome = pull(method, &upstream);
+        assert_eq!((outcome.status, outcome.code().as_str()), (404, "MANIFEST_UNKNOWN"));
+        let message = outcome.message();
+        for part in ["qnib/bench:latest", "type1", "cpu:zen4", "nvcap:8.0"] {
+            assert!(message.contains(part), "{message} lacks {part}");
+        }
+        assert!(
+            matches!(outcome.lines.as_slice(), [line] if line.contains(&message) && line.contains("\"qnib-type1\""))
+        );
+        assert_eq!(outcome.counters, ["metahub_no_match"]);
+    }
+    let mut document = configuration();
+    document["on_no_match"] = json!("unfiltered");
+    for (method, length) in [("GET", upstream.index.as_ref().unwrap().body.len()), ("HEAD", 0)] {
+        let outcome = exchange(&parse(&document), method, "qnib/bench:latest", "qnib-type1", &upstream);
+        let index = upstream.index.as_ref().unwrap();
+        assert_eq!((outcome.status, outcome.body.len()), (200, length));
+        assert_eq!(outcome.header("content-type"), DOCKER_LIST);
+        assert_eq!(outcome.header("content-length"), index.body.len().to_string());
+        assert_eq!(outcome.header("docker-content-digest"), Digest::of(&index.body).as_str());
+    }
+}
+
+#[test]
+fn an_index_that_cannot_be_used_is_refused() {
+    let valid = |extra: &str| format!("{{\"schemaVersion\":2,\"manifests\":[{}]{extra}}}", child(&[]).0);
+    let big = valid(&format!(",\"x\":\"{}\"", "x".repeat(MAX_MANIFEST)));
+    let rows = [
+        (Response::new(200, OCI_INDEX, "<html>"), "malformed"),
+        (Response::new(200, OCI_INDEX, valid("").trim_end_matches('}')), "malformed"),
+        (Response::new(200, OCI_INDEX, vec![b'['; 100_000]), "malformed"),
+        (Response::new(200, OCI_INDEX, "{}"), "no entries"),
+        (Response::new(200, OCI_INDEX, "{\"manifests\":[]}"), "no entries"),
+        (Response::new(200, OCI_INDEX, valid(",\"layers\":[]")), "ambiguous"),
+        (Response::new(200, OCI_INDEX, valid(",\"config\":{}")), "ambiguous"),
+        (Response::new(200, OCI_INDEX, valid("")).with("content-encoding", "gzip"), "compressed"),
+        (Response::new(200, OCI_INDEX, big.clone()), "larger than 4 MiB"),
+        (Response::new(200, OCI_INDEX, big).without("content-length"), "larger than 4 MiB"),
+        (Response::new(200, OCI_INDEX, ""), "without a body"),
+        (Response::new(206, OCI_INDEX, valid("")), "206"),
+    ];
+    for (response, message) in rows {
+        let upstream = Upstream { index: Some(response), ..Upstream::default() };
+        for method in ["GET", "HEAD"] {
+            refused(&pull(method, &upstream), 502, "MANIFEST_INVALID", message, "metahub_invalid_manifest");
+        }
+    }
+}
+
+#[track_caller]
+fn refused(outcome: &Outcome, status: u16, code: &str, message: &str, counter: &str) {
+    assert_eq!((outcome.status, outcome.code().as_str()), (status, code), "{message}: {outcome:?}");
+    assert!(outcome.message().contains(message), "{} lacks {message}", outcome.message());
+    assert_eq!(outcome.counters, [counter]);
+    let [line] = outcome.lines.as_slice() else { panic!("one line, not {:?}", outcome.lines) };
+    assert!(line.contains("qnib/bench:latest") && line.contains("type1") && line.contains("\"qnib-type1\""), "{line}");
+}
+
+#[test]
+fn a_child_that_is_not_what_the_index_says_is_refused() {
+    let (entry, bytes) = child(&["cpu:broadwell"]);
+    let digest = entry["digest"].as_str().unwrap();
+    let mut forged = bytes.clone();
+    forged[0] = b' ';
+    let good = || Response::new(200, DOCKER_MANIFEST, bytes.clone());
+    let rows = [
+        (Some(Response::new(200, DOCKER_MANIFEST, forged)), 502, "MANIFEST_INVALID", "hashes to"),
+        (Some(Response::new(200, DOCKER_MANIFEST, &bytes[1..])), 502, "MANIFEST_INVALID", "bytes, not"),
+        (Some(Response::new(200, DOCKER_MANIFEST, "")), 502, "MANIFEST_INVALID", "bytes, not"),
+        (Some(Response::new(200, OCI_MANIFEST, bytes.clone())), 502, "MANIFEST_INVALID", "media type"),
+        (Some(good().with("content-encoding", "gzip")), 502, "MANIFEST_INVALID", "compressed"),
+        (Some(Response::new(404, "application/json", "{}")), 404, "MANIFEST_UNKNOWN", "push the image again"),
+    ];
+    for (response, status, code, message) in rows {
+        let mut upstream = demo();
+        upstream.by_digest.insert(digest.to_owned(), response);
+        refused(&pull("GET", &upstream), status, code, message, "metahub_invalid_manifest");
+    }
+    let down = [
+        (None, 503, "UNAVAILABLE", "broke off"),
+        (Some(Response::new(503, "text/plain", "")), 503, "UNAVAILABLE", "503"),
+        (Some(Response::new(504, "text/plain", "")), 503, "UNAVAILABLE", "504"),
+        (Some(Response::new(302, "text/plain", "")), 503, "UNAVAILABLE", "302"),
+        (Some(Response::new(401, "text/plain", "")), 503, "UNAVAILABLE", "401"),
+        (Some(Response::new(429, "text/plain", "").with("retry-after", "7")), 429, "TOOMANYREQUESTS", "429"),
+    ];
+    for (response, status, code, message) in down {
+        let limited = response.as_ref().is_some_and(|response| response.status == 429);
+        let mut upstream = demo();
+        upstream.by_digest.insert(digest.to_owned(), response);
+        let outcome = pull("GET", &upstream);
+        refused(&outcome, status, code, message, "metahub_upstream_failed");
+        assert_eq!(outcome.header("retry-after"), if limited { "7" } else { "" });
+    }
+}
+
+#[test]
+fn upstreams_word_reaches_the_client_its_challenge_never() {
+    for status in [302, 304, 307, 400, 403, 404, 429] {
+        let response = Response::new(status, "application/json", "{\"errors\":[]}").with("retry-after", "3");
+        let upstream = Upstream { index: Some(response.clone()), ..Upstream::default() };
+        let get = pull("GET", &upstream);
+        assert_eq!((get.status, &get.body, get.header("retry-after")), (status, &response.body, "3"));
+        let head = pull("HEAD", &upstream);
+        assert_eq!((head.status, head.body.len(), head.header("retry-after")), (status, 0, "3"));
+    }
+    let challenge =
+        Response::new(401, "application/json", "{}").with("www-authenticate", "Bearer realm=\"https://evil.example\"");
+    let outcome = pull("GET", &Upstream { index: Some(challenge), ..Upstream::default() });
+    assert_eq!((outcome.status, outcome.code().as_str(), outcome.header("www-authenticate")), (403, "DENIED", ""));
+    for status in [500, 502, 503, 504] {
+        let response = Response::new(status, "text/html", "oops").with("retry-after", "3");
+        let outcome = pull("GET", &Upstream { index: Some(response), ..Upstream::default() });
+        refused(&outcome, 503, "UNAVAILABLE", &status.to_string(), "metahub_upstream_failed");
+        assert_eq!(outcome.header("retry-after"), "3");
+    }
+}
+
+/// An index around another, `levels` deep.
+fn nested(levels: u32) -> Upstream {
+    let mut upstream = demo();
+    let mut inner = upstream.index.take().unwrap().body;
+    for _ in 0..levels {
+        let entry: Value = json!({
+            "mediaType": DOCKER_LIST, "digest": Digest::of(&inner).as_str(), "size": inner.len(),
+            "platform": { "os": "linux", "architecture": "amd64" },
+        });
+        upstream.by_digest.insert(Digest::of(&inner).to_string(), Some(Response::new(200, DOCKER_LIST, inner)));
+        inner = list(&[entry]);
+    }
+    upstream.index = Some(Response::new(200, DOCKER_LIST, inner));
+    upstream
+}
+
+#[test]
+fn nested_indexes_are_followed_to_three_levels() {
+    let (_, bytes) = child(&["cpu:broadwell"]);
+    for levels in 1..=2 {
+        let (get, head) = (pull("GET", &nested(levels)), pull("HEAD", &nested(levels)));
+        assert_eq!(get.body, bytes);
+        assert_eq!(get.header("docker-content-digest"), head.header("docker-content-digest"));
+        assert_eq!((get.callouts.len(), head.callouts.len()), (levels as usize + 1, levels as usize));
+    }
+    refused(&pull("GET", &nested(3)), 502, "MANIFEST_INVALID", "deeper than 3", "metahub_invalid_manifest");
+    let mut broken = nested(1);
+    for response in
+        broken.by_digest.values_mut().flatten().filter(|response| response.body.starts_with(b"{\"manifests\""))
+    {
+        response.body.pop();
+    }
+    refused(&pull("GET", &broken), 502, "MANIFEST_INVALID", "bytes, not", "metahub_invalid_manifest");
+}
+
+#[test]
+fn a_variant_worth_building_is_reported() {
+    let outcome = pull("GET", &upstream(&[child(&[]), child(&["cpu:haswell"])]));
+    assert_eq!(outcome.status, 200);
+    assert_eq!(outcome.counters, ["metahub_selected", "metahub_missing_variant"]);
+    let [line] = outcome.lines.as_slice() else { panic!("{:?}", outcome.lines) };
+    for part in ["qnib/bench:latest", "cpu:broadwell", "type1", "cpu:haswell"] {
+        assert!(line.contains(part), "{line} lacks {part}");
+    }
+    for children in [vec![child(&[])], vec![child(&["cpu:haswell"]), child(&["cpu:broadwell"])]] {
+        assert_eq!(pull("GET", &upstream(&children)).counters, ["metahub_selected"], "nothing is missing");
+    }
+}

@@ -1,0 +1,190 @@
+//! The request side of the flow: who gets which refusal, and what goes upstream.
+
+use metahub::flow::{Effects, Step};
+use metahub::headers::HeaderChange;
+use metahub::media_type;
+use serde_json::{Value, json};
+
+use super::driver::{HeaderList, basic, configuration, header_list, parse, request};
+
+const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+fn headers(method: &str, path: &str, login: Option<(&str, &str)>) -> HeaderList {
+    let mut headers = header_list(&[(":method", method), (":path", path)]);
+    headers.extend(login.map(|(user, password)| ("authorization".to_owned(), basic(user, password).into_bytes())));
+    headers
+}
+
+/// Status, error code and message of a refusal; `None` for what goes on.
+fn refusal(effects: &Effects) -> Option<(u16, String, String)> {
+    let Step::Reply(reply) = &effects.step else { return None };
+    let body: Value = serde_json::from_slice(&reply.body).unwrap();
+    let text = |key: &str| body["errors"][0][key].as_str().unwrap_or_default().to_owned();
+    Some((reply.status, text("code"), text("message")))
+}
+
+#[test]
+fn who_is_refused_and_how() {
+    let config = parse(&configuration());
+    let manifest = "/v2/team/app/manifests/latest";
+    let blob = format!("/v2/other/app/blobs/{DIGEST}");
+    let referrers = format!("/v2/other/app/referrers/{DIGEST}");
+    let digest = format!("/v2/other/app/manifests/{DIGEST}");
+    let qnib = Some(("qnib-type1", "qnib-type1"));
+    let team = Some(("team-type2", "team"));
+    let rows = [
+        ("GET", "/v2/", None, 401, "UNAUTHORIZED", "log in"),
+        ("HEAD", manifest, None, 401, "UNAUTHORIZED", "log in"),
+        ("GET", "/v2/", Some(("", "")), 401, "UNAUTHORIZED", "log in"),
+        ("GET", "/v2/", Some(("qnib-type1", "hunter2")), 401, "UNAUTHORIZED", "wrong password"),
+        ("GET", manifest, Some(("nobody", "x")), 401, "UNAUTHORIZED", "no such account"),
+        ("GET", manifest, Some(("team-type9", "team")), 401, "UNAUTHORIZED", "no such account"),
+        ("GET", "/v2/", Some(("team", "team")), 403, "DENIED", "log in as <account>-<machine type>"),
+        (
+            "GET",
+            "/v2/",
+            Some(("qnib-type1-type2", "qnib-type1")),
+            403,
+            "DENIED",
+            "may not log in as machine type \"type2\"",
+        ),
+        ("GET", "/v2/other/app/manifests/latest", team, 403, "DENIED", "account \"team\" may not pull from other/app"),
+        ("GET", &blob, team, 403, "DENIED", "other/app"),
+        ("GET", &digest, team, 403, "DENIED", "other/app"),
+        ("GET", &referrers, team, 403, "DENIED", "other/app"),
+        ("GET", "/v2/other/app/tags/list", team, 403, "DENIED", "other/app"),
+        ("POST", "/v2/team/app/blobs/uploads/", team, 405, "UNSUPPORTED", "read-only"),
+        ("DELETE", manifest, qnib, 405, "UNSUPPORTED", "read-only"),
+        ("GET", "/v2/_catalog", qnib, 405, "UNSUPPORTED", "read-only"),
+        ("GET", "/v2/Team/manifests/latest", qnib, 400, "NAME_INVALID", "repository name"),
+        ("GET", "/v2/team/manifests/-", qnib, 400, "TAG_INVALID", "tag"),
+        ("GET", "/v2/team/blobs/latest", qnib, 400, "DIGEST_INVALID", "sha256"),
+    ];
+    for (method, path, login, status, code, message) in rows {
+        let effects = request(&config, Some("registry"), &headers(method, path, login));
+        let (actual_status, actual_code, actual_message) = refusal(&effects).unwrap();
+        assert_eq!((actual_status, actual_code.as_str()), (status, code), "{method} {path} {login:?}");
+        assert!(actual_message.contains(message), "{actual_message:?} lacks {message:?}");
+        let Step::Reply(reply) = &effects.step else { panic!() };
+        let challenge =
+            reply.headers.iter().find(|(name, _)| *name == "www-authenticate").map(|(_, value)| value.as_str());
+        assert_eq!(challenge, (status == 401).then_some("Basic realm=\"MetaHub\""), "{method} {path}");
+        let line = effects.reports[0].line.clone().unwrap_or_default();
+        // (Where the login contains its own password there is nothing to see.)
+        let shows = |(user, password): (&str, &str)| !user.contains(password) && line.contains(password);
+        assert!(!login.is_some_and(shows), "{line} shows the password");
+    }
+}
+
+#[test]
+fn routes_decide_the_registry() {
+    let config = parse(&configuration());
+    let with_login = headers("GET", "/v2/", Some(("qnib-type1", "qnib-type1")));
+    assert_eq!(refusal(&request(&config, None, &with_login)).unwrap().0, 404);
+    let (status, _, message) = refusal(&request(&config, Some("stranger"), &with_login)).unwrap();
+    assert_eq!(status, 403);
+    assert!(message.contains("\"stranger\""), "{message}");
+    let open = |user| refusal(&request(&config, Some("open"), &headers("GET", "/v2/a/tags/list", Some((user, "")))));
+    assert_eq!(open("anybody-type2"), None);
+    assert_eq!(open("anybody-type7").unwrap().0, 403);
+    assert_eq!(open("anybody").unwrap().0, 403);
+}
+
+#[test]
+fn pings_are_answered_and_the_rest_goes_upstream_without_credentials() {
+    let config = parse(&configuration());
+    let login = Some(("qnib-type1", "qnib-type1"));
+    let effects = request(&config, Some("registry"), &headers("GET", "/v2/", login));
+    let Step::Reply(reply) = effects.step else { panic!() };
+    assert_eq!((reply.status, reply.body.as_slice()), (200, &b"{}"[..]));
+    let digest = format!("/v2/a/manifests/{DIGEST}");
+    let blob = format!("/v2/a/blobs/{DIGEST}");
+    for path in [digest.as_str(), blob.as_str(), "/v2/a/tags/list?n=1"] {
+        for method in ["GET", "HEAD"] {
+            let effects = request(&config, Some("registry"), &headers(method, path, login));
+            assert_eq!(effects.step, Step::Continue(vec![HeaderChange::Remove("authorization")]), "{method} {path}");
+            assert!(!effects.exchange.reads_body(), "{method} {path}");
+        }
+    }
+}
+
+#[test]
+fn a_tag_is_asked_for_as_an_index() {
+    let config = parse(&configuration());
+    let mut head = headers("HEAD", "/v2/a/manifests/latest", Some(("qnib-type1", "qnib-type1")));
+    head.extend(header_list(&[
+        ("accept", "application/vnd.oci.image.index.v1+json;q=0.5, text/plain"),
+        ("accept", "application/json"),
+        ("accept-encoding", "gzip"),
+        ("if-none-match", "\"x\""),
+        ("range", "bytes=0-1"),
+    ]));
+    let Step::Continue(changes) = request(&config, Some("registry"), &head).step else { panic!() };
+    let set = |name: &str| {
+        changes.iter().find_map(|change| match change {
+            HeaderChange::Set(key, value) if *key == name => Some(value.as_str()),
+            _ => None,
+        })
+    };
+    assert_eq!(set(":method"), Some("GET"));
+    assert_eq!(set("accept-encoding"), Some("identity"));
+    let accept = set("accept").unwrap();
+    assert!(
+        accept.starts_with("application/vnd.oci.image.index.v1+json;q=0.5, text/plain, application/json, "),
+        "{accept}"
+    );
+    for media_type in media_type::ALL {
+        assert_eq!(accept.matches(media_type).count(), 1, "{accept}");
+    }
+    for name in ["authorization", "if-none-match", "range"] {
+        assert!(changes.contains(&HeaderChange::Remove(name)), "{name}");
+    }
+}
+
+#[test]
+fn unfiltered_requests_keep_what_the_client_sent() {
+    let config = parse(&configuration());
+    let mut head = headers("HEAD", "/v2/a/manifests/latest", Some(("all", "all")));
+    head.extend(header_list(&[("accept", "x/y"), ("if-none-match", "\"x\"")]));
+    let effects = request(&config, Some("registry"), &head);
+    assert_eq!(effects.step, Step::Continue(vec![HeaderChange::Remove("authorization")]));
+}
+
+#[test]
+fn health_needs_neither_login_nor_route() {
+    let document = configuration();
+    let config = parse(&document);
+    let Step::Reply(reply) = request(&config, None, &headers("GET", "/metahub/v1/health", None)).step else { panic!() };
+    let body: Value = serde_json::from_slice(&reply.body).unwrap();
+    let expected = json!({
+        "status": "ok", "version": env!("CARGO_PKG_VERSION"), "configuration": config.hash(), "machine_types": 2,
+    });
+    assert_eq!((reply.status, body), (200, expected));
+}
+
+#[test]
+fn hostile_headers_are_refused_not_fatal() {
+    let config = parse(&configuration());
+    let manifest = "/v2/a/manifests/latest";
+    let rows: [&[&[u8]]; 6] = [
+        &[b"Basic \xff\xfe"],
+        &[b"Basic cW5pYi10eXBlMTpxbmliLXR5cGUx", b"Basic cW5pYi10eXBlMTpxbmliLXR5cGUx"],
+        &[b"Basic ===="],
+        &[b"Bearer abc.def.ghi"],
+        &[b"\x00"],
+        &[&[b'A'; 64 * 1024]],
+    ];
+    for values in rows {
+        let mut all = headers("GET", manifest, None);
+        all.extend(values.iter().map(|value| ("authorization".to_owned(), value.to_vec())));
+        let effects = request(&config, Some("registry"), &all);
+        assert_eq!(refusal(&effects).unwrap().0, 401, "{values:?}");
+        let line = effects.reports[0].line.clone().unwrap();
+        assert!(line.starts_with("401 GET /v2/a/manifests/latest: ") && line.len() < 200, "{line}");
+    }
+    let mut other = headers("GET", manifest, Some(("qnib-type1", "qnib-type1")));
+    other.push(("accept".to_owned(), b"\xff\xfe".to_vec()));
+    other.push(("x-anything".to_owned(), b"\xff".to_vec()));
+    assert_eq!(refusal(&request(&config, Some("registry"), &other)), None, "other headers may hold what they like");
+    assert_eq!(refusal(&request(&config, Some("registry"), &Vec::new())).unwrap().0, 405);
+}

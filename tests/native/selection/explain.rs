@@ -1,0 +1,115 @@
+//! Reasons, offers and what is missing, in words.
+
+use metahub::select::{Selection, missing_variants, select, unmet};
+
+use super::{index, machine};
+
+#[test]
+fn reasons_say_what_decided() {
+    for (written, entries, words) in [
+        ("-/amd64", vec!["linux/amd64", "linux/arm64"], "linux/amd64; the only one that fits; 1 of 2 fit"),
+        (
+            "- cpu:skylake nvcap:8.6",
+            vec!["linux/amd64 cpu:skylake", "linux/amd64 cpu:skylake nvcap:8.6"],
+            "linux/amd64 cpu:skylake nvcap:8.6; asks for the most keys; 2 of 2 fit",
+        ),
+        (
+            "- cpu:icelake",
+            vec!["linux/amd64 cpu:haswell", "linux/amd64 cpu:skylake"],
+            "linux/amd64 cpu:skylake; nearest in cpu; 2 of 2 fit",
+        ),
+        (
+            "- cpu:skylake nvcap:8.6 >nvcap",
+            vec!["linux/amd64 cpu:skylake", "linux/amd64 nvcap:8.0"],
+            "linux/amd64 nvcap:8.0; best in the preferred nvcap; 2 of 2 fit",
+        ),
+        ("-/amd64", vec!["linux/amd64", "linux/amd64"], "linux/amd64; first of equals in the list; 2 of 2 fit"),
+        ("-/amd64", vec!["- nested", "linux/amd64"], "linux/amd64; has a platform; 2 of 2 fit"),
+        (
+            "windows/amd64@10.0.20348",
+            vec!["windows/amd64", "windows/amd64@10.0.20348.1"],
+            "windows/amd64 10.0.20348.1; made for the os version; 2 of 2 fit",
+        ),
+    ] {
+        let index = index(&entries);
+        let Selection::Selected { reason, .. } = select(&index, &machine(written)) else { panic!("{written}") };
+        assert_eq!(reason.to_string(), words, "{written}");
+    }
+}
+
+#[test]
+fn the_runner_up_is_the_next_best_not_the_next_in_the_list() {
+    let index = index(&["linux/amd64", "linux/amd64 cpu:skylake", "linux/amd64 cpu:broadwell"]);
+    let Selection::Selected { reason, .. } = select(&index, &machine("- cpu:skylake")) else { panic!() };
+    assert_eq!(reason.criterion.word(), "nearest");
+}
+
+#[test]
+fn no_match_says_what_there_is() {
+    let offer = |entries: &[&str], written: &str| match select(&index(entries), &machine(written)) {
+        Selection::NoMatch(offer) => offer.to_string(),
+        other => panic!("{other:?}"),
+    };
+    let few = ["linux/amd64 cpu:skylake", "linux/amd64 cpu:skylake", "windows/amd64@10.0.1", "unknown/unknown", "-"];
+    assert_eq!(offer(&few, "-/arm64"), "linux/amd64 cpu:skylake, windows/amd64 10.0.1");
+    assert_eq!(offer(&["unknown/unknown"], "-/arm64"), "no image for any machine");
+    let many: Vec<String> = (0..20).map(|number| format!("linux/amd64 f:{number}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let words = offer(&many, "-/arm64");
+    assert!(words.starts_with("linux/amd64 f:0, ") && words.ends_with("f:7 and 12 more"), "{words}");
+}
+
+#[test]
+fn unmet_requirements_name_both_sides() {
+    for (written, entry, words) in [
+        ("- cpu:skylake", "linux/amd64 cpu:icelake", vec!["needs cpu:icelake, the machine has cpu:skylake"]),
+        ("-/amd64", "linux/amd64 nvcap:8.6", vec!["needs nvcap:8.6, the machine has nothing of it"]),
+        (
+            "-/amd64 nvcap:8.0 nvcap:7.5",
+            "linux/amd64 nvcap:8.6",
+            vec!["needs nvcap:8.6, the machine has nvcap:8.0, nvcap:7.5"],
+        ),
+        ("-/amd64/v2", "linux/amd64/v3", vec!["needs variant v3, the machine has cpu:x86_64_v2"]),
+        ("-/arm/v6", "linux/arm", vec!["needs variant v7 (none given), the machine has cpu:armv6"]),
+        ("-/amd64/v3", "linux/amd64/v5", vec!["needs variant v5, the machine has v3"]),
+        ("windows/amd64", "windows/amd64@10.0.1", vec!["needs os.version 10.0.1, the machine has nothing of it"]),
+        (
+            "-/arm64",
+            "windows/amd64 a",
+            vec!["needs os windows, the machine has linux", "needs architecture amd64, the machine has arm64"],
+        ),
+        ("- cpu:skylake a", "linux/amd64 cpu:haswell a", vec![]),
+    ] {
+        let index = index(&[entry]);
+        let unmet = unmet(&index.entries()[0], &machine(written));
+        let found: Vec<String> = unmet.iter().map(ToString::to_string).collect();
+        assert!(found.starts_with(&words.iter().map(ToString::to_string).collect::<Vec<_>>()), "{entry}: {found:?}");
+        assert_eq!(found.is_empty(), words.is_empty(), "{entry}: {found:?}");
+    }
+}
+
+#[test]
+fn missing_variants_are_worth_building() {
+    let demo = ["linux/amd64", "linux/amd64 cpu:skylake", "linux/amd64 cpu:broadwell nvcap:5.2", "linux/arm64 a"];
+    for (written, missing) in [
+        ("- cpu:skylake", vec![]),
+        ("- cpu:icelake", vec!["cpu:icelake falls back"]),
+        ("- cpu:haswell", vec!["cpu:haswell"]),
+        ("- cpu:broadwell nvcap:5.2", vec![]),
+        ("- cpu:broadwell", vec!["cpu:broadwell"]),
+        ("- cpu:skylake nvcap:5.3", vec!["nvcap:5.3 falls back"]),
+        ("- cpu:skylake nvcap:8.6", vec!["nvcap:8.6"]),
+        ("- a cpu:skylake", vec!["a"]),
+        ("-/amd64", vec![]),
+        ("-/amd64/v3", vec!["cpu:x86_64_v3"]),
+        ("-/s390x b", vec![]),
+    ] {
+        let found: Vec<String> = missing_variants(&index(&demo), &machine(written))
+            .into_iter()
+            .map(|missing| {
+                format!("{}{}", missing.features.join(","), if missing.falls_back { " falls back" } else { "" })
+            })
+            .collect();
+        assert_eq!(found, missing, "{written}");
+    }
+}

@@ -1,0 +1,172 @@
+//! Indexes that are broken, huge or meant to deceive.
+
+use metahub::index::{Index, IndexError, MAX_BYTES, MAX_ENTRIES};
+use metahub::select::{Selection, select};
+use serde_json::json;
+
+use super::{NONE, consistent, digest, entry, machine, outcome};
+
+fn parse(text: &str) -> Result<Index, IndexError> {
+    Index::parse(text.as_bytes())
+}
+
+#[test]
+fn what_is_no_index_is_refused_in_words() {
+    let one = entry(0, "linux/amd64");
+    for (text, words) in [
+        (String::new(), "malformed"),
+        ("not json".to_owned(), "malformed"),
+        ("null".to_owned(), "malformed"),
+        ("[]".to_owned(), "malformed"),
+        ("{}".to_owned(), "no entries"),
+        (r#"{"manifests":null}"#.to_owned(), "no entries"),
+        (r#"{"manifests":[]}"#.to_owned(), "no entries"),
+        (r#"{"manifests":{}}"#.to_owned(), "malformed"),
+        (r#"{"manifests":"x"}"#.to_owned(), "malformed"),
+        (format!(r#"{{"manifests":[{one}]"#), "malformed"),
+        (format!(r#"{{"manifests":[{one}]}} trailing"#), "malformed"),
+        (format!(r#"{{"manifests":[{one}],"manifests":[{one}]}}"#), "duplicate"),
+        (format!(r#"{{"manifests":[{one}],"layers":[]}}"#), "ambiguous"),
+        (format!(r#"{{"manifests":[{one}],"config":{{}}}}"#), "config"),
+        (format!(r#"{{"fsLayers":[],"manifests":[{one}]}}"#), "fsLayers"),
+        (format!(r#"{{"blobs":[],"manifests":[{one}]}}"#), "blobs"),
+        (format!(r#"{{"artifactType":7,"manifests":[{one}]}}"#), "malformed"),
+        (
+            format!(r#"{{"mediaType":"application/vnd.oci.image.manifest.v1+json","manifests":[{one}]}}"#),
+            "but its mediaType is",
+        ),
+    ] {
+        let error = parse(&text).unwrap_err().to_string();
+        assert!(error.contains(words) && error.len() < 250 && error.is_ascii(), "{text}: {error}");
+    }
+    assert!(Index::parse(b"{\"manifests\":[\xff]}").is_err());
+    assert_eq!(Index::parse(&vec![b' '; MAX_BYTES + 1]), Err(IndexError::TooLarge));
+}
+
+#[test]
+fn an_entry_that_cannot_be_read_is_never_selected() {
+    let good = entry(1, "linux/arm64");
+    let fields = ["mediaType", "digest", "size", "platform", "annotations"];
+    let inner = ["os", "architecture", "variant", "os.version", "features", "os.features"];
+    let wrong = [json!(7), json!(true), json!({"a": 1}), json!([1]), json!([null]), json!(-1), json!(1.5)];
+    let mut broken = Vec::new();
+    for value in &wrong {
+        for field in fields {
+            let mut entry = entry(0, "linux/amd64");
+            entry[field] = value.clone();
+            broken.push(entry);
+        }
+        for field in inner {
+            let mut entry = entry(0, "linux/amd64");
+            entry["platform"][field] = value.clone();
+            broken.push(entry);
+        }
+        let mut entry = entry(0, "linux/amd64");
+        entry["annotations"]["org.metahub.features"] = value.clone();
+        broken.push(entry);
+    }
+    // A number is a size and an object is a platform or annotations: these are no mistakes.
+    broken.retain(|entry| {
+        let sound = entry["size"] == json!(7) || entry["annotations"] == json!({"a": 1});
+        !sound && entry["platform"] != json!({"a": 1})
+    });
+    broken.extend([json!(null), json!(1), json!("x"), json!([]), json!({})]);
+    for (field, value) in [("digest", json!("sha256:abc")), ("digest", json!("")), ("mediaType", json!(""))] {
+        let mut entry = entry(0, "linux/amd64");
+        entry[field] = value;
+        broken.push(entry);
+    }
+    for features in [json!(["a".repeat(257)]), json!([""]), json!([" "]), json!([":x"]), json!(vec!["a"; 257])] {
+        let mut entry = entry(0, "linux/amd64");
+        entry["platform"]["features"] = features;
+        broken.push(entry);
+    }
+    let mut noted = entry(0, "linux/amd64");
+    noted["annotations"]["org.metahub.features"] = json!("a,".repeat(10_000));
+    broken.push(noted);
+    for entry in broken {
+        let index = parse(&json!({"manifests": [entry, good]}).to_string()).unwrap();
+        assert_eq!(index.unreadable().len(), 1, "{entry}");
+        assert_eq!(outcome(&index, &machine("-/amd64 a")), NONE, "{entry}");
+        assert_eq!(outcome(&index, &machine("-/arm64")), 1, "{entry}");
+        // Alone it is not passed through either.
+        let alone = parse(&json!({"manifests": [entry]}).to_string()).unwrap();
+        assert_eq!(outcome(&alone, &machine("-/amd64 a")), NONE, "{entry}");
+    }
+}
+
+#[test]
+fn duplicate_fields_are_unreadable() {
+    let digest = digest(0);
+    let head = format!(r#""mediaType":"application/vnd.oci.image.manifest.v1+json","size":1,"digest":"{digest}""#);
+    let platform = r#""os":"linux","architecture":"amd64""#;
+    for entry in [
+        format!(r#"{{{head},"digest":"{digest}","platform":{{{platform}}}}}"#),
+        format!(r#"{{{head},"platform":{{{platform}}},"platform":{{{platform}}}}}"#),
+        format!(r#"{{{head},"platform":{{{platform},"features":["a"],"features":[]}}}}"#),
+        format!(
+            r#"{{{head},"platform":{{{platform}}},
+            "annotations":{{"org.metahub.features":"a","org.metahub.features":""}}}}"#
+        ),
+        format!(r#"{{{head},"platform":{{{platform},"features":["\ud800"]}}}}"#),
+    ] {
+        let index = parse(&format!(r#"{{"manifests":[{entry}]}}"#)).unwrap();
+        assert_eq!(outcome(&index, &machine("-/amd64")), NONE, "{entry}");
+        assert_eq!(index.unreadable().len(), 1, "{entry}");
+    }
+}
+
+#[test]
+fn oddities_of_real_lists_are_no_mistakes() {
+    let odd = format!(
+        r#"{{"schemaVersion":2,"annotations":null,"subject":null,"artifactType":null,"mediaType":null,"x":[[{{}}]],
+        "manifests":[{{"mediaType":"application/vnd.oci.image.manifest.v1+json","size":1,"digest":"{}","urls":null,
+        "annotations":{{"a":1,"b":null,"org.metahub.features":null}},"artifactType":null,"data":"","x":1,
+        "platform":{{"os":"linux","architecture":"am\u0064\u0036\u0034","variant":null,"os.version":"",
+        "features":null,"os.features":[],"y":[]}}}}]}}"#,
+        digest(0)
+    );
+    let index = parse(&odd).unwrap();
+    assert_eq!(outcome(&index, &machine("-/amd64")), 0, "{:?}", index.unreadable());
+}
+
+#[test]
+fn depth_and_number_are_bounded() {
+    let one = entry(0, "linux/amd64").to_string();
+    for deep in [format!("{}{}", "[".repeat(100_000), "]".repeat(100_000)), r#"{"a":"#.repeat(100_000)] {
+        let _ = parse(&deep);
+        let _ = parse(&format!(r#"{{"manifests":{deep}}}"#));
+        let _ = parse(&format!(r#"{{"x":{deep},"manifests":[{one}]}}"#));
+        let _ = parse(&format!(r#"{{"manifests":[{{"platform":{deep}}}]}}"#));
+        let _ = parse(&format!(r#"{{"manifests":[{{"platform":{{"features":[{deep}]}}}}]}}"#));
+    }
+    let many = |count: usize| format!(r#"{{"manifests":[{}]}}"#, vec!["{}"; count].join(","));
+    assert_eq!(parse(&many(MAX_ENTRIES)).unwrap().unreadable().len(), MAX_ENTRIES);
+    assert_eq!(parse(&many(MAX_ENTRIES + 1)), Err(IndexError::TooManyEntries));
+    assert_eq!(parse(&many(100_000)), Err(IndexError::TooManyEntries));
+    let features: Vec<String> = (0..250).map(|number| format!("f{number}")).collect();
+    let heavy = entry(0, &format!("linux/amd64 {}", features.join(" "))).to_string();
+    let heavy = format!(r#"{{"manifests":[{}]}}"#, vec![heavy; 300].join(","));
+    assert_eq!(parse(&heavy), Err(IndexError::TooManyFeatures));
+}
+
+#[test]
+fn words_of_a_hostile_index_stay_harmless() {
+    let text = "linux/amd64\r\nx-evil:1\u{1b}[2J\u{202e}\u{e9}";
+    let mut evil = entry(0, "linux/amd64");
+    evil["platform"]["os.version"] = json!(text);
+    evil["platform"]["features"] = json!([text, "a".repeat(256), "b".repeat(256)]);
+    evil["platform"]["variant"] = json!(text);
+    let mut unreadable = entry(1, "linux/amd64");
+    unreadable["digest"] = json!(7);
+    unreadable["platform"]["os"] = json!({ text: 1 });
+    let index = parse(&json!({"manifests": [evil, unreadable]}).to_string()).unwrap();
+    let Selection::NoMatch(offer) = select(&index, &machine("-/amd64")) else { panic!() };
+    let words = offer.to_string();
+    assert!(words.len() < 2000 && words.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()), "{words}");
+    consistent(&index, &machine("-/amd64"));
+    for unmet in metahub::select::unmet(&index.entries()[0], &machine("-/amd64")) {
+        let words = unmet.to_string();
+        assert!(words.len() < 400 && words.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()), "{words}");
+    }
+}

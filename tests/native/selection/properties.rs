@@ -1,0 +1,208 @@
+//! What holds for every index and machine.
+
+use metahub::index::{Entry, Index};
+use metahub::machine_type::MachineType;
+use metahub::select::{Selection, rank, select, unmet};
+use proptest::prelude::*;
+use proptest::sample::{select as any_of, subsequence};
+
+use super::{consistent, index, machine, outcome};
+
+const PLATFORMS: [&str; 12] = [
+    "linux/amd64",
+    "linux/amd64",
+    "linux/amd64",
+    "linux/amd64/v1",
+    "linux/amd64/v2",
+    "linux/amd64/v3",
+    "linux/amd64/v4",
+    "linux/arm64",
+    "linux/arm64/v8.2",
+    "windows/amd64@10.0.20348.1",
+    "unknown/unknown",
+    "-",
+];
+const FEATURES: [&str; 18] = [
+    "cpu:x86_64",
+    "cpu:nehalem",
+    "cpu:haswell",
+    "cpu:broadwell",
+    "cpu:skylake",
+    "cpu:icelake",
+    "cpu:zen3",
+    "cpu:neoverse_n1",
+    "cpu:granite",
+    "nvcap:8.0",
+    "nvcap:8.6",
+    "nvcap:9.0",
+    "nvcap:9.0a",
+    "driver:470",
+    "driver:550.5",
+    "mpi:a",
+    "mpi:b",
+    "flag",
+];
+const MACHINES: [&str; 14] = [
+    "-/amd64",
+    "-/amd64/v3",
+    "- cpu:skylake",
+    "- cpu:icelake nvcap:8.6",
+    "- nvcap:9.0 cpu:icelake driver:550.5",
+    "- cpu:zen4 mpi:a flag",
+    "-/amd64 cpu:granite flag",
+    "- cpu:broadwell cpu:zen3 mpi:a mpi:b",
+    "- cpu:icelake nvcap:8.6 driver:560 mpi:b flag >driver >cpu",
+    "- cpu:skylake flag mpi:a >mpi",
+    "-/arm64",
+    "- cpu:neoverse_v1 flag",
+    "windows/amd64@10.0.20348 flag",
+    "-/arm64/v9 nvcap:8.7",
+];
+
+fn entry() -> impl Strategy<Value = String> {
+    let kinds =
+        prop_oneof![9 => Just(""), 1 => Just(" nested"), 1 => Just(" attestation"), 1 => Just(" type=text/plain")];
+    (any_of(PLATFORMS.to_vec()), subsequence(FEATURES.to_vec(), 0..4), kinds)
+        .prop_map(|(platform, features, kind)| format!("{platform} {}{kind}", features.join(" ")))
+}
+
+fn entries() -> impl Strategy<Value = Vec<String>> {
+    prop::collection::vec(entry(), 1..12)
+}
+
+fn a_machine() -> impl Strategy<Value = MachineType> {
+    any_of(MACHINES.to_vec()).prop_map(machine)
+}
+
+fn index_of(entries: &[String]) -> Index {
+    index(&entries.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// The text of what is selected; `None` when nothing is.
+fn chosen<'e>(entries: &'e [String], machine: &MachineType) -> Option<&'e String> {
+    usize::try_from(outcome(&index_of(entries), machine)).ok().map(|position| &entries[position])
+}
+
+/// Whether only list order decides between two eligible entries: the first wins, whichever it is.
+fn equal(one: &String, other: &String, machine: &MachineType) -> bool {
+    let first = |a: &String, b: &String| outcome(&index_of(&[a.clone(), b.clone()]), machine) == 0;
+    first(one, other) && first(other, one)
+}
+
+fn eligible(entry: &Entry, machine: &MachineType) -> bool {
+    entry.exclusion().is_none() && unmet(entry, machine).is_empty()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nothing_selected_violates_a_requirement(entries in entries(), machine in a_machine()) {
+        let index = index_of(&entries);
+        consistent(&index, &machine);
+        if let Selection::Selected { entry, .. } = select(&index, &machine) {
+            prop_assert!(eligible(entry, &machine));
+            prop_assert!(!entries[entry.position()].contains("attestation"));
+            prop_assert!(!entries[entry.position()].starts_with("unknown"));
+        }
+    }
+
+    #[test]
+    fn irrelevant_entries_do_not_matter(entries in entries(), machine in a_machine()) {
+        let whole = index_of(&entries);
+        prop_assume!(whole.is_image_index());
+        let relevant: Vec<String> = whole.entries().iter().filter(|entry| eligible(entry, &machine))
+            .map(|entry| entries[entry.position()].clone()).collect();
+        if relevant.is_empty() {
+            prop_assert_eq!(chosen(&entries, &machine), None);
+        } else {
+            prop_assert_eq!(chosen(&entries, &machine), chosen(&relevant, &machine));
+        }
+    }
+
+    #[test]
+    fn another_entry_wins_or_changes_nothing(entries in entries(), more in entry(), at in any::<prop::sample::Index>(), machine in a_machine()) {
+        prop_assume!(index_of(&entries).is_image_index());
+        let before = chosen(&entries, &machine);
+        let mut longer = entries.clone();
+        longer.insert(at.index(entries.len() + 1), more.clone());
+        let after = chosen(&longer, &machine);
+        prop_assert!(after == before || after == Some(&more), "{:?} then {:?}", before, after);
+        // An entry that wins is at least as specific by the documented measure: it would win over the old one alone.
+        if let (Some(before), Some(after)) = (before, after) && before != after {
+            prop_assert_eq!(chosen(&[before.clone(), after.clone()], &machine).is_some_and(|best| best == after)
+                || equal(before, after, &machine), true);
+        }
+    }
+
+    #[test]
+    fn asking_for_more_that_the_machine_has_never_loses(entries in entries(), feature in any_of(FEATURES.to_vec()), machine in a_machine()) {
+        let Some(selected) = chosen(&entries, &machine) else { return Ok(()) };
+        let mut more = selected.clone();
+        let insert_at = more.find(' ').unwrap_or(more.len());
+        more.insert_str(insert_at, &format!(" {feature}"));
+        // The copy with one more feature stands last, so that list order cannot help it.
+        let mut longer = entries.clone();
+        longer.push(more.clone());
+        let index = index_of(&longer);
+        let added = &index.entries()[longer.len() - 1];
+        prop_assume!(eligible(added, &machine));
+        let after = chosen(&longer, &machine).cloned();
+        prop_assert!(after == Some(more.clone()) || equal(selected, &more, &machine), "{} then {:?}", more, after);
+    }
+
+    #[test]
+    fn permuting_changes_the_choice_among_equals_only(entries in entries(), shuffled in Just(()).prop_perturb(|(), mut random| random.next_u64()), machine in a_machine()) {
+        let mut permuted = entries.clone();
+        let mut state = shuffled | 1;
+        for position in (1..permuted.len()).rev() {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            permuted.swap(position, usize::try_from(state >> 33).unwrap() % (position + 1));
+        }
+        match (chosen(&entries, &machine), chosen(&permuted, &machine)) {
+            (Some(one), Some(other)) => prop_assert!(one == other || equal(one, other, &machine), "{one} and {other}"),
+            (one, other) => prop_assert_eq!(one, other),
+        }
+    }
+
+    #[test]
+    fn ranking_is_a_total_order(entries in entries(), machine in a_machine()) {
+        let index = index_of(&entries);
+        let ranked = rank(&index, &machine);
+        for (place, better) in ranked.iter().enumerate() {
+            for worse in &ranked[place + 1..] {
+                let pair = [entries[better.position()].clone(), entries[worse.position()].clone()];
+                let swapped = [pair[1].clone(), pair[0].clone()];
+                prop_assert_eq!(outcome(&index_of(&pair), &machine), 0);
+                prop_assert!(outcome(&index_of(&swapped), &machine) == 1 || better.position() < worse.position());
+            }
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 0..300), machine in a_machine()) {
+        if let Ok(index) = Index::parse(&bytes) {
+            consistent(&index, &machine);
+        }
+    }
+
+    #[test]
+    fn any_words_are_survived(platform in "\\PC{0,12}", features in prop::collection::vec("\\PC{0,20}", 0..4), machine in a_machine()) {
+        let mut entry = super::entry(0, "linux/amd64");
+        entry["platform"]["variant"] = serde_json::json!(platform);
+        entry["platform"]["features"] = serde_json::json!(features);
+        let document = serde_json::json!({"manifests": [entry]}).to_string();
+        consistent(&Index::parse(document.as_bytes()).unwrap(), &machine);
+    }
+
+    #[test]
+    fn any_description_is_survived(os in "\\PC{0,8}", architecture in "\\PC{0,8}", features in prop::collection::vec("\\PC{0,12}", 0..4)) {
+        let description = metahub::machine_type::Description {
+            os: Some(os), architecture: Some(architecture), prefer: features.clone(), features,
+            ..metahub::machine_type::Description::default()
+        };
+        if let Ok(machine) = MachineType::new("m", &description, &super::rules()) {
+            let _ = (machine.fingerprint(), machine.features());
+        }
+    }
+}
