@@ -34,11 +34,12 @@ pub(crate) fn run() -> Result<()> {
 /// Envoy watches a copy (ports and paths differ), which is replaced by a rename: so it does not matter how an editor
 /// writes the file.
 fn reload(stage: &Stage, edited: &str) -> Result<String> {
+    let before = stage.envoy.log().len();
     let accepted = stage.envoy.reload(&config_file(edited, stage.ports.registry))?;
     Ok(if accepted {
         "envoy/metahub.yaml: accepted, in force from now on".to_owned()
     } else {
-        format!("envoy/metahub.yaml: {}", reason_of_refusal(&stage.envoy.log()))
+        format!("envoy/metahub.yaml: {}", reason_of_refusal(stage.envoy.log().get(before..).unwrap_or_default()))
     })
 }
 
