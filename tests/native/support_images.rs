@@ -14,8 +14,16 @@ use crate::support::temp::TempDir;
 fn the_demo_repository_never_changes() {
     let bench = Bench::build();
     let digests: Vec<String> = FEATURES.iter().map(|features| bench.digest(features)).collect();
-    assert_eq!(bench.list.digest(), "LIST");
-    assert_eq!(digests, ["A", "B", "C", "D"]);
+    assert_eq!(bench.list.digest(), "sha256:8c820d02b0130974460bdbb62ee2398e874aea01e19a4fd366846a2df3a51b9d");
+    assert_eq!(
+        digests,
+        [
+            "sha256:aa9fa590b384e31dd44778dd12ceac1601361c1e2661f7152281d29a4f110ac9",
+            "sha256:95a4419df1e7e5b8f50f18d9cff96efb1dd61ba00ae08b02a5fc640b6d0e3fb5",
+            "sha256:9330d0936dd8b790e7c37d4440c5348f4064066abe1079ba1e2cf1442fb9f73b",
+            "sha256:9096d981e84df1be5e832fc413086399902326441e55540ff7fbe076cd06cf7a",
+        ]
+    );
 }
 
 #[test]

@@ -18,3 +18,25 @@ fn envoy_without_the_filter_passes_everything() {
     assert_eq!(answer.body, bench.list.bytes);
     assert_eq!(answer.header("docker-content-digest"), Some(bench.list.digest().as_str()));
 }
+
+#[test]
+fn envoy_with_the_filter_selects_and_reloads() {
+    let registry = Registry::start().unwrap();
+    let bench = Bench::build();
+    bench.push(&registry).unwrap();
+    let envoy = Envoy::before(registry.port()).start().unwrap();
+
+    let path = format!("/v2/{REPOSITORY}/manifests/latest");
+    let digest = |login: &str| {
+        let answer = envoy.send(&Request::get(&path).login(login, login)).unwrap();
+        answer.header("docker-content-digest").map(str::to_owned)
+    };
+    assert_eq!(digest("qnib-type1"), Some(bench.digest(&["cpu:broadwell"])));
+    assert_eq!(digest("qnib-type2"), Some(bench.digest(&["cpu:skylake"])));
+
+    let config = envoy.config();
+    assert!(!envoy.reload(&config.replace("machine_types:", "machine_typos:")).unwrap(), "a broken file is refused");
+    assert_eq!(digest("qnib-type2"), Some(bench.digest(&["cpu:skylake"])));
+    assert!(envoy.reload(&config.replace("cpu:skylake", "cpu:broadwell")).unwrap(), "a good file is accepted");
+    assert_eq!(digest("qnib-type2"), Some(bench.digest(&["cpu:broadwell"])));
+}

@@ -26,10 +26,10 @@ impl Bench {
             .map(|features| Image::printing(Format::Docker, Architecture::Amd64, &line(features)))
             .collect();
         let entry = |(image, features): (&Image, &&[&str])| {
-            let mut platform = json!({ "os": "linux", "architecture": "amd64" });
-            if !features.is_empty() {
-                platform["features"] = json!(features);
-            }
+            let platform = match features {
+                [] => json!({ "architecture": "amd64", "os": "linux" }),
+                features => json!({ "architecture": "amd64", "features": features, "os": "linux" }),
+            };
             image.manifest.entry(&platform)
         };
         let entries: Vec<_> = images.iter().zip(FEATURES.iter()).map(entry).collect();

@@ -1,4 +1,6 @@
 //! Images and indexes built from nothing, the same bytes every time.
+//!
+//! Keys stand in alphabetical order: `serde_json` sorts them unless some dependency turns `preserve_order` on.
 
 use metahub::digest::Digest;
 use metahub::media_type;
@@ -67,14 +69,17 @@ impl Document {
 
     /// `mediaType`, `digest` and `size`, as a manifest or an index names this document.
     pub(crate) fn descriptor(&self) -> Value {
-        json!({ "mediaType": self.media_type, "digest": self.digest(), "size": self.bytes.len() })
+        json!({ "digest": self.digest(), "mediaType": self.media_type, "size": self.bytes.len() })
     }
 
     /// The descriptor with a `platform`, for an index.
     pub(crate) fn entry(&self, platform: &Value) -> Value {
-        let mut entry = self.descriptor();
-        entry["platform"] = platform.clone();
-        entry
+        json!({
+            "digest": self.digest(),
+            "mediaType": self.media_type,
+            "platform": platform,
+            "size": self.bytes.len(),
+        })
     }
 }
 
@@ -94,21 +99,21 @@ impl Image {
         let config = Document::json(
             format.config(),
             &json!({
-                "created": "1970-01-01T00:00:00Z",
-                "os": "linux",
                 "architecture": architecture.name(),
                 "config": { "Cmd": ["/say"] },
-                "rootfs": { "type": "layers", "diff_ids": [Digest::of(&tar).to_string()] },
-                "history": [{ "created": "1970-01-01T00:00:00Z", "comment": text }],
+                "created": "1970-01-01T00:00:00Z",
+                "history": [{ "comment": text, "created": "1970-01-01T00:00:00Z" }],
+                "os": "linux",
+                "rootfs": { "diff_ids": [Digest::of(&tar).to_string()], "type": "layers" },
             }),
         );
         let manifest = Document::json(
             format.manifest(),
             &json!({
-                "schemaVersion": 2,
-                "mediaType": format.manifest(),
                 "config": config.descriptor(),
                 "layers": [layer.descriptor()],
+                "mediaType": format.manifest(),
+                "schemaVersion": 2,
             }),
         );
         Self { manifest, config, layer }
@@ -117,6 +122,6 @@ impl Image {
 
 /// A manifest list or OCI index of these entries (see [`Document::entry`]).
 pub(crate) fn index(format: Format, entries: &[Value]) -> Document {
-    let value = json!({ "schemaVersion": 2, "mediaType": format.index(), "manifests": entries });
+    let value = json!({ "manifests": entries, "mediaType": format.index(), "schemaVersion": 2 });
     Document::json(format.index(), &value)
 }

@@ -123,7 +123,7 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.stop();
         if std::thread::panicking() {
-            eprintln!("---- log of {} ----\n{}---- end of {} ----", self.name, last_lines(&self.log(), 200), self.name);
+            eprintln!("---- log of {} ----\n{}---- end of {} ----", self.name, last_lines(&self.log(), 60), self.name);
         }
     }
 }

@@ -101,7 +101,7 @@ fn binary() -> PathBuf {
 fn configuration(root: &Path, port: u16) -> String {
     format!(
         "version: 0.1\n\
-         log: {{level: info, accesslog: {{disabled: false}}}}\n\
+         log: {{level: warn, accesslog: {{disabled: false}}}}\n\
          storage: {{filesystem: {{rootdirectory: {}}}, delete: {{enabled: true}}}}\n\
          http: {{addr: '127.0.0.1:{port}'}}\n",
         root.display()
