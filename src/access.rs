@@ -11,6 +11,7 @@ use sha2::Sha256;
 
 use crate::config::{Account, Config, PasswordHash};
 use crate::identity::Credentials;
+use crate::memory::Memory;
 
 /// Remembered logins at most, over all workers. One slot takes about 150 bytes.
 const SLOTS: u32 = 16_384;
@@ -25,21 +26,6 @@ const FORMAT: u8 = 1;
 const KEY: &str = "metahub.key";
 /// Failures of accounts that do not exist share one budget; no account has an empty name.
 const NOBODY: &str = "";
-
-/// Process-wide memory: Envoy's shared data, or a map in tests. A value that cannot be read or written is as good
-/// as none.
-pub trait Memory {
-    /// The value under a key.
-    fn get(&self, key: &str) -> Option<Vec<u8>>;
-    /// Sets the value under a key.
-    fn set(&self, key: &str, value: &[u8]);
-    /// Sets the value under a key that has none; returns the value that is there afterwards.
-    fn set_once(&self, key: &str, value: &[u8]) -> Option<Vec<u8>>;
-    /// Seconds since the Unix epoch.
-    fn now(&self) -> u64;
-    /// Bytes that nobody can guess.
-    fn random(&self) -> Option<[u8; 32]>;
-}
 
 /// What came of a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,38 +170,11 @@ impl Budget {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::{Cell, RefCell};
-    use std::collections::HashMap;
-
     use serde_json::json;
 
     use super::*;
+    use crate::memory::tests::Map;
     use crate::secret::Secret;
-
-    #[derive(Default)]
-    struct Map {
-        values: RefCell<HashMap<String, Vec<u8>>>,
-        now: Cell<u64>,
-        mute: bool,
-    }
-
-    impl Memory for Map {
-        fn get(&self, key: &str) -> Option<Vec<u8>> {
-            self.values.borrow().get(key).cloned()
-        }
-        fn set(&self, key: &str, value: &[u8]) {
-            self.values.borrow_mut().insert(key.to_owned(), value.to_owned());
-        }
-        fn set_once(&self, key: &str, value: &[u8]) -> Option<Vec<u8>> {
-            Some(self.values.borrow_mut().entry(key.to_owned()).or_insert_with(|| value.to_owned()).clone())
-        }
-        fn now(&self) -> u64 {
-            self.now.get()
-        }
-        fn random(&self) -> Option<[u8; 32]> {
-            (!self.mute).then_some([7; 32])
-        }
-    }
 
     fn config(passwords: &[&str]) -> Config {
         let hashes: Vec<_> = passwords.iter().map(|password| bcrypt::hash(password, 4).unwrap()).collect();

@@ -23,6 +23,9 @@ mod explain;
 
 pub use explain::{Criterion, MissingVariant, Offer, Reason, Unmet, missing_variants, unmet};
 
+/// Indexes that are followed below each other, the first included.
+pub const MAX_LEVELS: u32 = 3;
+
 /// What an index comes to for a machine type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selection<'a> {

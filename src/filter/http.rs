@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::errors::{Code, Reply};
 use crate::flow::{self, Answer, Callout, Effects, Event, Exchange, MAX_MANIFEST, Step};
 use crate::headers::{HeaderChange, Headers};
+use crate::memory::is_news;
 
 /// How long upstream may take to answer a callout. Clients wait 30 s and more for headers.
 const CALLOUT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -45,10 +46,10 @@ impl Http {
     /// Counts, logs and does what the flow decided.
     fn take(&mut self, effects: Effects, phase: Phase) -> Action {
         self.exchange = effects.exchange;
-        if let Some(report) = effects.report {
+        for report in &effects.reports {
             self.metrics.increment(report.counter);
-            if let Some(line) = report.line {
-                log(LogLevel::Warn, &line);
+            if let Some(line) = report.line.as_deref().filter(|_| is_news(&SharedData, report.topic.as_deref())) {
+                log(LogLevel::Warn, line);
             }
         }
         if let Step::CallOut(callout) = &effects.step {

@@ -4,7 +4,7 @@ use std::time::UNIX_EPOCH;
 
 use proxy_wasm::hostcalls;
 
-use crate::access::Memory;
+use crate::memory::Memory;
 
 /// Shared by all workers; survives reloads and VM restarts.
 pub(super) struct SharedData;

@@ -3,17 +3,18 @@
 //! It knows nothing of Envoy and does no I/O: `filter` turns callbacks into events and steps into host calls, tests
 //! do the same with values. The request side is [`begin`], the response side [`Exchange::advance`].
 
+mod explain;
+mod fetch;
 mod pull;
 mod request;
 
+pub use explain::Explain;
+pub use fetch::MAX_MANIFEST;
 pub use pull::Pull;
 pub use request::begin;
 
 use crate::errors::Reply;
 use crate::headers::{HeaderChange, Headers};
-
-/// Largest manifest or index that is read, in bytes: what containerd and podman accept.
-pub const MAX_MANIFEST: usize = 4 * 1024 * 1024;
 
 /// Something that happened.
 #[derive(Debug)]
@@ -97,11 +98,13 @@ pub enum Counter {
     InvalidManifest,
     /// The upstream is down, slow, broken, or refuses MetaHub.
     UpstreamFailed,
+    /// A machine type got less than it could use of an image that is made in variants.
+    MissingVariant,
 }
 
 impl Counter {
     /// All counters.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Selected,
         Self::PassedThrough,
         Self::NoMatch,
@@ -112,6 +115,7 @@ impl Counter {
         Self::Refused,
         Self::InvalidManifest,
         Self::UpstreamFailed,
+        Self::MissingVariant,
     ];
 
     /// The metric's name.
@@ -128,6 +132,7 @@ impl Counter {
             Self::Refused => "metahub_refused",
             Self::InvalidManifest => "metahub_invalid_manifest",
             Self::UpstreamFailed => "metahub_upstream_failed",
+            Self::MissingVariant => "metahub_missing_variant",
         }
     }
 }
@@ -139,15 +144,17 @@ pub struct Report {
     pub counter: Counter,
     /// One log line that names the field, the user or the image, never a secret; `None` for what is no fault.
     pub line: Option<String>,
+    /// What the line is about, where one line an hour about it is enough.
+    pub topic: Option<String>,
 }
 
 impl Report {
     const fn count(counter: Counter) -> Self {
-        Self { counter, line: None }
+        Self { counter, line: None, topic: None }
     }
 
     const fn fault(counter: Counter, line: String) -> Self {
-        Self { counter, line: Some(line) }
+        Self { counter, line: Some(line), topic: None }
     }
 }
 
@@ -161,6 +168,8 @@ pub enum Exchange {
     },
     /// A manifest by tag, on its way through the steps of [`Pull`].
     Pulling(Box<Pull>),
+    /// An explanation, on its way through the steps of [`Explain`].
+    Explaining(Box<Explain>),
     /// The client sent HEAD, upstream was sent GET: the body is dropped.
     Emptying,
     /// Everything is decided.
@@ -175,20 +184,20 @@ pub struct Effects {
     /// What to do.
     pub step: Step,
     /// What to count and log.
-    pub report: Option<Report>,
+    pub reports: Vec<Report>,
 }
 
 impl Effects {
     fn new(exchange: Exchange, step: Step) -> Self {
-        Self { exchange, step, report: None }
+        Self { exchange, step, reports: Vec::new() }
     }
 
-    fn reply(reply: Reply, report: Option<Report>) -> Self {
-        Self { exchange: Exchange::Done, step: Step::Reply(reply), report }
+    fn reply(reply: Reply) -> Self {
+        Self::new(Exchange::Done, Step::Reply(reply))
     }
 
     fn reporting(mut self, report: Report) -> Self {
-        self.report = Some(report);
+        self.reports.push(report);
         self
     }
 }
@@ -200,6 +209,7 @@ impl Exchange {
         match (self, event) {
             (Self::Passing { host }, Event::ResponseHeaders { headers, .. }) => pull::pass(&host, *headers),
             (Self::Pulling(pull), event) => pull.advance(event),
+            (Self::Explaining(explain), event) => explain.advance(event),
             (Self::Emptying, Event::ResponseBody { .. } | Event::ResponseComplete { .. }) => {
                 Effects::new(Self::Emptying, Step::DropBody)
             }

@@ -8,7 +8,8 @@
 use std::fmt;
 use std::rc::Rc;
 
-use super::{Answer, Callout, Counter, Effects, Event, Exchange, MAX_MANIFEST, Report, Step};
+use super::fetch::{self, Fault, MAX_MANIFEST, status};
+use super::{Counter, Effects, Event, Exchange, Report, Step};
 use crate::config::{OnNoMatch, Registry};
 use crate::digest::Digest;
 use crate::errors::{Code, Reply};
@@ -17,10 +18,8 @@ use crate::index::{Descriptor, Index, is_artifact_tag};
 use crate::machine_type::MachineType;
 use crate::media_type::{self, Kind};
 use crate::request::{Method, Repository, Tag};
-use crate::select::{Selection, select};
-
-/// Indexes that are followed below each other.
-const MAX_LEVELS: u32 = 3;
+use crate::select::{MAX_LEVELS, MissingVariant, Selection, missing_variants, select};
+use crate::words::printable;
 
 /// Headers of the index's response that say nothing about the child.
 const OF_THE_INDEX: [&str; 7] =
@@ -33,10 +32,10 @@ pub struct Pull {
     image: Image,
     user: String,
     machine_type: Rc<MachineType>,
-    cluster: String,
-    host: String,
+    registry: Registry,
     on_no_match: OnNoMatch,
     state: State,
+    missing: Vec<MissingVariant>,
 }
 
 /// `repository:tag`, as people write it.
@@ -62,28 +61,6 @@ enum State {
     Fetching { descriptor: Descriptor, reason: String, levels: u32, nested: bool },
 }
 
-/// Why a pull fails: what the client is told is what the log says.
-struct Fault {
-    code: Code,
-    counter: Counter,
-    message: String,
-    retry_after: Option<String>,
-}
-
-impl Fault {
-    fn new(code: Code, counter: Counter, message: String) -> Self {
-        Self { code, counter, message, retry_after: None }
-    }
-
-    fn invalid(message: String) -> Self {
-        Self::new(Code::ManifestInvalid, Counter::InvalidManifest, message)
-    }
-
-    fn upstream(message: String) -> Self {
-        Self::new(Code::Unavailable, Counter::UpstreamFailed, message)
-    }
-}
-
 /// Responses that are not looked into. Only an upstream that wants other credentials is kept from the client, which
 /// would send its own to whomever the challenge names.
 pub(super) fn pass(host: &str, headers: Headers<'_>) -> Effects {
@@ -91,13 +68,9 @@ pub(super) fn pass(host: &str, headers: Headers<'_>) -> Effects {
         let message =
             format!("the registry {host} refuses MetaHub's access (401); ask its operator for MetaHub's credentials");
         let report = Report::fault(Counter::UpstreamFailed, format!("403 {message}"));
-        return Effects::reply(Reply::error(Code::Denied, &message), Some(report));
+        return Effects::reply(Reply::error(Code::Denied, &message)).reporting(report);
     }
     Effects::new(Exchange::Done, Step::Continue(Vec::new()))
-}
-
-fn status(headers: Headers<'_>) -> u64 {
-    headers.number(":status").unwrap_or(0)
 }
 
 impl Pull {
@@ -117,10 +90,10 @@ impl Pull {
             image: Image { repository, tag },
             user,
             machine_type,
-            cluster: registry.cluster.clone(),
-            host: registry.host.clone(),
+            registry: registry.clone(),
             on_no_match,
             state: State::Asked,
+            missing: Vec::new(),
         }
     }
 
@@ -129,7 +102,7 @@ impl Pull {
             (State::Asked, Event::ResponseHeaders { headers, end }) => self.on_headers(*headers, *end),
             (State::Holding { kind, has_digest }, Event::ResponseBody { size }) => {
                 if *size > MAX_MANIFEST {
-                    return self.fail(too_large());
+                    return self.fail(&Fault::too_large());
                 }
                 self.state = State::Holding { kind, has_digest };
                 self.proceed(Step::Hold)
@@ -138,8 +111,8 @@ impl Pull {
                 self.on_body(kind, has_digest, body)
             }
             (State::Fetching { descriptor, reason, levels, nested }, Event::CalloutAnswered(answer)) => {
-                match self.verified(&descriptor, *answer) {
-                    Err(fault) => self.fail(fault),
+                match fetch::verified(&self.registry, &descriptor, *answer) {
+                    Err(fault) => self.fail(&fault),
                     Ok(body) if nested => self.on_nested(body, levels),
                     Ok(body) => self.answer(&descriptor, &reason, Some(body.to_vec())),
                 }
@@ -159,21 +132,20 @@ impl Pull {
     fn on_headers(mut self, headers: Headers<'_>, end: bool) -> Effects {
         match status(headers) {
             200 => {}
-            401 => return pass(&self.host, headers),
+            401 => return pass(&self.registry.host, headers),
             status @ (500.. | 0) => {
-                let mut fault =
-                    Fault::upstream(format!("the registry {} is not available ({status}); try again later", self.host));
-                fault.retry_after = headers.text("retry-after").map(str::to_owned);
-                return self.fail(fault);
+                let message =
+                    format!("the registry {} is not available ({status}); try again later", self.registry.host);
+                return self.fail(&Fault::upstream(message).retrying(headers));
             }
             status @ (201..=299) => {
-                return self.fail(Fault::invalid(format!(
+                return self.fail(&Fault::invalid(format!(
                     "the registry {} answered {status} to a manifest request",
-                    self.host
+                    self.registry.host
                 )));
             }
             // Redirects, 404, 429 and the like are upstream's word to the client.
-            _ => return self.let_pass(Vec::new(), None),
+            _ => return self.let_pass(Vec::new(), Vec::new()),
         }
         let kind = Kind::of(headers.text("content-type").unwrap_or_default());
         let (length, has_digest) = (headers.number("content-length"), headers.has("docker-content-digest"));
@@ -182,15 +154,15 @@ impl Pull {
             if complete {
                 return self.pass_through("passed through: not an index");
             }
-        } else if headers.text("content-encoding").is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
+        } else if fetch::is_encoded(headers) {
             return self
-                .fail(Fault::invalid("the index came compressed although MetaHub asked for it as it is".to_owned()));
+                .fail(&Fault::invalid("the index came compressed although MetaHub asked for it as it is".to_owned()));
         }
         if length.is_some_and(|length| length > MAX_MANIFEST as u64) {
-            return self.fail(too_large());
+            return self.fail(&Fault::too_large());
         }
         if end {
-            return self.fail(Fault::invalid(format!("the registry {} answered without a body", self.host)));
+            return self.fail(&Fault::invalid(format!("the registry {} answered without a body", self.registry.host)));
         }
         self.state = State::Holding { kind, has_digest };
         self.proceed(Step::Hold)
@@ -205,14 +177,14 @@ impl Pull {
         }
         match Index::parse(body) {
             Ok(index) => self.on_index(&index, 1, Some((has_digest, body))),
-            Err(error) => self.fail(Fault::invalid(format!("the index cannot be used: {error}"))),
+            Err(error) => self.fail(&Fault::invalid(format!("the index cannot be used: {error}"))),
         }
     }
 
     fn on_nested(self, body: &[u8], levels: u32) -> Effects {
         match Index::parse(body) {
             Ok(index) => self.on_index(&index, levels + 1, None),
-            Err(error) => self.fail(Fault::invalid(format!("a nested index cannot be used: {error}"))),
+            Err(error) => self.fail(&Fault::invalid(format!("a nested index cannot be used: {error}"))),
         }
     }
 
@@ -221,17 +193,19 @@ impl Pull {
         let machine_type = Rc::clone(&self.machine_type);
         match (select(index, &machine_type), held) {
             (Selection::Selected { entry, reason }, _) => {
+                self.missing
+                    .extend(missing_variants(index, &machine_type).into_iter().filter(|missing| missing.falls_back));
                 let (descriptor, nested) = (entry.descriptor().clone(), entry.is_nested_index());
                 if nested && levels >= MAX_LEVELS {
-                    return self.fail(Fault::invalid(format!("indexes are nested deeper than {MAX_LEVELS} levels")));
+                    return self.fail(&Fault::invalid(format!("indexes are nested deeper than {MAX_LEVELS} levels")));
                 }
                 if descriptor.size > MAX_MANIFEST as u64 {
-                    return self.fail(too_large());
+                    return self.fail(&Fault::too_large());
                 }
                 if self.method == Method::Head && !nested {
                     return self.answer(&descriptor, &reason.to_string(), None);
                 }
-                let callout = self.callout(&descriptor);
+                let callout = fetch::callout(&self.registry, &self.image.repository, descriptor.digest.as_str());
                 self.state = State::Fetching { descriptor, reason: reason.to_string(), levels, nested };
                 self.proceed(Step::CallOut(callout))
             }
@@ -239,85 +213,16 @@ impl Pull {
                 self.release("passed through: not an image index", has_digest, body)
             }
             (Selection::NotAnImageIndex, None) => {
-                self.fail(Fault::invalid("a nested index is not an image index".to_owned()))
+                self.fail(&Fault::invalid("a nested index is not an image index".to_owned()))
             }
             (Selection::NoMatch(_), Some((has_digest, body))) if self.on_no_match == OnNoMatch::Unfiltered => {
                 self.release("passed through: nothing fits, on_no_match is unfiltered", has_digest, body)
             }
             (Selection::NoMatch(offer), _) => {
                 let message = format!("nothing fits; the index offers {offer}");
-                self.fail(Fault::new(Code::ManifestUnknown, Counter::NoMatch, message))
+                self.fail(&Fault::new(Code::ManifestUnknown, Counter::NoMatch, message))
             }
         }
-    }
-
-    fn callout(&self, descriptor: &Descriptor) -> Callout {
-        let headers = vec![
-            (":method", "GET".to_owned()),
-            (":path", format!("/v2/{}/manifests/{}", self.image.repository, descriptor.digest)),
-            (":authority", self.host.clone()),
-            ("accept", media_type::ALL.join(", ")),
-            ("accept-encoding", "identity".to_owned()),
-        ];
-        Callout { cluster: self.cluster.clone(), headers }
-    }
-
-    /// The bytes behind a descriptor, if they are what it promises (OCI image spec, descriptor.md §Verification).
-    fn verified<'a>(&self, descriptor: &Descriptor, answer: Option<Answer<'a>>) -> Result<&'a [u8], Fault> {
-        let digest = &descriptor.digest;
-        let Some(Answer { headers, body }) = answer else {
-            return Err(Fault::upstream(format!(
-                "the registry {} broke off while sending {digest}; try again later",
-                self.host
-            )));
-        };
-        match status(headers) {
-            200 => {}
-            404 => {
-                let message = format!(
-                    "the index names {digest} for it, but the registry {} does not have that manifest; push the image again",
-                    self.host
-                );
-                return Err(Fault::new(Code::ManifestUnknown, Counter::InvalidManifest, message));
-            }
-            status => {
-                let limited = status == 429;
-                let (code, counter) = if limited {
-                    (Code::TooManyRequests, Counter::UpstreamFailed)
-                } else {
-                    (Code::Unavailable, Counter::UpstreamFailed)
-                };
-                let mut fault = Fault::new(
-                    code,
-                    counter,
-                    format!("the registry {} answered {status} for {digest}; try again later", self.host),
-                );
-                fault.retry_after = headers.text("retry-after").map(str::to_owned);
-                return Err(fault);
-            }
-        }
-        if headers.text("content-encoding").is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
-            return Err(Fault::invalid(format!(
-                "the manifest {digest} came compressed although MetaHub asked for it as it is"
-            )));
-        }
-        if body.len() as u64 != descriptor.size {
-            let message =
-                format!("the manifest {digest} has {} bytes, not {} as the index says", body.len(), descriptor.size);
-            return Err(Fault::invalid(message));
-        }
-        if !digest.verifies(body) {
-            return Err(Fault::invalid(format!("the manifest behind {digest} hashes to {}", Digest::of(body))));
-        }
-        let content_type = headers.text("content-type").unwrap_or(&descriptor.media_type);
-        if !media_type::same(content_type, &descriptor.media_type) {
-            let message = format!(
-                "the manifest {digest} is of another media type than {:?}, as the index says",
-                descriptor.media_type
-            );
-            return Err(Fault::invalid(message));
-        }
-        Ok(body)
     }
 
     /// The selected manifest, or for HEAD what its descriptor says of it.
@@ -334,18 +239,30 @@ impl Pull {
         changes.extend(self.explanation(&format!("{}: {reason}", descriptor.digest)));
         changes.extend(OF_THE_INDEX.iter().map(|name| HeaderChange::Remove(name)));
         let body = body.unwrap_or_default();
-        Effects::new(Exchange::Done, Step::Release(changes, Some(body))).reporting(Report::count(Counter::Selected))
+        let effects = Effects::new(Exchange::Done, Step::Release(changes, Some(body)));
+        let effects = effects.reporting(Report::count(Counter::Selected));
+        if self.missing.is_empty() { effects } else { effects.reporting(self.missing_variant(reason)) }
+    }
+
+    /// An image that is made in variants, but not in this machine's: worth building.
+    fn missing_variant(&self, reason: &str) -> Report {
+        let features: Vec<&str> =
+            self.missing.iter().flat_map(|missing| missing.features.iter().map(String::as_str)).collect();
+        let features = printable(&features.join(", "), 200);
+        let (image, name) = (&self.image, self.machine_type.name());
+        let line = format!("{image} has no variant for {features}: machine type {name} falls back to {reason}");
+        Report { counter: Counter::MissingVariant, line: Some(line), topic: Some(format!("{image} {name}")) }
     }
 
     /// Upstream's response as it is, with a word on why.
     fn pass_through(&self, why: &str) -> Effects {
         let changes = self.explanation(why);
-        self.let_pass(changes, Some(Report::count(Counter::PassedThrough)))
+        self.let_pass(changes, vec![Report::count(Counter::PassedThrough)])
     }
 
-    fn let_pass(&self, changes: Vec<HeaderChange>, report: Option<Report>) -> Effects {
+    fn let_pass(&self, changes: Vec<HeaderChange>, reports: Vec<Report>) -> Effects {
         let exchange = if self.method == Method::Head { Exchange::Emptying } else { Exchange::Done };
-        Effects { exchange, step: Step::Continue(changes), report }
+        Effects { exchange, step: Step::Continue(changes), reports }
     }
 
     /// The held response as it is. An answer to HEAD gets what clients need of it: length and digest.
@@ -372,17 +289,11 @@ impl Pull {
     }
 
     /// No image, and one line that says why, for the client and for the log.
-    fn fail(&self, fault: Fault) -> Effects {
+    fn fail(&self, fault: &Fault) -> Effects {
         let message = format!("{} for machine type {}: {}", self.image, self.machine_type.name(), fault.message);
-        let line = format!("{} {message} (login {:?}, registry {})", fault.code.status(), self.user, self.host);
-        let mut reply = Reply::error(fault.code, &message).with("x-metahub-machine-type", self.machine_type.name());
-        if let Some(retry_after) = fault.retry_after {
-            reply = reply.with("retry-after", retry_after);
-        }
-        Effects::reply(reply, Some(Report::fault(fault.counter, line)))
+        let line =
+            format!("{} {message} (login {:?}, registry {})", fault.code.status(), self.user, self.registry.host);
+        let reply = fault.reply(&message).with("x-metahub-machine-type", self.machine_type.name());
+        Effects::reply(reply).reporting(Report::fault(fault.counter, line))
     }
-}
-
-fn too_large() -> Fault {
-    Fault::invalid(format!("the manifest is larger than {} MiB", MAX_MANIFEST / 1024 / 1024))
 }

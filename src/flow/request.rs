@@ -2,13 +2,16 @@
 
 use serde_json::json;
 
-use super::{Counter, Effects, Exchange, Pull, Report, Step};
-use crate::access::{self, Memory, Verdict};
+use super::{Counter, Effects, Exchange, Explain, Pull, Report, Step};
+use crate::access::{self, Verdict};
 use crate::config::{Account, Authentication, Config, Registry, View};
 use crate::errors::{Code, Reply};
+use crate::explain;
 use crate::headers::{HeaderChange, Headers};
 use crate::identity::Credentials;
+use crate::login::Refused;
 use crate::media_type;
+use crate::memory::Memory;
 use crate::request::{InvalidRequest, Method, Reference, Request};
 
 /// What a client is told before it has logged in.
@@ -21,7 +24,7 @@ const CONDITIONS: [&str; 6] =
 /// A login that was checked.
 struct Caller<'a> {
     user: String,
-    view: View,
+    view: Result<View, Refused>,
     account: Option<&'a Account>,
 }
 
@@ -43,13 +46,13 @@ fn decide(
     let request =
         Request::parse(headers.first(":path").unwrap_or_default()).map_err(|error| invalid(error, headers))?;
     if request == Request::Health {
-        return Ok(Effects::reply(health(config), None));
+        return Ok(Effects::reply(health(config)));
     }
     let credentials = credentials(headers)?;
     let registry = registry(config, cluster)?;
     let caller = match registry.authentication {
         Authentication::Accounts => by_account(config, memory, credentials)?,
-        Authentication::None => by_name(config, credentials)?,
+        Authentication::None => by_name(config, credentials),
     };
     if let (Some(account), Some(repository)) = (caller.account, request.repository())
         && !account.may_pull(repository)
@@ -58,27 +61,43 @@ fn decide(
             format!("account {:?} may not pull from {repository}; ask for it, or log in as another", account.name());
         return Err(refuse(Code::Denied, Counter::Denied, &message));
     }
-    Ok(dispatch(config, registry, caller, method, request, headers))
+    match request {
+        Request::MachineTypes(after) => {
+            let document = explain::machine_types(&config.allowed_machine_types(caller.account), after.as_deref());
+            Ok(Effects::reply(
+                Reply::json(200, &document).with("cache-control", "no-store").with("vary", "Authorization"),
+            ))
+        }
+        Request::Explain(query) => {
+            let machine_types = config.allowed_machine_types(caller.account);
+            Ok(Explain::begin(*query, caller.user, registry, machine_types, config.on_no_match))
+        }
+        request => {
+            let view = caller.view.map_err(|refused| refuse(Code::Denied, Counter::Denied, &refused.to_string()))?;
+            Ok(dispatch(config, registry, caller.user, view, method, request, headers))
+        }
+    }
 }
 
 /// Everything is allowed: answer the ping, take up a manifest by tag, let the rest pass.
 fn dispatch(
     config: &Config,
     registry: &Registry,
-    caller: Caller<'_>,
+    user: String,
+    view: View,
     method: Method,
     request: Request,
     headers: Headers<'_>,
 ) -> Effects {
     // Upstream never sees the client's credentials: they are MetaHub's.
     let mut changes = vec![HeaderChange::Remove("authorization")];
-    match (request, caller.view) {
+    match (request, view) {
         (Request::Ping, view) => {
-            Effects::reply(Reply::json(200, &json!({})).with("x-metahub-machine-type", view.name()), None)
+            Effects::reply(Reply::json(200, &json!({})).with("x-metahub-machine-type", view.name()))
         }
         (Request::Manifest(repository, Reference::Tag(tag)), View::Machine(machine_type)) => {
             changes.extend(ask_for_index(method, headers));
-            let pull = Pull::new(method, repository, tag, caller.user, machine_type, registry, config.on_no_match);
+            let pull = Pull::new(method, repository, tag, user, machine_type, registry, config.on_no_match);
             Effects::new(Exchange::Pulling(Box::new(pull)), Step::Continue(changes))
         }
         (Request::Manifest(_, Reference::Tag(_)), View::Unfiltered) => {
@@ -121,13 +140,10 @@ fn accept(headers: Headers<'_>) -> String {
 fn credentials(headers: Headers<'_>) -> Result<Credentials, Box<Effects>> {
     match Credentials::decode(headers.all("authorization")) {
         Ok(Some(credentials)) => Ok(credentials),
-        Ok(None) => Err(Box::new(Effects::reply(challenge(LOG_IN), Some(Report::count(Counter::Challenged))))),
+        Ok(None) => Err(Box::new(Effects::reply(challenge(LOG_IN)).reporting(Report::count(Counter::Challenged)))),
         Err(error) => {
             let line = format!("401 {}: {error}", target(headers));
-            Err(Box::new(Effects::reply(
-                challenge(&error.to_string()),
-                Some(Report::fault(Counter::Unauthorized, line)),
-            )))
+            Err(rejected(challenge(&error.to_string()), Counter::Unauthorized, line))
         }
     }
 }
@@ -155,30 +171,25 @@ fn by_account<'a>(
     let login = config.account_login(&credentials.user);
     let account = login.as_ref().map(|login| login.account);
     match (access::verify(memory, config, account, &credentials), login) {
-        (Verdict::Accepted, Some(login)) => {
-            let view = login.view.map_err(|refused| refuse(Code::Denied, Counter::Denied, &refused.to_string()))?;
-            Ok(Caller { user: credentials.user, view, account })
-        }
+        (Verdict::Accepted, Some(login)) => Ok(Caller { user: credentials.user, view: login.view, account }),
         (Verdict::Limited { retry_after }, _) => {
             let line = format!("429 login {:?}: too many wrong passwords lately", credentials.user);
             let reply = Reply::error(Code::TooManyRequests, "too many wrong passwords lately; try again later");
             let reply = reply.with("retry-after", retry_after.to_string());
-            Err(Box::new(Effects::reply(reply, Some(Report::fault(Counter::Limited, line)))))
+            Err(rejected(reply, Counter::Limited, line))
         }
         _ => {
             let line = format!("401 login {:?}: no such account or wrong password", credentials.user);
             let reply = challenge("no such account or wrong password");
-            Err(Box::new(Effects::reply(reply, Some(Report::fault(Counter::Unauthorized, line)))))
+            Err(rejected(reply, Counter::Unauthorized, line))
         }
     }
 }
 
 /// `authentication: none`.
-fn by_name<'a>(config: &Config, credentials: Credentials) -> Result<Caller<'a>, Box<Effects>> {
-    match config.open_login(&credentials.user) {
-        Ok(view) => Ok(Caller { user: credentials.user, view, account: None }),
-        Err(refused) => Err(refuse(Code::Denied, Counter::Denied, &refused.to_string())),
-    }
+fn by_name<'a>(config: &Config, credentials: Credentials) -> Caller<'a> {
+    let view = config.open_login(&credentials.user);
+    Caller { user: credentials.user, view, account: None }
 }
 
 /// 401 with the one challenge there is: always MetaHub's, never upstream's.
@@ -186,16 +197,20 @@ fn challenge(message: &str) -> Reply {
     Reply::error(Code::Unauthorized, message).with("www-authenticate", "Basic realm=\"MetaHub\"")
 }
 
+fn rejected(reply: Reply, counter: Counter, line: String) -> Box<Effects> {
+    Box::new(Effects::reply(reply).reporting(Report::fault(counter, line)))
+}
+
 /// A refusal whose message serves the client and the log alike.
 fn refuse(code: Code, counter: Counter, message: &str) -> Box<Effects> {
     let line = format!("{} {message}", code.status());
-    Box::new(Effects::reply(Reply::error(code, message), Some(Report::fault(counter, line))))
+    rejected(Reply::error(code, message), counter, line)
 }
 
 fn invalid(error: InvalidRequest, headers: Headers<'_>) -> Box<Effects> {
     let code = match error {
         InvalidRequest::Unsupported => Code::Unsupported,
-        InvalidRequest::Repository => Code::NameInvalid,
+        InvalidRequest::Repository | InvalidRequest::Image => Code::NameInvalid,
         InvalidRequest::Tag => Code::TagInvalid,
         InvalidRequest::Digest => Code::DigestInvalid,
     };
@@ -204,7 +219,7 @@ fn invalid(error: InvalidRequest, headers: Headers<'_>) -> Box<Effects> {
         Code::Unsupported => Reply::error(code, &error.to_string()).with("allow", "GET, HEAD"),
         _ => Reply::error(code, &error.to_string()),
     };
-    Box::new(Effects::reply(reply, Some(Report::fault(Counter::Refused, line))))
+    rejected(reply, Counter::Refused, line)
 }
 
 /// Method and path as a log line may show them: escaped, without the query (it may be signed), not endless.

@@ -4,12 +4,12 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use base64::Engine as _;
-use metahub::access::Memory;
 use metahub::config::Config;
 use metahub::digest::Digest;
 use metahub::flow::{Answer, Callout, Effects, Event, Exchange, Step, begin};
 use metahub::headers::{HeaderChange, Headers};
 use metahub::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
+use metahub::memory::Memory;
 use serde_json::{Value, json};
 
 pub(crate) type HeaderList = Vec<(String, Vec<u8>)>;
@@ -124,7 +124,7 @@ impl Response {
         self
     }
 
-    fn list(&self) -> HeaderList {
+    pub(crate) fn list(&self) -> HeaderList {
         let status = self.status.to_string();
         let mut headers = header_list(&[(":status", &status)]);
         headers.extend(self.headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())));
@@ -160,7 +160,7 @@ pub(crate) fn exchange(config: &Config, method: &str, image: &str, user: &str, u
 }
 
 fn note(effects: Effects, outcome: &mut Outcome) -> (Exchange, Step) {
-    if let Some(report) = effects.report {
+    for report in effects.reports {
         outcome.counters.push(report.counter.name());
         outcome.lines.extend(report.line);
     }

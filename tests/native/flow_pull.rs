@@ -256,3 +256,17 @@ fn nested_indexes_are_followed_to_three_levels() {
     }
     refused(&pull("GET", &broken), 502, "MANIFEST_INVALID", "bytes, not", "metahub_invalid_manifest");
 }
+
+#[test]
+fn a_variant_worth_building_is_reported() {
+    let outcome = pull("GET", &upstream(&[child(&[]), child(&["cpu:haswell"])]));
+    assert_eq!(outcome.status, 200);
+    assert_eq!(outcome.counters, ["metahub_selected", "metahub_missing_variant"]);
+    let [line] = outcome.lines.as_slice() else { panic!("{:?}", outcome.lines) };
+    for part in ["qnib/bench:latest", "cpu:broadwell", "type1", "cpu:haswell"] {
+        assert!(line.contains(part), "{line} lacks {part}");
+    }
+    for children in [vec![child(&[])], vec![child(&["cpu:haswell"]), child(&["cpu:broadwell"])]] {
+        assert_eq!(pull("GET", &upstream(&children)).counters, ["metahub_selected"], "nothing is missing");
+    }
+}

@@ -69,7 +69,7 @@ fn who_is_refused_and_how() {
         let challenge =
             reply.headers.iter().find(|(name, _)| *name == "www-authenticate").map(|(_, value)| value.as_str());
         assert_eq!(challenge, (status == 401).then_some("Basic realm=\"MetaHub\""), "{method} {path}");
-        let line = effects.report.unwrap().line.unwrap_or_default();
+        let line = effects.reports[0].line.clone().unwrap_or_default();
         // (Where the login contains its own password there is nothing to see.)
         let shows = |(user, password): (&str, &str)| !user.contains(password) && line.contains(password);
         assert!(!login.is_some_and(shows), "{line} shows the password");
@@ -179,7 +179,7 @@ fn hostile_headers_are_refused_not_fatal() {
         all.extend(values.iter().map(|value| ("authorization".to_owned(), value.to_vec())));
         let effects = request(&config, Some("registry"), &all);
         assert_eq!(refusal(&effects).unwrap().0, 401, "{values:?}");
-        let line = effects.report.unwrap().line.unwrap();
+        let line = effects.reports[0].line.clone().unwrap();
         assert!(line.starts_with("401 GET /v2/a/manifests/latest: ") && line.len() < 200, "{line}");
     }
     let mut other = headers("GET", manifest, Some(("qnib-type1", "qnib-type1")));

@@ -99,7 +99,9 @@ impl Envoy {
     /// How many configurations of the filter Envoy has accepted and refused.
     pub(crate) fn updates(&self) -> Result<Updates> {
         let count = |suffix| self.stat("extension_config_discovery.http_filter.metahub.", suffix);
-        Ok(Updates { accepted: count(".config_reload")?, refused: count(".update_rejected")? })
+        // A failure is a file that is no YAML or no Envoy configuration; a rejection is the filter's own word.
+        let refused = count(".update_rejected")? + count(".update_failure")?;
+        Ok(Updates { accepted: count(".update_success")?, refused })
     }
 
     /// The filter's configuration file as Envoy reads it now.

