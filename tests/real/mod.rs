@@ -1,3 +1,4 @@
 //! Tests with real processes. They are skipped by `make check`, which must need nothing installed.
 
+mod clients;
 mod harness;
