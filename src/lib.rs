@@ -11,6 +11,7 @@ pub mod access;
 pub mod config;
 pub mod digest;
 pub mod errors;
+pub mod explain;
 pub mod feature;
 #[cfg(target_arch = "wasm32")]
 mod filter;
@@ -24,6 +25,7 @@ pub mod media_type;
 pub mod memory;
 pub mod microarchitecture;
 pub mod platform;
+pub mod query;
 pub mod request;
 pub mod secret;
 pub mod select;

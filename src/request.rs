@@ -6,6 +6,7 @@
 use std::fmt;
 
 use crate::digest::Digest;
+use crate::query::{self, ExplainQuery};
 
 /// Longest repository name that is accepted, in bytes (OCI distribution spec, §Pulling manifests).
 const MAX_REPOSITORY_LENGTH: usize = 255;
@@ -53,6 +54,10 @@ pub enum Request {
     Referrers(Repository),
     /// `/metahub/v1/health`
     Health,
+    /// `/metahub/v1/machine-types`, from behind this name on
+    MachineTypes(Option<String>),
+    /// `/metahub/v1/explain`
+    Explain(Box<ExplainQuery>),
 }
 
 impl Request {
@@ -60,7 +65,8 @@ impl Request {
     #[must_use]
     pub const fn repository(&self) -> Option<&Repository> {
         match self {
-            Self::Ping | Self::Health => None,
+            Self::Ping | Self::Health | Self::MachineTypes(_) => None,
+            Self::Explain(query) => Some(&query.repository),
             Self::Manifest(repository, _)
             | Self::Blob(repository)
             | Self::Tags(repository)
@@ -80,6 +86,8 @@ pub enum InvalidRequest {
     Tag,
     /// The digest is none.
     Digest,
+    /// `explain` was asked for no image, or for one whose name breaks the grammar.
+    Image,
 }
 
 impl fmt::Display for InvalidRequest {
@@ -91,6 +99,7 @@ impl fmt::Display for InvalidRequest {
             }
             Self::Repository => "not a repository name: lower-case letters, digits, '.', '_', '-' and '/' only",
             Self::Tag => "not a tag: letters, digits, '_', '.' and '-' only, 128 at most",
+            Self::Image => "explain needs one image: /metahub/v1/explain?image=<repository>[:<tag>|@<digest>]",
             Self::Digest => "not a digest: expected sha256:<64 hex digits> or sha512:<128 hex digits>",
         })
     }
@@ -113,17 +122,19 @@ impl Method {
 }
 
 impl Request {
-    /// Reads the `:path` header. The query string does not count.
+    /// Reads the `:path` header. The query string counts for MetaHub's own endpoints only.
     ///
     /// # Errors
     /// [`InvalidRequest`] for a path that is not served and for names that break their grammar. Percent-encoding is
     /// no part of any grammar here, so `%2f` and its like never pass.
     pub fn parse(path: &[u8]) -> Result<Self, InvalidRequest> {
         let path = std::str::from_utf8(path).map_err(|_| InvalidRequest::Unsupported)?;
-        let path = path.split('?').next().unwrap_or_default();
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
         match path {
             "/v2" | "/v2/" => return Ok(Self::Ping),
             "/metahub/v1/health" => return Ok(Self::Health),
+            "/metahub/v1/machine-types" => return Ok(Self::MachineTypes(query::after(query))),
+            "/metahub/v1/explain" => return query::explain(query).map(|query| Self::Explain(Box::new(query))),
             _ => {}
         }
         let rest = path.strip_prefix("/v2/").ok_or(InvalidRequest::Unsupported)?;

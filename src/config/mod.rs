@@ -8,7 +8,7 @@ mod source;
 mod tests;
 mod validate;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
 
@@ -96,7 +96,7 @@ pub enum OnNoMatch {
 /// A validated configuration.
 #[derive(Debug)]
 pub struct Config {
-    pub(crate) machine_types: HashMap<String, Rc<MachineType>>,
+    pub(crate) machine_types: BTreeMap<String, Rc<MachineType>>,
     pub(crate) registries: BTreeMap<String, Registry>,
     pub(crate) accounts: BTreeMap<String, Account>,
     pub(crate) username_separator: String,
@@ -134,6 +134,17 @@ impl Config {
     #[must_use]
     pub fn machine_type_count(&self) -> usize {
         self.machine_types.len()
+    }
+
+    /// The machine types that a caller may use, by name: an account's, or all where there are no accounts. Who sees
+    /// whole indexes may see them explained for every type.
+    #[must_use]
+    pub fn allowed_machine_types(&self, account: Option<&Account>) -> Vec<Rc<MachineType>> {
+        let unfiltered = account.is_none_or(|account| account.may_use(&View::Unfiltered));
+        let allowed = |machine_type: &&Rc<MachineType>| {
+            unfiltered || account.is_some_and(|account| account.may_use(&View::Machine(Rc::clone(machine_type))))
+        };
+        self.machine_types.values().filter(allowed).cloned().collect()
     }
 
     /// What an operator should know although the configuration is in force.

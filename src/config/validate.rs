@@ -1,6 +1,6 @@
 //! Raw configuration → [`Config`]. Every refusal names its field.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::raw::{RawAccount, RawConfig, RawMachineType, RawRegistry};
@@ -9,7 +9,7 @@ use crate::feature::FeatureRules;
 use crate::machine_type::{Description, MachineType};
 use crate::secret::Secret;
 
-type MachineTypes = HashMap<String, Rc<MachineType>>;
+type MachineTypes = BTreeMap<String, Rc<MachineType>>;
 
 pub(super) fn validate(raw: RawConfig, hash: String) -> Result<Config, ConfigError> {
     refuse_unsupported(&raw)?;
@@ -77,7 +77,7 @@ fn machine_types(
     if raw.is_empty() {
         return Err(ConfigError::new("machine_types", "name at least one machine type"));
     }
-    let mut machine_types = HashMap::with_capacity(raw.len());
+    let mut machine_types = BTreeMap::new();
     for (name, raw) in raw {
         let RawMachineType { os, os_version, architecture, variant, features, prefer } = raw;
         let description = Description { os, os_version, architecture, variant, features, prefer };

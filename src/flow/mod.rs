@@ -3,10 +3,12 @@
 //! It knows nothing of Envoy and does no I/O: `filter` turns callbacks into events and steps into host calls, tests
 //! do the same with values. The request side is [`begin`], the response side [`Exchange::advance`].
 
+mod explain;
 mod fetch;
 mod pull;
 mod request;
 
+pub use explain::Explain;
 pub use fetch::MAX_MANIFEST;
 pub use pull::Pull;
 pub use request::begin;
@@ -166,6 +168,8 @@ pub enum Exchange {
     },
     /// A manifest by tag, on its way through the steps of [`Pull`].
     Pulling(Box<Pull>),
+    /// An explanation, on its way through the steps of [`Explain`].
+    Explaining(Box<Explain>),
     /// The client sent HEAD, upstream was sent GET: the body is dropped.
     Emptying,
     /// Everything is decided.
@@ -205,6 +209,7 @@ impl Exchange {
         match (self, event) {
             (Self::Passing { host }, Event::ResponseHeaders { headers, .. }) => pull::pass(&host, *headers),
             (Self::Pulling(pull), event) => pull.advance(event),
+            (Self::Explaining(explain), event) => explain.advance(event),
             (Self::Emptying, Event::ResponseBody { .. } | Event::ResponseComplete { .. }) => {
                 Effects::new(Self::Emptying, Step::DropBody)
             }

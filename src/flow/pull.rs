@@ -18,11 +18,8 @@ use crate::index::{Descriptor, Index, is_artifact_tag};
 use crate::machine_type::MachineType;
 use crate::media_type::{self, Kind};
 use crate::request::{Method, Repository, Tag};
-use crate::select::{MissingVariant, Selection, missing_variants, select};
+use crate::select::{MAX_LEVELS, MissingVariant, Selection, missing_variants, select};
 use crate::words::printable;
-
-/// Indexes that are followed below each other.
-const MAX_LEVELS: u32 = 3;
 
 /// Headers of the index's response that say nothing about the child.
 const OF_THE_INDEX: [&str; 7] =

@@ -2,12 +2,14 @@
 
 use serde_json::json;
 
-use super::{Counter, Effects, Exchange, Pull, Report, Step};
+use super::{Counter, Effects, Exchange, Explain, Pull, Report, Step};
 use crate::access::{self, Verdict};
 use crate::config::{Account, Authentication, Config, Registry, View};
 use crate::errors::{Code, Reply};
+use crate::explain;
 use crate::headers::{HeaderChange, Headers};
 use crate::identity::Credentials;
+use crate::login::Refused;
 use crate::media_type;
 use crate::memory::Memory;
 use crate::request::{InvalidRequest, Method, Reference, Request};
@@ -22,7 +24,7 @@ const CONDITIONS: [&str; 6] =
 /// A login that was checked.
 struct Caller<'a> {
     user: String,
-    view: View,
+    view: Result<View, Refused>,
     account: Option<&'a Account>,
 }
 
@@ -50,7 +52,7 @@ fn decide(
     let registry = registry(config, cluster)?;
     let caller = match registry.authentication {
         Authentication::Accounts => by_account(config, memory, credentials)?,
-        Authentication::None => by_name(config, credentials)?,
+        Authentication::None => by_name(config, credentials),
     };
     if let (Some(account), Some(repository)) = (caller.account, request.repository())
         && !account.may_pull(repository)
@@ -59,27 +61,43 @@ fn decide(
             format!("account {:?} may not pull from {repository}; ask for it, or log in as another", account.name());
         return Err(refuse(Code::Denied, Counter::Denied, &message));
     }
-    Ok(dispatch(config, registry, caller, method, request, headers))
+    match request {
+        Request::MachineTypes(after) => {
+            let document = explain::machine_types(&config.allowed_machine_types(caller.account), after.as_deref());
+            Ok(Effects::reply(
+                Reply::json(200, &document).with("cache-control", "no-store").with("vary", "Authorization"),
+            ))
+        }
+        Request::Explain(query) => {
+            let machine_types = config.allowed_machine_types(caller.account);
+            Ok(Explain::begin(*query, caller.user, registry, machine_types, config.on_no_match))
+        }
+        request => {
+            let view = caller.view.map_err(|refused| refuse(Code::Denied, Counter::Denied, &refused.to_string()))?;
+            Ok(dispatch(config, registry, caller.user, view, method, request, headers))
+        }
+    }
 }
 
 /// Everything is allowed: answer the ping, take up a manifest by tag, let the rest pass.
 fn dispatch(
     config: &Config,
     registry: &Registry,
-    caller: Caller<'_>,
+    user: String,
+    view: View,
     method: Method,
     request: Request,
     headers: Headers<'_>,
 ) -> Effects {
     // Upstream never sees the client's credentials: they are MetaHub's.
     let mut changes = vec![HeaderChange::Remove("authorization")];
-    match (request, caller.view) {
+    match (request, view) {
         (Request::Ping, view) => {
             Effects::reply(Reply::json(200, &json!({})).with("x-metahub-machine-type", view.name()))
         }
         (Request::Manifest(repository, Reference::Tag(tag)), View::Machine(machine_type)) => {
             changes.extend(ask_for_index(method, headers));
-            let pull = Pull::new(method, repository, tag, caller.user, machine_type, registry, config.on_no_match);
+            let pull = Pull::new(method, repository, tag, user, machine_type, registry, config.on_no_match);
             Effects::new(Exchange::Pulling(Box::new(pull)), Step::Continue(changes))
         }
         (Request::Manifest(_, Reference::Tag(_)), View::Unfiltered) => {
@@ -153,10 +171,7 @@ fn by_account<'a>(
     let login = config.account_login(&credentials.user);
     let account = login.as_ref().map(|login| login.account);
     match (access::verify(memory, config, account, &credentials), login) {
-        (Verdict::Accepted, Some(login)) => {
-            let view = login.view.map_err(|refused| refuse(Code::Denied, Counter::Denied, &refused.to_string()))?;
-            Ok(Caller { user: credentials.user, view, account })
-        }
+        (Verdict::Accepted, Some(login)) => Ok(Caller { user: credentials.user, view: login.view, account }),
         (Verdict::Limited { retry_after }, _) => {
             let line = format!("429 login {:?}: too many wrong passwords lately", credentials.user);
             let reply = Reply::error(Code::TooManyRequests, "too many wrong passwords lately; try again later");
@@ -172,11 +187,9 @@ fn by_account<'a>(
 }
 
 /// `authentication: none`.
-fn by_name<'a>(config: &Config, credentials: Credentials) -> Result<Caller<'a>, Box<Effects>> {
-    match config.open_login(&credentials.user) {
-        Ok(view) => Ok(Caller { user: credentials.user, view, account: None }),
-        Err(refused) => Err(refuse(Code::Denied, Counter::Denied, &refused.to_string())),
-    }
+fn by_name<'a>(config: &Config, credentials: Credentials) -> Caller<'a> {
+    let view = config.open_login(&credentials.user);
+    Caller { user: credentials.user, view, account: None }
 }
 
 /// 401 with the one challenge there is: always MetaHub's, never upstream's.
@@ -197,7 +210,7 @@ fn refuse(code: Code, counter: Counter, message: &str) -> Box<Effects> {
 fn invalid(error: InvalidRequest, headers: Headers<'_>) -> Box<Effects> {
     let code = match error {
         InvalidRequest::Unsupported => Code::Unsupported,
-        InvalidRequest::Repository => Code::NameInvalid,
+        InvalidRequest::Repository | InvalidRequest::Image => Code::NameInvalid,
         InvalidRequest::Tag => Code::TagInvalid,
         InvalidRequest::Digest => Code::DigestInvalid,
     };

@@ -124,7 +124,7 @@ impl Response {
         self
     }
 
-    fn list(&self) -> HeaderList {
+    pub(crate) fn list(&self) -> HeaderList {
         let status = self.status.to_string();
         let mut headers = header_list(&[(":status", &status)]);
         headers.extend(self.headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())));

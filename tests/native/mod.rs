@@ -1,6 +1,7 @@
 //! Tests that need nothing but this crate.
 
 mod driver;
+mod explain;
 mod flow_pull;
 mod flow_request;
 mod selection;

@@ -15,6 +15,7 @@
 )]
 
 pub(crate) mod bench;
+pub(crate) mod client;
 pub(crate) mod elf;
 pub(crate) mod envoy;
 pub(crate) mod http;
@@ -22,6 +23,7 @@ pub(crate) mod image;
 pub(crate) mod port;
 pub(crate) mod process;
 pub(crate) mod registry;
+pub(crate) mod sandbox;
 pub(crate) mod tar;
 pub(crate) mod temp;
 

@@ -1,0 +1,141 @@
+//! `/metahub/v1/explain`: the index, then the indexes in it, by callouts; then one answer.
+
+use std::rc::Rc;
+
+use super::fetch::{self, Fault, MAX_MANIFEST};
+use super::{Answer, Counter, Effects, Event, Exchange, Report, Step};
+use crate::config::{OnNoMatch, Registry};
+use crate::digest::Digest;
+use crate::errors::{Code, Reply};
+use crate::explain::Explanation;
+use crate::index::{Descriptor, Index, is_artifact_tag};
+use crate::machine_type::MachineType;
+use crate::media_type::Kind;
+use crate::query::ExplainQuery;
+use crate::request::Reference;
+
+/// An `explain` request under way.
+#[derive(Debug)]
+pub struct Explain {
+    query: ExplainQuery,
+    user: String,
+    registry: Registry,
+    machine_types: Vec<Rc<MachineType>>,
+    on_no_match: OnNoMatch,
+    /// The nested index that was asked for last, and what is known so far; `None` while the image itself is awaited.
+    known: Option<(Descriptor, Explanation)>,
+}
+
+impl Explain {
+    /// Asks for the image. `machine_types` are those that the caller may use, by name.
+    pub(super) fn begin(
+        query: ExplainQuery,
+        user: String,
+        registry: &Registry,
+        mut machine_types: Vec<Rc<MachineType>>,
+        on_no_match: OnNoMatch,
+    ) -> Effects {
+        if let Some(name) = &query.machine_type {
+            machine_types.retain(|machine_type| machine_type.name() == name);
+            if machine_types.is_empty() {
+                let message = format!("there is no machine type {name:?}, or login {user:?} may not use it");
+                let report = Report::fault(Counter::Refused, format!("404 {message}"));
+                return Effects::reply(Reply::error(Code::NameUnknown, &message)).reporting(report);
+            }
+        }
+        let callout = fetch::callout(registry, &query.repository, reference(&query.reference));
+        let explain = Self { query, user, registry: registry.clone(), machine_types, on_no_match, known: None };
+        Effects::new(Exchange::Explaining(Box::new(explain)), Step::CallOut(callout))
+    }
+
+    pub(super) fn advance(mut self, event: &Event<'_>) -> Effects {
+        let Event::CalloutAnswered(answer) = event else {
+            return Effects::new(Exchange::Explaining(Box::new(self)), Step::Hold);
+        };
+        let explanation = match self.known.take() {
+            None => match self.image(*answer) {
+                Ok(explanation) => explanation,
+                Err(fault) => return self.fail(&fault),
+            },
+            Some((descriptor, mut explanation)) => {
+                let index = fetch::verified(&self.registry, &descriptor, *answer)
+                    .map_err(|fault| fault.message)
+                    .and_then(|body| Index::parse(body).map_err(|error| error.to_string()));
+                explanation.add(descriptor.digest, index);
+                explanation
+            }
+        };
+        match explanation.wants() {
+            Some(descriptor) if descriptor.size <= MAX_MANIFEST as u64 => {
+                let callout = fetch::callout(&self.registry, &self.query.repository, descriptor.digest.as_str());
+                self.known = Some((descriptor, explanation));
+                Effects::new(Exchange::Explaining(Box::new(self)), Step::CallOut(callout))
+            }
+            Some(descriptor) => {
+                let mut explanation = explanation;
+                explanation.add(descriptor.digest.clone(), Err("larger than 4 MiB".to_owned()));
+                self.finish(&explanation)
+            }
+            None => self.finish(&explanation),
+        }
+    }
+
+    /// The document behind the image's name.
+    fn image(&self, answer: Option<Answer<'_>>) -> Result<Explanation, Fault> {
+        let reference = reference(&self.query.reference);
+        let Answer { headers, body } = fetch::manifest(&self.registry, reference, answer)?;
+        if body.len() > MAX_MANIFEST {
+            return Err(Fault::too_large());
+        }
+        let digest = Digest::of(body);
+        if let Reference::Digest(expected) = &self.query.reference
+            && !expected.verifies(body)
+        {
+            return Err(Fault::invalid(format!("the manifest behind {expected} hashes to {digest}")));
+        }
+        let media_type = headers.text("content-type").unwrap_or_default();
+        let is_index = match Kind::of(media_type) {
+            Kind::Index => true,
+            Kind::Manifest => false,
+            Kind::Unknown => Index::is_index(body),
+        };
+        let artifact = matches!(&self.query.reference, Reference::Tag(tag) if is_artifact_tag(tag.as_str()));
+        let index = if is_index && !artifact {
+            Some(Index::parse(body).map_err(|error| Fault::invalid(format!("the index cannot be used: {error}")))?)
+        } else {
+            None
+        };
+        let image = format!("{}{}{reference}", self.query.repository, self.separator());
+        Ok(Explanation::new(image, media_type.to_owned(), digest, index, self.on_no_match))
+    }
+
+    const fn separator(&self) -> char {
+        if matches!(self.query.reference, Reference::Tag(_)) { ':' } else { '@' }
+    }
+
+    fn finish(&self, explanation: &Explanation) -> Effects {
+        let document = explanation.page(&self.machine_types, self.query.after.as_deref(), &self.query.rest);
+        let reply = Reply::json(200, &document).with("cache-control", "no-store").with("vary", "Authorization");
+        Effects::reply(reply)
+    }
+
+    fn fail(&self, fault: &Fault) -> Effects {
+        let (repository, separator, reference) =
+            (&self.query.repository, self.separator(), reference(&self.query.reference));
+        let message = format!("{repository}{separator}{reference}: {}", fault.message);
+        let line = format!(
+            "{} explain {message} (login {:?}, registry {})",
+            fault.code.status(),
+            self.user,
+            self.registry.host
+        );
+        Effects::reply(fault.reply(&message)).reporting(Report::fault(fault.counter, line))
+    }
+}
+
+fn reference(reference: &Reference) -> &str {
+    match reference {
+        Reference::Tag(tag) => tag.as_str(),
+        Reference::Digest(digest) => digest.as_str(),
+    }
+}

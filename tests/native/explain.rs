@@ -1,0 +1,215 @@
+//! `explain`: its walk is the pull's, its pages are bounded.
+
+use std::collections::BTreeMap;
+
+use metahub::digest::Digest;
+use metahub::flow::{Answer, Event, Step};
+use metahub::headers::Headers;
+use metahub::media_type::{DOCKER_LIST, OCI_INDEX};
+use serde_json::{Value, json};
+
+use super::driver::{
+    Response, Upstream, basic, child, configuration, exchange, header_list, list, parse, request, upstream,
+};
+
+/// Asks for an explanation as `login`; returns status and document.
+fn explain(configuration: &Value, login: &str, query: &str, upstream: &Upstream) -> (u16, Value) {
+    let config = parse(configuration);
+    let password = login.split('-').next().filter(|name| *name == "team").unwrap_or(login);
+    let path = format!("/metahub/v1/explain?{query}");
+    let headers = header_list(&[(":method", "GET"), (":path", &path), ("authorization", &basic(login, password))]);
+    let effects = request(&config, Some("registry"), &headers);
+    let (mut state, mut step) = (effects.exchange, effects.step);
+    loop {
+        match step {
+            Step::Reply(reply) => return (reply.status, serde_json::from_slice(&reply.body).unwrap()),
+            Step::CallOut(callout) => {
+                let path = &callout.headers.iter().find(|(name, _)| *name == ":path").unwrap().1;
+                let reference = path.rsplit('/').next().unwrap();
+                let response = if reference.starts_with("sha256:") {
+                    upstream.by_digest.get(reference).cloned().flatten()
+                } else {
+                    upstream.index.clone()
+                };
+                let headers = response.as_ref().map(Response::list);
+                let answer = response
+                    .as_ref()
+                    .zip(headers.as_ref())
+                    .map(|(response, headers)| Answer { headers: Headers(headers), body: &response.body });
+                let effects = state.advance(&Event::CalloutAnswered(answer));
+                (state, step) = (effects.exchange, effects.step);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// Machine type → selected digest.
+fn selections(document: &Value) -> BTreeMap<String, Option<String>> {
+    let mut result = BTreeMap::new();
+    for group in document["machine_types"].as_array().unwrap() {
+        for name in group["names"].as_array().unwrap() {
+            result.insert(name.as_str().unwrap().to_owned(), group["selected"].as_str().map(str::to_owned));
+        }
+    }
+    result
+}
+
+fn children() -> [(Value, Vec<u8>); 4] {
+    [child(&[]), child(&["cpu:skylake"]), child(&["cpu:broadwell"]), child(&["cpu:zen4"])]
+}
+
+/// Every machine type of the configuration in `none` mode, so that any login may ask.
+fn everybody() -> Value {
+    let mut document = configuration();
+    document["registries"]["registry"]["authentication"] = json!("none");
+    document["machine_types"] = json!({
+        "a-skylake": { "features": ["cpu:skylake"] },
+        "b-icelake": { "features": ["cpu:icelake"] },
+        "c-skylake": { "features": ["cpu:skylake"] },
+        "d-plain": { "architecture": "amd64" },
+        "e-arm": { "architecture": "arm64" },
+    });
+    document.as_object_mut().unwrap().remove("accounts");
+    document
+}
+
+#[test]
+fn says_what_pulls_return() {
+    let document = everybody();
+    let demo = upstream(&children());
+    let (status, explained) = explain(&document, "who", "image=qnib/bench", &demo);
+    assert_eq!(status, 200, "{explained}");
+    let config = parse(&document);
+    for (name, selected) in selections(&explained) {
+        let pulled = exchange(&config, "GET", "qnib/bench:latest", &format!("x-{name}"), &demo);
+        let digest = (pulled.status == 200).then(|| pulled.header("docker-content-digest").to_owned());
+        assert_eq!(selected, digest, "{name}");
+    }
+    assert_eq!(explained["machine_types"][0]["names"], json!(["a-skylake", "c-skylake"]), "types alike are one group");
+    assert_eq!(explained["machine_types"][1]["missing_variants"], json!(["cpu:icelake"]));
+    assert_eq!(explained["entries"].as_array().unwrap().len(), 4);
+    assert_eq!(
+        explained["entries"][3]["requires"],
+        json!(["os linux", "architecture amd64", "variant v1 (none given)", "cpu:zen4"])
+    );
+    let [broadwell, zen4] = explained["unselected"].as_array().unwrap().as_slice() else { panic!("{explained}") };
+    assert_eq!(broadwell["outranked_for"], json!(["a-skylake", "b-icelake"]));
+    assert_eq!(zen4["outranked_for"], json!([]));
+    assert_eq!(zen4["needs"][3], "cpu:zen4");
+    assert_eq!(explained["digest"], Digest::of(&demo.index.unwrap().body).as_str());
+}
+
+#[test]
+fn shows_a_caller_its_own_types_and_repositories_only() {
+    let demo = upstream(&children());
+    let names = |login: &str| {
+        selections(&explain(&configuration(), login, "image=team/app", &demo).1).into_keys().collect::<Vec<_>>()
+    };
+    assert_eq!(names("qnib-type1"), ["type1"]);
+    assert_eq!(names("team-type1"), ["type1", "type2"]);
+    assert_eq!(names("team"), ["type1", "type2"], "no machine type is needed to ask");
+    assert_eq!(names("all"), ["type1", "type2"], "who sees whole indexes sees all");
+    assert_eq!(explain(&configuration(), "team-type1", "image=qnib/bench", &demo).0, 403);
+    let (status, error) = explain(&configuration(), "qnib-type1", "image=team/app&machine_type=type2", &demo);
+    assert_eq!((status, &error["errors"][0]["code"]), (404, &json!("NAME_UNKNOWN")));
+    assert_eq!(explain(&configuration(), "qnib-type1", "image=Team", &demo).0, 400);
+    assert_eq!(explain(&configuration(), "qnib-type1", "", &demo).0, 400);
+}
+
+#[test]
+fn narrows_and_pages() {
+    let mut document = everybody();
+    let types: serde_json::Map<String, Value> = (0..2500)
+        .map(|n| (format!("t{n:04}"), json!({ "features": ["cpu:skylake", format!("rack:{}", n % 1500)] })))
+        .collect();
+    document["machine_types"] = Value::Object(types);
+    let demo = upstream(&children());
+    let (mut query, mut seen, mut pages) = ("image=a&ns=x".to_owned(), Vec::new(), 0);
+    loop {
+        let (status, page) = explain(&document, "who", &query, &demo);
+        assert_eq!(status, 200);
+        assert_eq!(page.get("entries").is_some(), pages == 0, "entries are on the first page");
+        let names = selections(&page);
+        assert!(!names.is_empty() && names.len() <= 1000);
+        seen.extend(names.into_keys());
+        pages += 1;
+        let Some(next) = page["next"].as_str() else { break };
+        assert!(next.starts_with("/metahub/v1/explain?image=a&ns=x&after=t"), "{next}");
+        query = next.split_once('?').unwrap().1.to_owned();
+    }
+    let expected: Vec<String> = (0..2500).map(|n| format!("t{n:04}")).collect();
+    assert_eq!(seen, expected, "each once, in order");
+    assert!(pages >= 3);
+    let (_, one) = explain(&document, "who", "image=a&machine_type=t0042", &demo);
+    assert_eq!(selections(&one).into_keys().collect::<Vec<_>>(), ["t0042"]);
+}
+
+#[test]
+fn follows_nested_indexes_and_survives_loops() {
+    let inner = list(&children().map(|(entry, _)| entry));
+    let entry = |bytes: &[u8]| {
+        json!({
+            "mediaType": DOCKER_LIST, "digest": Digest::of(bytes).as_str(), "size": bytes.len(),
+            "platform": { "os": "linux", "architecture": "amd64" },
+        })
+    };
+    let outer = list(&[entry(&inner)]);
+    let mut nested = upstream(&children());
+    nested.by_digest.insert(Digest::of(&inner).to_string(), Some(Response::new(200, DOCKER_LIST, inner)));
+    nested.index = Some(Response::new(200, OCI_INDEX, outer.clone()));
+    let (_, explained) = explain(&everybody(), "who", "image=a", &nested);
+    let expected = selections(&explain(&everybody(), "who", "image=a", &upstream(&children())).1);
+    assert_eq!(selections(&explained), expected);
+    assert_eq!(explained["entries"].as_array().unwrap().len(), 5);
+    nested.by_digest.clear();
+    let (status, explained) = explain(&everybody(), "who", "image=a", &nested);
+    assert_eq!(status, 200);
+    assert!(explained["machine_types"][0]["reason"].as_str().unwrap().contains("cannot be used"), "{explained}");
+    assert_eq!(explained["unreadable"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn what_is_no_index_goes_to_everybody() {
+    let (_, manifest) = child(&[]);
+    let upstream = Upstream {
+        index: Some(Response::new(200, metahub::media_type::DOCKER_MANIFEST, manifest.clone())),
+        ..Upstream::default()
+    };
+    let (_, explained) = explain(&everybody(), "who", "image=a:v1", &upstream);
+    assert_eq!(explained["is_image_index"], json!(false));
+    assert!(selections(&explained).values().all(|digest| digest.as_deref() == Some(Digest::of(&manifest).as_str())));
+}
+
+#[test]
+fn faults_of_the_registry_are_registry_errors() {
+    let rows = [
+        (None, 503, "UNAVAILABLE"),
+        (Some(Response::new(404, "application/json", "{}")), 404, "MANIFEST_UNKNOWN"),
+        (Some(Response::new(401, "application/json", "{}")), 503, "UNAVAILABLE"),
+        (Some(Response::new(429, "application/json", "{}")), 429, "TOOMANYREQUESTS"),
+        (Some(Response::new(200, OCI_INDEX, "<html>")), 502, "MANIFEST_INVALID"),
+    ];
+    for (index, status, code) in rows {
+        let (actual, error) = explain(&everybody(), "who", "image=a", &Upstream { index, ..Upstream::default() });
+        assert_eq!((actual, &error["errors"][0]["code"]), (status, &json!(code)));
+        assert!(error["errors"][0]["message"].as_str().unwrap().starts_with("a:latest: "), "{error}");
+    }
+}
+
+#[test]
+fn lists_machine_types() {
+    let config = parse(&configuration());
+    let ask = |path: &str| {
+        let headers = header_list(&[(":method", "GET"), (":path", path), ("authorization", &basic("team", "team"))]);
+        let Step::Reply(reply) = request(&config, Some("registry"), &headers).step else { panic!() };
+        serde_json::from_slice::<Value>(&reply.body).unwrap()
+    };
+    let all = ask("/metahub/v1/machine-types");
+    assert_eq!(all["machine_types"][0]["name"], "type1");
+    assert_eq!(all["machine_types"][0]["architecture"], "amd64");
+    assert_eq!(all["machine_types"][0]["features"], json!(["cpu:broadwell"]));
+    assert_eq!(all["machine_types"].as_array().unwrap().len(), 2);
+    assert_eq!(all["next"], Value::Null);
+    assert_eq!(ask("/metahub/v1/machine-types?after=type1")["machine_types"].as_array().unwrap().len(), 1);
+}

@@ -1,0 +1,103 @@
+//! Every client against the real chain: client → Envoy with the filter → registry.
+//!
+//! One table of cases ([`cases::CASES`]) runs against all clients; each client has its own `#[test]`, its own Envoy and
+//! registry. The last one prints the whole table of results.
+
+mod cases;
+mod curl;
+mod leftovers;
+mod stage;
+mod table;
+
+use std::time::{Duration, Instant};
+
+use crate::support::client::containerd::{Containerd, Credentials};
+use crate::support::client::curl::{Curl, Version};
+use crate::support::client::docker::Docker;
+use crate::support::client::oci_client::OciClient;
+use crate::support::client::podman::Podman;
+use crate::support::client::skopeo::Skopeo;
+use crate::support::client::{Client, is_installed};
+use crate::support::sandbox::{Sandbox, traces};
+use crate::support::{Failure, Result};
+use stage::Stage;
+
+/// How many tests below report to the table.
+const CLIENTS: usize = 8;
+
+#[test]
+fn docker() {
+    exercise("docker", &Docker::PROGRAMS, true, Docker::start);
+}
+
+#[test]
+fn containerd() {
+    exercise("ctr --user", &Containerd::PROGRAMS, true, || Containerd::start(Credentials::Option));
+}
+
+#[test]
+fn containerd_with_hosts_toml() {
+    exercise("ctr hosts.toml", &Containerd::PROGRAMS, true, || Containerd::start(Credentials::HostsToml));
+}
+
+#[test]
+fn podman() {
+    exercise("podman", &Podman::PROGRAMS, true, Podman::new);
+}
+
+#[test]
+fn skopeo() {
+    exercise("skopeo", &Skopeo::PROGRAMS, true, Skopeo::new);
+}
+
+#[test]
+fn curl_http1() {
+    exercise("curl HTTP/1.1", &Curl::PROGRAMS, false, || Ok(Curl::new(Version::Http1)));
+}
+
+#[test]
+fn curl_http2() {
+    exercise("curl h2c", &Curl::PROGRAMS, false, || Ok(Curl::new(Version::Http2)));
+}
+
+#[test]
+fn oci_client() {
+    exercise("oci-client", &[], false, OciClient::build);
+}
+
+/// Starts a client and a stage for it, runs all cases, ends the client and looks for what it left behind.
+fn exercise<C: Client>(name: &'static str, programs: &[&str], sandboxed: bool, start: impl FnOnce() -> Result<C>) {
+    if let Some(reason) = reason_to_skip(programs, sandboxed) {
+        // Where all clients are supposed to be, a skipped one would be a hole in the proof.
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "{name}: {reason}, and with CI=true none may be skipped");
+        return table::report(name, Err(format!("skipped: {reason}")), Duration::ZERO);
+    }
+    let started = Instant::now();
+    let stage = Stage::set().unwrap();
+    let mut client = start().unwrap();
+    let mut results: table::Results = Vec::new();
+    for case in &cases::CASES {
+        results.push((case.name, (case.check)(&mut client, &stage)));
+    }
+    let sandbox = client.sandbox().map(Sandbox::name);
+    drop(client);
+    results.push(("clean", sandbox.map_or(Ok(()), |sandbox| no_traces(&sandbox))));
+
+    let failed: Vec<String> =
+        results.iter().filter_map(|(case, result)| Some(format!("{case}: {}", result.as_ref().err()?))).collect();
+    table::report(name, Ok(results), started.elapsed());
+    assert!(failed.is_empty(), "{name}: {} cases failed\n{}", failed.len(), failed.join("\n"));
+}
+
+fn reason_to_skip(programs: &[&str], sandboxed: bool) -> Option<String> {
+    let missing: Vec<&str> = programs.iter().copied().filter(|program| !is_installed(program)).collect();
+    if !missing.is_empty() {
+        return Some(format!("{} not installed (scripts/install.sh clients)", missing.join(", ")));
+    }
+    (sandboxed && !Sandbox::is_possible()).then(|| "needs root for namespaces of its own".to_owned())
+}
+
+fn no_traces(sandbox: &str) -> Result<()> {
+    let traces = traces(sandbox);
+    if traces.is_empty() { Ok(()) } else { Err(Failure::new(traces.join("\n"))) }
+}

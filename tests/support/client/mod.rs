@@ -1,0 +1,128 @@
+//! Real clients, each behind the same few calls, so that one table of cases runs against all of them.
+
+pub(crate) mod containerd;
+pub(crate) mod curl;
+pub(crate) mod docker;
+pub(crate) mod oci_client;
+pub(crate) mod podman;
+pub(crate) mod skopeo;
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::process::{Child, Command, Output, Stdio};
+
+use super::sandbox::Sandbox;
+use super::{Failure, Result};
+
+/// A user name and its password.
+#[derive(Clone, Debug)]
+pub(crate) struct Login {
+    pub(crate) user: String,
+    pub(crate) password: String,
+}
+
+impl Login {
+    pub(crate) fn new(user: &str, password: &str) -> Self {
+        Self { user: user.to_owned(), password: password.to_owned() }
+    }
+
+    /// `user:password`, as several clients take it.
+    pub(crate) fn pair(&self) -> String {
+        format!("{}:{}", self.user, self.password)
+    }
+}
+
+/// What a client got.
+#[derive(Debug)]
+pub(crate) struct Pulled {
+    /// The digest of the manifest that the client holds now, as the client itself states it or as its bytes hash.
+    pub(crate) digest: String,
+    /// What the container printed, of clients that can run one.
+    pub(crate) printed: Option<String>,
+}
+
+/// A client of registries.
+pub(crate) trait Client {
+    /// Presents credentials to `registry` (`host:port`). Clients without a login command keep them for the pull.
+    fn log_in(&mut self, registry: &str, login: &Login) -> Result<()>;
+
+    /// Pulls `reference` (`host:port/repository:tag` or `…@digest`), runs it if the client can, and forgets it again.
+    fn pull(&mut self, reference: &str) -> Result<Pulled>;
+
+    /// Whether [`Client::log_in`] asks the registry, and so fails when it refuses the credentials.
+    fn logs_in(&self) -> bool;
+
+    /// Words of this client's errors, one of them at least, when credentials are missing or refused.
+    fn refused(&self) -> &'static [&'static str];
+
+    /// Whether the client shows people the message of a registry's 404.
+    fn shows_messages(&self) -> bool;
+
+    /// Where the client's programs run, if they could leave something behind.
+    fn sandbox(&self) -> Option<&Sandbox> {
+        None
+    }
+}
+
+/// Runs a program for at most a minute and a half; anything but success is a [`Failure`] with all it printed.
+pub(crate) fn run(command: &mut Command) -> Result<String> {
+    let output = finish(limited(command).stdin(Stdio::null()).spawn()?, command)?;
+    Ok(String::from_utf8_lossy(&output).into_owned())
+}
+
+/// As [`run`], with the output as bytes.
+pub(crate) fn run_for_bytes(command: &mut Command) -> Result<Vec<u8>> {
+    finish(limited(command).stdin(Stdio::null()).spawn()?, command)
+}
+
+/// As [`run`], with bytes for the program's standard input.
+pub(crate) fn run_with_input(command: &mut Command, input: &[u8]) -> Result<()> {
+    let mut child = limited(command).stdin(Stdio::piped()).spawn()?;
+    if let Some(mut pipe) = child.stdin.take() {
+        // A program that has read enough may have ended already.
+        let _ = pipe.write_all(input);
+    }
+    finish(child, command).map(drop)
+}
+
+/// The same command under a time limit and with none of our own environment.
+fn limited(command: &Command) -> Command {
+    let mut limited = Command::new("timeout");
+    limited.args(["--kill-after=5", "90"]).arg(command.get_program()).args(command.get_args());
+    limited.env_clear().envs(command.get_envs().filter_map(|(key, value)| Some((key, value?))));
+    limited.stdout(Stdio::piped()).stderr(Stdio::piped());
+    limited
+}
+
+fn finish(child: Child, command: &Command) -> Result<Vec<u8>> {
+    let output = child.wait_with_output()?;
+    if output.status.success() { Ok(output.stdout) } else { Err(Failure::new(describe(command, &output))) }
+}
+
+fn describe(command: &Command, output: &Output) -> String {
+    let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy()).collect();
+    let mut text = format!("{} {}: {}", command.get_program().to_string_lossy(), words.join(" "), output.status);
+    for stream in [&output.stdout, &output.stderr] {
+        let _ = write!(text, "\n{}", String::from_utf8_lossy(stream).trim_end());
+    }
+    text
+}
+
+/// Whether `program` is installed.
+pub(crate) fn is_installed(program: &str) -> bool {
+    Command::new("sh")
+        .args(["-c", "PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin; command -v \"$1\"", "sh", program])
+        .stdout(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+/// `host:port/repository:tag` or `host:port/repository@digest` in its parts: host, repository, tag or digest.
+pub(crate) fn split_reference(reference: &str) -> Result<(&str, &str, &str)> {
+    let split = || {
+        let (host, rest) = reference.split_once('/')?;
+        let (repository, tag) = rest.split_once('@').or_else(|| rest.split_once(':'))?;
+        Some((host, repository, tag))
+    };
+    split().ok_or_else(|| Failure::new(format!("not a complete reference: {reference}")))
+}

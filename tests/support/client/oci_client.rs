@@ -1,0 +1,59 @@
+//! The crate `oci-client`, as the small program `tests/oci-client`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::{Client, Login, Pulled, run};
+use crate::support::{Failure, Result};
+
+/// The program and the credentials of one login.
+pub(crate) struct OciClient {
+    program: PathBuf,
+    login: Login,
+}
+
+impl OciClient {
+    /// Builds the program, which takes a minute or two the first time.
+    pub(crate) fn build() -> Result<Self> {
+        let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oci-client");
+        let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/oci-client");
+        // Cargo runs as it would by hand: with our variables, and not as part of the build that runs the tests.
+        let output = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--locked", "--manifest-path"])
+            .arg(package.join("Cargo.toml"))
+            .arg("--target-dir")
+            .arg(&target)
+            .output()?;
+        if !output.status.success() {
+            return Err(Failure::new(String::from_utf8_lossy(&output.stderr)));
+        }
+        Ok(Self { program: target.join("debug/metahub-oci-client"), login: Login::new("", "") })
+    }
+}
+
+impl Client for OciClient {
+    fn log_in(&mut self, _registry: &str, login: &Login) -> Result<()> {
+        self.login = login.clone();
+        Ok(())
+    }
+
+    fn pull(&mut self, reference: &str) -> Result<Pulled> {
+        let output = run(Command::new(&self.program).args([reference, &self.login.user, &self.login.password]))?;
+        match output.lines().collect::<Vec<_>>().as_slice() {
+            [head, get, _bytes] if head == get => Ok(Pulled { digest: (*get).to_owned(), printed: None }),
+            _ => Err(Failure::new(format!("oci-client: HEAD and GET do not agree, or nothing came: {output}"))),
+        }
+    }
+
+    fn logs_in(&self) -> bool {
+        false
+    }
+
+    fn refused(&self) -> &'static [&'static str] {
+        &["Not authorized"]
+    }
+
+    fn shows_messages(&self) -> bool {
+        true
+    }
+}

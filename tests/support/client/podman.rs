@@ -1,0 +1,84 @@
+//! podman with its own storage. It has no daemon, but its containers have monitors, mounts and control groups.
+
+use std::process::Command;
+
+use super::{Client, Login, Pulled, run, run_with_input};
+use crate::support::Result;
+use crate::support::sandbox::Sandbox;
+
+/// podman, sharing nothing with the host's.
+pub(crate) struct Podman {
+    sandbox: Sandbox,
+}
+
+impl Podman {
+    pub(crate) const PROGRAMS: [&str; 3] = ["podman", "conmon", "runc"];
+
+    /// Writes podman's configuration; nothing runs yet.
+    pub(crate) fn new() -> Result<Self> {
+        let sandbox = Sandbox::new("podman")?;
+        let path = |name: &str| sandbox.path(name);
+        // No `static_dir`: the clean-up that conmon starts does not hear of it, and every run then lasts 20 s.
+        // Limits below the host's: podman's own are higher than an unprivileged root may set. File locks, because the
+        // others are in shared memory under a name that the host's podman uses too.
+        let containers = format!(
+            "[containers]\ndefault_ulimits = [\"nofile=1024:1024\", \"nproc=1024:1024\"]\n\
+             [engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"none\"\nlock_type = \"file\"\nruntime = \"runc\"\n\
+             tmp_dir = {:?}\nvolume_path = {:?}\n\
+             [network]\nnetwork_config_dir = {:?}\n",
+            path("tmp"),
+            path("volumes"),
+            path("networks"),
+        );
+        let storage =
+            format!("[storage]\ndriver = \"vfs\"\ngraphroot = {:?}\nrunroot = {:?}\n", path("storage"), path("run"));
+        std::fs::write(path("containers.conf"), containers)?;
+        std::fs::write(path("storage.conf"), storage)?;
+        std::fs::write(path("registries.conf"), "unqualified-search-registries = []\n")?;
+        std::fs::write(path("auth.json"), "{}")?;
+        Ok(Self { sandbox })
+    }
+
+    fn command(&self) -> Command {
+        let mut command = self.sandbox.command("podman");
+        command.env("CONTAINERS_CONF", self.sandbox.path("containers.conf"));
+        command.env("CONTAINERS_STORAGE_CONF", self.sandbox.path("storage.conf"));
+        command.env("CONTAINERS_REGISTRIES_CONF", self.sandbox.path("registries.conf"));
+        command.env("REGISTRY_AUTH_FILE", self.sandbox.path("auth.json"));
+        command
+    }
+}
+
+impl Client for Podman {
+    fn log_in(&mut self, registry: &str, login: &Login) -> Result<()> {
+        let mut command = self.command();
+        command.args(["login", "--tls-verify=false", "--username", &login.user, "--password-stdin", registry]);
+        run_with_input(&mut command, login.password.as_bytes())
+    }
+
+    fn pull(&mut self, reference: &str) -> Result<Pulled> {
+        run(self.command().args(["pull", "--tls-verify=false", reference]))?;
+        let digest = run(self.command().args(["image", "inspect", "--format", "{{.Digest}}", reference]))?;
+        let mut container = self.command();
+        container.args(["run", "--rm", "--network=none", "--pull=never", "--cgroup-parent", &self.sandbox.name()]);
+        let printed = run(container.arg(reference))?;
+        run(self.command().args(["image", "rm", "--all", "--force"]))?;
+        Ok(Pulled { digest: digest.trim().to_owned(), printed: Some(printed.trim_end().to_owned()) })
+    }
+
+    fn logs_in(&self) -> bool {
+        true
+    }
+
+    fn refused(&self) -> &'static [&'static str] {
+        &["invalid username/password", "unauthorized", "authentication required"]
+    }
+
+    fn shows_messages(&self) -> bool {
+        true
+    }
+
+    fn sandbox(&self) -> Option<&Sandbox> {
+        Some(&self.sandbox)
+    }
+}
