@@ -44,7 +44,7 @@ build: ## Compile the filter to WebAssembly
 .PHONY: test
 test: build ## Run all tests, with a real Envoy, a real registry and real clients (installs them)
 	@$(INSTALL) envoy registry clients
-	cargo test --locked -- $(ARGS)
+	cargo test --locked --lib --bins --test metahub -- $(ARGS)
 
 .PHONY: check
 check: ## Check format, lints, licences and documentation; run the tests that need nothing installed
@@ -59,7 +59,8 @@ check: ## Check format, lints, licences and documentation; run the tests that ne
 	@# For the wasm target, because only there the filter itself is part of the library.
 	RUSTDOCFLAGS='--deny warnings --allow rustdoc::private-intra-doc-links' \
 		cargo doc --quiet --locked --no-deps --document-private-items --lib --target $(WASM_TARGET)
-	cargo test --locked -- --skip real::
+	cargo test --locked --quiet --doc
+	cargo test --locked --lib --bins --test metahub -- --skip real::
 
 .PHONY: clean
 clean: ## Remove what was built (the installed tools stay in .tools)
