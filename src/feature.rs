@@ -1,5 +1,6 @@
 //! Features (`key:value`, or a bare flag) and the rules by which a machine's value satisfies an image's.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -103,8 +104,14 @@ pub(crate) fn check_text(text: &str) -> Result<(), String> {
 }
 
 /// A feature as an image asks for it: `cpu:broadwell`, or a flag such as `infiniband`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Feature(Box<str>);
+///
+/// Ordered by key, then by text, so that features of one key stand together.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Feature {
+    text: Box<str>,
+    /// Kept because ranking asks for the key again and again.
+    key_length: u16,
+}
 
 impl Feature {
     /// Reads a feature; surrounding blanks do not count, and the first `:` separates key and value.
@@ -119,31 +126,45 @@ impl Feature {
         if text.len() > MAX_LENGTH {
             return Err(format!("a feature longer than {MAX_LENGTH} bytes"));
         }
-        Ok(Self(text.into()))
+        let key_length = text.find(':').unwrap_or(text.len());
+        let key_length = u16::try_from(key_length).map_err(|_| "a key that is too long")?;
+        Ok(Self { text: text.into(), key_length })
     }
 
     /// The part before the first `:`, or the whole flag.
     #[must_use]
     pub fn key(&self) -> &str {
-        self.0.split_once(':').map_or(&self.0, |(key, _)| key)
+        self.text.get(..usize::from(self.key_length)).unwrap_or_default()
     }
 
     /// The part after the first `:`; `None` for a flag.
     #[must_use]
     pub fn value(&self) -> Option<&str> {
-        self.0.split_once(':').map(|(_, value)| value)
+        self.text.get(usize::from(self.key_length) + 1..)
     }
 
     /// The feature as it was written.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
+    }
+}
+
+impl Ord for Feature {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.key(), self.as_str()).cmp(&(other.key(), other.as_str()))
+    }
+}
+
+impl PartialOrd for Feature {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
 impl fmt::Display for Feature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 

@@ -16,7 +16,7 @@ use crate::words::printable;
 mod entry;
 mod raw;
 
-pub use entry::{CpuRequirement, Entry, Exclusion, Level, Platform, Requirement};
+pub use entry::{CpuRequirement, Entry, Exclusion, Level, Origin, Platform, Requirement};
 
 /// The largest index that is parsed, in bytes; containerd and containers/image read no more either.
 pub const MAX_BYTES: usize = 4 * 1024 * 1024;

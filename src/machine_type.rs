@@ -10,7 +10,7 @@ use crate::digest::hex;
 use crate::feature::{self, FeatureRules, Match, Nearness, Offered, Rule};
 use crate::index::{CpuRequirement, Level, Requirement};
 use crate::microarchitecture::{self, Microarchitecture};
-use crate::platform;
+use crate::platform::{self, Word};
 
 mod description;
 mod resolve;
@@ -52,28 +52,30 @@ pub(crate) enum Key {
 pub(crate) struct Offer {
     pub(crate) key: String,
     pub(crate) values: Offered,
+    /// Its place in [`MachineType::order`].
+    pub(crate) place: usize,
 }
 
 /// A machine type, validated and resolved: architecture and variant follow from the microarchitecture.
 #[derive(Clone, Debug)]
 pub struct MachineType {
     name: String,
-    os: String,
+    os: Word,
     os_version: Option<String>,
-    architecture: String,
+    architecture: Word,
     /// A variant that is not a level of the table; compared as text.
     variant: Option<String>,
     /// None an ancestor of another: otherwise an ancestor could seem nearer than its descendant.
     cpus: Vec<Microarchitecture>,
     /// Microarchitectures that archspec does not know.
     named_cpus: Vec<String>,
-    /// In the order of the configuration.
+    /// Sorted by key.
     offers: Vec<Offer>,
-    /// Positions in `offers`, sorted by key.
-    by_key: Vec<usize>,
     /// Keys in the order of the configuration, `cpu` last if it is only implied.
     order: Vec<Key>,
-    prefer: Vec<Key>,
+    /// Places in `order`.
+    prefer: Vec<usize>,
+    cpu_place: usize,
     warnings: Vec<FieldError>,
     fingerprint: OnceLock<Fingerprint>,
 }
@@ -89,8 +91,6 @@ impl MachineType {
         let mut warnings = Vec::new();
         let (cpus, offers, order) = description::read_features(&description.features, rules)?;
         let machine = resolve::resolve(description, &cpus, &mut warnings)?;
-        let mut by_key: Vec<usize> = (0..offers.len()).collect();
-        by_key.sort_by(|a, b| offers.get(*a).map(|offer| &offer.key).cmp(&offers.get(*b).map(|offer| &offer.key)));
         let mut machine_type = Self {
             name: name.to_owned(),
             os: machine.os,
@@ -100,7 +100,7 @@ impl MachineType {
             cpus: machine.cpus,
             named_cpus: machine.named_cpus,
             offers,
-            by_key,
+            cpu_place: order.iter().position(|key| *key == Key::Cpu).unwrap_or(order.len()),
             order,
             prefer: Vec::new(),
             warnings,
@@ -174,45 +174,55 @@ impl MachineType {
                 platform::same_os_version(&self.os, own, version).then_some(equal)
             }
             Requirement::Cpu(cpu) => self.runs(cpu),
-            Requirement::Feature(feature) => self.offer(feature.key())?.1.values.satisfies(feature.value()),
+            Requirement::Feature(feature) => self.offer(feature.key())?.values.satisfies(feature.value()),
         }
     }
 
     /// What the machine has in the place of a requirement that it does not meet, in words.
     pub(crate) fn instead(&self, requirement: &Requirement<'_>) -> Vec<String> {
         match requirement {
-            Requirement::Os(_) => vec![self.os.clone()],
-            Requirement::Architecture(_) => vec![self.architecture.clone()],
+            Requirement::Os(_) => vec![self.os.to_string()],
+            Requirement::Architecture(_) => vec![self.architecture.to_string()],
             Requirement::OsVersion(_) => self.os_version.iter().cloned().collect(),
             Requirement::Cpu(CpuRequirement { level: Level::Variant(_), .. }) => {
                 self.variant().map(str::to_owned).into_iter().collect()
             }
             Requirement::Cpu(_) => self.cpu_words(),
             Requirement::Feature(feature) => {
-                self.offer(feature.key()).map(|(_, offer)| offer.values.words(&offer.key)).unwrap_or_default()
+                self.offer(feature.key()).map(|offer| offer.values.words(&offer.key)).unwrap_or_default()
             }
         }
     }
 
-    /// The machine's offer of a key other than `cpu`, with its position.
-    pub(crate) fn offer(&self, key: &str) -> Option<(usize, &Offer)> {
-        let found = self
-            .by_key
-            .binary_search_by(|position| self.offers.get(*position).map(|offer| offer.key.as_str()).cmp(&Some(key)));
-        let position = *self.by_key.get(found.ok()?)?;
-        self.offers.get(position).map(|offer| (position, offer))
+    /// The machine's offer of a key other than `cpu`.
+    pub(crate) fn offer(&self, key: &str) -> Option<&Offer> {
+        let position = self.offers.binary_search_by(|offer| offer.key.as_str().cmp(key)).ok()?;
+        self.offers.get(position)
     }
 
+    /// What the machine offers besides `cpu`, sorted by key.
     pub(crate) fn offers(&self) -> &[Offer] {
         &self.offers
     }
 
+    /// The keys by which entries are ranked, in the order of the configuration.
     pub(crate) fn order(&self) -> &[Key] {
         &self.order
     }
 
-    pub(crate) fn prefer(&self) -> &[Key] {
+    /// The preferred keys, as places in [`MachineType::order`].
+    pub(crate) fn prefer(&self) -> &[usize] {
         &self.prefer
+    }
+
+    /// The place of `cpu` in [`MachineType::order`].
+    pub(crate) const fn cpu_place(&self) -> usize {
+        self.cpu_place
+    }
+
+    /// The name of the key at a place of [`MachineType::order`].
+    pub(crate) fn key_at(&self, place: usize) -> &str {
+        self.order.get(place).map_or("", |key| self.key_name(*key))
     }
 
     pub(crate) fn key_name(&self, key: Key) -> &str {
@@ -266,8 +276,8 @@ impl MachineType {
                 return Err(FieldError::new(field, format!("prefer takes keys, not values: write {known}")));
             }
             match (key.as_str(), self.offer(key)) {
-                (feature::CPU, _) => self.prefer.push(Key::Cpu),
-                (_, Some((offer, _))) => self.prefer.push(Key::Offer(offer)),
+                (feature::CPU, _) => self.prefer.push(self.cpu_place),
+                (_, Some(offer)) => self.prefer.push(offer.place),
                 (_, None) => {
                     let message = format!("{key} has no effect: the features name no such key");
                     self.warnings.push(FieldError::new(field, message));
@@ -293,9 +303,13 @@ impl MachineType {
             part(text.as_deref().map_or("-", |_| "+"));
             part(text.as_deref().unwrap_or_default());
         }
-        for keys in [&self.order, &self.prefer] {
-            part(&keys.len().to_string());
-            for key in keys {
+        part(&self.prefer.len().to_string());
+        for place in &self.prefer {
+            part(self.key_at(*place));
+        }
+        {
+            part(&self.order.len().to_string());
+            for key in &self.order {
                 let mut words = self.offered_words(*key);
                 words.sort();
                 let rule = match key {

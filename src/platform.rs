@@ -1,27 +1,18 @@
 //! Platform words (OCI image spec, image-index.md `platform`; Go's `GOOS` and `GOARCH`), read as containerd reads them.
 
-/// Operating systems that Go, and so the OCI specification, names.
+use std::borrow::Cow;
+
+/// Operating systems that Go, and so the OCI specification, names; the usual ones first, for they are sought often.
+#[rustfmt::skip]
 const SYSTEMS: [&str; 15] = [
-    "aix",
-    "android",
-    "darwin",
-    "dragonfly",
-    "freebsd",
-    "hurd",
-    "illumos",
-    "ios",
-    "js",
-    "linux",
-    "netbsd",
-    "openbsd",
-    "plan9",
-    "solaris",
-    "windows",
+    "linux", "windows", "darwin", "aix", "android", "dragonfly", "freebsd", "hurd", "illumos", "ios", "js", "netbsd",
+    "openbsd", "plan9", "solaris",
 ];
 
-/// Architectures that Go, and so the OCI specification, names.
+/// Architectures that Go, and so the OCI specification, names; the usual ones first.
+#[rustfmt::skip]
 const ARCHITECTURES: [&str; 18] = [
-    "386", "amd64", "arm", "arm64", "armbe", "arm64be", "loong64", "mips", "mips64", "mips64le", "mipsle", "ppc",
+    "amd64", "arm64", "arm", "386", "armbe", "arm64be", "loong64", "mips", "mips64", "mips64le", "mipsle", "ppc",
     "ppc64", "ppc64le", "riscv64", "s390x", "sparc64", "wasm",
 ];
 
@@ -37,25 +28,34 @@ pub fn is_known_architecture(architecture: &str) -> bool {
     ARCHITECTURES.contains(&architecture)
 }
 
+/// A platform word; the well-known ones need no memory, and an index repeats them thousands of times.
+pub type Word = Cow<'static, str>;
+
 /// The operating system as OCI spells it: lower case, `macos` reads as `darwin`.
 #[must_use]
-pub fn system(os: &str) -> String {
+pub fn system(os: &str) -> Word {
+    if let Some(known) = SYSTEMS.iter().find(|known| **known == os) {
+        return Cow::Borrowed(known);
+    }
     let os = os.trim().to_ascii_lowercase();
-    if os == "macos" { "darwin".to_owned() } else { os }
+    if os == "macos" { Cow::Borrowed("darwin") } else { Cow::Owned(os) }
 }
 
 /// The architecture as OCI spells it and the variant that the spelling implies: `x86_64` is amd64, `aarch64` is arm64,
 /// `armhf` is arm v7.
 #[must_use]
-pub fn architecture(architecture: &str) -> (String, Option<&'static str>) {
+pub fn architecture(architecture: &str) -> (Word, Option<&'static str>) {
+    if let Some(known) = ARCHITECTURES.iter().find(|known| **known == architecture) {
+        return (Cow::Borrowed(known), None);
+    }
     let architecture = architecture.trim().to_ascii_lowercase();
     match architecture.as_str() {
-        "x86_64" | "x86-64" => ("amd64".to_owned(), None),
-        "i386" | "i486" | "i586" | "i686" | "x86" => ("386".to_owned(), None),
-        "aarch64" => ("arm64".to_owned(), None),
-        "armhf" => ("arm".to_owned(), Some("v7")),
-        "armel" => ("arm".to_owned(), Some("v6")),
-        _ => (architecture, None),
+        "x86_64" | "x86-64" => (Cow::Borrowed("amd64"), None),
+        "i386" | "i486" | "i586" | "i686" | "x86" => (Cow::Borrowed("386"), None),
+        "aarch64" => (Cow::Borrowed("arm64"), None),
+        "armhf" => (Cow::Borrowed("arm"), Some("v7")),
+        "armel" => (Cow::Borrowed("arm"), Some("v6")),
+        _ => (Cow::Owned(architecture), None),
     }
 }
 
@@ -107,8 +107,8 @@ mod tests {
     #[test]
     fn reads_other_spellings() {
         assert_eq!(system("MacOS"), "darwin");
-        assert_eq!(architecture("x86_64"), ("amd64".to_owned(), None));
-        assert_eq!(architecture("armhf"), ("arm".to_owned(), Some("v7")));
+        assert_eq!(architecture("x86_64"), (Cow::Borrowed("amd64"), None));
+        assert_eq!(architecture("armhf"), ("arm".into(), Some("v7")));
         let rows = [
             ("arm64", "8", "v8"),
             ("arm64", "v8.0", "v8"),

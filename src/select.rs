@@ -15,9 +15,9 @@
 
 use std::cmp::Ordering;
 
-use crate::feature::{Match, Nearness};
+use crate::feature::{CPU, Match, Nearness};
 use crate::index::{Entry, Index, Requirement};
-use crate::machine_type::{Key, MachineType};
+use crate::machine_type::MachineType;
 
 mod explain;
 
@@ -91,10 +91,9 @@ fn candidates<'a>(index: &'a Index, machine: &MachineType) -> impl Iterator<Item
 /// An eligible entry with all that ranking needs.
 struct Candidate<'a> {
     entry: &'a Entry,
-    /// The nearest match of `cpu`; `None` where the platform has no microarchitectures.
-    cpu: Option<Nearness>,
-    /// The nearest match of each key of [`MachineType::offers`]; shorter when the entry asks for none.
-    keys: Vec<Option<Nearness>>,
+    /// The nearest match of each key it asks for, with the key's place in [`MachineType::order`], by which it is
+    /// sorted. `cpu` is among them even if only the architecture asks for it.
+    nearness: Vec<(usize, Nearness)>,
     names_os_version: bool,
 }
 
@@ -104,24 +103,36 @@ impl<'a> Candidate<'a> {
         if entry.exclusion().is_some() {
             return None;
         }
-        let mut candidate = Self { entry, cpu: None, keys: Vec::new(), names_os_version: false };
-        for requirement in entry.requirements() {
+        let mut candidate = Self { entry, nearness: Vec::new(), names_os_version: false };
+        for requirement in entry.platform_requirements() {
             let Match { nearness, .. } = machine.meets(&requirement)?;
             match requirement {
-                Requirement::Cpu(_) => candidate.cpu = candidate.cpu.max(Some(nearness)),
+                Requirement::Cpu(_) => candidate.add(machine.cpu_place(), nearness),
                 Requirement::OsVersion(_) => candidate.names_os_version = true,
-                Requirement::Feature(feature) => {
-                    let (position, _) = machine.offer(feature.key())?;
-                    if candidate.keys.is_empty() {
-                        candidate.keys.resize(machine.offers().len(), None);
-                    }
-                    let known = candidate.keys.get_mut(position)?;
-                    *known = (*known).max(Some(nearness));
-                }
-                Requirement::Os(_) | Requirement::Architecture(_) => {}
+                Requirement::Os(_) | Requirement::Architecture(_) | Requirement::Feature(_) => {}
             }
         }
+        // Both sides are sorted by key.
+        let mut offers = machine.offers().iter().peekable();
+        for feature in entry.features().iter().filter(|feature| feature.key() != CPU) {
+            while offers.next_if(|offer| offer.key.as_str() < feature.key()).is_some() {}
+            let offer = offers.peek().filter(|offer| offer.key == feature.key())?;
+            candidate.add(offer.place, offer.values.satisfies(feature.value())?.nearness);
+        }
+        candidate.nearness.sort_unstable_by_key(|(place, _)| *place);
         Some(candidate)
+    }
+
+    /// Requirements of one key follow each other; the nearest of them counts.
+    fn add(&mut self, place: usize, nearness: Nearness) {
+        match self.nearness.last_mut() {
+            Some((last, known)) if *last == place => *known = (*known).max(nearness),
+            Some(_) => self.nearness.push((place, nearness)),
+            None => {
+                self.nearness.reserve_exact(self.entry.distinct_keys() + 1);
+                self.nearness.push((place, nearness));
+            }
+        }
     }
 
     /// `Less` when this one goes before `other`, and what decides between them.
@@ -131,22 +142,19 @@ impl<'a> Candidate<'a> {
         if platform.is_ne() {
             return (platform, Criterion::Platform);
         }
-        for key in machine.prefer() {
-            let names = other.names(*key).cmp(&self.names(*key));
-            let order = names.then_with(|| other.nearness(*key).cmp(&self.nearness(*key)));
+        for place in machine.prefer() {
+            let names = other.names(*place, machine).cmp(&self.names(*place, machine));
+            let order = names.then_with(|| other.nearness_at(*place).cmp(&self.nearness_at(*place)));
             if order.is_ne() {
-                return (order, Criterion::Preferred(machine.key_name(*key).to_owned()));
+                return (order, Criterion::Preferred(machine.key_at(*place).to_owned()));
             }
         }
         let keys = other.entry.distinct_keys().cmp(&self.entry.distinct_keys());
         if keys.is_ne() {
             return (keys, Criterion::MostKeys);
         }
-        for key in machine.order() {
-            let order = other.nearness(*key).cmp(&self.nearness(*key));
-            if order.is_ne() {
-                return (order, Criterion::Nearest(machine.key_name(*key).to_owned()));
-            }
+        if let Some((place, order)) = self.nearer(other) {
+            return (order, Criterion::Nearest(machine.key_at(place).to_owned()));
         }
         let version = other.names_os_version.cmp(&self.names_os_version);
         if version.is_ne() {
@@ -155,17 +163,31 @@ impl<'a> Candidate<'a> {
         (self.entry.position().cmp(&other.entry.position()), Criterion::ListOrder)
     }
 
-    fn names(&self, key: Key) -> bool {
-        match key {
-            Key::Cpu => self.entry.names_cpu(),
-            Key::Offer(_) => self.nearness(key).is_some(),
+    /// The first place, in the machine's order of keys, at which the two differ: one names the key and the other does
+    /// not, or one is nearer.
+    fn nearer(&self, other: &Self) -> Option<(usize, Ordering)> {
+        let mut pairs = self.nearness.iter().zip(&other.nearness);
+        let (own, others) = match pairs.find(|(own, others)| own != others) {
+            Some((own, others)) => (Some(own), Some(others)),
+            None => (self.nearness.get(other.nearness.len()), other.nearness.get(self.nearness.len())),
+        };
+        match (own, others) {
+            (Some((own, nearness)), Some((others, other_nearness))) => {
+                // At the earlier place only one of them names the key.
+                let order = own.cmp(others).then_with(|| other_nearness.cmp(nearness));
+                Some((*own.min(others), order))
+            }
+            (Some((place, _)), None) => Some((*place, Ordering::Less)),
+            (None, Some((place, _))) => Some((*place, Ordering::Greater)),
+            (None, None) => None,
         }
     }
 
-    fn nearness(&self, key: Key) -> Option<Nearness> {
-        match key {
-            Key::Cpu => self.cpu,
-            Key::Offer(position) => self.keys.get(position).copied().flatten(),
-        }
+    fn names(&self, place: usize, machine: &MachineType) -> bool {
+        if place == machine.cpu_place() { self.entry.names_cpu() } else { self.nearness_at(place).is_some() }
+    }
+
+    fn nearness_at(&self, place: usize) -> Option<Nearness> {
+        self.nearness.iter().find(|(known, _)| *known == place).map(|(_, nearness)| *nearness)
     }
 }

@@ -1,6 +1,5 @@
 //! One entry of an index: what it points to and what it requires of a machine.
 
-use std::collections::BTreeSet;
 use std::fmt;
 
 use super::raw::{RawEntry, RawPlatform, Text};
@@ -9,19 +8,19 @@ use crate::digest::Digest;
 use crate::feature::{CPU, Feature};
 use crate::media_type::Kind;
 use crate::microarchitecture::{self, Microarchitecture};
-use crate::platform;
+use crate::platform::{self, Word};
 use crate::words::printable;
 
 /// The longest platform word of an entry, in bytes.
 const MAX_WORD_LENGTH: usize = 256;
 
 /// The platform that an entry asks for, in OCI's spelling.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Platform {
     /// Operating system (`GOOS`).
-    pub os: String,
+    pub os: Word,
     /// Architecture (`GOARCH`).
-    pub architecture: String,
+    pub architecture: Word,
     /// Variant of the architecture, where one is given.
     pub variant: Option<String>,
     /// Operating system version, where one is given.
@@ -76,13 +75,39 @@ pub enum Level {
     Variant(String),
 }
 
-/// A requirement of the key `cpu`, from a feature, a variant, or the lack of a variant.
+/// How an entry comes to ask for a level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// A feature `cpu:…`.
+    Feature,
+    /// `platform.variant`.
+    Variant,
+    /// The lack of a variant: what every image for the architecture may count on.
+    Baseline,
+}
+
+/// A requirement of the key `cpu`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CpuRequirement {
     /// What it asks for.
     pub level: Level,
-    /// How the entry says it: `cpu:broadwell`, `variant v3`, `variant v7 (none given)`.
-    words: String,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+impl fmt::Display for CpuRequirement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.level, self.origin) {
+            (Level::Known(level), Origin::Feature) => write!(f, "{CPU}:{}", level.name()),
+            (Level::Known(level), Origin::Variant) => write!(f, "variant {}", level.variant().unwrap_or_default()),
+            (Level::Known(level), Origin::Baseline) => match level.variant() {
+                Some(variant) => write!(f, "variant {variant} (none given)"),
+                None => write!(f, "architecture {}", level.architecture()),
+            },
+            (Level::Named(name), _) => write!(f, "{CPU}:{name}"),
+            (Level::Variant(variant), _) => write!(f, "variant {variant}"),
+        }
+    }
 }
 
 /// One thing that an entry asks of a machine.
@@ -106,7 +131,7 @@ impl fmt::Display for Requirement<'_> {
             Self::Os(os) => format!("os {os}"),
             Self::Architecture(architecture) => format!("architecture {architecture}"),
             Self::OsVersion(version) => format!("os.version {version}"),
-            Self::Cpu(cpu) => cpu.words.clone(),
+            Self::Cpu(cpu) => cpu.to_string(),
             Self::Feature(feature) => feature.as_str().to_owned(),
         };
         f.write_str(&printable(&text, 120))
@@ -120,7 +145,7 @@ pub struct Entry {
     descriptor: Descriptor,
     nested: bool,
     platform: Option<Platform>,
-    /// As written, `cpu` included, without repetitions.
+    /// As written, `cpu` included; sorted by key, without repetitions.
     features: Vec<Feature>,
     cpus: Vec<CpuRequirement>,
     names_cpu: bool,
@@ -153,7 +178,7 @@ impl Entry {
         self.platform.as_ref()
     }
 
-    /// The features it asks for, as written, without repetitions.
+    /// The features it asks for, as written; sorted by key, without repetitions.
     #[must_use]
     pub fn features(&self) -> &[Feature] {
         &self.features
@@ -167,13 +192,17 @@ impl Entry {
 
     /// Everything that it asks of a machine; all of it must be met.
     pub fn requirements(&self) -> impl Iterator<Item = Requirement<'_>> {
+        let features = self.features.iter().filter(|feature| !is_cpu(feature)).map(Requirement::Feature);
+        self.platform_requirements().chain(features)
+    }
+
+    /// The requirements without the features of other keys than `cpu`.
+    pub(crate) fn platform_requirements(&self) -> impl Iterator<Item = Requirement<'_>> {
         let platform = self.platform.iter().flat_map(|platform| {
             let version = platform.os_version.as_deref().map(Requirement::OsVersion);
             [Some(Requirement::Os(&platform.os)), Some(Requirement::Architecture(&platform.architecture)), version]
         });
-        let cpus = self.cpus.iter().map(Requirement::Cpu);
-        let features = self.features.iter().filter(|feature| !is_cpu(feature)).map(Requirement::Feature);
-        platform.flatten().chain(cpus).chain(features)
+        platform.flatten().chain(self.cpus.iter().map(Requirement::Cpu))
     }
 
     /// Whether it asks for a microarchitecture, or a variant beyond what an entry without variant may count on.
@@ -211,24 +240,25 @@ impl fmt::Display for Entry {
 /// Reads one entry; the error says in words what is wrong.
 pub(super) fn parse(position: usize, text: &str) -> Result<Entry, String> {
     let raw: RawEntry<'_> = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    let media_type = raw.media_type.filter(|media_type| !media_type.0.is_empty()).ok_or("no mediaType")?;
-    let media_type = word("mediaType", &media_type)?;
+    let media_type = word("mediaType", &raw.media_type)?.ok_or("no mediaType")?.to_owned();
     let digest = raw.digest.ok_or("no digest")?;
     let digest = Digest::parse(&digest.0).map_err(|error| format!("digest: {error}"))?;
     let size = raw.size.ok_or("no size")?;
     let annotations = raw.annotations.unwrap_or_default();
-    let (mut features, mut seen) = (Vec::new(), BTreeSet::new());
+    let mut features = Vec::new();
     if let Some(platform) = &raw.platform {
         for list in [&platform.features, &platform.os_features].into_iter().flatten() {
-            add(&mut features, &mut seen, list.0.iter().map(|feature| &*feature.0))?;
+            add(&mut features, list.0.iter().map(|feature| &*feature.0))?;
         }
     }
     if let Some(value) = &annotations.features {
         if annotated(&value.0).nth(MAX_FEATURES).is_some() {
             return Err(format!("more than {MAX_FEATURES} features in {FEATURES_ANNOTATION}"));
         }
-        add(&mut features, &mut seen, annotated(&value.0))?;
+        add(&mut features, annotated(&value.0))?;
     }
+    features.sort_unstable();
+    features.dedup();
     let platform = raw.platform.as_ref().map(read_platform).transpose()?.flatten();
     let kind = Kind::of(&media_type);
     let nested = kind == Kind::Index;
@@ -256,38 +286,32 @@ fn exclusion(attestation: bool, platform: Option<&Platform>, kind: Kind) -> Opti
 
 /// The platform in OCI's spelling; `None` for an object that says nothing at all.
 fn read_platform(raw: &RawPlatform<'_>) -> Result<Option<Platform>, String> {
-    let optional = |name: &str, text: &Option<Text<'_>>| -> Result<Option<String>, String> {
-        let text = text.as_ref().map(|text| word(name, text)).transpose()?;
-        Ok(text.filter(|text| !text.is_empty()))
-    };
-    let os = optional("os", &raw.os)?.map(|os| platform::system(&os));
-    let architecture = optional("architecture", &raw.architecture)?;
-    let variant = optional("variant", &raw.variant)?;
-    let os_version = optional("os.version", &raw.os_version)?;
+    let os = word("os", &raw.os)?.map(platform::system);
+    let architecture = word("architecture", &raw.architecture)?;
+    let variant = word("variant", &raw.variant)?;
+    let os_version = word("os.version", &raw.os_version)?.map(str::to_owned);
     let listed = [&raw.features, &raw.os_features].into_iter().flatten().any(|list| !list.0.is_empty());
     if os.is_none() && architecture.is_none() && variant.is_none() && os_version.is_none() && !listed {
         return Ok(None);
     }
-    let (architecture, implied) = architecture.map(|text| platform::architecture(&text)).unwrap_or_default();
-    let variant = variant.map(|variant| platform::variant(&architecture, &variant));
+    let (architecture, implied) = architecture.map(platform::architecture).unwrap_or_default();
+    let variant = variant.map(|variant| platform::variant(&architecture, variant));
     let variant = variant.or(implied.map(str::to_owned));
     Ok(Some(Platform { os: os.unwrap_or_default(), architecture, variant, os_version }))
 }
 
-fn word(name: &str, text: &Text<'_>) -> Result<String, String> {
+/// A word of bounded length; `None` when it is absent or blank.
+fn word<'t>(name: &str, text: &'t Option<Text<'_>>) -> Result<Option<&'t str>, String> {
+    let Some(text) = text else { return Ok(None) };
     if text.0.len() > MAX_WORD_LENGTH {
         return Err(format!("{name} is longer than {MAX_WORD_LENGTH} bytes"));
     }
-    Ok(text.0.trim().to_owned())
+    Ok(Some(text.0.trim()).filter(|text| !text.is_empty()))
 }
 
 /// Adds features; an entry with one that cannot be read as such must not be selected at all.
-fn add<'a>(
-    features: &mut Vec<Feature>,
-    seen: &mut BTreeSet<&'a str>,
-    texts: impl Iterator<Item = &'a str>,
-) -> Result<(), String> {
-    for text in texts.filter(|text| seen.insert(text.trim())) {
+fn add<'a>(features: &mut Vec<Feature>, texts: impl Iterator<Item = &'a str>) -> Result<(), String> {
+    for text in texts {
         features.push(Feature::parse(text)?);
     }
     Ok(())
@@ -306,12 +330,8 @@ fn cpu_requirements(platform: Option<&Platform>, features: &[Feature]) -> (Vec<C
                 Level::Known(level) => baseline.is_none_or(|baseline| baseline.generations_to(*level).is_none()),
                 Level::Named(_) | Level::Variant(_) => true,
             };
-            let words = match (variant, baseline.and_then(Microarchitecture::variant)) {
-                (Some(variant), _) => format!("variant {variant}"),
-                (None, Some(baseline)) => format!("variant {baseline} (none given)"),
-                (None, None) => format!("architecture {}", platform.architecture),
-            };
-            cpus.push(CpuRequirement { level, words });
+            let origin = if variant.is_some() { Origin::Variant } else { Origin::Baseline };
+            cpus.push(CpuRequirement { level, origin });
         }
     }
     for feature in features.iter().filter(|feature| is_cpu(feature)) {
@@ -320,15 +340,12 @@ fn cpu_requirements(platform: Option<&Platform>, features: &[Feature]) -> (Vec<C
         let value = feature.value().unwrap_or_default();
         let level = Microarchitecture::find(value)
             .map_or_else(|| Level::Named(microarchitecture::canonical(value)), Level::Known);
-        cpus.push(CpuRequirement { level, words: feature.as_str().to_owned() });
+        cpus.push(CpuRequirement { level, origin: Origin::Feature });
     }
     (cpus, names_cpu)
 }
 
-/// How many different keys besides `cpu`.
+/// How many different keys besides `cpu`, of features sorted by key.
 fn distinct_keys(features: &[Feature]) -> usize {
-    let mut keys: Vec<&str> = features.iter().map(Feature::key).filter(|key| *key != CPU).collect();
-    keys.sort_unstable();
-    keys.dedup();
-    keys.len()
+    features.chunk_by(|a, b| a.key() == b.key()).filter(|same| !same.iter().any(is_cpu)).count()
 }

@@ -99,8 +99,9 @@ pub(super) fn read_features(features: &[String], rules: &FeatureRules) -> Result
             None => {
                 let mut values = Offered::new(rules.rule(key));
                 let result = values.add(value);
+                let place = order.len();
                 order.push(Key::Offer(offers.len()));
-                offers.push(Offer { key: key.to_owned(), values });
+                offers.push(Offer { key: key.to_owned(), values, place });
                 result
             }
         };
@@ -108,6 +109,13 @@ pub(super) fn read_features(features: &[String], rules: &FeatureRules) -> Result
     }
     if !order.contains(&Key::Cpu) {
         order.push(Key::Cpu);
+    }
+    // Sorted, so that an image's features, sorted too, are compared in one pass.
+    offers.sort_by(|a, b| a.key.cmp(&b.key));
+    for (position, offer) in offers.iter().enumerate() {
+        if let Some(key) = order.get_mut(offer.place) {
+            *key = Key::Offer(position);
+        }
     }
     Ok((cpus, offers, order))
 }

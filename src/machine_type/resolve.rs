@@ -2,16 +2,16 @@
 
 use super::{Description, FieldError};
 use crate::microarchitecture::{self, Microarchitecture};
-use crate::platform;
+use crate::platform::{self, Word};
 
 /// The longest platform word in a configuration, in bytes.
 const MAX_WORD_LENGTH: usize = 128;
 
 /// The platform part of a machine type.
 pub(super) struct Resolved {
-    pub(super) os: String,
+    pub(super) os: Word,
     pub(super) os_version: Option<String>,
-    pub(super) architecture: String,
+    pub(super) architecture: Word,
     pub(super) variant: Option<String>,
     pub(super) cpus: Vec<Microarchitecture>,
     pub(super) named_cpus: Vec<String>,
@@ -78,8 +78,8 @@ fn most_specific(mut cpus: Vec<Microarchitecture>) -> Vec<Microarchitecture> {
 fn operating_system(
     description: &Description,
     warnings: &mut Vec<FieldError>,
-) -> Result<(String, Option<String>), FieldError> {
-    let os = word("os", description.os.as_deref())?.map_or_else(|| "linux".to_owned(), |os| platform::system(&os));
+) -> Result<(Word, Option<String>), FieldError> {
+    let os = word("os", description.os.as_deref())?.map_or(Word::Borrowed("linux"), |os| platform::system(&os));
     if !platform::is_known_system(&os) {
         warnings.push(FieldError::new("os", format!("{os} is not an operating system that OCI names")));
     }
@@ -106,7 +106,7 @@ fn architecture(
     listed: &[Listed],
     named_cpus: &[String],
     warnings: &mut Vec<FieldError>,
-) -> Result<(String, Option<&'static str>), FieldError> {
+) -> Result<(Word, Option<&'static str>), FieldError> {
     if let Some((first, other)) = listed.first().and_then(|first| {
         let other = listed.iter().find(|other| other.cpu.architecture() != first.cpu.architecture())?;
         Some((first, other))
@@ -129,7 +129,7 @@ fn architecture(
         return Ok((architecture, implied));
     }
     if let Some(cpu) = follows {
-        return Ok((cpu.architecture().to_owned(), None));
+        return Ok((Word::Borrowed(cpu.architecture()), None));
     }
     let Some(variant) = &description.variant else {
         let message = match named_cpus.first() {
@@ -143,7 +143,7 @@ fn architecture(
     };
     let mut matching = ["amd64", "arm", "arm64"].into_iter().filter(of_variant);
     match (matching.next(), matching.next()) {
-        (Some(architecture), None) => Ok((architecture.to_owned(), None)),
+        (Some(architecture), None) => Ok((Word::Borrowed(architecture), None)),
         (Some(first), Some(second)) => {
             let message = format!("required, because {first} and {second} have a variant {variant}");
             Err(FieldError::new("architecture", message))

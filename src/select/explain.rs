@@ -103,14 +103,10 @@ impl Offer {
         let mut offered = Vec::new();
         let mut different = BTreeSet::new();
         for entry in index.entries().iter().filter(|entry| entry.exclusion().is_none()) {
-            let words = entry.to_string();
-            if different.contains(&words) {
-                continue;
+            let new = different.insert((entry.platform(), entry.features(), entry.is_nested_index()));
+            if new && offered.len() < MAX_OFFERED {
+                offered.push(entry.to_string());
             }
-            if offered.len() < MAX_OFFERED {
-                offered.push(words.clone());
-            }
-            different.insert(words);
         }
         let first = index.unreadable().first().map(ToString::to_string);
         let more = different.len() - offered.len();
@@ -183,34 +179,30 @@ pub fn missing_variants(index: &Index, machine: &MachineType) -> Vec<MissingVari
     if !index.is_image_index() || eligible.is_empty() {
         return Vec::new();
     }
-    let mut full = BTreeSet::new();
-    let mut named = BTreeSet::new();
+    let (mut named, mut full) = (BTreeSet::new(), BTreeSet::new());
     for entry in eligible {
         if entry.names_cpu() {
-            named.insert(machine.key_name(Key::Cpu));
+            named.insert(machine.cpu_place());
         }
         for requirement in entry.requirements() {
-            let key = match requirement {
-                Requirement::Cpu(_) => Key::Cpu,
-                Requirement::Feature(feature) => match machine.offer(feature.key()) {
-                    Some((position, _)) => Key::Offer(position),
-                    None => continue,
-                },
-                _ => continue,
+            let place = match requirement {
+                Requirement::Cpu(_) => Some(machine.cpu_place()),
+                Requirement::Feature(feature) => machine.offer(feature.key()).map(|offer| offer.place),
+                Requirement::Os(_) | Requirement::Architecture(_) | Requirement::OsVersion(_) => None,
             };
-            if key != Key::Cpu {
-                named.insert(machine.key_name(key));
+            if matches!(requirement, Requirement::Feature(_)) {
+                named.extend(place);
             }
             if machine.meets(&requirement).is_some_and(|found| found.exact) {
-                full.insert(machine.key_name(key));
+                full.extend(place);
             }
         }
     }
-    let missing = |key: &&Key| !full.contains(machine.key_name(**key)) && !machine.offered_words(**key).is_empty();
-    let describe = |key: &Key| MissingVariant {
+    let describe = |(place, key): (usize, &Key)| MissingVariant {
         key: machine.key_name(*key).to_owned(),
         features: machine.offered_words(*key),
-        falls_back: named.contains(machine.key_name(*key)),
+        falls_back: named.contains(&place),
     };
-    machine.order().iter().filter(missing).map(describe).collect()
+    let missing = machine.order().iter().enumerate().filter(|(place, _)| !full.contains(place)).map(describe);
+    missing.filter(|missing| !missing.features.is_empty()).collect()
 }

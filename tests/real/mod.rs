@@ -1,4 +1,5 @@
 //! Tests with real processes. They are skipped by `make check`, which must need nothing installed.
 
 mod clients;
+mod envoys_own_errors;
 mod harness;

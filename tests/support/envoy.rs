@@ -217,6 +217,8 @@ impl Builder {
         command.args(["--concurrency", &self.concurrency.to_string(), "--log-level", self.log_level]);
         // Several Envoys on one machine must not share memory; without hot restart none does.
         command.args(["--disable-hot-restart", "--drain-time-s", "1"]);
+        // The access log is for whoever watches, or for a test that reads it: not ten seconds late.
+        command.args(["--file-flush-interval-msec", "100"]);
         let log = directory.join("log");
         let mut process = if self.show_access_log {
             Process::spawn_showing_output("envoy", &command, &log)?

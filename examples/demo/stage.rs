@@ -1,0 +1,120 @@
+//! What both commands start: the registry with the demo repository, and Envoy before it.
+
+use std::env::{VarError, var};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+use crate::support::bench::Bench;
+use crate::support::envoy::Envoy;
+use crate::support::http::Request;
+use crate::support::registry::Registry;
+use crate::support::{Failure, Result, port, wait_for};
+
+/// The logins of the shipped metahub.yaml, each its own password, and the features of the image that each must get.
+pub(crate) const LOGINS: [(&str, &[&str]); 3] = [
+    ("qnib-type1", &["cpu:broadwell"]),
+    ("qnib-type2", &["cpu:skylake"]),
+    ("qnib-type3", &["cpu:broadwell", "nvcap:5.2"]),
+];
+
+/// The ports, each with the environment variable that sets it.
+pub(crate) struct Ports {
+    pub(crate) clients: u16,
+    pub(crate) registry: u16,
+    pub(crate) admin: u16,
+}
+
+impl Ports {
+    /// The ports of the environment, or else the given ones; fails when one is in use, naming its variable.
+    pub(crate) fn or(clients: u16, registry: u16, admin: u16) -> Result<Self> {
+        Ok(Self {
+            clients: chosen("METAHUB_PORT", clients)?,
+            registry: chosen("METAHUB_REGISTRY_PORT", registry)?,
+            admin: chosen("METAHUB_ADMIN_PORT", admin)?,
+        })
+    }
+}
+
+fn chosen(variable: &str, otherwise: u16) -> Result<u16> {
+    let port = match var(variable) {
+        Err(VarError::NotPresent) => otherwise,
+        // `make` exports the variable also when nobody has set it.
+        Ok(text) if text.is_empty() => otherwise,
+        Ok(text) => match text.parse() {
+            Ok(port) if port > 0 => port,
+            _ => return Err(Failure::new(format!("{variable} is not a port number: {text:?}"))),
+        },
+        Err(VarError::NotUnicode(_)) => return Err(Failure::new(format!("{variable} is not a port number"))),
+    };
+    if port::is_free(port) {
+        return Ok(port);
+    }
+    let other = port.checked_add(1).unwrap_or(port - 1);
+    Err(Failure::new(format!(
+        "Port {port} is in use. Stop what listens there, or choose another one: {variable}={other} make …"
+    )))
+}
+
+/// Everything, running. Dropped in the order of the fields: Envoy ends before the registry behind it.
+pub(crate) struct Stage {
+    pub(crate) envoy: Envoy,
+    pub(crate) registry: Registry,
+    pub(crate) bench: Bench,
+    pub(crate) ports: Ports,
+    stop: Arc<AtomicBool>,
+}
+
+impl Stage {
+    /// Starts everything and waits until it answers.
+    pub(crate) fn start(ports: Ports, show_access_log: bool) -> Result<Self> {
+        // From here on a signal must not end us before the processes that we start.
+        let stop = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            signal_hook::flag::register(signal, Arc::clone(&stop))?;
+        }
+
+        let registry = Registry::start_on(ports.registry)?;
+        let bench = Bench::build();
+        bench.push(&registry)?;
+
+        let mut envoy = Envoy::before(ports.registry).ports(ports.clients, ports.admin);
+        if show_access_log {
+            envoy = envoy.show_access_log();
+        }
+        let envoy = envoy.start()?;
+        // Envoy calls itself ready also when it refused the filter's configuration; then every request fails.
+        let healthy = || Request::get("/metahub/v1/health").send(ports.clients).ok().filter(|r| r.status == 200);
+        if wait_for("MetaHub to answer", Duration::from_secs(10), healthy).is_err() {
+            let text = format!("MetaHub does not answer; {}", reason_of_refusal(&envoy.log()));
+            return Err(Failure::new(text));
+        }
+        Ok(Self { envoy, registry, bench, ports, stop })
+    }
+
+    /// Whether somebody wants us to end.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Fails when the registry or Envoy has ended by itself.
+    pub(crate) fn check(&mut self) -> Result<()> {
+        if self.envoy.has_ended() {
+            return Err(Failure::new(format!("Envoy has ended; its log:\n{}", self.envoy.log())));
+        }
+        if self.registry.has_ended() {
+            return Err(Failure::new(format!("the registry has ended; its log:\n{}", self.registry.log())));
+        }
+        Ok(())
+    }
+}
+
+/// The line of Envoy's log that says what is wrong with a configuration.
+pub(crate) fn reason_of_refusal(log: &str) -> String {
+    const OURS: &str = "configuration refused";
+    let ours = log.lines().rev().find_map(|line| line.find(OURS).and_then(|start| line.get(start..)));
+    let envoys = || log.lines().rev().find(|line| line.contains("config update")).map(str::trim);
+    ours.or_else(envoys).unwrap_or("Envoy's log does not say why").to_owned()
+}
