@@ -105,6 +105,15 @@ impl HttpContext for Http {
         self.take(effects, Phase::Request)
     }
 
+    /// To let the body of a paused request go on would let the request go on, with the client's own `Authorization`.
+    fn on_http_request_body(&mut self, _size: usize, _end: bool) -> Action {
+        if self.exchange.holds_request() { Action::Pause } else { Action::Continue }
+    }
+
+    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
+        if self.exchange.holds_request() { Action::Pause } else { Action::Continue }
+    }
+
     fn on_http_response_headers(&mut self, _count: usize, end: bool) -> Action {
         let headers = match &self.exchange {
             Exchange::Done => return Action::Continue,

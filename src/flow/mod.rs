@@ -240,16 +240,16 @@ impl Exchange {
         }
     }
 
+    /// Whether the request waits for a callout. Its body, should it have one, waits with it.
+    #[must_use]
+    pub const fn holds_request(&self) -> bool {
+        matches!(self, Self::Authorizing(_) | Self::Verifying(_) | Self::Explaining(_))
+    }
+
     /// Whether response bodies matter; where they do not, they are not even looked at.
     #[must_use]
     pub const fn reads_body(&self) -> bool {
         matches!(self, Self::Pulling(_) | Self::Emptying)
-    }
-
-    /// Whether the response headers matter.
-    #[must_use]
-    pub const fn reads_response(&self) -> bool {
-        !matches!(self, Self::Done)
     }
 }
 
