@@ -48,7 +48,7 @@ test: build ## Run all tests, with a real Envoy, a real registry and real client
 	@$(INSTALL) envoy registry clients
 	@# Built here, where it can be seen to take its minute; the test that runs it finds it ready.
 	cargo build --quiet --locked --manifest-path $(OCI_CLIENT)/Cargo.toml --target-dir target/oci-client
-	cargo test --locked -- $(ARGS)
+	cargo test --locked --lib --bins --test metahub -- $(ARGS)
 
 .PHONY: check
 check: ## Check format, lints, licences and documentation; run the tests that need nothing installed
@@ -66,7 +66,8 @@ check: ## Check format, lints, licences and documentation; run the tests that ne
 	@# For the wasm target, because only there the filter itself is part of the library.
 	RUSTDOCFLAGS='--deny warnings --allow rustdoc::private-intra-doc-links' \
 		cargo doc --quiet --locked --no-deps --document-private-items --lib --target $(WASM_TARGET)
-	cargo test --locked -- --skip real::
+	cargo test --locked --quiet --doc
+	cargo test --locked --lib --bins --test metahub -- --skip real::
 
 .PHONY: clean
 clean: ## Remove what was built (the installed tools stay in .tools)

@@ -40,7 +40,7 @@ impl Http {
 
     fn advance(&mut self, event: &Event<'_>, phase: Phase) -> Action {
         let exchange = std::mem::replace(&mut self.exchange, Exchange::Done);
-        self.take(exchange.advance(event), phase)
+        self.take(exchange.advance(&SharedData, event), phase)
     }
 
     /// Counts, logs and does what the flow decided.
@@ -109,7 +109,7 @@ impl HttpContext for Http {
         let headers = match &self.exchange {
             Exchange::Done => return Action::Continue,
             // One header is cheaper than all of them, and blobs come this way.
-            Exchange::Passing { .. } => {
+            Exchange::Passing(_) => {
                 let status = hostcalls::get_map_value_bytes(MapType::HttpResponseHeaders, ":status").ok().flatten();
                 vec![(":status".to_owned(), status.unwrap_or_default())]
             }
@@ -145,6 +145,11 @@ fn perform(step: Step, phase: Phase) -> Result<Action, Status> {
     match step {
         Step::Continue(changes) => {
             change_headers(&changes, phase)?;
+            Ok(Action::Continue)
+        }
+        Step::Resume(changes) => {
+            change_headers(&changes, Phase::Request)?;
+            hostcalls::resume_http_request()?;
             Ok(Action::Continue)
         }
         Step::Hold | Step::CallOut(_) => Ok(Action::Pause),
