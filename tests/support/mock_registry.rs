@@ -220,6 +220,8 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
         if shared.stopping.load(Ordering::SeqCst) {
             return;
         }
+        // Without this a kept-alive connection answers 40 ms late.
+        let _ = connection.set_nodelay(true);
         if let Ok(clone) = connection.try_clone() {
             shared.connections.lock().unwrap().push(clone);
         }
