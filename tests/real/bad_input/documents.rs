@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::rows::{FEATURES, Row, Stage, index_with, sound_index};
 use crate::support::bench::Bench;
-use crate::support::mock_registry::{Act, Answer};
+use crate::support::mock_registry::Answer;
 
 /// An index that cannot be used, whatever else is in order.
 fn index(name: &'static str, answer: Answer, says: &'static [&'static str]) -> Row {

@@ -34,7 +34,7 @@ pub(super) struct Row {
 /// Envoy in front of an upstream that serves the demo repository as it is, and the rows' repositories broken.
 pub(super) struct Stage {
     pub(super) envoy: Envoy,
-    pub(super) upstream: MockRegistry,
+    _upstream: MockRegistry,
     pub(super) bench: Bench,
 }
 
@@ -47,7 +47,7 @@ impl Stage {
     pub(super) fn set_with(rows: &[Row], edit: impl FnOnce(String) -> String + 'static) -> Self {
         let upstream = MockRegistry::start(broken(rows)).unwrap();
         let envoy = Envoy::before(upstream.port()).edit_bootstrap(edit).start().unwrap();
-        Self { envoy, upstream, bench: Bench::build() }
+        Self { envoy, _upstream: upstream, bench: Bench::build() }
     }
 
     /// The demo image through MetaHub: what must work after every fault.
@@ -68,7 +68,7 @@ impl Stage {
         assert_no_vm_died(&self.envoy);
     }
 
-    fn check_get(&self, row: &Row, protocol: Protocol) {
+    pub(super) fn check_get(&self, row: &Row, protocol: Protocol) {
         let context = format!("GET {} over {protocol:?}", row.name);
         let watch = Watch::begin(&self.envoy);
         let repository = format!("fault/{}", row.name);
@@ -115,7 +115,7 @@ pub(super) fn manifest(repository: &str) -> Request {
 }
 
 /// What the upstream does: the demo repository, and the rows.
-fn broken(rows: &[Row]) -> impl Fn(&Received) -> Vec<Act> + Send + Sync + 'static {
+pub(super) fn broken(rows: &[Row]) -> impl Fn(&Received) -> Vec<Act> + Send + Sync + 'static {
     let bench = Bench::build();
     let mut answers: HashMap<String, Vec<Act>> = HashMap::new();
     let mut serve = |repository: &str, reference: &str, acts: Vec<Act>| {

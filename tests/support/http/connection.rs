@@ -19,7 +19,12 @@ impl Connection {
     /// Sends a request and reads the whole answer; the connection stays open, or else the next call fails.
     pub(crate) fn send(&mut self, request: &Request) -> Result<Response> {
         let context = |error: std::io::Error| Failure::new(format!("{} {}: {error}", request.method, request.path));
-        self.stream.get_mut().write_all(&request.wire_form(self.port, "keep-alive")).map_err(context)?;
+        self.begin(request)?;
         Response::read(&mut self.stream, request.method == "HEAD").map_err(context)
+    }
+
+    /// Sends a request, and leaves its answer unread.
+    pub(crate) fn begin(&mut self, request: &Request) -> Result<()> {
+        Ok(self.stream.get_mut().write_all(&request.wire_form(self.port, "keep-alive"))?)
     }
 }
