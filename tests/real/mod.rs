@@ -4,4 +4,5 @@ mod bad_input;
 mod clients;
 mod envoys_own_errors;
 mod harness;
+mod logins;
 mod observe;

@@ -3,4 +3,6 @@
 
 mod connection;
 mod documents;
+mod refusals;
+mod requests;
 mod rows;

@@ -18,7 +18,9 @@ impl Request {
             command.args(["--request", &self.method]);
         }
         for (name, value) in &self.headers {
-            let line = [name.as_bytes(), b": ", value].concat();
+            // curl's way to write a header without a value.
+            let separator: &[u8] = if value.is_empty() { b";" } else { b": " };
+            let line = [name.as_bytes(), separator, value].concat();
             command.arg("--header").arg(OsString::from_vec(line));
         }
         let output = command.arg(format!("http://127.0.0.1:{port}{}", self.path)).output()?;
