@@ -83,7 +83,7 @@ fn upstreams_challenges_never_reach_a_client() {
                 let context = format!("{method} {path} as {login} over {protocol:?}");
                 let watch = Watch::begin(&envoy);
                 let answer = protocol.send(&envoy, &Request::new(method, path).login(login, login)).unwrap();
-                let says = ["refuses MetaHub's access (401)", "ask its operator"];
+                let says = ["refuses MetaHub's access (401)", "ask the operator of MetaHub"];
                 assert_error(&answer, 403, "DENIED", &says, method == "GET", &context);
                 let everything = answer.headers.iter().map(|(_, value)| String::from_utf8_lossy(value).into_owned());
                 assert!(!everything.chain([answer.text()]).any(|value| value.contains("evil")), "{context}");
