@@ -3,3 +3,4 @@
 mod clients;
 mod envoys_own_errors;
 mod harness;
+mod upstream;
