@@ -89,7 +89,7 @@ impl Pull {
     pub(super) fn advance(mut self, memory: &dyn Memory, event: &Event<'_>) -> Effects {
         match (std::mem::replace(&mut self.state, State::Asked), event) {
             (State::Asked, Event::ResponseHeaders { headers, end }) => {
-                let refusal = self.upstream.refusal(memory, status(*headers));
+                let refusal = self.upstream.refusal(memory, *headers);
                 refusal.unwrap_or_else(|| self.on_headers(*headers, *end))
             }
             (State::Holding { kind, has_digest }, Event::ResponseBody { size }) => {
