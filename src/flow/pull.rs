@@ -103,6 +103,10 @@ impl Pull {
                 self.on_body(kind, has_digest, body)
             }
             (State::Fetching { descriptor, reason, levels, nested }, Event::CalloutAnswered(answer)) => {
+                // The token was good for the index and may have ended since.
+                if let Some(refusal) = answer.and_then(|answer| self.upstream.refusal(memory, answer.headers)) {
+                    return refusal;
+                }
                 match fetch::verified(&self.upstream.registry, &descriptor, *answer) {
                     Err(fault) => self.fail(&fault),
                     Ok(body) if nested => self.on_nested(body, levels),

@@ -146,6 +146,24 @@ fn a_token_that_upstream_refuses_is_renewed_by_going_round_once() {
     }
 }
 
+/// A token can end between the index and the manifest that it names.
+#[test]
+fn a_token_that_ends_within_a_pull_is_renewed_too() {
+    let config = parse(&registry("upstream", token_service()));
+    let mut upstream = demo();
+    upstream.by_digest.insert("token".into(), Some(token(r#"{"token":"t","expires_in":300}"#)));
+    assert_eq!(send(&config, "GET", MANIFEST, "me-type1", "pw", &upstream).status, 200);
+    let good = upstream.by_digest.clone();
+    for (_, answer) in upstream.by_digest.iter_mut().filter(|(key, _)| key.starts_with("sha256:")) {
+        *answer = Some(Response::new(401, "application/json", "{}"));
+    }
+    let outcome = send(&config, "GET", MANIFEST, "me-type1", "pw", &upstream);
+    assert_eq!((outcome.status, outcome.counters.as_slice()), (307, ["metahub_token_refused"].as_slice()));
+    upstream.by_digest = good;
+    let again = send(&config, "GET", outcome.header("location"), "me-type1", "pw", &upstream);
+    assert_eq!((again.status, again.callouts[0].cluster.as_str()), (200, "auth"), "with a new token");
+}
+
 /// A good login that lacks a permission is told so; asking for its password again would not help.
 #[test]
 fn a_token_that_is_not_good_enough_is_no_wrong_password() {
