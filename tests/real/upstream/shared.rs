@@ -18,6 +18,10 @@ fn with_environment(builder: Builder) -> Builder {
         .edit_config(move |config| replace(&config, "vm_config:\n", keys, 1))
 }
 
+fn accepting(path: &str) -> Request {
+    Request::get(path).header("accept", metahub::media_type::ALL.join(", ")).login("node-type1", "whatever")
+}
+
 fn pull(stage: &Stage, repository: &str, login: &str, password: &str) -> crate::support::http::Response {
     stage.envoy.send(&Request::get(&manifest(repository)).login(login, password)).unwrap()
 }
@@ -83,7 +87,7 @@ fn without_credentials_tokens_are_anonymous_and_short_names_complete() {
         [format!("/v2/tall/manifests/{digest}"), format!("/v2/tall/blobs/{layer}"), "/v2/tall/tags/list".to_owned()];
     for path in paths {
         for path in [path.clone(), path.replace("/v2/tall/", "/v2/library/tall/")] {
-            let answer = stage.envoy.send(&Request::get(&path).login("node-type1", "whatever")).unwrap();
+            let answer = stage.envoy.send(&accepting(&path)).unwrap();
             assert_eq!(answer.status, 200, "{path}: {}", answer.text());
         }
     }
