@@ -1,6 +1,7 @@
 //! Tests with real processes. They are skipped by `make check`, which must need nothing installed.
 
 mod clients;
+mod configurations;
 mod envoys_own_errors;
 mod harness;
 mod upstream;

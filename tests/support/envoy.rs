@@ -283,7 +283,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn binary() -> Result<PathBuf> {
+pub(crate) fn binary() -> Result<PathBuf> {
     let path = root().join(".tools/envoy/envoy/_bin/envoy");
     let hint = || Failure::new("Envoy is not in the tool folder: run `scripts/install.sh envoy`");
     if path.exists() { Ok(path) } else { Err(hint()) }
