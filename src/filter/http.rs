@@ -12,7 +12,7 @@ use super::memory::SharedData;
 use super::metrics::Metrics;
 use crate::config::Config;
 use crate::errors::{Code, Reply};
-use crate::flow::{self, Answer, Callout, Effects, Event, Exchange, MAX_MANIFEST, Step};
+use crate::flow::{self, Answer, Callout, Effects, Event, Exchange, MAX_MANIFEST, Report, Step};
 use crate::headers::{HeaderChange, Headers};
 use crate::memory::is_news;
 
@@ -47,10 +47,7 @@ impl Http {
     fn take(&mut self, effects: Effects, phase: Phase) -> Action {
         self.exchange = effects.exchange;
         for report in &effects.reports {
-            self.metrics.increment(report.counter);
-            if let Some(line) = report.line.as_deref().filter(|_| is_news(&SharedData, report.topic.as_deref())) {
-                log(LogLevel::Warn, line);
-            }
+            self.note(report);
         }
         if let Step::CallOut(callout) = &effects.step {
             return match dispatch(callout) {
@@ -64,6 +61,13 @@ impl Http {
             let reply = Reply::error(Code::Unavailable, "MetaHub could not answer; try again later");
             reply_with(&reply).unwrap_or(Action::Pause)
         })
+    }
+
+    fn note(&self, report: &Report) {
+        self.metrics.increment(report.counter);
+        if let Some(line) = report.line.as_deref().filter(|_| is_news(&SharedData, report.topic.as_deref())) {
+            log(LogLevel::Warn, line);
+        }
     }
 
     /// The held body is complete.
@@ -105,6 +109,15 @@ impl HttpContext for Http {
         self.take(effects, Phase::Request)
     }
 
+    /// To let the body of a paused request go on would let the request go on, with the client's own `Authorization`.
+    fn on_http_request_body(&mut self, _size: usize, _end: bool) -> Action {
+        if self.exchange.holds_request() { Action::Pause } else { Action::Continue }
+    }
+
+    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
+        if self.exchange.holds_request() { Action::Pause } else { Action::Continue }
+    }
+
     fn on_http_response_headers(&mut self, _count: usize, end: bool) -> Action {
         let headers = match &self.exchange {
             Exchange::Done => return Action::Continue,
@@ -134,6 +147,17 @@ impl HttpContext for Http {
         match &self.exchange {
             Exchange::Pulling(_) => self.complete(MAX_MANIFEST),
             _ => Action::Continue,
+        }
+    }
+
+    /// The stream is over, one way or another.
+    fn on_log(&mut self) {
+        if !matches!(self.exchange, Exchange::Done) {
+            let status = hostcalls::get_property(vec!["response", "code"]).ok().flatten();
+            let status = status.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes);
+            if let Some(report) = self.exchange.ended(status) {
+                self.note(&report);
+            }
         }
     }
 }

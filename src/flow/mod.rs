@@ -240,16 +240,27 @@ impl Exchange {
         }
     }
 
+    /// Whether the request waits for a callout. Its body, should it have one, waits with it.
+    #[must_use]
+    pub const fn holds_request(&self) -> bool {
+        matches!(self, Self::Authorizing(_) | Self::Verifying(_) | Self::Explaining(_))
+    }
+
+    /// The stream is over, and `status` its last status: the one that the client was told or, if nothing was told,
+    /// upstream's or 0. Something to report is left only if the answer was not MetaHub's: then nothing else says which
+    /// image failed, and for whom.
+    #[must_use]
+    pub fn ended(&self, status: u64) -> Option<Report> {
+        match self {
+            Self::Pulling(pull) => pull.ended(status),
+            _ => None,
+        }
+    }
+
     /// Whether response bodies matter; where they do not, they are not even looked at.
     #[must_use]
     pub const fn reads_body(&self) -> bool {
         matches!(self, Self::Pulling(_) | Self::Emptying)
-    }
-
-    /// Whether the response headers matter.
-    #[must_use]
-    pub const fn reads_response(&self) -> bool {
-        !matches!(self, Self::Done)
     }
 }
 

@@ -288,6 +288,22 @@ impl Pull {
         ]
     }
 
+    /// The stream ended before there was an answer of ours. An error is one that Envoy has answered with, because
+    /// upstream broke off or stalled; without one the client went away, which is its own business.
+    pub(super) fn ended(&self, status: u64) -> Option<Report> {
+        (status >= 400).then(|| {
+            let line = format!(
+                "{status} {} for machine type {}: the registry {host} broke off or stalled while sending it (login {:?}, \
+                 registry {host})",
+                self.image,
+                self.machine_type.name(),
+                self.user,
+                host = self.upstream.registry.host
+            );
+            Report::fault(Counter::UpstreamFailed, line)
+        })
+    }
+
     /// No image, and one line that says why, for the client and for the log.
     fn fail(&self, fault: &Fault) -> Effects {
         let message = format!("{} for machine type {}: {}", self.image, self.machine_type.name(), fault.message);

@@ -5,7 +5,9 @@ use metahub::flow::MAX_MANIFEST;
 use metahub::media_type::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST};
 use serde_json::{Value, json};
 
-use super::driver::{Outcome, Response, Upstream, child, configuration, exchange, list, parse, upstream};
+use super::driver::{
+    Outcome, Response, Upstream, basic, child, configuration, exchange, header_list, list, parse, request, upstream,
+};
 
 fn pull(method: &str, upstream: &Upstream) -> Outcome {
     exchange(&parse(&configuration()), method, "qnib/bench:latest", "qnib-type1", upstream)
@@ -269,4 +271,27 @@ fn a_variant_worth_building_is_reported() {
     for children in [vec![child(&[])], vec![child(&["cpu:haswell"]), child(&["cpu:broadwell"])]] {
         assert_eq!(pull("GET", &upstream(&children)).counters, ["metahub_selected"], "nothing is missing");
     }
+}
+
+/// Where Envoy had to answer for a broken upstream, the log still tells image and login; a client that went away is
+/// none of our business.
+#[test]
+fn a_stream_that_ends_early_is_reported() {
+    let config = parse(&configuration());
+    let authorization = basic("qnib-type1", "qnib-type1");
+    let headers = header_list(&[
+        (":method", "GET"),
+        (":path", "/v2/qnib/bench/manifests/latest"),
+        ("authorization", &authorization),
+    ]);
+    let pulling = request(&config, Some("registry"), &headers).exchange;
+    assert!(pulling.ended(0).is_none() && pulling.ended(200).is_none());
+    let report = pulling.ended(504).unwrap();
+    assert_eq!(report.counter.name(), "metahub_upstream_failed");
+    let line = report.line.unwrap();
+    for part in ["504", "qnib/bench:latest", "type1", "qnib-type1", "registry.example"] {
+        assert!(line.contains(part), "{line} lacks {part}");
+    }
+    let refused = request(&config, Some("registry"), &header_list(&[(":method", "GET"), (":path", "/v2/")]));
+    assert!(refused.exchange.ended(401).is_none(), "it was reported when it was answered");
 }

@@ -1,7 +1,11 @@
 //! Tests with real processes. They are skipped by `make check`, which must need nothing installed.
 
+mod bad_input;
 mod clients;
 mod configurations;
 mod envoys_own_errors;
 mod harness;
+mod logins;
+mod observe;
+mod request_bodies;
 mod upstream;

@@ -44,10 +44,15 @@ impl Bench {
         registry.push_manifest(REPOSITORY, "latest", &self.list)
     }
 
+    /// The image with exactly these features.
+    pub(crate) fn image(&self, features: &[&str]) -> &Image {
+        let position = FEATURES.iter().position(|entry| *entry == features).expect("one of FEATURES");
+        &self.images[position]
+    }
+
     /// The digest of the image with exactly these features.
     pub(crate) fn digest(&self, features: &[&str]) -> String {
-        let position = FEATURES.iter().position(|entry| *entry == features).expect("one of FEATURES");
-        self.images[position].manifest.digest()
+        self.image(features).manifest.digest()
     }
 }
 

@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use super::{Failure, Result};
 
+pub(crate) mod connection;
+mod h2c;
+
 /// A limit on every single read and write, so that a hung server fails a test instead of stopping it.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -61,21 +64,18 @@ impl Request {
     pub(crate) fn send(&self, port: u16) -> Result<Response> {
         let context =
             |error: std::io::Error| Failure::new(format!("{} {} on port {port}: {error}", self.method, self.path));
-        let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
-        let mut stream = TcpStream::connect_timeout(&address.into(), PATIENCE).map_err(context)?;
-        stream.set_read_timeout(Some(PATIENCE)).map_err(context)?;
-        stream.set_write_timeout(Some(PATIENCE)).map_err(context)?;
-        stream.write_all(&self.wire_form(port)).map_err(context)?;
+        let mut stream = connect(port).map_err(context)?;
+        stream.write_all(&self.wire_form(port, "close")).map_err(context)?;
         Response::read(&mut BufReader::new(stream), self.method == "HEAD").map_err(context)
     }
 
-    fn wire_form(&self, port: u16) -> Vec<u8> {
+    fn wire_form(&self, port: u16, connection: &str) -> Vec<u8> {
         let mut wire = format!("{} {} HTTP/1.1\r\n", self.method, self.path).into_bytes();
         let named = |name: &str| self.headers.iter().any(|(header, _)| header.eq_ignore_ascii_case(name));
         if !named("host") {
             wire.extend(format!("host: 127.0.0.1:{port}\r\n").bytes());
         }
-        wire.extend(b"connection: close\r\n");
+        wire.extend(format!("connection: {connection}\r\n").bytes());
         if !self.body.is_empty() || matches!(self.method.as_str(), "POST" | "PUT" | "PATCH") {
             wire.extend(format!("content-length: {}\r\n", self.body.len()).bytes());
         }
@@ -162,6 +162,14 @@ impl Response {
         }
         Ok(body)
     }
+}
+
+fn connect(port: u16) -> std::io::Result<TcpStream> {
+    let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
+    let stream = TcpStream::connect_timeout(&address.into(), PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    Ok(stream)
 }
 
 /// One line without its line end.

@@ -1,0 +1,148 @@
+//! An upstream whose images are broken in one way each, and the check that every such row goes through.
+
+use std::collections::{BTreeMap, HashMap};
+
+use metahub::media_type::DOCKER_LIST;
+use serde_json::Value;
+
+use crate::real::observe::{PROTOCOLS, Protocol, Watch, assert_error, assert_no_vm_died};
+use crate::support::bench::{Bench, REPOSITORY};
+use crate::support::envoy::Envoy;
+use crate::support::http::{Request, Response};
+use crate::support::mock_registry::{Act, Answer, MockRegistry, Received};
+
+/// The login of the rows: a machine that the demo's third entry fits.
+pub(super) const LOGIN: &str = "qnib-type1";
+/// Its image.
+pub(super) const FEATURES: &[&str] = &["cpu:broadwell"];
+
+/// One way in which upstream is broken, and what must come of it.
+pub(super) struct Row {
+    /// The repository below `fault/`.
+    pub(super) name: &'static str,
+    /// What upstream does when it is asked for the tag.
+    pub(super) index: Vec<Act>,
+    /// What it does when it is asked for the selected image; only GET gets that far.
+    pub(super) child: Option<Vec<Act>>,
+    pub(super) status: u16,
+    pub(super) code: &'static str,
+    /// What the message says beside the image's name and the machine type.
+    pub(super) says: &'static [&'static str],
+    pub(super) counter: &'static str,
+}
+
+/// Envoy in front of an upstream that serves the demo repository as it is, and the rows' repositories broken.
+pub(super) struct Stage {
+    pub(super) envoy: Envoy,
+    _upstream: MockRegistry,
+    pub(super) bench: Bench,
+}
+
+impl Stage {
+    pub(super) fn set(rows: &[Row]) -> Self {
+        Self::set_with(rows, |bootstrap| bootstrap)
+    }
+
+    /// With another bootstrap.
+    pub(super) fn set_with(rows: &[Row], edit: impl FnOnce(String) -> String + 'static) -> Self {
+        let upstream = MockRegistry::start(broken(rows)).unwrap();
+        let envoy = Envoy::before(upstream.port()).edit_bootstrap(edit).start().unwrap();
+        Self { envoy, _upstream: upstream, bench: Bench::build() }
+    }
+
+    /// The demo image through MetaHub: what must work after every fault.
+    pub(super) fn assert_serves(&self, row: &str) {
+        let answer = self.envoy.send(&manifest(REPOSITORY).login(LOGIN, LOGIN)).unwrap();
+        assert_eq!(answer.status, 200, "after {row}: {}", answer.text());
+        assert_eq!(answer.body, self.bench.image(FEATURES).manifest.bytes, "after {row}");
+    }
+
+    /// Sends every row's request in every way, and looks at everything that a client or an operator gets to see.
+    pub(super) fn check(&self, rows: &[Row]) {
+        for row in rows {
+            for protocol in PROTOCOLS {
+                self.check_get(row, protocol);
+                self.check_head(row, protocol);
+            }
+        }
+        assert_no_vm_died(&self.envoy);
+    }
+
+    pub(super) fn check_get(&self, row: &Row, protocol: Protocol) {
+        let context = format!("GET {} over {protocol:?}", row.name);
+        let watch = Watch::begin(&self.envoy);
+        let repository = format!("fault/{}", row.name);
+        let answer = protocol.send(&self.envoy, &manifest(&repository).login(LOGIN, LOGIN)).unwrap();
+        self.assert_fault(&watch, row, &answer, true, &context);
+    }
+
+    fn check_head(&self, row: &Row, protocol: Protocol) {
+        let context = format!("HEAD {} over {protocol:?}", row.name);
+        let watch = Watch::begin(&self.envoy);
+        let path = format!("/v2/fault/{}/manifests/latest", row.name);
+        let answer = protocol.send(&self.envoy, &Request::head(&path).login(LOGIN, LOGIN)).unwrap();
+        if row.child.is_some() {
+            // The index is sound, and says all that HEAD wants to know.
+            assert_eq!(answer.status, 200, "{context}");
+            assert_eq!(answer.header("docker-content-digest"), Some(self.bench.digest(FEATURES).as_str()), "{context}");
+            return;
+        }
+        self.assert_fault(&watch, row, &answer, false, &context);
+    }
+
+    fn assert_fault(&self, watch: &Watch<'_>, row: &Row, answer: &Response, has_body: bool, context: &str) {
+        let image = format!("fault/{}:latest for machine type type1", row.name);
+        let says = [row.says, &[image.as_str()]].concat();
+        assert_error(answer, row.status, row.code, &says, has_body, context);
+        assert_eq!(answer.header("x-metahub-machine-type"), Some("type1"), "{context}");
+        assert_eq!(answer.header("docker-content-digest"), None, "{context}: nothing was selected");
+        self.assert_serves(context);
+
+        let lines = watch.lines(1);
+        let [line] = lines.as_slice() else { panic!("{context}: {lines:#?}") };
+        let login = format!("login {LOGIN:?}");
+        for part in says.iter().chain(&[login.as_str(), row.status.to_string().as_str()]) {
+            assert!(line.contains(part), "{context}: {part:?} is not in {line:?}");
+        }
+        let expected = BTreeMap::from([(row.counter.to_owned(), 1), ("selected".to_owned(), 1)]);
+        assert_eq!(watch.counted(), expected, "{context}: the fault, and the good request after it");
+    }
+}
+
+/// A GET of the tag `latest`.
+pub(super) fn manifest(repository: &str) -> Request {
+    Request::get(&format!("/v2/{repository}/manifests/latest"))
+}
+
+/// What the upstream does: the demo repository, and the rows.
+pub(super) fn broken(rows: &[Row]) -> impl Fn(&Received) -> Vec<Act> + Send + Sync + 'static {
+    let bench = Bench::build();
+    let mut answers: HashMap<String, Vec<Act>> = HashMap::new();
+    let mut serve = |repository: &str, reference: &str, acts: Vec<Act>| {
+        answers.insert(format!("/v2/{repository}/manifests/{reference}"), acts);
+    };
+    serve(REPOSITORY, "latest", sound_index());
+    for image in &bench.images {
+        let document = Answer::document(&image.manifest.media_type, image.manifest.bytes.clone());
+        serve(REPOSITORY, &image.manifest.digest(), document.acts());
+    }
+    for row in rows {
+        serve(&format!("fault/{}", row.name), "latest", row.index.clone());
+        if let Some(child) = &row.child {
+            serve(&format!("fault/{}", row.name), &bench.digest(FEATURES), child.clone());
+        }
+    }
+    move |request| answers.get(&request.path).cloned().unwrap_or_else(|| Answer::new(404).acts())
+}
+
+/// The demo's list, as it should be.
+pub(super) fn sound_index() -> Vec<Act> {
+    Answer::document(DOCKER_LIST, Bench::build().list.bytes).acts()
+}
+
+/// The demo's list as JSON, to be broken.
+pub(super) fn index_with(change: impl FnOnce(&mut Value)) -> Vec<u8> {
+    let mut index: Value = serde_json::from_slice(&Bench::build().list.bytes).unwrap();
+    change(&mut index);
+    index.to_string().into_bytes()
+}

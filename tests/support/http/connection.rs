@@ -1,0 +1,30 @@
+//! Requests one after the other on one HTTP/1.1 connection that stays open.
+
+use std::io::{BufReader, Write as _};
+use std::net::TcpStream;
+
+use super::{Failure, Request, Response, Result, connect};
+
+/// An open connection to a port on the loopback address.
+pub(crate) struct Connection {
+    stream: BufReader<TcpStream>,
+    port: u16,
+}
+
+impl Connection {
+    pub(crate) fn open(port: u16) -> Result<Self> {
+        Ok(Self { stream: BufReader::new(connect(port)?), port })
+    }
+
+    /// Sends a request and reads the whole answer; the connection stays open, or else the next call fails.
+    pub(crate) fn send(&mut self, request: &Request) -> Result<Response> {
+        let context = |error: std::io::Error| Failure::new(format!("{} {}: {error}", request.method, request.path));
+        self.begin(request)?;
+        Response::read(&mut self.stream, request.method == "HEAD").map_err(context)
+    }
+
+    /// Sends a request, and leaves its answer unread.
+    pub(crate) fn begin(&mut self, request: &Request) -> Result<()> {
+        Ok(self.stream.get_mut().write_all(&request.wire_form(self.port, "keep-alive"))?)
+    }
+}
