@@ -200,6 +200,7 @@ needs_clients() {
     need podman podman
     need skopeo skopeo
     need curl curl
+    need openssl openssl # signs the tokens of the tests' token service
     need iptables iptables
 }
 

@@ -89,7 +89,7 @@ impl Pull {
     pub(super) fn advance(mut self, memory: &dyn Memory, event: &Event<'_>) -> Effects {
         match (std::mem::replace(&mut self.state, State::Asked), event) {
             (State::Asked, Event::ResponseHeaders { headers, end }) => {
-                let refusal = self.upstream.refusal(memory, status(*headers));
+                let refusal = self.upstream.refusal(memory, *headers);
                 refusal.unwrap_or_else(|| self.on_headers(*headers, *end))
             }
             (State::Holding { kind, has_digest }, Event::ResponseBody { size }) => {
@@ -103,6 +103,10 @@ impl Pull {
                 self.on_body(kind, has_digest, body)
             }
             (State::Fetching { descriptor, reason, levels, nested }, Event::CalloutAnswered(answer)) => {
+                // The token was good for the index and may have ended since.
+                if let Some(refusal) = answer.and_then(|answer| self.upstream.refusal(memory, answer.headers)) {
+                    return refusal;
+                }
                 match fetch::verified(&self.upstream.registry, &descriptor, *answer) {
                     Err(fault) => self.fail(&fault),
                     Ok(body) if nested => self.on_nested(body, levels),

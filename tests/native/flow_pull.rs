@@ -189,7 +189,7 @@ fn a_child_that_is_not_what_the_index_says_is_refused() {
         (Some(Response::new(503, "text/plain", "")), 503, "UNAVAILABLE", "503"),
         (Some(Response::new(504, "text/plain", "")), 503, "UNAVAILABLE", "504"),
         (Some(Response::new(302, "text/plain", "")), 503, "UNAVAILABLE", "302"),
-        (Some(Response::new(401, "text/plain", "")), 503, "UNAVAILABLE", "401"),
+        (Some(Response::new(401, "text/plain", "")), 403, "DENIED", "refuses MetaHub's access (401)"),
         (Some(Response::new(429, "text/plain", "").with("retry-after", "7")), 429, "TOOMANYREQUESTS", "429"),
     ];
     for (response, status, code, message) in down {

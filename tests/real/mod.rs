@@ -2,8 +2,10 @@
 
 mod bad_input;
 mod clients;
+mod configurations;
 mod envoys_own_errors;
 mod harness;
 mod logins;
 mod observe;
 mod request_bodies;
+mod upstream;

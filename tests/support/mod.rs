@@ -20,6 +20,7 @@ pub(crate) mod elf;
 pub(crate) mod envoy;
 pub(crate) mod http;
 pub(crate) mod image;
+pub(crate) mod key;
 pub(crate) mod mock_registry;
 pub(crate) mod port;
 pub(crate) mod process;
@@ -27,6 +28,7 @@ pub(crate) mod registry;
 pub(crate) mod sandbox;
 pub(crate) mod tar;
 pub(crate) mod temp;
+pub(crate) mod token_service;
 
 use std::fmt;
 use std::time::{Duration, Instant};
