@@ -52,7 +52,14 @@ impl Http {
         if let Step::CallOut(callout) = &effects.step {
             return match dispatch(callout) {
                 Ok(()) => Action::Pause,
-                Err(_) => self.advance(&Event::CalloutAnswered(None), phase),
+                Err(status) => {
+                    let cluster = &callout.cluster;
+                    let line = format!(
+                        "503 Envoy refuses a request to its cluster {cluster:?} ({status:?}); does it have one of that name?"
+                    );
+                    log(LogLevel::Error, &line);
+                    self.advance(&Event::CalloutAnswered(None), phase)
+                }
             };
         }
         perform(effects.step, phase).unwrap_or_else(|status| {

@@ -40,8 +40,9 @@ impl Upstream {
     /// client, which would send its password to whomever it names.
     pub(super) fn refusal(&self, memory: &dyn Memory, headers: Headers<'_>) -> Option<Effects> {
         let status = status(headers);
-        // ECR Public says 400 to an expired token.
-        if status != 401 && !(status == 400 && self.kept.is_some()) {
+        // ECR Public says 400 to an expired token. Said again to a new one, it is about the request itself.
+        let expired = status == 400 && self.kept.as_ref().is_some_and(|(_, again)| !again.is_empty());
+        if status != 401 && !expired {
             return None;
         }
         if let Some((kept, again)) = &self.kept {

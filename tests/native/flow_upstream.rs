@@ -142,7 +142,8 @@ fn a_token_that_upstream_refuses_is_renewed_by_going_round_once() {
         let exchanges = send(&config, "GET", &again, "me-type1", "pw", &upstream);
         assert_eq!(exchanges.callouts[0].cluster, "auth", "the token is a new one");
         let last = send(&config, "GET", &again, "me-type1", "pw", &upstream);
-        assert_eq!((last.status, last.header("www-authenticate")), (401, "Basic realm=\"MetaHub\""), "no loop: {path}");
+        let end = if status == 400 { (400, "") } else { (401, "Basic realm=\"MetaHub\"") };
+        assert_eq!((last.status, last.header("www-authenticate")), end, "no loop: {path}");
     }
 }
 
