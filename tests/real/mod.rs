@@ -2,4 +2,5 @@
 
 mod clients;
 mod envoys_own_errors;
+mod fleet;
 mod harness;
