@@ -4,3 +4,4 @@ mod clients;
 mod envoys_own_errors;
 mod fleet;
 mod harness;
+mod selection_sample;
