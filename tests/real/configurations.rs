@@ -21,7 +21,7 @@ fn validate(bootstrap: &str, filter: &str) -> Result<String> {
     let end = bootstrap.find("          - name: envoy.filters.http.router\n").expect("the router");
     let directory = TempDir::new("validate")?;
     let path = directory.join("envoy.yaml");
-    std::fs::write(&path, format!("{}{inlined}{}", &bootstrap[..start], &bootstrap[end..]))?;
+    std::fs::write(&path, [&bootstrap.as_bytes()[..start], inlined.as_bytes(), &bootstrap.as_bytes()[end..]].concat())?;
     let mut command = Command::new(binary()?);
     run(command.args(["--mode", "validate", "--concurrency", "1", "--config-path"]).arg(path))
 }

@@ -26,6 +26,7 @@ pub(crate) mod port;
 pub(crate) mod process;
 pub(crate) mod registry;
 pub(crate) mod sandbox;
+pub(crate) mod schema;
 pub(crate) mod tar;
 pub(crate) mod temp;
 pub(crate) mod token_service;
