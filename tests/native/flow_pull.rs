@@ -189,7 +189,6 @@ fn a_child_that_is_not_what_the_index_says_is_refused() {
         (Some(Response::new(503, "text/plain", "")), 503, "UNAVAILABLE", "503"),
         (Some(Response::new(504, "text/plain", "")), 503, "UNAVAILABLE", "504"),
         (Some(Response::new(302, "text/plain", "")), 503, "UNAVAILABLE", "302"),
-        (Some(Response::new(401, "text/plain", "")), 403, "DENIED", "refuses MetaHub's access (401)"),
         (Some(Response::new(429, "text/plain", "").with("retry-after", "7")), 429, "TOOMANYREQUESTS", "429"),
     ];
     for (response, status, code, message) in down {
@@ -200,6 +199,16 @@ fn a_child_that_is_not_what_the_index_says_is_refused() {
         refused(&outcome, status, code, message, "metahub_upstream_failed");
         assert_eq!(outcome.header("retry-after"), if limited { "7" } else { "" });
     }
+}
+
+#[test]
+fn a_registry_that_refuses_the_child_refuses_metahub() {
+    let (entry, _) = child(&["cpu:broadwell"]);
+    let mut upstream = demo();
+    upstream.by_digest.insert(entry["digest"].as_str().unwrap().into(), Some(Response::new(401, "text/plain", "")));
+    let outcome = pull("GET", &upstream);
+    assert_eq!((outcome.status, outcome.code().as_str()), (403, "DENIED"));
+    assert_eq!(outcome.counters, ["metahub_upstream_failed"]);
 }
 
 #[test]
