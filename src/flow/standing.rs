@@ -8,11 +8,9 @@ use crate::config::{Authentication, Registry};
 use crate::errors::{Code, Reply};
 use crate::headers::{HeaderChange, Headers};
 use crate::memory::Memory;
+use crate::query::RETRY;
 use crate::secret::Secret;
 use crate::upstream::{Kept, TokenRequest};
-
-/// Marks the one repetition of a request whose token had expired.
-const RETRY: &str = "metahub-retry=1";
 
 /// The registry of a request, and what it gets as `Authorization`.
 #[derive(Clone, Debug)]

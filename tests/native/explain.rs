@@ -297,3 +297,34 @@ fn nothing_fits_is_said_with_what_a_machine_would_need() {
     assert_eq!(explained["machine_types"][0]["reason"], "nothing fits");
     assert_eq!(explained["unselected"].as_array().unwrap().len(), 4);
 }
+
+/// An image that anybody may push must not make an answer that stalls a worker.
+#[test]
+fn large_and_many_indexes_are_bounded() {
+    let large = |seed: usize| {
+        let entries: Vec<Value> = (0..4000)
+            .map(|n| {
+                let digest = Digest::of(format!("{seed} {n}").as_bytes()).to_string();
+                json!({ "mediaType": DOCKER_LIST.replace("list.", ""), "digest": digest, "size": 10, "platform": { "os": "linux", "architecture": "amd64" } })
+            })
+            .collect();
+        list(&entries)
+    };
+    let nested: Vec<Vec<u8>> = (0..16).map(large).collect();
+    let entries: Vec<Value> = nested
+        .iter()
+        .map(|bytes| json!({ "mediaType": DOCKER_LIST, "digest": Digest::of(bytes).as_str(), "size": bytes.len(), "platform": { "os": "linux", "architecture": "amd64" } }))
+        .collect();
+    let mut upstream = upstream(&[]);
+    upstream.index = Some(Response::new(200, OCI_INDEX, list(&entries)));
+    upstream.by_digest = nested
+        .into_iter()
+        .map(|bytes| (Digest::of(&bytes).to_string(), Some(Response::new(200, DOCKER_LIST, bytes))))
+        .collect();
+    let (status, explained) = explain(&everybody(), "who", "image=a", &upstream);
+    assert_eq!(status, 200);
+    assert!(explained.to_string().len() < 2_000_000, "{} bytes", explained.to_string().len());
+    assert_eq!(explained["entries"].as_array().unwrap().len(), 1000);
+    assert_eq!(explained["unselected"].as_array().unwrap().len(), 1000);
+    assert!(explained["more_unselected"].as_u64().unwrap() < 10_000);
+}

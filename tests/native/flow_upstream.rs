@@ -250,6 +250,9 @@ fn short_names_get_the_default_namespace() {
     }
     let outcome = send(&config, "GET", "/v2/nginx/manifests/latest", "qnib-type1", "qnib-type1", &demo());
     assert!(header(&outcome.callouts[0].headers, ":path").unwrap().starts_with("/v2/library/nginx/manifests/sha256:"));
+    let config = parse(&registry("accounts", json!({ "default_namespace": "tags" })));
+    let outcome = send(&config, "GET", "/v2/tags/tags/list", "qnib-type1", "qnib-type1", &demo());
+    assert_eq!(path(&outcome).as_deref(), Some("/v2/tags/tags/tags/list"), "checked and sent are the same repository");
     let mut document = registry("accounts", json!({ "default_namespace": "library" }));
     document["accounts"]["team"]["repositories"] = json!(["library/*"]);
     let team = |path| send(&parse(&document), "GET", path, "team-type1", "team", &demo()).status;

@@ -145,7 +145,7 @@ fn configuration(shipped: &str, registry: u16) -> String {
     let end = shipped.find("          machine_types:\n").unwrap();
     let indented = block("yaml").lines().map(|line| format!("          {line}\n")).collect::<String>();
     assert!(indented.contains("127.0.0.1:5000"));
-    format!("{}{}", &shipped[..end], indented.replace("127.0.0.1:5000", &format!("127.0.0.1:{registry}")))
+    format!("{}{}", shipped.get(..end).unwrap(), indented.replace("127.0.0.1:5000", &format!("127.0.0.1:{registry}")))
 }
 
 /// Machine type → selected digest.

@@ -9,5 +9,5 @@ mod harness;
 mod logins;
 mod observe;
 mod request_bodies;
-mod upstream;
 mod selection_sample;
+mod upstream;

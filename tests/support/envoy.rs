@@ -261,6 +261,12 @@ fn bootstrap_file(shipped: &str, ports: Ports, watched: &Path) -> String {
     let text = replace(shipped, "port_value: 8080", &format!("port_value: {}", ports.clients), 1);
     let text = replace(&text, "port_value: 9901", &format!("port_value: {}", ports.admin), 1);
     let text = replace(&text, "port_value: 5000", &format!("port_value: {}", ports.upstream), 1);
+    let text = replace(
+        &text,
+        "host_rewrite_literal: \"127.0.0.1:5000\"",
+        &format!("host_rewrite_literal: \"127.0.0.1:{}\"", ports.upstream),
+        2,
+    );
     let text = replace(&text, "path: envoy/metahub.yaml", &format!("path: {watched}/metahub.yaml"), 1);
     replace(&text, "{ path: envoy }", &format!("{{ path: {watched} }}"), 1)
 }

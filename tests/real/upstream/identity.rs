@@ -33,7 +33,7 @@ fn a_lost_permission_counts_within_the_lifetime_of_a_token() {
     for path in [manifest(REPOSITORY), layer] {
         let mut denied = stage.get(&path, "bob", "type1");
         if denied.status == 307 {
-            denied = stage.get(&denied.header("location").unwrap().to_owned(), "bob", "type1");
+            denied = stage.get(denied.header("location").unwrap(), "bob", "type1");
         }
         assert_eq!((denied.status, code(&denied).as_str()), (403, "DENIED"), "{path}: {}", denied.text());
         assert_eq!(stage.get(&path, "alice", "type1").status, 200);
