@@ -58,9 +58,8 @@ apt_install() {
         # shellcheck disable=SC2064 # the name is wanted as it is now
         trap "as_root rm -f '$guard'" EXIT
     fi
-    # needrestart (on Ubuntu) must not restart other services because a library was installed.
-    as_root env DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 \
-        apt-get install -qq -y --no-install-recommends "$@" >&2
+    # Lists that have grown old name files that are gone.
+    apt_get_install "$@" || { apt_update && apt_get_install "$@"; }
     if [ "$guarded" = yes ]; then
         as_root rm -f "$guard"
         trap - EXIT
@@ -72,6 +71,12 @@ apt_install() {
             as_root systemctl disable --quiet "$unit" 2>/dev/null || true
         fi
     done
+}
+
+apt_get_install() {
+    # needrestart (on Ubuntu) must not restart other services because a library was installed.
+    as_root env DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 \
+        apt-get install -qq -y --no-install-recommends "$@" >&2
 }
 
 # The services of the packages that we may install.
@@ -168,7 +173,7 @@ install_registry() {
     say "unpacking Debian's docker-registry into $tools/registry"
     rm -rf "$tools/registry" "$tools/registry.new"
     mkdir -p "$tools/registry.new"
-    (cd "$tools/registry.new" && apt-get -qq download docker-registry && dpkg-deb --extract ./*.deb . && rm -- *.deb)
+    (cd "$tools/registry.new" && apt-get -qq -o APT::Sandbox::User=root download docker-registry && dpkg-deb --extract ./*.deb . && rm -- *.deb)
     mv "$tools/registry.new" "$tools/registry"
 }
 

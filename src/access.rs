@@ -50,7 +50,7 @@ pub fn verify(memory: &dyn Memory, config: &Config, account: Option<&Account>, c
         return check(hashes, credentials);
     };
     let key = login_key(&process_key, name, hashes, credentials);
-    let slot = slot("metahub.login.", &key);
+    let slot = slot("metahub.login.", &key, SLOTS);
     let now = memory.now();
     match memory.get(&slot).as_deref().and_then(|value| recall(value, &key, now)) {
         // A slot is only ever written for an account that exists when it says so; a decoy accepts nothing.
@@ -79,14 +79,15 @@ fn check(hashes: &[PasswordHash], credentials: &Credentials) -> Verdict {
 }
 
 /// The key of this process's digests, made by whichever worker comes first.
-fn process_key(memory: &dyn Memory) -> Option<[u8; 32]> {
+pub(crate) fn process_key(memory: &dyn Memory) -> Option<[u8; 32]> {
     if let Some(key) = memory.get(KEY).and_then(|key| key.try_into().ok()) {
         return Some(key);
     }
     memory.set_once(KEY, &memory.random()?)?.try_into().ok()
 }
 
-fn digest(process_key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
+/// A keyed digest of these parts.
+pub(crate) fn digest(process_key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(process_key) else { return [0; 32] };
     for part in parts {
         // Lengths keep ("ab", "c") apart from ("a", "bc").
@@ -103,9 +104,10 @@ fn login_key(process_key: &[u8; 32], account: &str, hashes: &[PasswordHash], cre
     digest(process_key, &parts)
 }
 
-fn slot(prefix: &str, key: &[u8; 32]) -> String {
+/// The name of the slot that a key falls into.
+pub(crate) fn slot(prefix: &str, key: &[u8; 32], slots: u32) -> String {
     let [a, b, c, d, ..] = *key;
-    format!("{prefix}{}", u32::from_le_bytes([a, b, c, d]) % SLOTS)
+    format!("{prefix}{}", u32::from_le_bytes([a, b, c, d]) % slots)
 }
 
 /// A slot's value: format, until when it is a rejection (for ever: an acceptance), the complete key.
@@ -140,7 +142,7 @@ struct Budget {
 impl Budget {
     fn of(memory: &dyn Memory, process_key: &[u8; 32], account: &str, now: u64) -> Self {
         let key = digest(process_key, &[b"failures", account.as_bytes()]);
-        let slot = slot("metahub.failures.", &key);
+        let slot = slot("metahub.failures.", &key, SLOTS);
         let (since, failures) = memory
             .get(&slot)
             .and_then(|value| Self::recall(&value, &key))
@@ -184,7 +186,7 @@ mod tests {
             "registries": { "r": { "host": "h", "authentication": "accounts" } },
             "accounts": { "user": { "passwords": hashes }, "other": { "password": other } },
         });
-        Config::parse(document.to_string().as_bytes()).unwrap()
+        Config::parse(document.to_string().as_bytes(), &|_| None).unwrap()
     }
 
     fn attempt(memory: &Map, config: &Config, user: &str, password: &str) -> Verdict {

@@ -29,4 +29,5 @@ pub mod query;
 pub mod request;
 pub mod secret;
 pub mod select;
+pub mod upstream;
 pub mod words;

@@ -307,19 +307,17 @@ impl MachineType {
         for place in &self.prefer {
             part(self.key_at(*place));
         }
-        {
-            part(&self.order.len().to_string());
-            for key in &self.order {
-                let mut words = self.offered_words(*key);
-                words.sort();
-                let rule = match key {
-                    Key::Cpu => Rule::Microarchitecture,
-                    Key::Offer(position) => self.offers.get(*position).map_or(Rule::Exact, |offer| offer.values.rule()),
-                };
-                part(rule.word());
-                part(&words.len().to_string());
-                words.iter().for_each(|word| part(word));
-            }
+        part(&self.order.len().to_string());
+        for key in &self.order {
+            let mut words = self.offered_words(*key);
+            words.sort();
+            let rule = match key {
+                Key::Cpu => Rule::Microarchitecture,
+                Key::Offer(position) => self.offers.get(*position).map_or(Rule::Exact, |offer| offer.values.rule()),
+            };
+            part(rule.word());
+            part(&words.len().to_string());
+            words.iter().for_each(|word| part(word));
         }
         let mut fingerprint = [0; 16];
         fingerprint.iter_mut().zip(hash.finalize()).for_each(|(byte, digest)| *byte = digest);

@@ -75,6 +75,26 @@ impl Request {
     }
 }
 
+impl Request {
+    /// The same request for `<namespace>/<repository>`, if the repository has one component only (Docker Hub's
+    /// `library`).
+    #[must_use]
+    pub fn in_namespace(mut self, namespace: &Repository) -> Self {
+        let repository = match &mut self {
+            Self::Ping | Self::Health | Self::MachineTypes(_) => return self,
+            Self::Explain(query) => &mut query.repository,
+            Self::Manifest(repository, _)
+            | Self::Blob(repository)
+            | Self::Tags(repository)
+            | Self::Referrers(repository) => repository,
+        };
+        if !repository.0.contains('/') {
+            repository.0 = format!("{namespace}/{repository}");
+        }
+        self
+    }
+}
+
 /// Why a request is refused before anything else is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InvalidRequest {

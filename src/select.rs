@@ -65,7 +65,8 @@ pub fn select<'a>(index: &'a Index, machine: &MachineType) -> Selection<'a> {
     match best {
         None => Selection::NoMatch(Offer::of(index)),
         Some(best) => {
-            let criterion = second.map_or(Criterion::Only, |second| best.compare(&second, machine).1);
+            let criterion =
+                second.map_or(Criterion::Only, |second| best.compare(&second, machine).1.into_criterion(machine));
             let reason = Reason::new(best.entry, criterion, eligible, index);
             Selection::Selected { entry: best.entry, reason }
         }
@@ -136,31 +137,31 @@ impl<'a> Candidate<'a> {
     }
 
     /// `Less` when this one goes before `other`, and what decides between them.
-    fn compare(&self, other: &Self, machine: &MachineType) -> (Ordering, Criterion) {
+    fn compare(&self, other: &Self, machine: &MachineType) -> (Ordering, Decision) {
         let without_platform = |candidate: &Self| candidate.entry.platform().is_none();
         let platform = without_platform(self).cmp(&without_platform(other));
         if platform.is_ne() {
-            return (platform, Criterion::Platform);
+            return (platform, Decision::Platform);
         }
         for place in machine.prefer() {
             let names = other.names(*place, machine).cmp(&self.names(*place, machine));
             let order = names.then_with(|| other.nearness_at(*place).cmp(&self.nearness_at(*place)));
             if order.is_ne() {
-                return (order, Criterion::Preferred(machine.key_at(*place).to_owned()));
+                return (order, Decision::Preferred(*place));
             }
         }
         let keys = other.entry.distinct_keys().cmp(&self.entry.distinct_keys());
         if keys.is_ne() {
-            return (keys, Criterion::MostKeys);
+            return (keys, Decision::MostKeys);
         }
         if let Some((place, order)) = self.nearer(other) {
-            return (order, Criterion::Nearest(machine.key_at(place).to_owned()));
+            return (order, Decision::Nearest(place));
         }
         let version = other.names_os_version.cmp(&self.names_os_version);
         if version.is_ne() {
-            return (version, Criterion::OsVersion);
+            return (version, Decision::OsVersion);
         }
-        (self.entry.position().cmp(&other.entry.position()), Criterion::ListOrder)
+        (self.entry.position().cmp(&other.entry.position()), Decision::ListOrder)
     }
 
     /// The first place, in the machine's order of keys, at which the two differ: one names the key and the other does
@@ -189,5 +190,28 @@ impl<'a> Candidate<'a> {
 
     fn nearness_at(&self, place: usize) -> Option<Nearness> {
         self.nearness.iter().find(|(known, _)| *known == place).map(|(_, nearness)| *nearness)
+    }
+}
+
+/// A [`Criterion`] with places instead of names: comparing must not cost memory.
+enum Decision {
+    Platform,
+    Preferred(usize),
+    MostKeys,
+    Nearest(usize),
+    OsVersion,
+    ListOrder,
+}
+
+impl Decision {
+    fn into_criterion(self, machine: &MachineType) -> Criterion {
+        match self {
+            Self::Platform => Criterion::Platform,
+            Self::Preferred(place) => Criterion::Preferred(machine.key_at(place).to_owned()),
+            Self::MostKeys => Criterion::MostKeys,
+            Self::Nearest(place) => Criterion::Nearest(machine.key_at(place).to_owned()),
+            Self::OsVersion => Criterion::OsVersion,
+            Self::ListOrder => Criterion::ListOrder,
+        }
     }
 }

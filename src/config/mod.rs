@@ -3,6 +3,7 @@
 mod account;
 mod pattern;
 mod raw;
+mod registry;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ use std::rc::Rc;
 
 pub use account::{Account, Grant, PasswordHash};
 pub use pattern::Pattern;
+pub use registry::{Authentication, Registry, TokenService};
 
 use crate::machine_type::MachineType;
 
@@ -64,25 +66,8 @@ impl View {
     }
 }
 
-/// Who checks a password.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Authentication {
-    /// MetaHub, against `accounts`.
-    Accounts,
-    /// Nobody: the login name only names the machine type.
-    None,
-}
-
-/// A registry behind MetaHub.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Registry {
-    /// The Envoy cluster that the route chose.
-    pub cluster: String,
-    /// `:authority` of callouts.
-    pub host: String,
-    /// Who checks passwords.
-    pub authentication: Authentication,
-}
+/// Looks up a variable of Envoy's environment.
+pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// What to do when no entry of an index fits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +82,7 @@ pub enum OnNoMatch {
 #[derive(Debug)]
 pub struct Config {
     pub(crate) machine_types: BTreeMap<String, Rc<MachineType>>,
-    pub(crate) registries: BTreeMap<String, Registry>,
+    pub(crate) registries: BTreeMap<String, Rc<Registry>>,
     pub(crate) accounts: BTreeMap<String, Account>,
     pub(crate) username_separator: String,
     pub(crate) default_machine_type: Option<View>,
@@ -109,18 +94,19 @@ pub struct Config {
 
 impl Config {
     /// Reads a plugin configuration: JSON text (Envoy's `StringValue`) or a binary `google.protobuf.Struct`.
+    /// `environment` answers for variables that it names.
     ///
     /// # Errors
     /// [`ConfigError`] with the path of the first field that is wrong.
-    pub fn parse(bytes: &[u8]) -> Result<Self, ConfigError> {
+    pub fn parse(bytes: &[u8], environment: Environment<'_>) -> Result<Self, ConfigError> {
         let document = source::read(bytes)?;
         let hash = source::hash(&document);
-        validate::validate(raw::RawConfig::read(document)?, hash)
+        validate::validate(raw::RawConfig::read(document)?, hash, environment)
     }
 
     /// The registry behind an Envoy cluster, if the configuration names it.
     #[must_use]
-    pub fn registry(&self, cluster: &str) -> Option<&Registry> {
+    pub fn registry(&self, cluster: &str) -> Option<&Rc<Registry>> {
         self.registries.get(cluster)
     }
 

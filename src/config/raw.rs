@@ -52,26 +52,23 @@ pub(super) struct RawRegistry {
     pub(super) credentials: Option<RawCredentials>,
 }
 
-/// Parsed so that a typo is found today; in use when token services are.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "the whole section is refused as not yet supported")]
 pub(super) struct RawTokenService {
-    cluster: String,
-    realm: String,
-    service: Option<String>,
+    pub(super) cluster: String,
+    pub(super) realm: String,
+    pub(super) service: Option<String>,
 }
 
-/// Parsed so that a typo is found today; in use when upstream credentials are.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "the whole section is refused as not yet supported")]
 pub(super) struct RawCredentials {
-    username: Option<String>,
-    password: Option<Secret>,
-    username_env: Option<String>,
-    password_env: Option<String>,
-    public: Option<bool>,
+    pub(super) username: Option<String>,
+    pub(super) password: Option<Secret>,
+    pub(super) username_env: Option<String>,
+    pub(super) password_env: Option<String>,
+    #[serde(default)]
+    pub(super) public: bool,
 }
 
 #[derive(Debug, Deserialize)]

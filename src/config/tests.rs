@@ -8,7 +8,7 @@ use super::*;
 const HASH: &str = "$2y$05$G0ZJwTQx2MUP8Q9yMmMbquMmTyiHnlNFpQiKlRlDTgmbDLmPuHWTi";
 
 fn parse(document: &Value) -> Result<Config, ConfigError> {
-    Config::parse(document.to_string().as_bytes())
+    Config::parse(document.to_string().as_bytes(), &|_| None)
 }
 
 fn base() -> Value {
@@ -61,18 +61,73 @@ fn every_refusal_names_its_field() {
         ("/registries/registry/host", json!(""), "registries.registry.host"),
         ("/registries/registry", json!({ "host": "h" }), "registries.registry.authentication"),
         ("/registries/registry/authentication", json!("maybe"), "registries.registry.authentication"),
-        ("/registries/registry/authentication", json!("upstream"), "registries.registry.authentication"),
         ("/registries/registry/anonymous", json!("type1"), "registries.registry.anonymous"),
+        ("/registries/registry/token_service", json!({ "cluster": 1 }), "registries.registry.token_service.cluster"),
+        (
+            "/registries/registry/token_service",
+            json!({ "cluster": "", "realm": "https://a/t" }),
+            "registries.registry.token_service.cluster",
+        ),
         (
             "/registries/registry/token_service",
             json!({ "cluster": "c", "realm": "r" }),
-            "registries.registry.token_service",
+            "registries.registry.token_service.realm",
         ),
-        ("/registries/registry/token_service", json!({ "cluster": 1 }), "registries.registry.token_service.cluster"),
-        ("/registries/registry/credentials", json!({ "username_env": "U" }), "registries.registry.credentials"),
+        (
+            "/registries/registry/token_service",
+            json!({ "cluster": "c", "realm": "ftp://a/t" }),
+            "registries.registry.token_service.realm",
+        ),
+        (
+            "/registries/registry/token_service",
+            json!({ "cluster": "c", "realm": "https://a b/t" }),
+            "registries.registry.token_service.realm",
+        ),
+        (
+            "/registries/registry/token_service",
+            json!({ "cluster": "c", "realm": "https:///t" }),
+            "registries.registry.token_service.realm",
+        ),
+        (
+            "/registries/registry/token_service",
+            json!({ "cluster": "c", "realm": "https://a/t", "service": "a\nb" }),
+            "registries.registry.token_service.service",
+        ),
         ("/registries/registry/credentials", json!({ "user": "u" }), "registries.registry.credentials.user"),
+        ("/registries/registry/credentials", json!({ "username": "u" }), "registries.registry.credentials.password"),
+        ("/registries/registry/credentials", json!({ "password": "p" }), "registries.registry.credentials.username"),
+        (
+            "/registries/registry/credentials",
+            json!({ "username": "u", "username_env": "U", "password": "p" }),
+            "registries.registry.credentials.username",
+        ),
+        (
+            "/registries/registry/credentials",
+            json!({ "username": "u:v", "password": "p" }),
+            "registries.registry.credentials.username",
+        ),
+        (
+            "/registries/registry/credentials",
+            json!({ "username": "u", "password": "hunter2\n" }),
+            "registries.registry.credentials.password",
+        ),
+        (
+            "/registries/registry/credentials",
+            json!({ "username": "u", "password_env": "ABSENT" }),
+            "registries.registry.credentials.password_env",
+        ),
+        (
+            "/registries/registry",
+            json!({ "host": "h", "authentication": "none", "credentials": { "username": "u", "password": "p" } }),
+            "registries.registry.credentials",
+        ),
+        (
+            "/registries/registry",
+            json!({ "host": "h", "authentication": "upstream", "credentials": { "username": "u", "password": "p", "public": true } }),
+            "registries.registry.credentials",
+        ),
+        ("/registries/registry/default_namespace", json!("Library"), "registries.registry.default_namespace"),
         ("/registries/registry/accept_jwt", json!(true), "registries.registry.accept_jwt"),
-        ("/registries/registry/default_namespace", json!("library"), "registries.registry.default_namespace"),
         ("/public_url", json!("https://hub.example"), "public_url"),
         ("/token_key_env", json!("KEY"), "token_key_env"),
         ("/cache", json!({ "bytes": "64MiB" }), "cache"),
@@ -139,4 +194,35 @@ fn ambiguous_logins_are_refused() {
     document["username_separator"] = json!("-");
     document["machine_types"] = json!({ "c": machine_type, "x-c": machine_type });
     assert!(parse(&document).is_ok(), "no login has two readings");
+}
+
+#[test]
+fn credentials_come_from_the_environment_or_inline() {
+    let environment = |name: &str| (name == "HUB_TOKEN").then(|| "from outside".to_owned());
+    let document = with("/registries/registry/credentials", json!({ "username": "me", "password_env": "HUB_TOKEN" }));
+    let config = Config::parse(document.to_string().as_bytes(), &environment).unwrap();
+    let credentials = config.registry("registry").unwrap().credentials.clone().unwrap();
+    assert_eq!((credentials.user.as_str(), credentials.password.expose()), ("me", "from outside"));
+    let error = parse(&document).unwrap_err();
+    assert!(error.message.contains("HUB_TOKEN") && error.message.contains("host_env_keys"), "{error}");
+    let inline = with(
+        "/registries/registry",
+        json!({
+            "host": "h", "authentication": "none", "credentials": { "username": "me", "password": "pw", "public": true },
+        }),
+    );
+    assert!(parse(&inline).unwrap().registry("registry").unwrap().credentials.is_some());
+}
+
+#[test]
+fn a_realm_is_taken_apart() {
+    let realm = |realm: &str| {
+        let config =
+            parse(&with("/registries/registry/token_service", json!({ "cluster": "auth", "realm": realm }))).unwrap();
+        let service = config.registry("registry").unwrap().token_service.clone().unwrap();
+        format!("{} {}", service.host, service.path)
+    };
+    assert_eq!(realm("https://auth.docker.io/token"), "auth.docker.io /token");
+    assert_eq!(realm("http://127.0.0.1:5001/a/b?c=d"), "127.0.0.1:5001 /a/b?c=d");
+    assert_eq!(realm("https://quay.example"), "quay.example /");
 }

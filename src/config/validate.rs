@@ -3,15 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use super::raw::{RawAccount, RawConfig, RawMachineType, RawRegistry};
-use super::{Account, Authentication, Config, ConfigError, Grant, OnNoMatch, PasswordHash, Pattern, Registry, View};
+use super::raw::{RawAccount, RawConfig, RawMachineType};
+use super::{
+    Account, Authentication, Config, ConfigError, Environment, Grant, OnNoMatch, PasswordHash, Pattern, View, registry,
+};
 use crate::feature::FeatureRules;
 use crate::machine_type::{Description, MachineType};
 use crate::secret::Secret;
 
 type MachineTypes = BTreeMap<String, Rc<MachineType>>;
 
-pub(super) fn validate(raw: RawConfig, hash: String) -> Result<Config, ConfigError> {
+pub(super) fn validate(raw: RawConfig, hash: String, environment: Environment<'_>) -> Result<Config, ConfigError> {
     refuse_unsupported(&raw)?;
     let mut warnings = Vec::new();
     let rules = FeatureRules::new(&raw.feature_rules)
@@ -21,7 +23,7 @@ pub(super) fn validate(raw: RawConfig, hash: String) -> Result<Config, ConfigErr
     let default_machine_type =
         default_machine_type.transpose().map_err(|message| ConfigError::new("default_machine_type", message))?;
     let accounts = accounts(raw.accounts, &machine_types, &mut warnings)?;
-    let registries = registries(raw.registries)?;
+    let registries = registry::registries(raw.registries, environment)?;
     let username_separator = separator(raw.username_separator)?;
     if let Some(registry) = registries.values().find(|registry| registry.authentication == Authentication::Accounts)
         && accounts.is_empty()
@@ -50,11 +52,7 @@ fn refuse_unsupported(raw: &RawConfig) -> Result<(), ConfigError> {
         |field: String| Err(ConfigError::new(field, "this value is not yet supported by this version of MetaHub"));
     for (cluster, registry) in &raw.registries {
         let fields = [
-            ("token_service", registry.token_service.is_some()),
-            ("credentials", registry.credentials.is_some()),
             ("accept_jwt", registry.accept_jwt == Some(true)),
-            ("default_namespace", registry.default_namespace.is_some()),
-            ("authentication", registry.authentication.as_deref() == Some("upstream")),
             ("anonymous", registry.anonymous.as_deref().is_some_and(|anonymous| anonymous != "refuse")),
         ];
         if let Some((field, _)) = fields.iter().find(|(_, set)| *set) {
@@ -164,31 +162,6 @@ fn repositories(path: &str, patterns: Vec<String>) -> Result<Vec<Pattern>, Confi
         Pattern::parse(text).map_err(|error| ConfigError::new(format!("{path}.repositories[{n}]"), error.to_string()))
     };
     patterns.iter().enumerate().map(read).collect()
-}
-
-fn registries(raw: BTreeMap<String, RawRegistry>) -> Result<BTreeMap<String, Registry>, ConfigError> {
-    if raw.is_empty() {
-        return Err(ConfigError::new("registries", "name at least one Envoy cluster with a registry behind it"));
-    }
-    raw.into_iter().map(|(cluster, raw)| Ok((cluster.clone(), registry(cluster, raw)?))).collect()
-}
-
-fn registry(cluster: String, raw: RawRegistry) -> Result<Registry, ConfigError> {
-    let field = |name: &str| format!("registries.{cluster}.{name}");
-    let host = raw.host.ok_or_else(|| {
-        ConfigError::new(field("host"), "missing; name the registry's host, with its port if it has one")
-    })?;
-    let valid = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'[' | b']');
-    if host.is_empty() || !host.bytes().all(valid) {
-        return Err(ConfigError::new(field("host"), "not a host name with an optional port (no scheme, no path)"));
-    }
-    let authentication = match raw.authentication.as_deref() {
-        Some("accounts") => Authentication::Accounts,
-        Some("none") => Authentication::None,
-        Some(_) => return Err(ConfigError::new(field("authentication"), "must be accounts, upstream or none")),
-        None => return Err(ConfigError::new(field("authentication"), "missing; one of accounts, upstream, none")),
-    };
-    Ok(Registry { host, authentication, cluster })
 }
 
 fn separator(raw: Option<String>) -> Result<String, ConfigError> {

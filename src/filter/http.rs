@@ -40,7 +40,7 @@ impl Http {
 
     fn advance(&mut self, event: &Event<'_>, phase: Phase) -> Action {
         let exchange = std::mem::replace(&mut self.exchange, Exchange::Done);
-        self.take(exchange.advance(event), phase)
+        self.take(exchange.advance(&SharedData, event), phase)
     }
 
     /// Counts, logs and does what the flow decided.
@@ -109,11 +109,20 @@ impl HttpContext for Http {
         self.take(effects, Phase::Request)
     }
 
+    /// To let the body of a paused request go on would let the request go on, with the client's own `Authorization`.
+    fn on_http_request_body(&mut self, _size: usize, _end: bool) -> Action {
+        if self.exchange.holds_request() { Action::Pause } else { Action::Continue }
+    }
+
+    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
+        if self.exchange.holds_request() { Action::Pause } else { Action::Continue }
+    }
+
     fn on_http_response_headers(&mut self, _count: usize, end: bool) -> Action {
         let headers = match &self.exchange {
             Exchange::Done => return Action::Continue,
             // One header is cheaper than all of them, and blobs come this way.
-            Exchange::Passing { .. } => {
+            Exchange::Passing(_) => {
                 let status = hostcalls::get_map_value_bytes(MapType::HttpResponseHeaders, ":status").ok().flatten();
                 vec![(":status".to_owned(), status.unwrap_or_default())]
             }
@@ -160,6 +169,11 @@ fn perform(step: Step, phase: Phase) -> Result<Action, Status> {
     match step {
         Step::Continue(changes) => {
             change_headers(&changes, phase)?;
+            Ok(Action::Continue)
+        }
+        Step::Resume(changes) => {
+            change_headers(&changes, Phase::Request)?;
+            hostcalls::resume_http_request()?;
             Ok(Action::Continue)
         }
         Step::Hold | Step::CallOut(_) => Ok(Action::Pause),

@@ -33,7 +33,7 @@ impl Context for Root {}
 impl RootContext for Root {
     fn on_configure(&mut self, _size: usize) -> bool {
         let bytes = hostcalls::get_buffer(BufferType::PluginConfiguration, 0, usize::MAX).ok().flatten();
-        match Config::parse(&bytes.unwrap_or_default()) {
+        match Config::parse(&bytes.unwrap_or_default(), &|name| std::env::var(name).ok()) {
             Ok(config) => {
                 for warning in config.warnings() {
                     log(LogLevel::Warn, warning);

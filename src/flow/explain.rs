@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use super::fetch::{self, Fault, MAX_MANIFEST};
-use super::{Answer, Counter, Effects, Event, Exchange, Report, Step};
+use super::fetch::{self, Fault, MAX_MANIFEST, status};
+use super::{Answer, Counter, Effects, Event, Exchange, Report, Step, Upstream};
 use crate::config::{OnNoMatch, Registry};
 use crate::digest::Digest;
 use crate::errors::{Code, Reply};
@@ -11,6 +11,7 @@ use crate::explain::Explanation;
 use crate::index::{Descriptor, Index, is_artifact_tag};
 use crate::machine_type::MachineType;
 use crate::media_type::Kind;
+use crate::memory::Memory;
 use crate::query::ExplainQuery;
 use crate::request::Reference;
 
@@ -19,7 +20,7 @@ use crate::request::Reference;
 pub struct Explain {
     query: ExplainQuery,
     user: String,
-    registry: Registry,
+    pub(super) upstream: Upstream,
     machine_types: Vec<Rc<MachineType>>,
     on_no_match: OnNoMatch,
     /// The nested index that was asked for last, and what is known so far; `None` while the image itself is awaited.
@@ -31,7 +32,7 @@ impl Explain {
     pub(super) fn begin(
         query: ExplainQuery,
         user: String,
-        registry: &Registry,
+        registry: &Rc<Registry>,
         mut machine_types: Vec<Rc<MachineType>>,
         on_no_match: OnNoMatch,
     ) -> Effects {
@@ -43,22 +44,27 @@ impl Explain {
                 return Effects::reply(Reply::error(Code::NameUnknown, &message)).reporting(report);
             }
         }
-        let callout = fetch::callout(registry, &query.repository, reference(&query.reference));
-        let explain = Self { query, user, registry: registry.clone(), machine_types, on_no_match, known: None };
+        let upstream = Upstream::new(registry, &user);
+        let callout = fetch::callout(&upstream, &query.repository, reference(&query.reference));
+        let explain = Self { query, user, upstream, machine_types, on_no_match, known: None };
         Effects::new(Exchange::Explaining(Box::new(explain)), Step::CallOut(callout))
     }
 
-    pub(super) fn advance(mut self, event: &Event<'_>) -> Effects {
+    pub(super) fn advance(mut self, memory: &dyn Memory, event: &Event<'_>) -> Effects {
         let Event::CalloutAnswered(answer) = event else {
             return Effects::new(Exchange::Explaining(Box::new(self)), Step::Hold);
         };
+        let status = answer.map_or(0, |answer| status(answer.headers));
+        if let Some(refusal) = self.upstream.refusal(memory, status) {
+            return refusal;
+        }
         let explanation = match self.known.take() {
             None => match self.image(*answer) {
                 Ok(explanation) => explanation,
                 Err(fault) => return self.fail(&fault),
             },
             Some((descriptor, mut explanation)) => {
-                let index = fetch::verified(&self.registry, &descriptor, *answer)
+                let index = fetch::verified(&self.upstream.registry, &descriptor, *answer)
                     .map_err(|fault| fault.message)
                     .and_then(|body| Index::parse(body).map_err(|error| error.to_string()));
                 explanation.add(descriptor.digest, index);
@@ -67,7 +73,7 @@ impl Explain {
         };
         match explanation.wants() {
             Some(descriptor) if descriptor.size <= MAX_MANIFEST as u64 => {
-                let callout = fetch::callout(&self.registry, &self.query.repository, descriptor.digest.as_str());
+                let callout = fetch::callout(&self.upstream, &self.query.repository, descriptor.digest.as_str());
                 self.known = Some((descriptor, explanation));
                 Effects::new(Exchange::Explaining(Box::new(self)), Step::CallOut(callout))
             }
@@ -83,7 +89,7 @@ impl Explain {
     /// The document behind the image's name.
     fn image(&self, answer: Option<Answer<'_>>) -> Result<Explanation, Fault> {
         let reference = reference(&self.query.reference);
-        let Answer { headers, body } = fetch::manifest(&self.registry, reference, answer)?;
+        let Answer { headers, body } = fetch::manifest(&self.upstream.registry, reference, answer)?;
         if body.len() > MAX_MANIFEST {
             return Err(Fault::too_large());
         }
@@ -127,7 +133,7 @@ impl Explain {
             "{} explain {message} (login {:?}, registry {})",
             fault.code.status(),
             self.user,
-            self.registry.host
+            self.upstream.registry.host
         );
         Effects::reply(fault.reply(&message)).reporting(Report::fault(fault.counter, line))
     }

@@ -1,5 +1,6 @@
 //! Requests of MetaHub's own for manifests, and what their answers are worth.
 
+use super::standing::Upstream;
 use super::{Answer, Callout, Counter};
 use crate::config::Registry;
 use crate::digest::Digest;
@@ -65,14 +66,16 @@ pub(super) fn is_encoded(headers: Headers<'_>) -> bool {
 }
 
 /// A callout for a manifest of any type. `reference` is a tag or a digest.
-pub(super) fn callout(registry: &Registry, repository: &Repository, reference: &str) -> Callout {
-    let headers = vec![
+pub(super) fn callout(upstream: &Upstream, repository: &Repository, reference: &str) -> Callout {
+    let registry = &upstream.registry;
+    let mut headers = vec![
         (":method", "GET".to_owned()),
         (":path", format!("/v2/{repository}/manifests/{reference}")),
         (":authority", registry.host.clone()),
         ("accept", media_type::ALL.join(", ")),
         ("accept-encoding", "identity".to_owned()),
     ];
+    headers.extend(upstream.authorization.iter().map(|value| ("authorization", value.expose().to_owned())));
     Callout { cluster: registry.cluster.clone(), headers }
 }
 

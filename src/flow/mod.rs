@@ -7,14 +7,17 @@ mod explain;
 mod fetch;
 mod pull;
 mod request;
+mod standing;
 
 pub use explain::Explain;
 pub use fetch::MAX_MANIFEST;
 pub use pull::Pull;
 pub use request::begin;
+pub use standing::{Authorizing, Upstream, Verifying};
 
-use crate::errors::Reply;
+use crate::errors::{Code, Reply};
 use crate::headers::{HeaderChange, Headers};
+use crate::memory::Memory;
 
 /// Something that happened.
 #[derive(Debug)]
@@ -63,6 +66,8 @@ pub struct Callout {
 pub enum Step {
     /// Let the headers go on with these changes.
     Continue(Vec<HeaderChange>),
+    /// Let the request that is held go on with these changes.
+    Resume(Vec<HeaderChange>),
     /// Keep what is here and wait for the rest.
     Hold,
     /// Drop what is here of the body, and let the response go on.
@@ -98,13 +103,15 @@ pub enum Counter {
     InvalidManifest,
     /// The upstream is down, slow, broken, or refuses MetaHub.
     UpstreamFailed,
+    /// Upstream refused a token that was kept; the client was sent round once more.
+    TokenRefused,
     /// A machine type got less than it could use of an image that is made in variants.
     MissingVariant,
 }
 
 impl Counter {
     /// All counters.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Selected,
         Self::PassedThrough,
         Self::NoMatch,
@@ -115,6 +122,7 @@ impl Counter {
         Self::Refused,
         Self::InvalidManifest,
         Self::UpstreamFailed,
+        Self::TokenRefused,
         Self::MissingVariant,
     ];
 
@@ -132,6 +140,7 @@ impl Counter {
             Self::Refused => "metahub_refused",
             Self::InvalidManifest => "metahub_invalid_manifest",
             Self::UpstreamFailed => "metahub_upstream_failed",
+            Self::TokenRefused => "metahub_token_refused",
             Self::MissingVariant => "metahub_missing_variant",
         }
     }
@@ -162,10 +171,11 @@ impl Report {
 #[derive(Debug)]
 pub enum Exchange {
     /// Nothing is left to decide, but an upstream that refuses MetaHub must not challenge the client.
-    Passing {
-        /// The registry's host, for the message.
-        host: String,
-    },
+    Passing(Upstream),
+    /// A request that waits for a token.
+    Authorizing(Box<Authorizing>),
+    /// An answer that waits for the registry's word on the login.
+    Verifying(Box<Verifying>),
     /// A manifest by tag, on its way through the steps of [`Pull`].
     Pulling(Box<Pull>),
     /// An explanation, on its way through the steps of [`Explain`].
@@ -203,13 +213,26 @@ impl Effects {
 }
 
 impl Exchange {
-    /// The response side: one event further.
+    /// Where a request that goes upstream keeps its standing there.
+    fn upstream_mut(&mut self) -> Option<&mut Upstream> {
+        match self {
+            Self::Passing(upstream) => Some(upstream),
+            Self::Pulling(pull) => Some(&mut pull.upstream),
+            Self::Explaining(explain) => Some(&mut explain.upstream),
+            Self::Verifying(verifying) => Some(&mut verifying.upstream),
+            Self::Authorizing(_) | Self::Emptying | Self::Done => None,
+        }
+    }
+
+    /// One event further.
     #[must_use]
-    pub fn advance(self, event: &Event<'_>) -> Effects {
+    pub fn advance(self, memory: &dyn Memory, event: &Event<'_>) -> Effects {
         match (self, event) {
-            (Self::Passing { host }, Event::ResponseHeaders { headers, .. }) => pull::pass(&host, *headers),
-            (Self::Pulling(pull), event) => pull.advance(event),
-            (Self::Explaining(explain), event) => explain.advance(event),
+            (Self::Passing(upstream), Event::ResponseHeaders { headers, .. }) => upstream.pass(memory, *headers),
+            (Self::Authorizing(authorizing), event) => authorizing.advance(memory, event),
+            (Self::Verifying(verifying), event) => verifying.advance(memory, event),
+            (Self::Pulling(pull), event) => pull.advance(memory, event),
+            (Self::Explaining(explain), event) => explain.advance(memory, event),
             (Self::Emptying, Event::ResponseBody { .. } | Event::ResponseComplete { .. }) => {
                 Effects::new(Self::Emptying, Step::DropBody)
             }
@@ -228,15 +251,20 @@ impl Exchange {
         }
     }
 
+    /// Whether the request waits for a callout. Its body, should it have one, waits with it.
+    #[must_use]
+    pub const fn holds_request(&self) -> bool {
+        matches!(self, Self::Authorizing(_) | Self::Verifying(_) | Self::Explaining(_))
+    }
+
     /// Whether response bodies matter; where they do not, they are not even looked at.
     #[must_use]
     pub const fn reads_body(&self) -> bool {
         matches!(self, Self::Pulling(_) | Self::Emptying)
     }
+}
 
-    /// Whether the response headers matter.
-    #[must_use]
-    pub const fn reads_response(&self) -> bool {
-        !matches!(self, Self::Done)
-    }
+/// 401 with the one challenge there is: always MetaHub's, never upstream's.
+fn challenge(message: &str) -> Reply {
+    Reply::error(Code::Unauthorized, message).with("www-authenticate", "Basic realm=\"MetaHub\"")
 }

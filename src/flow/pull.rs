@@ -9,14 +9,15 @@ use std::fmt;
 use std::rc::Rc;
 
 use super::fetch::{self, Fault, MAX_MANIFEST, status};
-use super::{Counter, Effects, Event, Exchange, Report, Step};
+use super::{Counter, Effects, Event, Exchange, Report, Step, Upstream};
 use crate::config::{OnNoMatch, Registry};
 use crate::digest::Digest;
-use crate::errors::{Code, Reply};
+use crate::errors::Code;
 use crate::headers::{HeaderChange, Headers};
 use crate::index::{Descriptor, Index, is_artifact_tag};
 use crate::machine_type::MachineType;
 use crate::media_type::{self, Kind};
+use crate::memory::Memory;
 use crate::request::{Method, Repository, Tag};
 use crate::select::{MAX_LEVELS, MissingVariant, Selection, missing_variants, select};
 use crate::words::printable;
@@ -32,7 +33,7 @@ pub struct Pull {
     image: Image,
     user: String,
     machine_type: Rc<MachineType>,
-    registry: Registry,
+    pub(super) upstream: Upstream,
     on_no_match: OnNoMatch,
     state: State,
     missing: Vec<MissingVariant>,
@@ -61,18 +62,6 @@ enum State {
     Fetching { descriptor: Descriptor, reason: String, levels: u32, nested: bool },
 }
 
-/// Responses that are not looked into. Only an upstream that wants other credentials is kept from the client, which
-/// would send its own to whomever the challenge names.
-pub(super) fn pass(host: &str, headers: Headers<'_>) -> Effects {
-    if status(headers) == 401 {
-        let message =
-            format!("the registry {host} refuses MetaHub's access (401); ask its operator for MetaHub's credentials");
-        let report = Report::fault(Counter::UpstreamFailed, format!("403 {message}"));
-        return Effects::reply(Reply::error(Code::Denied, &message)).reporting(report);
-    }
-    Effects::new(Exchange::Done, Step::Continue(Vec::new()))
-}
-
 impl Pull {
     /// A pull that is about to ask upstream.
     #[must_use]
@@ -82,24 +71,27 @@ impl Pull {
         tag: Tag,
         user: String,
         machine_type: Rc<MachineType>,
-        registry: &Registry,
+        registry: &Rc<Registry>,
         on_no_match: OnNoMatch,
     ) -> Self {
         Self {
             method,
             image: Image { repository, tag },
+            upstream: Upstream::new(registry, &user),
             user,
             machine_type,
-            registry: registry.clone(),
             on_no_match,
             state: State::Asked,
             missing: Vec::new(),
         }
     }
 
-    pub(super) fn advance(mut self, event: &Event<'_>) -> Effects {
+    pub(super) fn advance(mut self, memory: &dyn Memory, event: &Event<'_>) -> Effects {
         match (std::mem::replace(&mut self.state, State::Asked), event) {
-            (State::Asked, Event::ResponseHeaders { headers, end }) => self.on_headers(*headers, *end),
+            (State::Asked, Event::ResponseHeaders { headers, end }) => {
+                let refusal = self.upstream.refusal(memory, status(*headers));
+                refusal.unwrap_or_else(|| self.on_headers(*headers, *end))
+            }
             (State::Holding { kind, has_digest }, Event::ResponseBody { size }) => {
                 if *size > MAX_MANIFEST {
                     return self.fail(&Fault::too_large());
@@ -111,7 +103,7 @@ impl Pull {
                 self.on_body(kind, has_digest, body)
             }
             (State::Fetching { descriptor, reason, levels, nested }, Event::CalloutAnswered(answer)) => {
-                match fetch::verified(&self.registry, &descriptor, *answer) {
+                match fetch::verified(&self.upstream.registry, &descriptor, *answer) {
                     Err(fault) => self.fail(&fault),
                     Ok(body) if nested => self.on_nested(body, levels),
                     Ok(body) => self.answer(&descriptor, &reason, Some(body.to_vec())),
@@ -132,16 +124,17 @@ impl Pull {
     fn on_headers(mut self, headers: Headers<'_>, end: bool) -> Effects {
         match status(headers) {
             200 => {}
-            401 => return pass(&self.registry.host, headers),
             status @ (500.. | 0) => {
-                let message =
-                    format!("the registry {} is not available ({status}); try again later", self.registry.host);
+                let message = format!(
+                    "the registry {} is not available ({status}); try again later",
+                    self.upstream.registry.host
+                );
                 return self.fail(&Fault::upstream(message).retrying(headers));
             }
             status @ (201..=299) => {
                 return self.fail(&Fault::invalid(format!(
                     "the registry {} answered {status} to a manifest request",
-                    self.registry.host
+                    self.upstream.registry.host
                 )));
             }
             // Redirects, 404, 429 and the like are upstream's word to the client.
@@ -162,7 +155,10 @@ impl Pull {
             return self.fail(&Fault::too_large());
         }
         if end {
-            return self.fail(&Fault::invalid(format!("the registry {} answered without a body", self.registry.host)));
+            return self.fail(&Fault::invalid(format!(
+                "the registry {} answered without a body",
+                self.upstream.registry.host
+            )));
         }
         self.state = State::Holding { kind, has_digest };
         self.proceed(Step::Hold)
@@ -205,7 +201,7 @@ impl Pull {
                 if self.method == Method::Head && !nested {
                     return self.answer(&descriptor, &reason.to_string(), None);
                 }
-                let callout = fetch::callout(&self.registry, &self.image.repository, descriptor.digest.as_str());
+                let callout = fetch::callout(&self.upstream, &self.image.repository, descriptor.digest.as_str());
                 self.state = State::Fetching { descriptor, reason: reason.to_string(), levels, nested };
                 self.proceed(Step::CallOut(callout))
             }
@@ -298,7 +294,7 @@ impl Pull {
                 self.image,
                 self.machine_type.name(),
                 self.user,
-                host = self.registry.host
+                host = self.upstream.registry.host
             );
             Report::fault(Counter::UpstreamFailed, line)
         })
@@ -307,8 +303,12 @@ impl Pull {
     /// No image, and one line that says why, for the client and for the log.
     fn fail(&self, fault: &Fault) -> Effects {
         let message = format!("{} for machine type {}: {}", self.image, self.machine_type.name(), fault.message);
-        let line =
-            format!("{} {message} (login {:?}, registry {})", fault.code.status(), self.user, self.registry.host);
+        let line = format!(
+            "{} {message} (login {:?}, registry {})",
+            fault.code.status(),
+            self.user,
+            self.upstream.registry.host
+        );
         let reply = fault.reply(&message).with("x-metahub-machine-type", self.machine_type.name());
         Effects::reply(reply).reporting(Report::fault(fault.counter, line))
     }

@@ -1,8 +1,10 @@
 //! The request side: method, path and `Authorization` → refuse, answer, or send on to upstream.
 
+use std::rc::Rc;
+
 use serde_json::json;
 
-use super::{Counter, Effects, Exchange, Explain, Pull, Report, Step};
+use super::{Authorizing, Counter, Effects, Exchange, Explain, Pull, Report, Step, Upstream, Verifying, challenge};
 use crate::access::{self, Verdict};
 use crate::config::{Account, Authentication, Config, Registry, View};
 use crate::errors::{Code, Reply};
@@ -12,7 +14,8 @@ use crate::identity::Credentials;
 use crate::login::Refused;
 use crate::media_type;
 use crate::memory::Memory;
-use crate::request::{InvalidRequest, Method, Reference, Request};
+use crate::request::{InvalidRequest, Method, Reference, Repository, Request};
+use crate::upstream::{self, Authorization};
 
 /// What a client is told before it has logged in.
 const LOG_IN: &str = "log in to MetaHub with the login of a machine type";
@@ -26,6 +29,8 @@ struct Caller<'a> {
     user: String,
     view: Result<View, Refused>,
     account: Option<&'a Account>,
+    /// What upstream gets to check, or to let MetaHub in.
+    credentials: Option<Credentials>,
 }
 
 /// Takes a request up. `cluster` is the Envoy cluster that its route leads to.
@@ -50,23 +55,45 @@ fn decide(
     }
     let credentials = credentials(headers)?;
     let registry = registry(config, cluster)?;
-    let caller = match registry.authentication {
-        Authentication::Accounts => by_account(config, memory, credentials)?,
-        Authentication::None => by_name(config, credentials),
+    let request = match &registry.default_namespace {
+        Some(namespace) => request.in_namespace(namespace),
+        None => request,
     };
-    if let (Some(account), Some(repository)) = (caller.account, request.repository())
+    let caller = match registry.authentication {
+        Authentication::Accounts => by_account(config, memory, registry, credentials)?,
+        Authentication::Upstream => by_upstream(config, credentials)?,
+        Authentication::None => by_name(config, registry, credentials),
+    };
+    let repository = request.repository().cloned();
+    if let (Some(account), Some(repository)) = (caller.account, &repository)
         && !account.may_pull(repository)
     {
         let message =
             format!("account {:?} may not pull from {repository}; ask for it, or log in as another", account.name());
         return Err(refuse(Code::Denied, Counter::Denied, &message));
     }
+    let credentials = caller.credentials.clone();
+    let effects = take_up(config, registry, caller, method, request, headers)?;
+    Ok(authorize(memory, registry, credentials.as_ref(), repository.as_ref(), headers, effects))
+}
+
+/// What to do with an allowed request, upstream's `Authorization` aside.
+fn take_up(
+    config: &Config,
+    registry: &Rc<Registry>,
+    caller: Caller<'_>,
+    method: Method,
+    request: Request,
+    headers: Headers<'_>,
+) -> Result<Effects, Box<Effects>> {
     match request {
         Request::MachineTypes(after) => {
             let document = explain::machine_types(&config.allowed_machine_types(caller.account), after.as_deref());
-            Ok(Effects::reply(
-                Reply::json(200, &document).with("cache-control", "no-store").with("vary", "Authorization"),
-            ))
+            let reply = Reply::json(200, &document).with("cache-control", "no-store").with("vary", "Authorization");
+            Ok(match registry.authentication {
+                Authentication::Upstream => Verifying::begin(Upstream::new(registry, &caller.user), reply),
+                Authentication::Accounts | Authentication::None => Effects::reply(reply),
+            })
         }
         Request::Explain(query) => {
             let machine_types = config.allowed_machine_types(caller.account);
@@ -79,20 +106,48 @@ fn decide(
     }
 }
 
+/// Gives a request that goes upstream its `Authorization`, by way of the token service if need be.
+fn authorize(
+    memory: &dyn Memory,
+    registry: &Rc<Registry>,
+    credentials: Option<&Credentials>,
+    repository: Option<&Repository>,
+    headers: Headers<'_>,
+    mut effects: Effects,
+) -> Effects {
+    if !matches!(effects.step, Step::Continue(_) | Step::CallOut(_)) {
+        return effects;
+    }
+    let (authorization, kept) = upstream::authorize(memory, registry, credentials, repository);
+    match authorization {
+        Authorization::Nothing => effects.authorized(None),
+        Authorization::Header(value) => {
+            if let Some(upstream) = effects.exchange.upstream_mut() {
+                upstream.keeping(kept, headers.text(":path").unwrap_or_default());
+            }
+            effects.authorized(Some(value))
+        }
+        Authorization::Token(request) => match effects.exchange.upstream_mut().cloned() {
+            Some(upstream) => Authorizing::begin(*request, upstream, effects),
+            None => effects.authorized(None),
+        },
+    }
+}
+
 /// Everything is allowed: answer the ping, take up a manifest by tag, let the rest pass.
 fn dispatch(
     config: &Config,
-    registry: &Registry,
+    registry: &Rc<Registry>,
     user: String,
     view: View,
     method: Method,
     request: Request,
     headers: Headers<'_>,
 ) -> Effects {
-    // Upstream never sees the client's credentials: they are MetaHub's.
-    let mut changes = vec![HeaderChange::Remove("authorization")];
+    let mut changes = namespaced(registry, &request, headers);
     match (request, view) {
-        (Request::Ping, view) => {
+        // Where the registry owns the passwords, it is asked.
+        (Request::Ping, view) if registry.authentication != Authentication::Upstream => {
             Effects::reply(Reply::json(200, &json!({})).with("x-metahub-machine-type", view.name()))
         }
         (Request::Manifest(repository, Reference::Tag(tag)), View::Machine(machine_type)) => {
@@ -101,10 +156,21 @@ fn dispatch(
             Effects::new(Exchange::Pulling(Box::new(pull)), Step::Continue(changes))
         }
         (Request::Manifest(_, Reference::Tag(_)), View::Unfiltered) => {
-            let passing = Exchange::Passing { host: registry.host.clone() };
+            let passing = Exchange::Passing(Upstream::new(registry, &user));
             Effects::new(passing, Step::Continue(changes)).reporting(Report::count(Counter::PassedThrough))
         }
-        _ => Effects::new(Exchange::Passing { host: registry.host.clone() }, Step::Continue(changes)),
+        _ => Effects::new(Exchange::Passing(Upstream::new(registry, &user)), Step::Continue(changes)),
+    }
+}
+
+/// The path with the repository's full name, where the client left the default namespace out.
+fn namespaced(registry: &Registry, request: &Request, headers: Headers<'_>) -> Vec<HeaderChange> {
+    let path = headers.text(":path").and_then(|path| path.strip_prefix("/v2/"));
+    match (&registry.default_namespace, request.repository(), path) {
+        (Some(namespace), Some(repository), Some(path)) if !path.starts_with(&format!("{repository}/")) => {
+            vec![HeaderChange::Set(":path", format!("/v2/{namespace}/{path}"))]
+        }
+        _ => Vec::new(),
     }
 }
 
@@ -148,7 +214,7 @@ fn credentials(headers: Headers<'_>) -> Result<Credentials, Box<Effects>> {
     }
 }
 
-fn registry<'a>(config: &'a Config, cluster: Option<&str>) -> Result<&'a Registry, Box<Effects>> {
+fn registry<'a>(config: &'a Config, cluster: Option<&str>) -> Result<&'a Rc<Registry>, Box<Effects>> {
     let Some(cluster) = cluster else {
         return Err(refuse(
             Code::NameUnknown,
@@ -166,12 +232,15 @@ fn registry<'a>(config: &'a Config, cluster: Option<&str>) -> Result<&'a Registr
 fn by_account<'a>(
     config: &'a Config,
     memory: &dyn Memory,
+    registry: &Registry,
     credentials: Credentials,
 ) -> Result<Caller<'a>, Box<Effects>> {
     let login = config.account_login(&credentials.user);
     let account = login.as_ref().map(|login| login.account);
     match (access::verify(memory, config, account, &credentials), login) {
-        (Verdict::Accepted, Some(login)) => Ok(Caller { user: credentials.user, view: login.view, account }),
+        (Verdict::Accepted, Some(login)) => {
+            Ok(Caller { user: credentials.user, view: login.view, account, credentials: registry.credentials.clone() })
+        }
         (Verdict::Limited { retry_after }, _) => {
             let line = format!("429 login {:?}: too many wrong passwords lately", credentials.user);
             let reply = Reply::error(Code::TooManyRequests, "too many wrong passwords lately; try again later");
@@ -186,15 +255,20 @@ fn by_account<'a>(
     }
 }
 
-/// `authentication: none`.
-fn by_name<'a>(config: &Config, credentials: Credentials) -> Caller<'a> {
-    let view = config.open_login(&credentials.user);
-    Caller { user: credentials.user, view, account: None }
+/// `authentication: upstream`: the registry will say whether the password is right.
+fn by_upstream<'a>(config: &Config, credentials: Credentials) -> Result<Caller<'a>, Box<Effects>> {
+    let Some((account, view)) = config.upstream_login(&credentials.user) else {
+        let line = format!("401 login {:?}: no account", credentials.user);
+        return Err(rejected(challenge("the login has no account"), Counter::Unauthorized, line));
+    };
+    let account = Credentials { user: account.to_owned(), password: credentials.password };
+    Ok(Caller { user: credentials.user.clone(), view, account: None, credentials: Some(account) })
 }
 
-/// 401 with the one challenge there is: always MetaHub's, never upstream's.
-fn challenge(message: &str) -> Reply {
-    Reply::error(Code::Unauthorized, message).with("www-authenticate", "Basic realm=\"MetaHub\"")
+/// `authentication: none`.
+fn by_name<'a>(config: &Config, registry: &Registry, credentials: Credentials) -> Caller<'a> {
+    let view = config.open_login(&credentials.user);
+    Caller { user: credentials.user, view, account: None, credentials: registry.credentials.clone() }
 }
 
 fn rejected(reply: Reply, counter: Counter, line: String) -> Box<Effects> {

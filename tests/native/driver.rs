@@ -63,7 +63,7 @@ pub(crate) fn configuration() -> Value {
 }
 
 pub(crate) fn parse(document: &Value) -> Config {
-    Config::parse(document.to_string().as_bytes()).unwrap()
+    Config::parse(document.to_string().as_bytes(), &|_| None).unwrap()
 }
 
 /// A request as Envoy's filter sees it.
@@ -80,6 +80,10 @@ pub(crate) struct Outcome {
     pub(crate) callouts: Vec<Callout>,
     pub(crate) lines: Vec<String>,
     pub(crate) counters: Vec<&'static str>,
+    /// `Authorization` of the request that went upstream; `None` if none went.
+    pub(crate) authorization: Option<Option<String>>,
+    /// All header changes of that request.
+    pub(crate) changes: Vec<HeaderChange>,
 }
 
 impl Outcome {
@@ -132,26 +136,55 @@ impl Response {
     }
 }
 
-/// A registry that answers the request with `index` and callouts by the digest they name.
+/// A registry that answers the request with `index` and callouts by the digest (or `token`, or nothing for a ping)
+/// that ends their path.
 #[derive(Default)]
 pub(crate) struct Upstream {
     pub(crate) index: Option<Response>,
     /// `None`: the connection breaks.
     pub(crate) by_digest: HashMap<String, Option<Response>>,
+    pub(crate) memory: Map,
 }
 
-/// Sends a request through the flow, as the filter would, and returns what the client gets.
+impl Upstream {
+    fn answer(&self, callout: &Callout) -> Option<Response> {
+        let path = &callout.headers.iter().find(|(name, _)| *name == ":path").unwrap().1;
+        let last = path.split('?').next().unwrap().rsplit('/').next().unwrap();
+        let not_found = || Some(Response::new(404, "application/json", "{}"));
+        self.by_digest.get(last).cloned().unwrap_or_else(not_found)
+    }
+}
+
+/// Pulls an image through the flow, as the filter would, and returns what the client gets.
 pub(crate) fn exchange(config: &Config, method: &str, image: &str, user: &str, upstream: &Upstream) -> Outcome {
     let (name, tag) = image.split_once(':').unwrap();
-    let path = format!("/v2/{name}/manifests/{tag}");
-    let authorization = basic(user, user);
-    let headers = header_list(&[(":method", method), (":path", &path), ("authorization", &authorization)]);
+    send(config, method, &format!("/v2/{name}/manifests/{tag}"), user, user, upstream)
+}
+
+/// Sends a request through the flow.
+pub(crate) fn send(
+    config: &Config,
+    method: &str,
+    path: &str,
+    user: &str,
+    password: &str,
+    upstream: &Upstream,
+) -> Outcome {
+    let authorization = basic(user, password);
+    let headers = header_list(&[(":method", method), (":path", path), ("authorization", &authorization)]);
     let mut outcome = Outcome::default();
-    let effects = request(config, Some("registry"), &headers);
+    let effects = begin(config, &upstream.memory, Some("registry"), Headers(&headers));
     let (state, step) = note(effects, &mut outcome);
+    let (state, step) = call_out(state, step, upstream, &mut outcome);
     match step {
-        Step::Continue(changes) => {
-            assert!(changes.contains(&HeaderChange::Remove("authorization")), "credentials never go upstream");
+        Step::Continue(changes) | Step::Resume(changes) => {
+            let authorization = changes.iter().find_map(|change| match change {
+                HeaderChange::Remove("authorization") => Some(None),
+                HeaderChange::Set("authorization", value) => Some(Some(value.clone())),
+                _ => None,
+            });
+            outcome.authorization = Some(authorization.expect("the client's credentials never go upstream"));
+            outcome.changes = changes;
             respond(state, upstream, &mut outcome);
         }
         step => finish(step, &mut outcome),
@@ -168,14 +201,14 @@ fn note(effects: Effects, outcome: &mut Outcome) -> (Exchange, Step) {
 }
 
 fn respond(state: Exchange, upstream: &Upstream, outcome: &mut Outcome) {
-    let response = upstream.index.clone().unwrap();
+    let (response, memory) = (upstream.index.clone().unwrap(), &upstream.memory);
     outcome.status = response.status;
     outcome.headers = response.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     outcome.body.clone_from(&response.body);
     let headers = response.list();
     let end = response.body.is_empty();
     let (mut state, mut step) =
-        note(state.advance(&Event::ResponseHeaders { headers: Headers(&headers), end }), outcome);
+        note(state.advance(memory, &Event::ResponseHeaders { headers: Headers(&headers), end }), outcome);
     let held = step == Step::Hold;
     if let Step::Continue(changes) = &step {
         apply(changes, outcome);
@@ -186,7 +219,7 @@ fn respond(state: Exchange, upstream: &Upstream, outcome: &mut Outcome) {
             break;
         }
         size += chunk.len();
-        (state, step) = note(state.advance(&Event::ResponseBody { size }), outcome);
+        (state, step) = note(state.advance(memory, &Event::ResponseBody { size }), outcome);
         match step {
             Step::DropBody => outcome.body.clear(),
             Step::Hold => assert!(held, "a body can only be held behind its headers"),
@@ -195,27 +228,22 @@ fn respond(state: Exchange, upstream: &Upstream, outcome: &mut Outcome) {
         }
     }
     if held && !matches!(step, Step::Reply(_)) {
-        (state, step) = note(state.advance(&Event::ResponseComplete { body: &response.body }), outcome);
+        (state, step) = note(state.advance(memory, &Event::ResponseComplete { body: &response.body }), outcome);
     }
-    call_out(state, step, upstream, outcome);
+    let (_, step) = call_out(state, step, upstream, outcome);
+    finish(step, outcome);
 }
 
-fn call_out(mut state: Exchange, mut step: Step, upstream: &Upstream, outcome: &mut Outcome) {
+fn call_out(mut state: Exchange, mut step: Step, upstream: &Upstream, outcome: &mut Outcome) -> (Exchange, Step) {
     while let Step::CallOut(callout) = step {
-        let path = &callout.headers.iter().find(|(name, _)| *name == ":path").unwrap().1;
-        let digest = path.rsplit('/').next().unwrap();
-        let response = upstream
-            .by_digest
-            .get(digest)
-            .cloned()
-            .unwrap_or_else(|| Some(Response::new(404, "application/json", "{}")));
+        let response = upstream.answer(&callout);
         outcome.callouts.push(callout);
         let headers = response.as_ref().map(Response::list);
         let answer = response.as_ref().zip(headers.as_ref());
         let answer = answer.map(|(response, headers)| Answer { headers: Headers(headers), body: &response.body });
-        (state, step) = note(state.advance(&Event::CalloutAnswered(answer)), outcome);
+        (state, step) = note(state.advance(&upstream.memory, &Event::CalloutAnswered(answer)), outcome);
     }
-    finish(step, outcome);
+    (state, step)
 }
 
 fn finish(step: Step, outcome: &mut Outcome) {
@@ -277,6 +305,7 @@ pub(crate) fn upstream(children: &[(Value, Vec<u8>)]) -> Upstream {
                 .with("etag", "\"index\"")
                 .with("last-modified", "yesterday"),
         ),
+        memory: Map::default(),
         by_digest: by_digest.collect(),
     }
 }

@@ -36,7 +36,7 @@ fn explain(configuration: &Value, login: &str, query: &str, upstream: &Upstream)
                     .as_ref()
                     .zip(headers.as_ref())
                     .map(|(response, headers)| Answer { headers: Headers(headers), body: &response.body });
-                let effects = state.advance(&Event::CalloutAnswered(answer));
+                let effects = state.advance(&upstream.memory, &Event::CalloutAnswered(answer));
                 (state, step) = (effects.exchange, effects.step);
             }
             other => panic!("{other:?}"),
@@ -186,7 +186,6 @@ fn faults_of_the_registry_are_registry_errors() {
     let rows = [
         (None, 503, "UNAVAILABLE"),
         (Some(Response::new(404, "application/json", "{}")), 404, "MANIFEST_UNKNOWN"),
-        (Some(Response::new(401, "application/json", "{}")), 503, "UNAVAILABLE"),
         (Some(Response::new(429, "application/json", "{}")), 429, "TOOMANYREQUESTS"),
         (Some(Response::new(200, OCI_INDEX, "<html>")), 502, "MANIFEST_INVALID"),
     ];
@@ -195,6 +194,14 @@ fn faults_of_the_registry_are_registry_errors() {
         assert_eq!((actual, &error["errors"][0]["code"]), (status, &json!(code)));
         assert!(error["errors"][0]["message"].as_str().unwrap().starts_with("a:latest: "), "{error}");
     }
+}
+
+#[test]
+fn a_registry_that_refuses_metahub_is_said_so() {
+    let index = Some(Response::new(401, "application/json", "{}"));
+    let (status, error) = explain(&everybody(), "who", "image=a", &Upstream { index, ..Upstream::default() });
+    assert_eq!((status, &error["errors"][0]["code"]), (403, &json!("DENIED")));
+    assert!(error["errors"][0]["message"].as_str().unwrap().contains("registry.example refuses MetaHub"), "{error}");
 }
 
 #[test]

@@ -4,5 +4,6 @@ mod driver;
 mod explain;
 mod flow_pull;
 mod flow_request;
+mod flow_upstream;
 mod selection;
 mod support_images;

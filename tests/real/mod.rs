@@ -6,3 +6,4 @@ mod envoys_own_errors;
 mod harness;
 mod logins;
 mod observe;
+mod request_bodies;

@@ -1,8 +1,11 @@
 //! What only curl can see: headers, and answers to `HEAD` beside those to `GET`.
 
+use metahub::digest::Digest;
+
 use super::stage::{MACHINES, Stage, login, unfiltered};
+use crate::support::bench::REPOSITORY;
 use crate::support::client::Client as _;
-use crate::support::client::curl::{Curl, Version};
+use crate::support::client::curl::{Curl, Version, accept};
 
 const VERSIONS: [Version; 2] = [Version::Http1, Version::Http2];
 
@@ -44,6 +47,32 @@ fn a_401_challenges_with_basic() {
                 let answer = Curl::new(version).ask(method, &url, &[]).unwrap();
                 assert_eq!(answer.status, 401, "{version:?} {method} {url}");
                 assert_eq!(answer.header("www-authenticate").unwrap(), "Basic realm=\"MetaHub\"");
+            }
+        }
+    }
+}
+
+/// Replicas share nothing: what one answers to HEAD, another serves, as when a load balancer stands before them.
+#[test]
+fn head_from_one_envoy_and_get_by_digest_from_another() {
+    let stage = Stage::set().unwrap();
+    let other = stage.another_envoy().unwrap();
+    let path = format!("v2/{REPOSITORY}/manifests");
+    for version in VERSIONS {
+        for (machine, features) in MACHINES {
+            let mut first = Curl::new(version);
+            first.log_in(&stage.front(), &login(machine)).unwrap();
+            let head = first.ask("HEAD", &format!("http://{}/{path}/latest", stage.front()), &accept()).unwrap();
+            let digest = head.header("docker-content-digest").unwrap();
+            assert_eq!(digest, stage.bench.digest(features), "{version:?} {machine}");
+
+            let host = format!("127.0.0.1:{}", other.port());
+            let mut second = Curl::new(version);
+            second.log_in(&host, &login(machine)).unwrap();
+            let get = second.ask("GET", &format!("http://{host}/{path}/{digest}"), &accept()).unwrap();
+            assert_eq!((get.status, Digest::of(&get.body).as_str()), (200, digest), "{version:?} {machine}");
+            for name in ["content-type", "content-length", "docker-content-digest"] {
+                assert_eq!(get.header(name).unwrap(), head.header(name).unwrap(), "{version:?} {machine}");
             }
         }
     }

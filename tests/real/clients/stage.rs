@@ -34,6 +34,11 @@ impl Stage {
         Ok(Self { bench, registry, envoy })
     }
 
+    /// A second Envoy like the first, which it knows nothing of.
+    pub(crate) fn another_envoy(&self) -> Result<Envoy> {
+        Envoy::before(self.registry.port()).edit_config(with_more_logins).start()
+    }
+
     /// Where clients reach MetaHub.
     pub(crate) fn front(&self) -> String {
         format!("127.0.0.1:{}", self.envoy.port())

@@ -53,6 +53,11 @@ impl Answer {
     }
 }
 
+/// The header lines of a client that takes every kind of manifest.
+pub(crate) fn accept() -> Vec<String> {
+    media_type::ALL.iter().map(|kind| format!("Accept: {kind}")).collect()
+}
+
 /// curl with the credentials of one login.
 pub(crate) struct Curl {
     version: Version,
@@ -95,7 +100,7 @@ impl Curl {
     pub(crate) fn manifest(&self, reference: &str) -> Result<Answer> {
         let (host, repository, tag) = split_reference(reference)?;
         let url = format!("http://{host}/v2/{repository}/manifests/{tag}");
-        let accept: Vec<String> = media_type::ALL.iter().map(|kind| format!("Accept: {kind}")).collect();
+        let accept = accept();
         let (head, get) = (self.ask("HEAD", &url, &accept)?, self.ask("GET", &url, &accept)?);
         if get.status != 200 {
             return Err(Failure::new(format!("{} {url}: {}", get.status, String::from_utf8_lossy(&get.body))));

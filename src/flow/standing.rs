@@ -1,0 +1,206 @@
+//! Where MetaHub stands with a request's registry: what it sends as `Authorization`, and what a refusal of it means.
+
+use std::rc::Rc;
+
+use super::fetch::{self, Fault, status};
+use super::{Answer, Callout, Counter, Effects, Event, Exchange, Report, Step, challenge};
+use crate::config::{Authentication, Registry};
+use crate::errors::{Code, Reply};
+use crate::headers::{HeaderChange, Headers};
+use crate::memory::Memory;
+use crate::secret::Secret;
+use crate::upstream::{Kept, TokenRequest};
+
+/// Marks the one repetition of a request whose token had expired.
+const RETRY: &str = "metahub-retry=1";
+
+/// The registry of a request, and what it gets as `Authorization`.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    pub(super) registry: Rc<Registry>,
+    pub(super) authorization: Option<Secret>,
+    /// A token of an earlier request, and where to send the client should it have expired.
+    kept: Option<(Kept, String)>,
+    user: String,
+}
+
+impl Upstream {
+    pub(super) fn new(registry: &Rc<Registry>, user: &str) -> Self {
+        Self { registry: Rc::clone(registry), authorization: None, kept: None, user: user.to_owned() }
+    }
+
+    /// With a token of an earlier request; `path` is the client's.
+    pub(super) fn keeping(&mut self, kept: Option<Kept>, path: &str) {
+        let separator = if path.contains('?') { '&' } else { '?' };
+        let repeated = path.split(['?', '&']).any(|part| part == RETRY);
+        self.kept = kept.map(|kept| (kept, if repeated { String::new() } else { format!("{path}{separator}{RETRY}") }));
+    }
+
+    /// What an answer of this status means: `None`, unless the registry refuses what it was sent. Its challenge never
+    /// reaches the client, which would send its password to whomever it names.
+    pub(super) fn refusal(&self, memory: &dyn Memory, status: u64) -> Option<Effects> {
+        // ECR Public says 400 to an expired token.
+        if status != 401 && !(status == 400 && self.kept.is_some()) {
+            return None;
+        }
+        if let Some((kept, again)) = &self.kept {
+            kept.drop_from(memory);
+            if !again.is_empty() {
+                let reply = Reply { status: 307, headers: vec![("location", again.clone())], body: Vec::new() };
+                return Some(Effects::reply(reply).reporting(Report::count(Counter::TokenRefused)));
+            }
+        }
+        Some(self.refused(status))
+    }
+
+    /// The client's own credentials are refused with a challenge, MetaHub's with an explanation.
+    fn refused(&self, status: u64) -> Effects {
+        let host = &self.registry.host;
+        if self.registry.authentication == Authentication::Upstream {
+            let line = format!("401 login {:?}: the registry {host} refuses it ({status})", self.user);
+            let reply = challenge(&format!("the registry {host} does not accept this login"));
+            return Effects::reply(reply).reporting(Report::fault(Counter::Unauthorized, line));
+        }
+        let message =
+            format!("the registry {host} refuses MetaHub's access ({status}); ask the operator of MetaHub for it");
+        let line = format!("403 {message} (login {:?})", self.user);
+        Effects::reply(Reply::error(Code::Denied, &message)).reporting(Report::fault(Counter::UpstreamFailed, line))
+    }
+
+    /// Responses that are not looked into.
+    pub(super) fn pass(&self, memory: &dyn Memory, headers: Headers<'_>) -> Effects {
+        let pass = || Effects::new(Exchange::Done, Step::Continue(Vec::new()));
+        self.refusal(memory, status(headers)).unwrap_or_else(pass)
+    }
+}
+
+/// A request that waits for its token.
+#[derive(Debug)]
+pub struct Authorizing {
+    request: TokenRequest,
+    upstream: Upstream,
+    next: Effects,
+}
+
+impl Authorizing {
+    /// Asks for a token; `next` is what to do with it.
+    pub(super) fn begin(request: TokenRequest, upstream: Upstream, next: Effects) -> Effects {
+        let service = &request.service;
+        let mut headers = vec![
+            (":method", "GET".to_owned()),
+            (":path", request.path.clone()),
+            (":authority", service.host.clone()),
+            ("accept", "application/json".to_owned()),
+            ("accept-encoding", "identity".to_owned()),
+        ];
+        headers.extend(request.authorization.iter().map(|value| ("authorization", value.expose().to_owned())));
+        let callout = Callout { cluster: service.cluster.clone(), headers };
+        let authorizing = Self { request, upstream, next };
+        Effects::new(Exchange::Authorizing(Box::new(authorizing)), Step::CallOut(callout))
+    }
+
+    pub(super) fn advance(self, memory: &dyn Memory, event: &Event<'_>) -> Effects {
+        let Event::CalloutAnswered(answer) = event else {
+            return Effects::new(Exchange::Authorizing(Box::new(self)), Step::Hold);
+        };
+        match self.redeem(memory, *answer) {
+            Ok(token) => self.next.authorized(Some(token)).resumed(),
+            Err(refusal) => *refusal,
+        }
+    }
+
+    fn redeem(&self, memory: &dyn Memory, answer: Option<Answer<'_>>) -> Result<Secret, Box<Effects>> {
+        let host = &self.request.service.host;
+        let Some(Answer { headers, body }) = answer else {
+            return Err(self.fail(&Fault::upstream(format!("the token service {host} broke off; try again later"))));
+        };
+        match status(headers) {
+            200 if !fetch::is_encoded(headers) => self.request.redeem(memory, body).map_err(|error| {
+                self.fail(&Fault::upstream(format!("the token service {host} cannot be understood: {error}")))
+            }),
+            // The client's credentials, or MetaHub's.
+            status @ 401 => Err(Box::new(self.upstream.refused(status))),
+            403 => {
+                let message = format!("the token service {host} refuses access (403)");
+                Err(self.fail(&Fault::new(Code::Denied, Counter::Denied, message)))
+            }
+            429 => {
+                let message = format!("the token service {host} limits requests (429); try again later");
+                Err(self.fail(&Fault::new(Code::TooManyRequests, Counter::UpstreamFailed, message).retrying(headers)))
+            }
+            status => {
+                let fault = Fault::upstream(format!("the token service {host} answered {status}; try again later"));
+                Err(self.fail(&fault.retrying(headers)))
+            }
+        }
+    }
+
+    fn fail(&self, fault: &Fault) -> Box<Effects> {
+        let line = format!("{} {} (login {:?})", fault.code.status(), fault.message, self.upstream.user);
+        Box::new(Effects::reply(fault.reply(&fault.message)).reporting(Report::fault(fault.counter, line)))
+    }
+}
+
+/// An answer of MetaHub's own that waits for the registry's word on the login.
+#[derive(Debug)]
+pub struct Verifying {
+    pub(super) upstream: Upstream,
+    reply: Reply,
+}
+
+impl Verifying {
+    /// Asks the registry by a ping.
+    pub(super) fn begin(upstream: Upstream, reply: Reply) -> Effects {
+        let registry = &upstream.registry;
+        let headers =
+            vec![(":method", "GET".to_owned()), (":path", "/v2/".to_owned()), (":authority", registry.host.clone())];
+        let callout = Callout { cluster: registry.cluster.clone(), headers };
+        Effects::new(Exchange::Verifying(Box::new(Self { upstream, reply })), Step::CallOut(callout))
+    }
+
+    pub(super) fn advance(self, memory: &dyn Memory, event: &Event<'_>) -> Effects {
+        let Event::CalloutAnswered(answer) = event else {
+            return Effects::new(Exchange::Verifying(Box::new(self)), Step::Hold);
+        };
+        let status = answer.map_or(0, |answer| status(answer.headers));
+        if let Some(refusal) = self.upstream.refusal(memory, status) {
+            return refusal;
+        }
+        if status == 200 {
+            return Effects::reply(self.reply);
+        }
+        let message =
+            format!("the registry {} is not available ({status}); try again later", self.upstream.registry.host);
+        let fault = Fault::upstream(message);
+        let line = format!("503 {} (login {:?})", fault.message, self.upstream.user);
+        Effects::reply(fault.reply(&fault.message)).reporting(Report::fault(fault.counter, line))
+    }
+}
+
+impl Effects {
+    /// With this `Authorization` for upstream, and with none of the client's.
+    pub(super) fn authorized(mut self, authorization: Option<Secret>) -> Self {
+        match &mut self.step {
+            Step::Continue(changes) => changes.push(match &authorization {
+                Some(value) => HeaderChange::Set("authorization", value.expose().to_owned()),
+                None => HeaderChange::Remove("authorization"),
+            }),
+            Step::CallOut(callout) => {
+                callout.headers.extend(authorization.iter().map(|value| ("authorization", value.expose().to_owned())));
+            }
+            _ => {}
+        }
+        if let Some(upstream) = self.exchange.upstream_mut() {
+            upstream.authorization = authorization;
+        }
+        self
+    }
+
+    /// A request that was held goes on.
+    fn resumed(mut self) -> Self {
+        if let Step::Continue(changes) = self.step {
+            self.step = Step::Resume(changes);
+        }
+        self
+    }
+}

@@ -1,0 +1,339 @@
+//! What goes to a registry in `Authorization`: nothing, a password, or a bearer token from its token service.
+//!
+//! Tokens are kept in the process's memory under a keyed digest of upstream, identity, service and scope, so that one
+//! client's token never serves another, nor the same account with another password.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+
+use crate::access::{digest, process_key, slot};
+use crate::config::{Registry, TokenService};
+use crate::identity::Credentials;
+use crate::memory::Memory;
+use crate::request::Repository;
+use crate::secret::Secret;
+
+/// Tokens that are kept, over all workers.
+const SLOTS: u32 = 1024;
+/// Largest token that is kept, in bytes: with all slots full 16 MiB.
+const MAX_KEPT: usize = 16 * 1024;
+/// Largest token that is used, in bytes: registries accept headers of about this size at most.
+const MAX_TOKEN: usize = 64 * 1024;
+/// Lifetime of a token whose answer names none, in seconds (distribution spec, token authentication).
+const DEFAULT_LIFETIME: u64 = 60;
+/// Longest lifetime that is believed, in seconds.
+const MAX_LIFETIME: u64 = 24 * 3600;
+/// Format of the values in shared data.
+const FORMAT: u8 = 1;
+
+/// What a request needs before it can go upstream.
+#[derive(Debug)]
+pub enum Authorization {
+    /// Nothing: upstream asks for no credentials.
+    Nothing,
+    /// This header value.
+    Header(Secret),
+    /// A bearer token that must be asked for first.
+    Token(Box<TokenRequest>),
+}
+
+/// A request for a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenRequest {
+    /// Where.
+    pub service: TokenService,
+    /// `:path` of the request, with service and scope.
+    pub path: String,
+    /// `Authorization` of the request; `None` for an anonymous token.
+    pub authorization: Option<Secret>,
+    key: Option<[u8; 32]>,
+}
+
+/// A token that was kept, so that it can be dropped when upstream does not want it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept(String);
+
+/// Why the answer of a token service is of no use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InvalidToken {
+    /// Not JSON, or without a token.
+    Malformed,
+    /// Not a header value.
+    Unprintable,
+    /// Above the limit.
+    TooLong,
+}
+
+impl fmt::Display for InvalidToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Malformed => "its answer is not JSON with a token",
+            Self::Unprintable => "its token has characters that no header may have",
+            Self::TooLong => "its token is larger than 64 KiB",
+        })
+    }
+}
+
+impl std::error::Error for InvalidToken {}
+
+/// `Basic` with these credentials.
+fn basic(credentials: &Credentials) -> Secret {
+    Secret::new(format!("Basic {}", STANDARD.encode(format!("{}:{}", credentials.user, credentials.password.expose()))))
+}
+
+/// What a request about `repository` (none for a ping) needs, for these credentials or anonymously. A kept token
+/// comes with the means to drop it.
+pub fn authorize(
+    memory: &dyn Memory,
+    registry: &Registry,
+    credentials: Option<&Credentials>,
+    repository: Option<&Repository>,
+) -> (Authorization, Option<Kept>) {
+    let Some(service) = &registry.token_service else {
+        return (
+            credentials.map_or(Authorization::Nothing, |credentials| Authorization::Header(basic(credentials))),
+            None,
+        );
+    };
+    let scope = repository.map(|repository| format!("repository:{repository}:pull")).unwrap_or_default();
+    let key = process_key(memory).map(|process_key| {
+        let (user, password) = credentials.map_or(("", ""), |c| (c.user.as_str(), c.password.expose()));
+        let name = service.service.as_deref().unwrap_or_default();
+        let parts = [
+            b"token",
+            registry.cluster.as_bytes(),
+            service.host.as_bytes(),
+            service.path.as_bytes(),
+            name.as_bytes(),
+            scope.as_bytes(),
+            user.as_bytes(),
+            password.as_bytes(),
+        ];
+        digest(&process_key, &parts)
+    });
+    if let Some(key) = key
+        && let Some(token) = memory.get(&token_slot(&key)).and_then(|value| recall(&value, &key, memory.now()))
+    {
+        return (Authorization::Header(bearer(&token)), Some(Kept(token_slot(&key))));
+    }
+    let path = exchange_path(service, &scope);
+    let request = TokenRequest { service: service.clone(), path, authorization: credentials.map(basic), key };
+    (Authorization::Token(Box::new(request)), None)
+}
+
+fn bearer(token: &str) -> Secret {
+    Secret::new(format!("Bearer {token}"))
+}
+
+fn token_slot(key: &[u8; 32]) -> String {
+    slot("metahub.token.", key, SLOTS)
+}
+
+/// The service's path with `service` and `scope` added.
+fn exchange_path(service: &TokenService, scope: &str) -> String {
+    let mut path = service.path.clone();
+    for (name, value) in [("service", service.service.as_deref().unwrap_or_default()), ("scope", scope)] {
+        if !value.is_empty() {
+            path.push(if path.contains('?') { '&' } else { '?' });
+            path.push_str(name);
+            path.push('=');
+            path.push_str(&encode(value));
+        }
+    }
+    path
+}
+
+/// Percent-encoding of everything but unreserved characters (RFC 3986 §2.3).
+fn encode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
+#[derive(Deserialize)]
+struct TokenAnswer {
+    token: Option<Secret>,
+    access_token: Option<Secret>,
+    expires_in: Option<serde_json::Number>,
+}
+
+impl TokenRequest {
+    /// Reads the service's answer, keeps the token for nine tenths of its lifetime, and returns the header value.
+    ///
+    /// # Errors
+    /// [`InvalidToken`].
+    pub fn redeem(&self, memory: &dyn Memory, body: &[u8]) -> Result<Secret, InvalidToken> {
+        let answer: TokenAnswer = serde_json::from_slice(body).map_err(|_| InvalidToken::Malformed)?;
+        let token = answer.access_token.or(answer.token).ok_or(InvalidToken::Malformed)?;
+        let token = token.expose();
+        if token.is_empty() {
+            return Err(InvalidToken::Malformed);
+        }
+        if token.len() > MAX_TOKEN {
+            return Err(InvalidToken::TooLong);
+        }
+        if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(InvalidToken::Unprintable);
+        }
+        // What is no positive integer is no promise.
+        let lifetime = answer.expires_in.map_or(Some(DEFAULT_LIFETIME), |seconds| seconds.as_u64()).unwrap_or(0);
+        let usable = lifetime.min(MAX_LIFETIME).saturating_mul(9) / 10;
+        if let Some(key) = self.key.filter(|_| token.len() <= MAX_KEPT && usable > 0) {
+            memory.set(&token_slot(&key), &remember(&key, memory.now().saturating_add(usable), token));
+        }
+        Ok(bearer(token))
+    }
+}
+
+impl Kept {
+    /// Forgets the token.
+    pub fn drop_from(&self, memory: &dyn Memory) {
+        memory.set(&self.0, &[]);
+    }
+}
+
+/// A slot's value: format, until when, the complete key, the token.
+fn remember(key: &[u8; 32], until: u64, token: &str) -> Vec<u8> {
+    let mut value = vec![FORMAT];
+    value.extend_from_slice(&until.to_le_bytes());
+    value.extend_from_slice(key);
+    value.extend_from_slice(token.as_bytes());
+    value
+}
+
+fn recall(value: &[u8], key: &[u8; 32], now: u64) -> Option<String> {
+    let (format, rest) = value.split_first()?;
+    let (until, rest) = rest.split_first_chunk::<8>()?;
+    let (stored, token) = rest.split_first_chunk::<32>()?;
+    let valid = *format == FORMAT && stored == key && now < u64::from_le_bytes(*until);
+    if valid { String::from_utf8(token.to_vec()).ok() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Authentication;
+    use crate::memory::tests::Map;
+
+    fn registry() -> Registry {
+        Registry {
+            cluster: "hub".into(),
+            host: "registry.example".into(),
+            authentication: Authentication::Upstream,
+            token_service: Some(TokenService {
+                cluster: "auth".into(),
+                host: "auth.example".into(),
+                path: "/token?a=b".into(),
+                service: Some("the registry".into()),
+            }),
+            credentials: None,
+            default_namespace: None,
+        }
+    }
+
+    fn credentials(user: &str, password: &str) -> Credentials {
+        Credentials { user: user.into(), password: Secret::new(password.into()) }
+    }
+
+    fn exchange(memory: &Map, credentials: Option<&Credentials>, repository: &str) -> Option<Box<TokenRequest>> {
+        let repository = Repository::parse(repository).unwrap();
+        match authorize(memory, &registry(), credentials, Some(&repository)).0 {
+            Authorization::Token(request) => Some(request),
+            Authorization::Header(header) => {
+                assert!(header.expose().starts_with("Bearer "));
+                None
+            }
+            Authorization::Nothing => panic!("a token is needed"),
+        }
+    }
+
+    #[test]
+    fn asks_for_one_repository() {
+        let memory = Map::default();
+        let exchange = exchange(&memory, Some(&credentials("me", "p:w")), "library/nginx").unwrap();
+        assert_eq!(exchange.path, "/token?a=b&service=the%20registry&scope=repository%3Alibrary%2Fnginx%3Apull");
+        assert_eq!(exchange.authorization.unwrap().expose(), "Basic bWU6cDp3");
+        let (ping, _) = authorize(&memory, &registry(), None, None);
+        let Authorization::Token(ping) = ping else { panic!("{ping:?}") };
+        assert_eq!((ping.path.as_str(), &ping.authorization), ("/token?a=b&service=the%20registry", &None));
+    }
+
+    #[test]
+    fn keeps_a_token_for_one_identity_and_scope_only() {
+        let memory = Map::default();
+        let me = credentials("me", "right");
+        exchange(&memory, Some(&me), "a").unwrap().redeem(&memory, br#"{"token":"t1","expires_in":100}"#).unwrap();
+        assert_eq!(exchange(&memory, Some(&me), "a"), None, "kept");
+        for (other, repository) in [
+            (Some(credentials("me", "wrong")), "a"),
+            (Some(credentials("you", "right")), "a"),
+            (None, "a"),
+            (Some(me.clone()), "b"),
+        ] {
+            assert!(exchange(&memory, other.as_ref(), repository).is_some(), "{other:?} {repository}");
+        }
+        memory.now.set(89);
+        assert_eq!(exchange(&memory, Some(&me), "a"), None);
+        memory.now.set(90);
+        assert!(exchange(&memory, Some(&me), "a").is_some(), "renewed at nine tenths");
+    }
+
+    #[test]
+    fn a_token_that_upstream_refuses_is_dropped() {
+        let memory = Map::default();
+        let repository = Repository::parse("a").unwrap();
+        exchange(&memory, None, "a").unwrap().redeem(&memory, br#"{"token":"t1","expires_in":100}"#).unwrap();
+        let (_, kept) = authorize(&memory, &registry(), None, Some(&repository));
+        kept.unwrap().drop_from(&memory);
+        assert!(exchange(&memory, None, "a").is_some());
+    }
+
+    #[test]
+    fn reads_answers() {
+        let long = format!(r#"{{"token":"{}"}}"#, "x".repeat(MAX_TOKEN + 1));
+        let rows: [(&str, Result<&str, InvalidToken>, u64); 14] = [
+            (r#"{"token":"a"}"#, Ok("Bearer a"), 54),
+            (r#"{"access_token":"b","token":"a","expires_in":300}"#, Ok("Bearer b"), 270),
+            (r#"{"token":"a","expires_in":0}"#, Ok("Bearer a"), 0),
+            (r#"{"token":"a","expires_in":-5}"#, Ok("Bearer a"), 0),
+            (r#"{"token":"a","expires_in":1e30}"#, Ok("Bearer a"), 0),
+            (r#"{"token":"a","expires_in":99999999999}"#, Ok("Bearer a"), MAX_LIFETIME / 10 * 9),
+            (r#"{"token":"a","issued_at":"2026","refresh_token":"r"}"#, Ok("Bearer a"), 54),
+            (r#"{"token":""}"#, Err(InvalidToken::Malformed), 0),
+            (r#"{"token":7}"#, Err(InvalidToken::Malformed), 0),
+            ("{}", Err(InvalidToken::Malformed), 0),
+            ("", Err(InvalidToken::Malformed), 0),
+            ("<html>", Err(InvalidToken::Malformed), 0),
+            (r#"{"token":"a\r\nx: y"}"#, Err(InvalidToken::Unprintable), 0),
+            (&long, Err(InvalidToken::TooLong), 0),
+        ];
+        for (body, expected, usable) in rows {
+            let memory = Map::default();
+            let redeemed = exchange(&memory, None, "a").unwrap().redeem(&memory, body.as_bytes());
+            assert_eq!(redeemed.map(|token| token.expose().to_owned()), expected.map(str::to_owned), "{body:.60}");
+            memory.now.set(usable.saturating_sub(1));
+            assert_eq!(exchange(&memory, None, "a").is_none(), usable > 0, "{body:.60}");
+            memory.now.set(usable);
+            assert!(exchange(&memory, None, "a").is_some(), "{body:.60}");
+        }
+    }
+
+    #[test]
+    fn without_a_token_service_passwords_go_as_they_are() {
+        let plain = Registry { token_service: None, ..registry() };
+        let memory = Map::default();
+        let (authorization, kept) = authorize(&memory, &plain, Some(&credentials("me", "pw")), None);
+        assert!(matches!(authorization, Authorization::Header(header) if header.expose() == "Basic bWU6cHc="));
+        assert_eq!(kept, None);
+        assert!(matches!(authorize(&memory, &plain, None, None).0, Authorization::Nothing));
+    }
+}

@@ -1,0 +1,221 @@
+//! What goes to upstream in `Authorization`, token services, and what comes of their refusals.
+
+use metahub::headers::HeaderChange;
+use serde_json::{Value, json};
+
+use super::driver::{Outcome, Response, Upstream, basic, child, configuration, parse, send, upstream};
+
+const MANIFEST: &str = "/v2/qnib/bench/manifests/latest";
+
+fn demo() -> Upstream {
+    upstream(&[child(&[]), child(&["cpu:broadwell"])])
+}
+
+/// The registry with this authentication, and these fields.
+fn registry(authentication: &str, fields: Value) -> Value {
+    let mut document = configuration();
+    let registry = &mut document["registries"]["registry"];
+    registry["authentication"] = json!(authentication);
+    registry.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    document
+}
+
+fn token_service() -> Value {
+    json!({ "token_service": { "cluster": "auth", "realm": "https://auth.example/token", "service": "hub" } })
+}
+
+fn token(body: &str) -> Response {
+    Response::new(200, "application/json", body)
+}
+
+fn header<'a>(headers: &'a [(&'static str, String)], name: &str) -> Option<&'a str> {
+    headers.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str())
+}
+
+#[test]
+fn passwords_go_to_the_registry_that_owns_them_machine_types_never() {
+    let config = parse(&registry("upstream", json!({})));
+    let upstream = demo();
+    let outcome = send(&config, "GET", MANIFEST, "me-type1", "p:w", &upstream);
+    assert_eq!(outcome.status, 200);
+    assert_eq!(outcome.header("x-metahub-machine-type"), "type1");
+    let sent = basic("me", "p:w");
+    assert_eq!(outcome.authorization, Some(Some(sent.clone())));
+    assert_eq!(header(&outcome.callouts[0].headers, "authorization"), Some(sent.as_str()), "for the child too");
+    let ping = Upstream { index: Some(token("{}")), ..Upstream::default() };
+    let outcome = send(&config, "GET", "/v2/", "me-type1", "pw", &ping);
+    assert_eq!((outcome.status, outcome.authorization), (200, Some(Some(basic("me", "pw")))), "a ping is verified");
+}
+
+#[test]
+fn logins_without_account_or_machine_type_never_reach_upstream() {
+    let config = parse(&registry("upstream", json!({})));
+    for (user, status) in [("-type1", 401), ("me", 403), ("me-type7", 403)] {
+        let outcome = send(&config, "GET", MANIFEST, user, "pw", &demo());
+        assert_eq!((outcome.status, outcome.authorization), (status, None), "{user}");
+    }
+}
+
+#[test]
+fn a_refused_login_is_challenged_by_metahub() {
+    let config = parse(&registry("upstream", json!({})));
+    let refused =
+        Response::new(401, "application/json", "{}").with("www-authenticate", "Bearer realm=\"https://evil.example\"");
+    let upstream = Upstream { index: Some(refused), ..Upstream::default() };
+    for path in [MANIFEST, "/v2/", "/v2/a/tags/list"] {
+        let outcome = send(&config, "GET", path, "me-type1", "hunter2", &upstream);
+        assert_eq!((outcome.status, outcome.header("www-authenticate")), (401, "Basic realm=\"MetaHub\""), "{path}");
+        assert!(
+            matches!(outcome.lines.as_slice(), [line] if line.contains("\"me-type1\"") && !line.contains("hunter2"))
+        );
+    }
+}
+
+#[test]
+fn shared_credentials_are_metahubs() {
+    let credentials = json!({ "credentials": { "username": "hub", "password": "secret" } });
+    let config = parse(&registry("accounts", credentials));
+    let outcome = send(&config, "GET", MANIFEST, "qnib-type1", "qnib-type1", &demo());
+    assert_eq!((outcome.status, outcome.authorization), (200, Some(Some(basic("hub", "secret")))));
+    let outcome = send(&config, "GET", MANIFEST, "qnib-type1", "wrong", &demo());
+    assert_eq!((outcome.status, outcome.authorization), (401, None), "only for accounts");
+    let refused = Upstream { index: Some(Response::new(401, "text/plain", "")), ..Upstream::default() };
+    let outcome = send(&config, "GET", MANIFEST, "qnib-type1", "qnib-type1", &refused);
+    assert_eq!((outcome.status, outcome.code().as_str()), (403, "DENIED"), "not the client's fault");
+    assert_eq!(outcome.counters, ["metahub_upstream_failed"]);
+    assert!(!String::from_utf8(outcome.body).unwrap().contains("secret"));
+}
+
+#[test]
+fn a_token_is_asked_for_once() {
+    let config = parse(&registry("upstream", token_service()));
+    let mut upstream = demo();
+    upstream.by_digest.insert("token".into(), Some(token(r#"{"token":"t1","expires_in":300}"#)));
+    let outcome = send(&config, "GET", MANIFEST, "me-type1", "pw", &upstream);
+    assert_eq!((outcome.status, outcome.authorization), (200, Some(Some("Bearer t1".into()))));
+    let [exchange, child] = outcome.callouts.as_slice() else { panic!("{:?}", outcome.callouts) };
+    assert_eq!(exchange.cluster, "auth");
+    assert_eq!(header(&exchange.headers, ":authority"), Some("auth.example"));
+    assert_eq!(header(&exchange.headers, ":path"), Some("/token?service=hub&scope=repository%3Aqnib%2Fbench%3Apull"));
+    assert_eq!(header(&exchange.headers, "authorization"), Some(basic("me", "pw").as_str()));
+    assert_eq!(header(&child.headers, "authorization"), Some("Bearer t1"));
+    let exchanges = |outcome: &Outcome| outcome.callouts.iter().filter(|callout| callout.cluster == "auth").count();
+    let again = send(&config, "GET", MANIFEST, "me-type2", "pw", &upstream);
+    assert_eq!(exchanges(&again), 0, "one account, one repository: one token, whatever the machine type");
+    assert_eq!(exchanges(&send(&config, "GET", MANIFEST, "me-type1", "wrong", &upstream)), 1, "another password");
+    assert_eq!(exchanges(&send(&config, "GET", MANIFEST, "you-type1", "pw", &upstream)), 1, "another account");
+    assert_eq!(
+        exchanges(&send(&config, "GET", "/v2/other/tags/list", "me-type1", "pw", &upstream)),
+        1,
+        "another scope"
+    );
+}
+
+#[test]
+fn without_credentials_the_token_is_anonymous() {
+    let mut upstream = demo();
+    upstream.by_digest.insert("token".into(), Some(token(r#"{"token":"anonymous"}"#)));
+    let config = parse(&registry("none", token_service()));
+    let outcome = send(&config, "GET", MANIFEST, "x-type1", "whatever", &upstream);
+    assert_eq!((outcome.status, outcome.authorization), (200, Some(Some("Bearer anonymous".into()))));
+    assert_eq!(header(&outcome.callouts[0].headers, "authorization"), None);
+}
+
+#[test]
+fn a_token_that_upstream_refuses_is_renewed_by_going_round_once() {
+    let config = parse(&registry("upstream", token_service()));
+    for (status, path) in
+        [(401, MANIFEST), (400, MANIFEST), (401, "/v2/a/tags/list?n=1"), (401, "/metahub/v1/explain?image=a")]
+    {
+        let mut upstream = demo();
+        upstream.by_digest.insert("token".into(), Some(token(r#"{"token":"t","expires_in":300}"#)));
+        upstream.by_digest.insert("latest".into(), Some(token("{}")));
+        assert_ne!(send(&config, "GET", path, "me-type1", "pw", &upstream).status, 307);
+        upstream.index = Some(Response::new(status, "application/json", "{}"));
+        upstream.by_digest.insert("latest".into(), upstream.index.clone());
+        let outcome = send(&config, "GET", path, "me-type1", "pw", &upstream);
+        assert_eq!(outcome.status, 307, "{path}");
+        let again = outcome.header("location").to_owned();
+        let separator = if path.contains('?') { '&' } else { '?' };
+        assert_eq!(again, format!("{path}{separator}metahub-retry=1"));
+        assert_eq!(outcome.counters, ["metahub_token_refused"]);
+        let exchanges = send(&config, "GET", &again, "me-type1", "pw", &upstream);
+        assert_eq!(exchanges.callouts[0].cluster, "auth", "the token is a new one");
+        let last = send(&config, "GET", &again, "me-type1", "pw", &upstream);
+        assert_eq!((last.status, last.header("www-authenticate")), (401, "Basic realm=\"MetaHub\""), "no loop: {path}");
+    }
+}
+
+#[test]
+fn faults_of_the_token_service_are_registry_errors() {
+    let rows = [
+        ("upstream", Some(Response::new(401, "text/plain", "")), 401, "UNAUTHORIZED"),
+        ("none", Some(Response::new(401, "text/plain", "")), 403, "DENIED"),
+        ("upstream", Some(Response::new(403, "text/plain", "")), 403, "DENIED"),
+        ("upstream", Some(Response::new(429, "text/plain", "").with("retry-after", "9")), 429, "TOOMANYREQUESTS"),
+        ("upstream", Some(Response::new(500, "text/plain", "")), 503, "UNAVAILABLE"),
+        (
+            "upstream",
+            Some(Response::new(302, "text/plain", "").with("location", "https://evil.example")),
+            503,
+            "UNAVAILABLE",
+        ),
+        ("upstream", Some(token("garbage")), 503, "UNAVAILABLE"),
+        ("upstream", Some(token(&format!(r#"{{"token":"{}"}}"#, "x".repeat(100_000)))), 503, "UNAVAILABLE"),
+        ("upstream", Some(token(r#"{"token":"a"}"#).with("content-encoding", "gzip")), 503, "UNAVAILABLE"),
+        ("upstream", None, 503, "UNAVAILABLE"),
+    ];
+    for (authentication, response, status, code) in rows {
+        let config = parse(&registry(authentication, token_service()));
+        let mut upstream = demo();
+        upstream.by_digest.insert("token".into(), response.clone());
+        for path in [MANIFEST, "/v2/a/tags/list", "/metahub/v1/explain?image=a"] {
+            let outcome = send(&config, "GET", path, "me-type1", "hunter2", &upstream);
+            assert_eq!((outcome.status, outcome.code().as_str()), (status, code), "{response:?}");
+            assert_eq!(outcome.authorization, None, "nothing went upstream");
+            assert!(
+                matches!(outcome.lines.as_slice(), [line] if line.contains("\"me-type1\"") && !line.contains("hunter2"))
+            );
+            assert_eq!(outcome.header("retry-after"), if status == 429 { "9" } else { "" });
+        }
+    }
+}
+
+#[test]
+fn machine_types_are_for_those_whom_the_registry_knows() {
+    let config = parse(&registry("upstream", json!({})));
+    for (status, expected) in [(200, 200), (401, 401), (503, 503)] {
+        let mut upstream = Upstream::default();
+        upstream.by_digest.insert(String::new(), Some(Response::new(status, "application/json", "{}")));
+        let outcome = send(&config, "GET", "/metahub/v1/machine-types", "me", "pw", &upstream);
+        assert_eq!(outcome.status, expected);
+        assert_eq!(header(&outcome.callouts[0].headers, "authorization"), Some(basic("me", "pw").as_str()));
+    }
+}
+
+#[test]
+fn short_names_get_the_default_namespace() {
+    let config = parse(&registry("accounts", json!({ "default_namespace": "library" })));
+    let path = |outcome: &Outcome| {
+        outcome.changes.iter().find_map(|change| match change {
+            HeaderChange::Set(":path", path) => Some(path.clone()),
+            _ => None,
+        })
+    };
+    let rows = [
+        ("/v2/nginx/manifests/latest?x=y", Some("/v2/library/nginx/manifests/latest?x=y")),
+        ("/v2/library/nginx/manifests/latest", None),
+        ("/v2/nginx/tags/list", Some("/v2/library/nginx/tags/list")),
+        ("/v2/a/b/tags/list", None),
+    ];
+    for (asked, sent) in rows {
+        let outcome = send(&config, "GET", asked, "qnib-type1", "qnib-type1", &demo());
+        assert_eq!(path(&outcome).as_deref(), sent, "{asked}");
+    }
+    let outcome = send(&config, "GET", "/v2/nginx/manifests/latest", "qnib-type1", "qnib-type1", &demo());
+    assert!(header(&outcome.callouts[0].headers, ":path").unwrap().starts_with("/v2/library/nginx/manifests/sha256:"));
+    let mut document = registry("accounts", json!({ "default_namespace": "library" }));
+    document["accounts"]["team"]["repositories"] = json!(["library/*"]);
+    let team = |path| send(&parse(&document), "GET", path, "team-type1", "team", &demo()).status;
+    assert_eq!((team("/v2/nginx/manifests/latest"), team("/v2/qnib/nginx/manifests/latest")), (200, 403));
+}

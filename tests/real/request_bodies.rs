@@ -1,0 +1,26 @@
+//! A request may bring a body where nobody expects one, and it must not push the request on to upstream while the
+//! filter still waits for a callout: the client's own `Authorization` would go with it.
+
+use crate::support::bench::{Bench, REPOSITORY};
+use crate::support::envoy::Envoy;
+use crate::support::http::Request;
+use crate::support::registry::Registry;
+
+#[test]
+fn a_body_waits_with_its_request() {
+    let registry = Registry::start().unwrap();
+    let bench = Bench::build();
+    bench.push(&registry).unwrap();
+    let envoy = Envoy::before(registry.port()).start().unwrap();
+    for body in [&b"x"[..], &[b'x'; 100_000]] {
+        let explain =
+            Request::get(&format!("/metahub/v1/explain?image={REPOSITORY}")).login("qnib-type1", "qnib-type1");
+        let answer = envoy.send(&explain.body(body)).unwrap();
+        // The registry itself knows no such path.
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert!(answer.text().contains(&bench.digest(&["cpu:broadwell"])), "{}", answer.text());
+        let manifest = Request::get(&format!("/v2/{REPOSITORY}/manifests/latest")).login("qnib-type1", "qnib-type1");
+        let answer = envoy.send(&manifest.body(body)).unwrap();
+        assert_eq!(answer.header("docker-content-digest"), Some(bench.digest(&["cpu:broadwell"]).as_str()));
+    }
+}
