@@ -6,4 +6,5 @@ mod envoys_own_errors;
 mod harness;
 mod logins;
 mod observe;
+mod protocol;
 mod request_bodies;
