@@ -8,3 +8,4 @@ mod logins;
 mod observe;
 mod protocol;
 mod request_bodies;
+mod transfers;

@@ -128,9 +128,10 @@ fn everything_else_is_untouched() {
     let mut paths: Vec<String> = stage.bench.images.iter().map(|image| path(&image.manifest.digest())).collect();
     let absent = format!("sha256:{}", "0".repeat(64));
     paths.extend([path(&stage.bench.list.digest()), path(&absent), path("absent"), path("single")]);
-    paths.extend([image.layer.digest(), image.config.digest(), absent.clone()].map(|digest| {
-        format!("/v2/{REPOSITORY}/blobs/{digest}")
-    }));
+    paths.extend(
+        [image.layer.digest(), image.config.digest(), absent.clone()]
+            .map(|digest| format!("/v2/{REPOSITORY}/blobs/{digest}")),
+    );
     paths.push(format!("/v2/{REPOSITORY}/tags/list"));
     paths.push("/v2/no/such/repository/tags/list".to_owned());
     for path in paths {

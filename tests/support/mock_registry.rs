@@ -176,10 +176,7 @@ impl MockRegistry {
         Self::start_on(port::free(), handler)
     }
 
-    pub(crate) fn start_on(
-        port: u16,
-        handler: impl Fn(&Received) -> Vec<Act> + Send + Sync + 'static,
-    ) -> Result<Self> {
+    pub(crate) fn start_on(port: u16, handler: impl Fn(&Received) -> Vec<Act> + Send + Sync + 'static) -> Result<Self> {
         let listener = TcpListener::bind(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))?;
         let shared = Arc::new(Shared {
             handler: Box::new(handler),

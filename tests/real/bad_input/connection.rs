@@ -112,7 +112,11 @@ fn clients_that_go_away() {
 /// The limit on a callout is the filter's own, 15 seconds: clients wait for 30 and more.
 #[test]
 fn a_child_that_never_comes() {
-    let row = child("child-slow", image().interrupted(50, Act::Hang), &["broke off while sending sha256:", "try again later"]);
+    let row = child(
+        "child-slow",
+        image().interrupted(50, Act::Hang),
+        &["broke off while sending sha256:", "try again later"],
+    );
     let stage = Stage::set(std::slice::from_ref(&row));
     stage.check_get(&row, Protocol::Http1);
     assert_no_vm_died(&stage.envoy);

@@ -35,9 +35,21 @@ fn refusals_become_errors_of_our_own() {
         row("down-for-now", Answer::new(503).header("retry-after", "7"), 503, "UNAVAILABLE", &["(503)"]),
         child("child-challenge", challenge(), 503, "UNAVAILABLE", &["answered 401 for sha256:"]),
         child("child-denied", Answer::new(403), 503, "UNAVAILABLE", &["answered 403 for sha256:"]),
-        child("child-redirect", Answer::new(307).header("location", "http://evil.example/"), 503, "UNAVAILABLE", &["307"]),
+        child(
+            "child-redirect",
+            Answer::new(307).header("location", "http://evil.example/"),
+            503,
+            "UNAVAILABLE",
+            &["307"],
+        ),
         child("child-internal", Answer::new(500).body(html), 503, "UNAVAILABLE", &["answered 500 for sha256:"]),
-        child("child-limited", Answer::new(429).header("retry-after", "9"), 429, "TOOMANYREQUESTS", &["limits requests (429)"]),
+        child(
+            "child-limited",
+            Answer::new(429).header("retry-after", "9"),
+            429,
+            "TOOMANYREQUESTS",
+            &["limits requests (429)"],
+        ),
     ];
     let stage = Stage::set(&rows);
     stage.check(&rows);
@@ -76,7 +88,10 @@ fn upstreams_challenges_never_reach_a_client() {
                 let everything = answer.headers.iter().map(|(_, value)| String::from_utf8_lossy(value).into_owned());
                 assert!(!everything.chain([answer.text()]).any(|value| value.contains("evil")), "{context}");
                 let lines = watch.lines(1);
-                assert!(matches!(lines.as_slice(), [line] if line.contains("403 the registry")), "{context}: {lines:?}");
+                assert!(
+                    matches!(lines.as_slice(), [line] if line.contains("403 the registry")),
+                    "{context}: {lines:?}"
+                );
                 assert_eq!(watch.counted()["upstream_failed"], 1, "{context}");
             }
         }

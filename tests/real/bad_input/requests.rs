@@ -90,9 +90,8 @@ fn check(stage: &Stage, row: &Row, protocol: Protocol, method: &str) {
     let context = format!("{method} with {} over {protocol:?}", row.name);
     let watch = Watch::begin(&stage.envoy);
     let path = format!("/v2/{REPOSITORY}/manifests/latest");
-    let request = row.values.iter().fold(Request::new(method, &path), |request, value| {
-        request.header("authorization", value)
-    });
+    let request =
+        row.values.iter().fold(Request::new(method, &path), |request, value| request.header("authorization", value));
     let answer = protocol.send(&stage.envoy, &request).unwrap();
     assert_error(&answer, row.status, row.code, &[row.says], method == "GET", &context);
     stage.assert_serves(&context);
