@@ -7,5 +7,6 @@ mod harness;
 mod logins;
 mod observe;
 mod protocol;
+mod reload;
 mod request_bodies;
 mod transfers;
