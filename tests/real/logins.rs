@@ -1,6 +1,13 @@
 //! Passwords: computed once, limited when guessed, revoked at once.
 
-use crate::support::envoy::replace;
+use super::observe::{Watch, assert_error, assert_no_vm_died, fault_lines};
+use crate::support::bench::{Bench, REPOSITORY};
+use crate::support::envoy::{Envoy, replace};
+use crate::support::http::{Request, Response};
+use crate::support::registry::Registry;
+
+/// `htpasswd -nbB -C 10 dear dear`: about 60 ms of one worker.
+const DEAR: &str = "$2y$10$H6zxzp1yVurLcsuV9e4CueCKQ0dJFzcMLWTram07J.FxlXwrXX2RO";
 
 /// Adds the account `everything`, which sees indexes as they are; its password is its name.
 pub(super) fn with_unfiltered(config: String) -> String {
@@ -11,4 +18,124 @@ pub(super) fn with_unfiltered(config: String) -> String {
 /// Adds a line below `accounts:`.
 pub(super) fn with_account(config: &str, line: &str) -> String {
     replace(config, "          accounts:\n", &format!("          accounts:\n            {line}\n"), 1)
+}
+
+/// Envoy before the demo repository; the accounts `dear` and `other` have expensive passwords, which are their names.
+struct Stage {
+    bench: Bench,
+    _registry: Registry,
+    envoy: Envoy,
+}
+
+impl Stage {
+    fn set() -> Self {
+        let registry = Registry::start().unwrap();
+        let bench = Bench::build();
+        bench.push(&registry).unwrap();
+        let envoy = Envoy::before(registry.port()).edit_config(|config| {
+            let dear = with_account(&config, &format!("dear: {{ password: \"{DEAR}\", machine_type: type1 }}"));
+            let hash = bcrypt::hash("other", 4).unwrap();
+            with_account(&dear, &format!("other: {{ password: \"{hash}\", machine_type: type2 }}"))
+        });
+        Self { bench, _registry: registry, envoy: envoy.start().unwrap() }
+    }
+
+    fn ask(&self, user: &str, password: &str) -> Response {
+        let request = Request::get(&format!("/v2/{REPOSITORY}/manifests/latest")).login(user, password);
+        self.envoy.send(&request).unwrap()
+    }
+
+    fn assert_serves(&self, user: &str, password: &str) {
+        let answer = self.ask(user, password);
+        assert_eq!((answer.status, &answer.body), (200, &self.bench.image(&["cpu:broadwell"]).manifest.bytes));
+    }
+
+    /// Processor time that Envoy has used, in ticks of 10 ms. Unlike the clock's it does not depend on what else runs.
+    fn ticks(&self) -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.envoy.id())).unwrap();
+        // Behind the name, which may contain anything: state, then ten numbers, then user and system time.
+        let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+        fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+    }
+}
+
+/// A docker pull sends about ten requests, to either worker: all but the first are cheap.
+#[test]
+fn a_password_is_computed_once() {
+    let stage = Stage::set();
+    // Connections, compiled code and the decoy are none of the password's cost.
+    (0..10).for_each(|_| assert_eq!(stage.ask("qnib-type1", "qnib-type1").status, 200));
+    let start = stage.ticks();
+    stage.assert_serves("dear", "dear");
+    let first = stage.ticks() - start;
+    (0..40).for_each(|_| stage.assert_serves("dear", "dear"));
+    let next = stage.ticks() - start - first;
+    assert!(first >= 4, "the first took {first} ticks: is this the expensive hash?");
+    assert!(next < 3 * first, "the first took {first} ticks, the next 40 took {next}");
+    assert_no_vm_died(&stage.envoy);
+}
+
+/// containerd sends a wrong password six times at once. That is no reason to lock the account.
+#[test]
+fn a_burst_of_one_wrong_password_locks_nobody_out() {
+    let stage = Stage::set();
+    let watch = Watch::begin(&stage.envoy);
+    std::thread::scope(|scope| {
+        let burst: Vec<_> = (0..6).map(|_| scope.spawn(|| stage.ask("dear", "wrong"))).collect();
+        for attempt in burst {
+            let answer = attempt.join().unwrap();
+            assert_error(&answer, 401, "UNAUTHORIZED", &["wrong password"], true, "a burst");
+        }
+    });
+    assert_eq!(watch.counted()["unauthorized"], 6);
+    stage.assert_serves("dear", "dear");
+    // And again once it is remembered, ten times over: a wrong password that is known costs and counts nothing.
+    for _ in 0..60 {
+        assert_eq!(stage.ask("dear", "wrong").status, 401);
+    }
+    stage.assert_serves("dear", "dear");
+    assert_no_vm_died(&stage.envoy);
+}
+
+#[test]
+fn guessing_is_limited_and_hurts_nobody_else() {
+    let stage = Stage::set();
+    stage.assert_serves("qnib-type1", "qnib-type1");
+    let guess = |number: usize| stage.ask("qnib-type1", &format!("guess {number}"));
+    let limited = (0..40).map(guess).find(|answer| answer.status != 401);
+    let limited = limited.expect("40 guesses within seconds are not limited");
+    assert_error(&limited, 429, "TOOMANYREQUESTS", &["too many wrong passwords"], true, "guessing");
+    let seconds: u64 = limited.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=10).contains(&seconds), "{seconds}");
+    let lines = fault_lines(&stage.envoy);
+    assert!(lines.last().unwrap().contains("429 login \"qnib-type1\""), "{lines:#?}");
+    assert!(!lines.iter().any(|line| line.contains("guess ")), "a password is in the log: {lines:#?}");
+
+    stage.assert_serves("qnib-type1", "qnib-type1");
+    assert_eq!(stage.ask("other", "other").status, 200, "another account, not remembered yet");
+    assert_eq!(stage.ask("qnib-type1", "").status, 429, "not looked at");
+    assert_no_vm_died(&stage.envoy);
+}
+
+/// A new hash line forgets the logins of the old one, in all workers at once.
+#[test]
+fn rotation_revokes_at_once() {
+    let stage = Stage::set();
+    (0..10).for_each(|_| stage.assert_serves("dear", "dear"));
+    let old = stage.envoy.config();
+    let both = format!("passwords: [\"{DEAR}\", \"{}\"]", bcrypt::hash("fresh", 4).unwrap());
+    assert!(stage.envoy.reload(&replace(&old, &format!("password: \"{DEAR}\""), &both, 1)).unwrap());
+    stage.assert_serves("dear", "dear");
+    stage.assert_serves("dear", "fresh");
+
+    let new = format!("password: \"{}\"", bcrypt::hash("fresh", 4).unwrap());
+    assert!(stage.envoy.reload(&replace(&old, &format!("password: \"{DEAR}\""), &new, 1)).unwrap());
+    for _ in 0..5 {
+        assert_error(&stage.ask("dear", "dear"), 401, "UNAUTHORIZED", &["wrong password"], true, "the old password");
+        stage.assert_serves("dear", "fresh");
+    }
+    // An account that is gone is gone, whatever was remembered of it.
+    assert!(stage.envoy.reload(&replace(&old, "            dear: {", "            gone: {", 1)).unwrap());
+    assert_eq!(stage.ask("dear", "dear").status, 401);
+    assert_no_vm_died(&stage.envoy);
 }

@@ -1,0 +1,241 @@
+//! Changing machine types while the proxy works: nothing is lost, nothing is wrong, and nonsense is refused.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use metahub::media_type::DOCKER_LIST;
+
+use super::logins::with_account;
+use super::observe::{assert_no_vm_died, fault_lines};
+use crate::support::bench::{Bench, REPOSITORY};
+use crate::support::envoy::{Envoy, replace};
+use crate::support::http::connection::Connection;
+use crate::support::http::{Request, Response};
+use crate::support::mock_registry::{Act, Answer, Gate, MockRegistry};
+use crate::support::registry::Registry;
+use crate::support::wait_for;
+
+/// How long there is load.
+const LOAD: Duration = Duration::from_secs(10);
+
+struct Stage {
+    bench: Bench,
+    _registry: Registry,
+    envoy: Envoy,
+}
+
+impl Stage {
+    fn set() -> Self {
+        let registry = Registry::start().unwrap();
+        let bench = Bench::build();
+        bench.push(&registry).unwrap();
+        let envoy = Envoy::before(registry.port()).start().unwrap();
+        Self { bench, _registry: registry, envoy }
+    }
+
+    fn digest(&self, login: &str) -> Option<String> {
+        let answer = self.envoy.send(&manifest().login(login, login)).unwrap();
+        answer.header("docker-content-digest").map(str::to_owned)
+    }
+}
+
+fn manifest() -> Request {
+    Request::get(&format!("/v2/{REPOSITORY}/manifests/latest"))
+}
+
+/// The configuration with one more machine type, and its login.
+fn with_machine(config: &str, name: &str, features: &str, login: &str) -> String {
+    let machine = format!("machine_types:\n            {name}: {{ features: [{features}] }}\n");
+    let config = replace(config, "machine_types:\n", &machine, 1);
+    let hash = bcrypt::hash(login, 4).unwrap();
+    with_account(&config, &format!("{login}: {{ password: \"{hash}\", machine_type: {name} }}"))
+}
+
+#[test]
+fn a_new_machine_type_is_usable_within_a_second() {
+    let stage = Stage::set();
+    let config = with_machine(&stage.envoy.config(), "newcomer", r#""cpu:broadwell", "nvcap:5.2""#, "new");
+    assert_eq!(stage.digest("new"), None, "not yet");
+    stage.envoy.replace_config(&config).unwrap();
+    let renamed = Instant::now();
+    let digest = wait_for("the new machine type", Duration::from_secs(1), || stage.digest("new")).unwrap();
+    assert_eq!(digest, stage.bench.digest(&["cpu:broadwell", "nvcap:5.2"]), "after {:?}", renamed.elapsed());
+    assert_no_vm_died(&stage.envoy);
+}
+
+/// What a thread of load asks for, and the answers it got.
+struct Load<'a> {
+    stage: &'a Stage,
+    stop: AtomicBool,
+    requests: AtomicU64,
+}
+
+impl Load<'_> {
+    /// Asks until told to stop; fails at the first answer that is not the right image.
+    fn run(&self, login: &str, features: &[&[&str]], mut send: impl FnMut(&Request) -> Response) {
+        let right: Vec<String> = features.iter().map(|features| self.stage.bench.digest(features)).collect();
+        let request = manifest().login(login, login);
+        while !self.stop.load(Ordering::Relaxed) {
+            let answer = send(&request);
+            assert_eq!(answer.status, 200, "{login}: {}", answer.text());
+            let digest = metahub::digest::Digest::of(&answer.body).to_string();
+            assert!(right.contains(&digest), "{login} got {digest}, not one of {right:?}");
+            assert_eq!(answer.header("docker-content-digest"), Some(digest.as_str()));
+            self.requests.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Four threads ask all the time, two of them on connections that stay open, while machine types come, go and change.
+#[test]
+fn reloads_under_load_lose_nothing() {
+    let stage = Stage::set();
+    let config = stage.envoy.config();
+    // `changing` is a broadwell machine in one configuration, and a skylake in the next.
+    let before = with_machine(&config, "changing", "\"cpu:broadwell\"", "change");
+    let changed =
+        replace(&before, "changing: { features: [\"cpu:broadwell\"]", "changing: { features: [\"cpu:skylake\"]", 1);
+    let after = with_machine(&changed, "extra", "\"cpu:zen4\"", "extra");
+    assert!(stage.envoy.reload(&before).unwrap());
+
+    let load = Load { stage: &stage, stop: AtomicBool::new(false), requests: AtomicU64::new(0) };
+    let (port, reloads) = (stage.envoy.port(), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        let load = &load;
+        let fresh = move |request: &Request| request.send(port).unwrap();
+        let kept = move || {
+            let mut connection = Connection::open(port).unwrap();
+            move |request: &Request| connection.send(request).unwrap()
+        };
+        let threads = [
+            scope.spawn(move || load.run("qnib-type1", &[&["cpu:broadwell"]], fresh)),
+            scope.spawn(move || load.run("change", &[&["cpu:broadwell"], &["cpu:skylake"]], fresh)),
+            scope.spawn(move || load.run("qnib-type2", &[&["cpu:skylake"]], kept())),
+            scope.spawn(move || load.run("qnib-type3", &[&["cpu:broadwell", "nvcap:5.2"]], kept())),
+        ];
+        let end = Instant::now() + LOAD;
+        for text in [&after, &before].into_iter().cycle() {
+            if Instant::now() >= end || threads.iter().any(|thread| thread.is_finished()) {
+                break;
+            }
+            assert!(stage.envoy.reload(text).unwrap());
+            reloads.fetch_add(1, Ordering::Relaxed);
+            std::thread::sleep(Duration::from_millis(250)); // the load's pace, nothing is waited for
+        }
+        load.stop.store(true, Ordering::Relaxed);
+    });
+    let (requests, reloads) = (load.requests.into_inner(), reloads.into_inner());
+    eprintln!("{requests} requests during {reloads} reloads");
+    assert!(requests > 500 && reloads >= 5, "too little load: {requests} requests, {reloads} reloads");
+    assert_eq!(fault_lines(&stage.envoy), Vec::<String>::new());
+    assert_eq!(stage.envoy.stat("listener_manager.total_listeners_draining", "").unwrap(), 0);
+    assert_no_vm_died(&stage.envoy);
+}
+
+/// What is under way when the configuration changes is finished as it began: downloads, and selections.
+#[test]
+fn requests_in_flight_survive() {
+    let bench = Bench::build();
+    let (blob_gate, index_gate) = (Gate::default(), Gate::default());
+    let gates = (blob_gate.clone(), index_gate.clone());
+    let blob: Vec<u8> = (0..3_000_000_u32).map(|number| number.to_le_bytes()[1]).collect();
+    let (sent, list) = (blob.clone(), bench.list.bytes.clone());
+    let upstream = MockRegistry::start(move |request| {
+        if request.path.contains("/blobs/") {
+            let blob = Answer::document("application/octet-stream", sent.clone());
+            return blob.interrupted(1_000_000, Act::Wait(gates.0.clone()));
+        }
+        if request.path.ends_with("/latest") {
+            let answer = Answer::document(DOCKER_LIST, list.clone());
+            return answer.interrupted(100, Act::Wait(gates.1.clone()));
+        }
+        Answer::new(404).acts()
+    });
+    let upstream = upstream.unwrap();
+    let envoy = Envoy::before(upstream.port()).start().unwrap();
+    let digest = metahub::digest::Digest::of(&blob);
+    std::thread::scope(|scope| {
+        let path = format!("/v2/{REPOSITORY}/blobs/{digest}");
+        let ask = |request: Request| envoy.send(&request.login("qnib-type1", "qnib-type1")).unwrap();
+        let download = scope.spawn(move || ask(Request::get(&path)));
+        let selection = scope.spawn(move || ask(Request::head(&format!("/v2/{REPOSITORY}/manifests/latest"))));
+        blob_gate.reached();
+        index_gate.reached();
+        // The login and its machine type are gone, for whoever comes now.
+        let config = envoy.config();
+        let without = replace(&config, "qnib-type1: {", "renamed: {", 1).replace("cpu:broadwell", "cpu:zen4");
+        assert!(envoy.reload(&without).unwrap());
+        assert_eq!(ask(Request::get("/v2/")).status, 401);
+        blob_gate.open();
+        index_gate.open();
+        let (download, selection) = (download.join().unwrap(), selection.join().unwrap());
+        assert_eq!((download.status, download.body.len()), (200, blob.len()));
+        assert!(download.body == blob, "the bytes are others");
+        assert_eq!(selection.header("docker-content-digest"), Some(bench.digest(&["cpu:broadwell"]).as_str()));
+    });
+    assert_no_vm_died(&envoy);
+}
+
+/// A broken file changes nothing: Envoy counts it, one line names the field, and the next good file is taken.
+#[test]
+fn broken_files_are_refused() {
+    let stage = Stage::set();
+    let good = stage.envoy.config();
+    let rows = [
+        ("bad YAML", replace(&good, "machine_types:", "machine_types: [", 1), ""),
+        ("another resource", replace(&good, "  name: metahub # the name", "  name: other # the name", 1), ""),
+        ("an unknown key", replace(&good, "machine_types:", "machine_typos:", 1), "machine_typos"),
+        ("an unknown nested key", replace(&good, "host: ", "hots: ", 1), "registries.registry"),
+        ("no feature", good.replace("[\"cpu:skylake\"]", "[\"cpu:\"]"), "machine_types.type2.features[0]"),
+        ("a type that is none", good.replace("machine_type: type2", "machine_type: type9"), "accounts.qnib-type2"),
+        ("no hash", good.replace("\"$2y$05$okLZ6", "\"okLZ6"), "accounts.qnib-type1.password"),
+        ("a number", replace(&good, "authentication: accounts", "authentication: 7", 1), "registries.registry"),
+        ("nothing", replace(&good, "          machine_types:", "          x: {}\n          machine_types:", 1), "x"),
+    ];
+    for (name, text, field) in rows {
+        assert_ne!(text, good, "{name}: nothing was broken");
+        let before = fault_lines(&stage.envoy).len();
+        assert!(!stage.envoy.reload(&text).unwrap(), "{name} was accepted");
+        let refused = || {
+            let log = fault_lines(&stage.envoy).split_off(before);
+            log.into_iter().filter(|line| line.contains("configuration refused")).collect::<Vec<_>>()
+        };
+        if !field.is_empty() {
+            wait_for(name, Duration::from_secs(5), || (!refused().is_empty()).then_some(())).unwrap();
+            let lines = refused();
+            assert_eq!(lines.len(), 1, "{name}: {lines:#?}");
+            assert!(lines[0].contains(&format!(": {field}")), "{name}: {field} is not in {}", lines[0]);
+        }
+        assert!(!stage.envoy.log().contains("okLZ6CV1P2"), "{name}: a password's hash is in the log");
+        assert_eq!(stage.digest("qnib-type2"), Some(stage.bench.digest(&["cpu:skylake"])), "{name}");
+    }
+    assert!(stage.envoy.reload(&good.replace("cpu:skylake", "cpu:broadwell")).unwrap());
+    assert_eq!(stage.digest("qnib-type2"), Some(stage.bench.digest(&["cpu:broadwell"])));
+    assert_no_vm_died(&stage.envoy);
+}
+
+/// Without any good configuration nothing is served, least of all a whole index.
+#[test]
+fn a_broken_first_file_fails_closed() {
+    let registry = Registry::start().unwrap();
+    let bench = Bench::build();
+    bench.push(&registry).unwrap();
+    let broken = |config: String| replace(&config, "machine_types:", "machine_typos:", 1);
+    let envoy = Envoy::before(registry.port()).edit_config(broken).start().unwrap();
+    let digest = bench.digest(&["cpu:broadwell"]);
+    let paths =
+        ["/v2/", "/v2/qnib/bench/manifests/latest", &format!("/v2/qnib/bench/manifests/{digest}")].map(str::to_owned);
+    for path in paths {
+        for request in [Request::get(&path), Request::get(&path).login("qnib-type1", "qnib-type1")] {
+            let answer = envoy.send(&request).unwrap();
+            assert!(answer.status >= 500, "{path}: {} {}", answer.status, answer.text());
+            assert_eq!(answer.header("docker-content-digest"), None, "{path}");
+        }
+    }
+    let log = registry.log();
+    assert!(log.contains("\"PUT /v2/qnib/") && !log.contains("\"GET /v2/qnib/"), "upstream was asked:\n{log}");
+    let repaired = envoy.config().replace("machine_typos:", "machine_types:");
+    assert!(envoy.reload(&repaired).unwrap());
+    let answer = envoy.send(&manifest().login("qnib-type1", "qnib-type1")).unwrap();
+    assert_eq!(answer.header("docker-content-digest"), Some(digest.as_str()));
+}

@@ -1,0 +1,113 @@
+//! Ways in which upstream may transfer what is in order: chunks, trailers, HTTP/2, slowly, and a lot of it.
+
+use metahub::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
+
+use super::observe::{PROTOCOLS, assert_no_vm_died, fault_lines};
+use crate::support::bench::{Bench, REPOSITORY};
+use crate::support::envoy::{Envoy, replace};
+use crate::support::http::Request;
+use crate::support::mock_registry::{Act, Answer, MockRegistry, Received};
+
+/// The largest manifest that is read.
+const LIMIT: usize = 4 * 1024 * 1024;
+
+/// An upstream with the demo repository, whose list and images pass through `dress` before they are sent.
+fn upstream(list: Vec<u8>, dress: impl Fn(Answer) -> Vec<Act> + Send + Sync + 'static) -> MockRegistry {
+    let bench = Bench::build();
+    let answer = move |request: &Received| {
+        let (_, reference) = request.path.rsplit_once('/').unwrap_or_default();
+        if reference == "latest" {
+            return dress(Answer::document(DOCKER_LIST, list.clone()));
+        }
+        let image = bench.images.iter().find(|image| image.manifest.digest() == reference);
+        image.map_or_else(
+            || Answer::new(404).acts(),
+            |image| dress(Answer::document(DOCKER_MANIFEST, image.manifest.bytes.clone())),
+        )
+    };
+    MockRegistry::start(answer).unwrap()
+}
+
+/// HEAD and GET by tag, over both protocols, bring the right image.
+fn assert_selects(envoy: &Envoy, what: &str) {
+    let bench = Bench::build();
+    for (login, features) in [("qnib-type1", "cpu:broadwell"), ("qnib-type2", "cpu:skylake")] {
+        let image = &bench.image(&[features]).manifest;
+        for protocol in PROTOCOLS {
+            let path = format!("/v2/{REPOSITORY}/manifests/latest");
+            let send = |method| protocol.send(envoy, &Request::new(method, &path).login(login, login)).unwrap();
+            let (head, get) = (send("HEAD"), send("GET"));
+            assert_eq!((head.status, get.status), (200, 200), "{what} over {protocol:?}: {}", get.text());
+            assert_eq!(get.body, image.bytes, "{what} over {protocol:?}");
+            for answer in [head, get] {
+                assert_eq!(answer.header("docker-content-digest"), Some(image.digest().as_str()), "{what}");
+                assert_eq!(answer.header("content-length"), Some(image.bytes.len().to_string().as_str()), "{what}");
+                assert_eq!(answer.header("transfer-encoding"), None, "{what} over {protocol:?}");
+            }
+        }
+    }
+    assert_eq!(fault_lines(envoy), Vec::<String>::new(), "{what}");
+    assert_no_vm_died(envoy);
+}
+
+fn list() -> Vec<u8> {
+    Bench::build().list.bytes
+}
+
+/// Envoy reads trailers of HTTP/1.1 only where it is told to.
+fn with_trailers(bootstrap: String) -> String {
+    let from = "explicit_http_config: { http_protocol_options: {} }";
+    replace(&bootstrap, from, "explicit_http_config: { http_protocol_options: { enable_trailers: true } }", 1)
+}
+
+#[test]
+fn chunks() {
+    let upstream = upstream(list(), |answer| answer.chunked().acts());
+    assert_selects(&Envoy::before(upstream.port()).start().unwrap(), "chunks");
+}
+
+/// With trailers the filter never sees the end of the body as such.
+#[test]
+fn trailers() {
+    let upstream = upstream(list(), |answer| answer.trailers("x-checksum: 1\r\n").acts());
+    let envoy = Envoy::before(upstream.port()).edit_bootstrap(with_trailers).start().unwrap();
+    assert_selects(&envoy, "trailers");
+}
+
+/// An upstream that speaks HTTP/2 with trailers: another Envoy, which translates.
+#[test]
+fn trailers_over_http2() {
+    let upstream = upstream(list(), |answer| answer.trailers("x-checksum: 1\r\n").acts());
+    let translator = Envoy::before(upstream.port()).without_filter().edit_bootstrap(with_trailers).start().unwrap();
+    let speaks_http2 = |bootstrap: String| {
+        let from = "explicit_http_config: { http_protocol_options: {} }";
+        replace(&bootstrap, from, "explicit_http_config: { http2_protocol_options: {} }", 1)
+    };
+    let envoy = Envoy::before(translator.port()).edit_bootstrap(speaks_http2).start().unwrap();
+    assert_selects(&envoy, "trailers over HTTP/2");
+    assert!(envoy.stat("cluster.registry.upstream_cx_http2_total", "").unwrap() > 0, "HTTP/2 was not spoken");
+}
+
+/// Indexes up to what clients accept are held whole, in whatever pieces they come.
+#[test]
+fn an_index_of_four_megabytes() {
+    for (what, chunked) in [("with a length", false), ("in chunks", true)] {
+        let mut bytes = list();
+        bytes.resize(LIMIT, b' ');
+        let upstream = upstream(bytes, move |answer| if chunked { answer.chunked().acts() } else { answer.acts() });
+        assert_selects(&Envoy::before(upstream.port()).start().unwrap(), what);
+    }
+}
+
+/// An upstream that sends single bytes first, and closes its connection after each answer.
+#[test]
+fn drops_and_closed_connections() {
+    let upstream = upstream(list(), |answer| {
+        let bytes = answer.header("connection", "close").bytes();
+        let (first, rest) = bytes.split_at(200);
+        let mut acts: Vec<Act> = first.chunks(1).map(|byte| Act::Send(byte.to_vec())).collect();
+        acts.extend([Act::Send(rest.to_vec())]);
+        acts
+    });
+    assert_selects(&Envoy::before(upstream.port()).start().unwrap(), "drops");
+}
