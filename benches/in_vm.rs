@@ -3,6 +3,8 @@
 //! A small HTTP server stands in for the registry: it answers from memory, so that the times are Envoy's and the
 //! filter's. Figures are not asserted; docs/performance.md has some with the machine that they were measured on.
 
+#![allow(clippy::indexing_slicing, clippy::string_slice, clippy::unwrap_used, reason = "a benchmark may panic")]
+
 mod indexes;
 #[path = "../tests/support/mod.rs"]
 mod support;
@@ -179,9 +181,9 @@ fn configuration(upstream: u16, types: usize, generation: usize) -> String {
             number % 100
         );
     }
-    let _ = write!(
+    let _ = writeln!(
         text,
-        "          registries: {{ registry: {{ host: \"127.0.0.1:{upstream}\", authentication: none }} }}\n"
+        "          registries: {{ registry: {{ host: \"127.0.0.1:{upstream}\", authentication: none }} }}"
     );
     text
 }
