@@ -142,10 +142,10 @@ fn login(machine_type: &str) -> Login {
 
 /// The shipped file with the story's configuration in the place of its own.
 fn configuration(shipped: &str, registry: u16) -> String {
-    let end = shipped.find("          machine_types:\n").unwrap();
+    let (start, _) = shipped.split_once("          machine_types:\n").unwrap();
     let indented = block("yaml").lines().map(|line| format!("          {line}\n")).collect::<String>();
     assert!(indented.contains("127.0.0.1:5000"));
-    format!("{}{}", shipped.get(..end).unwrap(), indented.replace("127.0.0.1:5000", &format!("127.0.0.1:{registry}")))
+    format!("{start}{}", indented.replace("127.0.0.1:5000", &format!("127.0.0.1:{registry}")))
 }
 
 /// Machine type → selected digest.

@@ -78,8 +78,8 @@ fn list(row: usize, entries: &[&str]) -> Document {
 
 /// One machine type for each row, in `none` mode: the login `x-row7` is enough.
 fn configuration(shipped: &str, registry: u16) -> String {
-    let end = shipped.find("          machine_types:\n").unwrap();
-    let mut text = shipped.get(..end).unwrap().to_owned();
+    let (start, _) = shipped.split_once("          machine_types:\n").unwrap();
+    let mut text = start.to_owned();
     text.push_str("          feature_rules: { driver: at_least, sm: compute_capability }\n          machine_types:\n");
     for (row, (_, machine, ..)) in ROWS.iter().enumerate() {
         let description = description(machine);
