@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod clients;
+mod crash;
 mod envoys_own_errors;
 mod harness;
 mod logins;

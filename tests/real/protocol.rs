@@ -211,7 +211,7 @@ fn a_default_machine_type() {
 fn without_authentication_the_login_names_the_machine_type() {
     let stage = Stage::set(|config| {
         let config = replace(&config, "authentication: accounts", "authentication: none", 1);
-        config[..config.find("          # Passwords as").expect("the accounts' comment")].to_owned()
+        config.split_once("          # Passwords as").expect("the accounts' comment").0.to_owned()
     });
     for (login, features) in LOGINS {
         let answer = stage.envoy.send(&ask("GET", &path("latest")).login(login, "anything")).unwrap();
@@ -235,7 +235,7 @@ fn two_hundred_requests_at_once() {
         for turn in 0..10 {
             let (login, features) = LOGINS[(number + turn) % 2];
             let method = if turn % 3 == 0 { "HEAD" } else { "GET" };
-            let protocol = if (number + turn) % 5 == 0 { Protocol::H2c } else { Protocol::Http1 };
+            let protocol = if (number + turn).is_multiple_of(5) { Protocol::H2c } else { Protocol::Http1 };
             let tag = if turn % 2 == 0 { "latest" } else { "oci" };
             let answer = protocol.send(&stage.envoy, &ask(method, &path(tag)).login(login, login));
             let image = &stage.bench.image(features).manifest;
