@@ -69,6 +69,12 @@ check: ## Check format, lints, licences and documentation; run the tests that ne
 	cargo test --locked --quiet --doc
 	cargo test --locked --lib --bins --test metahub -- --skip real::
 
+.PHONY: bench
+bench: build ## Measure selection and reloads, natively and through a real Envoy (docs/performance.md)
+	@$(INSTALL) envoy
+	cargo bench --locked --bench selection
+	cargo bench --locked --bench in_vm
+
 .PHONY: clean
 clean: ## Remove what was built (the installed tools stay in .tools)
 	cargo clean

@@ -59,7 +59,8 @@ apt_install() {
         trap "as_root rm -f '$guard'" EXIT
     fi
     # Lists that have grown old name files that are gone.
-    apt_get_install "$@" || { apt_update && apt_get_install "$@"; }
+    apt_get_install "$@" || { apt_update && apt_get_install "$@"; } ||
+        die "apt-get could not install: $*"
     if [ "$guarded" = yes ]; then
         as_root rm -f "$guard"
         trap - EXIT
@@ -199,6 +200,7 @@ needs_clients() {
     need podman podman
     need skopeo skopeo
     need curl curl
+    need openssl openssl # signs the tokens of the tests' token service
     need iptables iptables
 }
 

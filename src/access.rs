@@ -17,15 +17,15 @@ use crate::memory::Memory;
 const SLOTS: u32 = 16_384;
 /// How long a wrong password is remembered, and over how long failures are counted, in seconds.
 const FAILURE_SECONDS: u64 = 10;
-/// Failed checks of one account in that time, before further passwords are not looked at. At cost 10, the dearest
-/// that is accepted, this is about half a second of one worker.
+/// Failed checks of one login name in that time, before further passwords are not looked at.
 const FAILURES: u32 = 10;
+/// Failed checks of all login names in that time. This bounds what guessing can cost: with one password an account,
+/// 0.2 s of a worker in ten at cost 5, 5.7 s at cost 10, the dearest that is accepted.
+const ALL_FAILURES: u32 = 100;
 /// Format of the values in shared data.
 const FORMAT: u8 = 1;
 /// Where the process keeps the key of its digests.
 const KEY: &str = "metahub.key";
-/// Failures of accounts that do not exist share one budget; no account has an empty name.
-const NOBODY: &str = "";
 
 /// What came of a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,31 +44,35 @@ pub enum Verdict {
 /// Checks a password. `account` is `None` where the login name stands for no account: that takes as long.
 pub fn verify(memory: &dyn Memory, config: &Config, account: Option<&Account>, credentials: &Credentials) -> Verdict {
     let hashes = account.map_or_else(|| config.decoy().map(std::slice::from_ref).unwrap_or_default(), |a| &a.hashes);
-    let name = account.map_or(NOBODY, Account::name);
     let Some(process_key) = process_key(memory) else {
         // Without randomness nothing can be remembered safely; the password itself can still be checked.
         return check(hashes, credentials);
     };
-    let key = login_key(&process_key, name, hashes, credentials);
-    let slot = slot("metahub.login.", &key, SLOTS);
+    let key = login_key(&process_key, account, hashes, credentials);
+    // Rejections have slots of their own: a client that guesses must not push out the logins that were accepted.
+    let (accepted, rejected) = (slot("metahub.login.", &key, SLOTS), slot("metahub.rejected.", &key, SLOTS));
     let now = memory.now();
-    match memory.get(&slot).as_deref().and_then(|value| recall(value, &key, now)) {
-        // A slot is only ever written for an account that exists when it says so; a decoy accepts nothing.
-        Some(Verdict::Accepted) if account.is_some() => return Verdict::Accepted,
-        Some(Verdict::Rejected) => return Verdict::Rejected,
-        _ => {}
+    let recalled = |slot: &str| memory.get(slot).and_then(|value| recall(&value, &key, now));
+    if account.is_some() && recalled(&accepted) == Some(Verdict::Accepted) {
+        return Verdict::Accepted;
     }
-    let budget = Budget::of(memory, &process_key, name, now);
-    if let Some(retry_after) = budget.exhausted(now) {
+    if recalled(&rejected) == Some(Verdict::Rejected) {
+        return Verdict::Rejected;
+    }
+    // The same for names that are accounts and names that are none, so that nobody learns which is which.
+    let budgets = [
+        Budget::of(memory, &process_key, &credentials.user, FAILURES, now),
+        Budget::of(memory, &process_key, "", ALL_FAILURES, now),
+    ];
+    if let Some(retry_after) = budgets.iter().filter_map(|budget| budget.exhausted(now)).max() {
         return Verdict::Limited { retry_after };
     }
     let verdict = check(hashes, credentials);
-    match verdict {
-        Verdict::Accepted => memory.set(&slot, &remember(&key, u64::MAX)),
-        _ => {
-            memory.set(&slot, &remember(&key, now.saturating_add(FAILURE_SECONDS)));
-            budget.spend(memory);
-        }
+    if verdict == Verdict::Accepted {
+        memory.set(&accepted, &remember(&key, u64::MAX));
+    } else {
+        memory.set(&rejected, &remember(&key, now.saturating_add(FAILURE_SECONDS)));
+        budgets.iter().for_each(|budget| budget.spend(memory));
     }
     verdict
 }
@@ -97,9 +101,16 @@ pub(crate) fn digest(process_key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
     mac.finalize().into_bytes().into()
 }
 
-/// Covers the account, the whole credential and every hash line: rotation forgets the logins it revokes.
-fn login_key(process_key: &[u8; 32], account: &str, hashes: &[PasswordHash], credentials: &Credentials) -> [u8; 32] {
-    let mut parts = vec![b"login".as_slice(), account.as_bytes(), credentials.password.expose().as_bytes()];
+/// Covers the account, the whole credential and every hash line: rotation forgets the logins it revokes. A name that
+/// is no account stands for itself.
+fn login_key(
+    process_key: &[u8; 32],
+    account: Option<&Account>,
+    hashes: &[PasswordHash],
+    credentials: &Credentials,
+) -> [u8; 32] {
+    let (kind, name) = account.map_or((b"no one", credentials.user.as_str()), |account| (b"login ", account.name()));
+    let mut parts = vec![kind.as_slice(), name.as_bytes(), credentials.password.expose().as_bytes()];
     parts.extend(hashes.iter().map(|hash| hash.line().as_bytes()));
     digest(process_key, &parts)
 }
@@ -131,41 +142,42 @@ fn recall(value: &[u8], key: &[u8; 32], now: u64) -> Option<Verdict> {
     }
 }
 
-/// Failed checks of one account (or of nobody) in the current window.
+/// Failed checks of one login name, or of all, in the current window. Names that meet in one slot share a budget.
 struct Budget {
     slot: String,
-    key: [u8; 32],
+    most: u32,
     since: u64,
     failures: u32,
 }
 
 impl Budget {
-    fn of(memory: &dyn Memory, process_key: &[u8; 32], account: &str, now: u64) -> Self {
-        let key = digest(process_key, &[b"failures", account.as_bytes()]);
-        let slot = slot("metahub.failures.", &key, SLOTS);
+    fn of(memory: &dyn Memory, process_key: &[u8; 32], name: &str, most: u32, now: u64) -> Self {
+        let slot = if name.is_empty() {
+            "metahub.failures".to_owned()
+        } else {
+            slot("metahub.failures.", &digest(process_key, &[b"failures", name.as_bytes()]), SLOTS)
+        };
         let (since, failures) = memory
             .get(&slot)
-            .and_then(|value| Self::recall(&value, &key))
-            .filter(|(since, _)| now < since.saturating_add(FAILURE_SECONDS))
+            .and_then(|value| Self::recall(&value))
+            .filter(|(since, _)| (*since..since.saturating_add(FAILURE_SECONDS)).contains(&now))
             .unwrap_or((now, 0));
-        Self { slot, key, since, failures }
+        Self { slot, most, since, failures }
     }
 
-    fn recall(value: &[u8], key: &[u8; 32]) -> Option<(u64, u32)> {
-        let (since, rest) = value.split_first_chunk::<8>()?;
-        let (failures, stored) = rest.split_first_chunk::<4>()?;
-        (stored == key).then(|| (u64::from_le_bytes(*since), u32::from_le_bytes(*failures)))
+    fn recall(value: &[u8]) -> Option<(u64, u32)> {
+        let (since, failures) = value.split_first_chunk::<8>()?;
+        Some((u64::from_le_bytes(*since), u32::from_le_bytes(failures.try_into().ok()?)))
     }
 
     /// Seconds until the next password is looked at, if none is now.
     fn exhausted(&self, now: u64) -> Option<u64> {
-        (self.failures >= FAILURES).then(|| self.since.saturating_add(FAILURE_SECONDS).saturating_sub(now).max(1))
+        (self.failures >= self.most).then(|| self.since.saturating_add(FAILURE_SECONDS).saturating_sub(now).max(1))
     }
 
     fn spend(&self, memory: &dyn Memory) {
         let mut value = self.since.to_le_bytes().to_vec();
         value.extend_from_slice(&self.failures.saturating_add(1).to_le_bytes());
-        value.extend_from_slice(&self.key);
         memory.set(&self.slot, &value);
     }
 }
@@ -254,12 +266,45 @@ mod tests {
     }
 
     #[test]
-    fn unknown_accounts_share_one_budget() {
+    fn names_that_are_no_accounts_are_treated_alike() {
         let (memory, config) = (Map::default(), config(&["one"]));
         for guess in 0..FAILURES {
-            assert_eq!(attempt(&memory, &config, &format!("nobody{guess}"), &format!("{guess}")), Verdict::Rejected);
+            for name in ["user", "nobody"] {
+                assert_eq!(attempt(&memory, &config, name, &format!("guess {guess}")), Verdict::Rejected);
+            }
         }
-        assert!(matches!(attempt(&memory, &config, "nobody", "x"), Verdict::Limited { .. }));
+        for name in ["user", "nobody"] {
+            assert!(matches!(attempt(&memory, &config, name, "again"), Verdict::Limited { .. }), "{name}");
+        }
+        for name in ["other", "somebody"] {
+            assert_eq!(attempt(&memory, &config, name, "again"), Verdict::Rejected, "{name}: its own budget");
+        }
+    }
+
+    #[test]
+    fn guessing_under_many_names_is_bounded_and_pushes_nobody_out() {
+        let (memory, config) = (Map::default(), config(&["one"]));
+        assert_eq!(attempt(&memory, &config, "user", "one"), Verdict::Accepted);
+        let mut computed = 0;
+        for guess in 0..1000 {
+            computed += u32::from(attempt(&memory, &config, &format!("name{guess}"), "x") == Verdict::Rejected);
+        }
+        assert_eq!(computed, ALL_FAILURES);
+        assert_eq!(attempt(&memory, &config, "user", "one"), Verdict::Accepted, "remembered");
+        assert!(matches!(attempt(&memory, &config, "other", "other"), Verdict::Limited { .. }), "alike for all");
+        memory.now.set(FAILURE_SECONDS);
+        assert_eq!(attempt(&memory, &config, "other", "other"), Verdict::Accepted);
+        assert_eq!(logins(&memory), 2);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_limits_nobody() {
+        let (memory, config) = (Map::default(), config(&["one"]));
+        memory.now.set(1_000_000);
+        for guess in 0..FAILURES {
+            attempt(&memory, &config, "user", &format!("guess {guess}"));
+        }
+        memory.now.set(10);
         assert_eq!(attempt(&memory, &config, "user", "one"), Verdict::Accepted);
     }
 

@@ -15,6 +15,10 @@ use crate::select::{MAX_LEVELS, Selection, missing_variants, select, unmet};
 
 /// Nested indexes that are fetched for one answer.
 const MAX_NESTED: usize = 16;
+/// Entries of all indexes together that are looked at for one answer: as many as one index may have.
+const MAX_ENTRIES: usize = 10_000;
+/// Entries that a list of the answer names; how many more there are is said beside it.
+const MAX_LISTED: usize = 1000;
 /// Comparisons of an entry with a machine type that one answer may cost: about 10 ms of a worker.
 const MAX_WORK: usize = 4000;
 /// Machine types in one answer.
@@ -31,6 +35,8 @@ pub struct Explanation {
     /// `None`: no image index; everybody gets the document itself.
     root: Option<Index>,
     nested: BTreeMap<Digest, Result<Index, String>>,
+    /// Entries of all these indexes.
+    known: usize,
     on_no_match: OnNoMatch,
 }
 
@@ -53,13 +59,14 @@ impl Explanation {
     #[must_use]
     pub fn new(image: String, media_type: String, digest: Digest, root: Option<Index>, on_no_match: OnNoMatch) -> Self {
         let root = root.filter(Index::is_image_index);
-        Self { image, media_type, digest, root, nested: BTreeMap::new(), on_no_match }
+        let known = root.as_ref().map_or(0, |index| index.entries().len());
+        Self { image, media_type, digest, root, nested: BTreeMap::new(), known, on_no_match }
     }
 
     /// A nested index that selection may lead to and that is not here yet.
     #[must_use]
     pub fn wants(&self) -> Option<Descriptor> {
-        if self.nested.len() >= MAX_NESTED {
+        if self.nested.len() >= MAX_NESTED || self.known >= MAX_ENTRIES {
             return None;
         }
         let mut level: Vec<&Index> = self.root.iter().collect();
@@ -77,6 +84,14 @@ impl Explanation {
 
     /// Adds a nested index, or why it cannot be used.
     pub fn add(&mut self, digest: Digest, index: Result<Index, String>) {
+        // One that is too much is not kept: what leads there is said not to be looked into.
+        let entries = index.as_ref().map_or(0, |index| index.entries().len());
+        self.known = self.known.saturating_add(entries);
+        let index = if self.known > MAX_ENTRIES {
+            Err(format!("this and the other indexes have more than {MAX_ENTRIES} entries"))
+        } else {
+            index
+        };
         self.nested.insert(digest, index);
     }
 
@@ -190,15 +205,14 @@ impl Explanation {
             selected.extend(verdict.selected);
         }
         let machines: Vec<&MachineType> = groups.iter().filter_map(|alike| alike.first().copied()).collect();
-        let unselected: Vec<Value> = self
-            .entries()
-            .filter(|(_, entry)| {
-                entry.exclusion().is_none()
-                    && !entry.is_nested_index()
-                    && !selected.contains(&entry.descriptor().digest)
-            })
-            .map(|(index, entry)| unselected(index, entry, &machines))
-            .collect();
+        let is_left = |(_, entry): &(&Digest, &Entry)| {
+            let descriptor = entry.descriptor();
+            entry.exclusion().is_none() && !entry.is_nested_index() && !selected.contains(&descriptor.digest)
+        };
+        let left = self.entries().filter(is_left);
+        let unselected: Vec<Value> =
+            left.take(MAX_LISTED).map(|(index, entry)| unselected(index, entry, &machines)).collect();
+        let more_unselected = self.entries().filter(is_left).count() - unselected.len();
         let mut document = json!({
             "image": self.image,
             "digest": self.digest.as_str(),
@@ -206,20 +220,26 @@ impl Explanation {
             "is_image_index": self.root.is_some(),
             "machine_types": machine_types,
             "unselected": unselected,
+            "more_unselected": more_unselected,
             "next": next,
         });
         if let Some(object) = document.as_object_mut().filter(|_| first_page) {
-            object.insert("entries".to_owned(), self.entries().map(|(index, entry)| describe(index, entry)).collect());
+            object.insert(
+                "entries".to_owned(),
+                self.entries().take(MAX_LISTED).map(|(index, entry)| describe(index, entry)).collect(),
+            );
+            object.insert("more_entries".to_owned(), json!(self.entries().count().saturating_sub(MAX_LISTED)));
             object.insert("unreadable".to_owned(), self.unreadable());
         }
         document
     }
 
+    /// Bounded as well: an index may have nothing but unreadable entries.
     fn unreadable(&self) -> Value {
         let broken =
             self.nested.iter().filter_map(|(digest, index)| Some(format!("{digest}: {}", index.as_ref().err()?)));
         let root = self.root.iter().flat_map(|index| index.unreadable().iter().map(ToString::to_string));
-        root.chain(broken).collect()
+        root.chain(broken).take(MAX_LISTED).collect()
     }
 }
 

@@ -12,6 +12,9 @@ use crate::secret::Secret;
 /// known, about 2 KiB.
 const MAX_AUTHORIZATION: usize = 16 * 1024;
 
+/// Longest login name, in bytes: it is searched for machine types and stands in log lines.
+const MAX_USER: usize = 255;
+
 /// RFC 4648 with or without padding: some clients leave it out.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
@@ -46,6 +49,8 @@ pub enum InvalidAuthorization {
     ControlCharacter,
     /// A password without a user.
     EmptyUser,
+    /// A user above 255 bytes.
+    LongUser,
 }
 
 impl fmt::Display for InvalidAuthorization {
@@ -58,6 +63,7 @@ impl fmt::Display for InvalidAuthorization {
             Self::NoColon => "Authorization header has no colon between user and password",
             Self::NotUtf8 => "Authorization header is not UTF-8",
             Self::ControlCharacter => "Authorization header has a control character",
+            Self::LongUser => "Authorization header has a user of more than 255 bytes",
             Self::EmptyUser => "Authorization header has an empty user",
         })
     }
@@ -92,6 +98,7 @@ impl Credentials {
         match text.split_once(':').ok_or(InvalidAuthorization::NoColon)? {
             ("", "") => Ok(None),
             ("", _) => Err(InvalidAuthorization::EmptyUser),
+            (user, _) if user.len() > MAX_USER => Err(InvalidAuthorization::LongUser),
             (user, password) => Ok(Some(Self { user: user.to_owned(), password: Secret::new(password.to_owned()) })),
         }
     }
@@ -150,7 +157,7 @@ mod tests {
     fn refuses_malformed_headers() {
         use InvalidAuthorization as E;
         let long = basic(&[b'a'; 64 * 1024]);
-        let rows: [(&[u8], E); 14] = [
+        let rows: [(&[u8], E); 15] = [
             (b"", E::Scheme),
             (b"Basic", E::Scheme),
             (b"Bearer abc", E::Scheme),
@@ -165,6 +172,7 @@ mod tests {
             (&basic(b"user\n:pass"), E::ControlCharacter),
             (&basic(b":password"), E::EmptyUser),
             (&long, E::TooLong),
+            (&basic(&[&[b'a'; 256][..], b":x"].concat()), E::LongUser),
         ];
         for (value, error) in rows {
             assert_eq!(decode(value), Err(error), "{}", String::from_utf8_lossy(value));

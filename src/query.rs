@@ -2,6 +2,12 @@
 
 use crate::request::{InvalidRequest, Reference, Repository, Tag};
 
+/// Marks the one repetition of a request whose token had expired.
+pub const RETRY: &str = "metahub-retry=1";
+
+/// Longest value that is looked at, in bytes; no image or machine type has a longer name.
+const MAX_VALUE: usize = 512;
+
 /// What `explain` is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExplainQuery {
@@ -23,6 +29,11 @@ pub struct ExplainQuery {
 /// [`InvalidRequest::Image`] if there is no image or more than one, or its name breaks the grammar.
 pub fn explain(query: &str) -> Result<ExplainQuery, InvalidRequest> {
     let image = single(query, "image").ok_or(InvalidRequest::Image)?;
+    let machine_type = single(query, "machine_type");
+    if machine_type.is_none() && query.split('&').any(|pair| pair.starts_with("machine_type=")) {
+        // Narrowed to what cannot be read is not the same as not narrowed.
+        return Err(InvalidRequest::Image);
+    }
     let (name, reference) = if let Some((name, digest)) = image.split_once('@') {
         (name, Reference::parse(digest).ok().filter(|reference| matches!(reference, Reference::Digest(_))))
     } else if let Some((name, tag)) = image.split_once(':') {
@@ -30,11 +41,11 @@ pub fn explain(query: &str) -> Result<ExplainQuery, InvalidRequest> {
     } else {
         (image.as_str(), Tag::parse("latest").ok().map(Reference::Tag))
     };
-    let rest: Vec<&str> = query.split('&').filter(|pair| !pair.starts_with("after=")).collect();
+    let rest: Vec<&str> = query.split('&').filter(|pair| !pair.starts_with("after=") && *pair != RETRY).collect();
     Ok(ExplainQuery {
         repository: Repository::parse(name).map_err(|_| InvalidRequest::Image)?,
         reference: reference.ok_or(InvalidRequest::Image)?,
-        machine_type: single(query, "machine_type"),
+        machine_type,
         after: after(query),
         rest: rest.join("&"),
     })
@@ -50,7 +61,7 @@ pub fn after(query: &str) -> Option<String> {
 fn single(query: &str, key: &str) -> Option<String> {
     let mut values = query.split('&').filter_map(|pair| pair.split_once('=')).filter(|(name, _)| *name == key);
     let (_, value) = values.next()?;
-    if values.next().is_some() { None } else { decode(value) }
+    if values.next().is_some() || value.len() > MAX_VALUE { None } else { decode(value) }
 }
 
 /// Percent-decoding (RFC 3986 §2.1); `None` for a malformed escape or what is not UTF-8.
@@ -100,6 +111,7 @@ mod tests {
             ("image=a:v1&ns=docker.io".into(), "a v1 - - image=a:v1&ns=docker.io".into()),
             ("after=t7&image=a%2Fb%3Av1".into(), "a/b v1 - t7 image=a%2Fb%3Av1".into()),
             ("image=a&machine_type=x.y".into(), "a latest x.y - image=a&machine_type=x.y".into()),
+            ("image=a&metahub-retry=1".into(), "a latest - - image=a".into()),
             (format!("image=a@{DIGEST}"), format!("a {DIGEST} - - image=a@{DIGEST}")),
         ];
         for (query, expected) in rows {

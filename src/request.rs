@@ -77,21 +77,22 @@ impl Request {
 
 impl Request {
     /// The same request for `<namespace>/<repository>`, if the repository has one component only (Docker Hub's
-    /// `library`).
+    /// `library`), and the namespace if that made a difference.
     #[must_use]
-    pub fn in_namespace(mut self, namespace: &Repository) -> Self {
+    pub fn in_namespace(mut self, namespace: Option<&Repository>) -> (Self, Option<&Repository>) {
         let repository = match &mut self {
-            Self::Ping | Self::Health | Self::MachineTypes(_) => return self,
+            Self::Ping | Self::Health | Self::MachineTypes(_) => return (self, None),
             Self::Explain(query) => &mut query.repository,
             Self::Manifest(repository, _)
             | Self::Blob(repository)
             | Self::Tags(repository)
             | Self::Referrers(repository) => repository,
         };
-        if !repository.0.contains('/') {
+        let namespace = namespace.filter(|_| !repository.0.contains('/'));
+        if let Some(namespace) = namespace {
             repository.0 = format!("{namespace}/{repository}");
         }
-        self
+        (self, namespace)
     }
 }
 

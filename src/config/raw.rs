@@ -76,9 +76,17 @@ pub(super) struct RawCredentials {
 pub(super) struct RawAccount {
     pub(super) password: Option<Secret>,
     pub(super) passwords: Option<Vec<Secret>>,
+    #[serde(default, deserialize_with = "present")]
     pub(super) machine_type: Option<String>,
+    #[serde(default, deserialize_with = "present")]
     pub(super) machine_types: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "present")]
     pub(super) repositories: Option<Vec<String>>,
+}
+
+/// A restriction that is written down but null (a list whose items are all commented out) must not be read as none.
+fn present<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 /// Parsed so that a typo is found today; in use when the cache is.

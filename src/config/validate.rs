@@ -11,6 +11,9 @@ use crate::feature::FeatureRules;
 use crate::machine_type::{Description, MachineType};
 use crate::secret::Secret;
 
+/// Passwords of one account: the old and the new one, and as many again.
+const MAX_PASSWORDS: usize = 4;
+
 type MachineTypes = BTreeMap<String, Rc<MachineType>>;
 
 pub(super) fn validate(raw: RawConfig, hash: String, environment: Environment<'_>) -> Result<Config, ConfigError> {
@@ -127,6 +130,10 @@ fn hashes(path: &str, one: Option<Secret>, several: Option<Vec<Secret>>) -> Resu
     };
     match (one, several) {
         (Some(line), None) => Ok(vec![read(format!("{path}.password"), &line)?]),
+        (None, Some(lines)) if lines.len() > MAX_PASSWORDS => {
+            let message = format!("more than {MAX_PASSWORDS}: each costs a wrong password one more bcrypt");
+            Err(ConfigError::new(format!("{path}.passwords"), message))
+        }
         (None, Some(lines)) if !lines.is_empty() => {
             lines.iter().enumerate().map(|(n, line)| read(format!("{path}.passwords[{n}]"), line)).collect()
         }

@@ -52,7 +52,14 @@ impl Http {
         if let Step::CallOut(callout) = &effects.step {
             return match dispatch(callout) {
                 Ok(()) => Action::Pause,
-                Err(_) => self.advance(&Event::CalloutAnswered(None), phase),
+                Err(status) => {
+                    let cluster = &callout.cluster;
+                    let line = format!(
+                        "503 Envoy refuses a request to its cluster {cluster:?} ({status:?}); does it have one of that name?"
+                    );
+                    log(LogLevel::Error, &line);
+                    self.advance(&Event::CalloutAnswered(None), phase)
+                }
             };
         }
         perform(effects.step, phase).unwrap_or_else(|status| {
@@ -86,7 +93,7 @@ impl Context for Http {
             self.advance(&Event::CalloutAnswered(None), Phase::Callout);
             return;
         }
-        let headers = hostcalls::get_map_bytes(MapType::HttpCallResponseHeaders).unwrap_or_default();
+        let headers = all(MapType::HttpCallResponseHeaders);
         // One byte above the limit is enough to know that it is too large.
         let size = size.min(MAX_MANIFEST + 1);
         let body = hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, size).ok().flatten().unwrap_or_default();
@@ -101,7 +108,7 @@ impl HttpContext for Http {
             let reply = Reply::error(Code::Unavailable, "MetaHub has no configuration yet");
             return reply_with(&reply).unwrap_or(Action::Pause);
         };
-        let headers = hostcalls::get_map_bytes(MapType::HttpRequestHeaders).unwrap_or_default();
+        let headers = all(MapType::HttpRequestHeaders);
         let cluster = hostcalls::get_property(vec!["xds", "cluster_name"]).ok().flatten();
         let cluster =
             cluster.as_deref().and_then(|name| std::str::from_utf8(name).ok()).filter(|name| !name.is_empty());
@@ -124,9 +131,12 @@ impl HttpContext for Http {
             // One header is cheaper than all of them, and blobs come this way.
             Exchange::Passing(_) => {
                 let status = hostcalls::get_map_value_bytes(MapType::HttpResponseHeaders, ":status").ok().flatten();
-                vec![(":status".to_owned(), status.unwrap_or_default())]
+                match status.as_deref() {
+                    Some(b"401") => all(MapType::HttpResponseHeaders),
+                    _ => vec![(":status".to_owned(), status.unwrap_or_default())],
+                }
             }
-            _ => hostcalls::get_map_bytes(MapType::HttpResponseHeaders).unwrap_or_default(),
+            _ => all(MapType::HttpResponseHeaders),
         };
         self.advance(&Event::ResponseHeaders { headers: Headers(&headers), end }, Phase::Response)
     }
@@ -157,6 +167,11 @@ impl HttpContext for Http {
             }
         }
     }
+}
+
+/// All headers of a map, as bytes.
+fn all(map: MapType) -> Vec<(String, Vec<u8>)> {
+    hostcalls::get_map_bytes(map).unwrap_or_default()
 }
 
 fn dispatch(callout: &Callout) -> Result<(), Status> {

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::fetch::{self, Fault, MAX_MANIFEST, status};
+use super::fetch::{self, Fault, MAX_MANIFEST};
 use super::{Answer, Counter, Effects, Event, Exchange, Report, Step, Upstream};
 use crate::config::{OnNoMatch, Registry};
 use crate::digest::Digest;
@@ -54,8 +54,7 @@ impl Explain {
         let Event::CalloutAnswered(answer) = event else {
             return Effects::new(Exchange::Explaining(Box::new(self)), Step::Hold);
         };
-        let status = answer.map_or(0, |answer| status(answer.headers));
-        if let Some(refusal) = self.upstream.refusal(memory, status) {
+        if let Some(refusal) = answer.and_then(|answer| self.upstream.refusal(memory, answer.headers)) {
             return refusal;
         }
         let explanation = match self.known.take() {

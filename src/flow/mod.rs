@@ -240,6 +240,12 @@ impl Exchange {
         }
     }
 
+    /// Whether the request waits for a callout. Its body, should it have one, waits with it.
+    #[must_use]
+    pub const fn holds_request(&self) -> bool {
+        matches!(self, Self::Authorizing(_) | Self::Verifying(_) | Self::Explaining(_))
+    }
+
     /// The stream is over, and `status` its last status: the one that the client was told or, if nothing was told,
     /// upstream's or 0. Something to report is left only if the answer was not MetaHub's: then nothing else says which
     /// image failed, and for whom.
@@ -249,12 +255,6 @@ impl Exchange {
             Self::Pulling(pull) => pull.ended(status),
             _ => None,
         }
-    }
-
-    /// Whether the request waits for a callout. Its body, should it have one, waits with it.
-    #[must_use]
-    pub const fn holds_request(&self) -> bool {
-        matches!(self, Self::Authorizing(_) | Self::Verifying(_) | Self::Explaining(_))
     }
 
     /// Whether response bodies matter; where they do not, they are not even looked at.

@@ -89,7 +89,7 @@ impl Pull {
     pub(super) fn advance(mut self, memory: &dyn Memory, event: &Event<'_>) -> Effects {
         match (std::mem::replace(&mut self.state, State::Asked), event) {
             (State::Asked, Event::ResponseHeaders { headers, end }) => {
-                let refusal = self.upstream.refusal(memory, status(*headers));
+                let refusal = self.upstream.refusal(memory, *headers);
                 refusal.unwrap_or_else(|| self.on_headers(*headers, *end))
             }
             (State::Holding { kind, has_digest }, Event::ResponseBody { size }) => {
@@ -103,6 +103,10 @@ impl Pull {
                 self.on_body(kind, has_digest, body)
             }
             (State::Fetching { descriptor, reason, levels, nested }, Event::CalloutAnswered(answer)) => {
+                // The token was good for the index and may have ended since.
+                if let Some(refusal) = answer.and_then(|answer| self.upstream.refusal(memory, answer.headers)) {
+                    return refusal;
+                }
                 match fetch::verified(&self.upstream.registry, &descriptor, *answer) {
                     Err(fault) => self.fail(&fault),
                     Ok(body) if nested => self.on_nested(body, levels),
@@ -137,19 +141,28 @@ impl Pull {
                     self.upstream.registry.host
                 )));
             }
-            // Redirects, 404, 429 and the like are upstream's word to the client.
+            // A client that followed would get the whole index from there, and choose from it by its platform alone.
+            status @ (300..=399) if !is_artifact_tag(self.image.tag.as_str()) => {
+                let message = format!(
+                    "the registry {} redirects manifests ({status}); put MetaHub in front of the one that it leads to",
+                    self.upstream.registry.host
+                );
+                return self.fail(&Fault::invalid(message));
+            }
+            // 404, 429 and the like are upstream's word to the client.
             _ => return self.let_pass(Vec::new(), Vec::new()),
         }
         let kind = Kind::of(headers.text("content-type").unwrap_or_default());
         let (length, has_digest) = (headers.number("content-length"), headers.has("docker-content-digest"));
         let complete = self.method == Method::Get || (length.is_some() && has_digest);
-        if is_artifact_tag(self.image.tag.as_str()) || kind == Kind::Manifest {
-            if complete {
-                return self.pass_through("passed through: not an index");
-            }
-        } else if fetch::is_encoded(headers) {
-            return self
-                .fail(&Fault::invalid("the index came compressed although MetaHub asked for it as it is".to_owned()));
+        let opaque = is_artifact_tag(self.image.tag.as_str()) || kind == Kind::Manifest;
+        if opaque && complete {
+            return self.pass_through("passed through: not an index");
+        }
+        if fetch::is_encoded(headers) {
+            return self.fail(&Fault::invalid(
+                "the manifest came compressed although MetaHub asked for it as it is".to_owned(),
+            ));
         }
         if length.is_some_and(|length| length > MAX_MANIFEST as u64) {
             return self.fail(&Fault::too_large());
@@ -165,6 +178,13 @@ impl Pull {
     }
 
     fn on_body(self, kind: Kind, has_digest: bool, body: &[u8]) -> Effects {
+        // Trailers behind no body at all. Nothing is held then that could be released or replaced.
+        if body.is_empty() {
+            return self.fail(&Fault::invalid(format!(
+                "the registry {} answered without a body",
+                self.upstream.registry.host
+            )));
+        }
         let opaque = kind == Kind::Manifest
             || is_artifact_tag(self.image.tag.as_str())
             || (kind == Kind::Unknown && !Index::is_index(body));

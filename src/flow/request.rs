@@ -55,10 +55,7 @@ fn decide(
     }
     let credentials = credentials(headers)?;
     let registry = registry(config, cluster)?;
-    let request = match &registry.default_namespace {
-        Some(namespace) => request.in_namespace(namespace),
-        None => request,
-    };
+    let (request, namespace) = request.in_namespace(registry.default_namespace.as_ref());
     let caller = match registry.authentication {
         Authentication::Accounts => by_account(config, memory, registry, credentials)?,
         Authentication::Upstream => by_upstream(config, credentials)?,
@@ -73,7 +70,12 @@ fn decide(
         return Err(refuse(Code::Denied, Counter::Denied, &message));
     }
     let credentials = caller.credentials.clone();
-    let effects = take_up(config, registry, caller, method, request, headers)?;
+    let mut effects = take_up(config, registry, caller, method, request, headers)?;
+    if let (Step::Continue(changes), Some(path)) =
+        (&mut effects.step, namespace.and_then(|name| namespaced(name, headers)))
+    {
+        changes.push(path);
+    }
     Ok(authorize(memory, registry, credentials.as_ref(), repository.as_ref(), headers, effects))
 }
 
@@ -144,7 +146,7 @@ fn dispatch(
     request: Request,
     headers: Headers<'_>,
 ) -> Effects {
-    let mut changes = namespaced(registry, &request, headers);
+    let mut changes = Vec::new();
     match (request, view) {
         // Where the registry owns the passwords, it is asked.
         (Request::Ping, view) if registry.authentication != Authentication::Upstream => {
@@ -163,15 +165,10 @@ fn dispatch(
     }
 }
 
-/// The path with the repository's full name, where the client left the default namespace out.
-fn namespaced(registry: &Registry, request: &Request, headers: Headers<'_>) -> Vec<HeaderChange> {
-    let path = headers.text(":path").and_then(|path| path.strip_prefix("/v2/"));
-    match (&registry.default_namespace, request.repository(), path) {
-        (Some(namespace), Some(repository), Some(path)) if !path.starts_with(&format!("{repository}/")) => {
-            vec![HeaderChange::Set(":path", format!("/v2/{namespace}/{path}"))]
-        }
-        _ => Vec::new(),
-    }
+/// The path with the namespace that the client left out.
+fn namespaced(namespace: &Repository, headers: Headers<'_>) -> Option<HeaderChange> {
+    let path = headers.text(":path")?.strip_prefix("/v2/")?;
+    Some(HeaderChange::Set(":path", format!("/v2/{namespace}/{path}")))
 }
 
 /// Makes a request for a manifest by tag one that an index answers, whole and readable.
@@ -186,21 +183,14 @@ fn ask_for_index(method: Method, headers: Headers<'_>) -> Vec<HeaderChange> {
     changes
 }
 
-/// What the client accepts, and the four manifest types that it did not name.
+/// What the client accepts, and the four manifest types without any reservation (`q=0` would get another document).
 fn accept(headers: Headers<'_>) -> String {
-    let mut accept =
-        headers.all("accept").filter_map(|value| std::str::from_utf8(value).ok()).collect::<Vec<_>>().join(", ");
-    for media_type in media_type::ALL {
-        let named =
-            accept.split(',').any(|range| range.split(';').next().is_some_and(|name| name.trim() == media_type));
-        if !named {
-            if !accept.is_empty() {
-                accept.push_str(", ");
-            }
-            accept.push_str(media_type);
-        }
-    }
-    accept
+    let ranges =
+        headers.all("accept").filter_map(|value| std::str::from_utf8(value).ok()).flat_map(|value| value.split(','));
+    let others = ranges.map(str::trim).filter(|range| {
+        !range.is_empty() && !media_type::ALL.iter().any(|media_type| media_type::same(range, media_type))
+    });
+    others.chain(media_type::ALL).collect::<Vec<_>>().join(", ")
 }
 
 fn credentials(headers: Headers<'_>) -> Result<Credentials, Box<Effects>> {

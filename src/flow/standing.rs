@@ -8,11 +8,9 @@ use crate::config::{Authentication, Registry};
 use crate::errors::{Code, Reply};
 use crate::headers::{HeaderChange, Headers};
 use crate::memory::Memory;
+use crate::query::RETRY;
 use crate::secret::Secret;
 use crate::upstream::{Kept, TokenRequest};
-
-/// Marks the one repetition of a request whose token had expired.
-const RETRY: &str = "metahub-retry=1";
 
 /// The registry of a request, and what it gets as `Authorization`.
 #[derive(Clone, Debug)]
@@ -36,11 +34,13 @@ impl Upstream {
         self.kept = kept.map(|kept| (kept, if repeated { String::new() } else { format!("{path}{separator}{RETRY}") }));
     }
 
-    /// What an answer of this status means: `None`, unless the registry refuses what it was sent. Its challenge never
-    /// reaches the client, which would send its password to whomever it names.
-    pub(super) fn refusal(&self, memory: &dyn Memory, status: u64) -> Option<Effects> {
-        // ECR Public says 400 to an expired token.
-        if status != 401 && !(status == 400 && self.kept.is_some()) {
+    /// What an answer means: `None`, unless the registry refuses what it was sent. Its challenge never reaches the
+    /// client, which would send its password to whomever it names.
+    pub(super) fn refusal(&self, memory: &dyn Memory, headers: Headers<'_>) -> Option<Effects> {
+        let status = status(headers);
+        // ECR Public says 400 to an expired token. Said again to a new one, it is about the request itself.
+        let expired = status == 400 && self.kept.as_ref().is_some_and(|(_, again)| !again.is_empty());
+        if status != 401 && !expired {
             return None;
         }
         if let Some((kept, again)) = &self.kept {
@@ -50,7 +50,18 @@ impl Upstream {
                 return Some(Effects::reply(reply).reporting(Report::count(Counter::TokenRefused)));
             }
         }
+        if self.registry.authentication == Authentication::Upstream && lacks_permission(headers) {
+            return Some(self.denied());
+        }
         Some(self.refused(status))
+    }
+
+    /// The login is right, but the registry does not let it have this.
+    fn denied(&self) -> Effects {
+        let host = &self.registry.host;
+        let message = format!("the registry {host} does not allow this to the login {:?}; ask there for it", self.user);
+        Effects::reply(Reply::error(Code::Denied, &message))
+            .reporting(Report::fault(Counter::Denied, format!("403 {message}")))
     }
 
     /// The client's own credentials are refused with a challenge, MetaHub's with an explanation.
@@ -70,8 +81,14 @@ impl Upstream {
     /// Responses that are not looked into.
     pub(super) fn pass(&self, memory: &dyn Memory, headers: Headers<'_>) -> Effects {
         let pass = || Effects::new(Exchange::Done, Step::Continue(Vec::new()));
-        self.refusal(memory, status(headers)).unwrap_or_else(pass)
+        self.refusal(memory, headers).unwrap_or_else(pass)
     }
+}
+
+/// Whether a challenge says that the token is good and not good enough (RFC 6750 §3.1).
+fn lacks_permission(headers: Headers<'_>) -> bool {
+    let challenge = headers.text("www-authenticate").unwrap_or_default();
+    challenge.contains("error=\"insufficient_scope\"")
 }
 
 /// A request that waits for its token.
@@ -163,7 +180,7 @@ impl Verifying {
             return Effects::new(Exchange::Verifying(Box::new(self)), Step::Hold);
         };
         let status = answer.map_or(0, |answer| status(answer.headers));
-        if let Some(refusal) = self.upstream.refusal(memory, status) {
+        if let Some(refusal) = answer.and_then(|answer| self.upstream.refusal(memory, answer.headers)) {
             return refusal;
         }
         if status == 200 {

@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 use super::driver::{
     Response, Upstream, basic, child, configuration, exchange, header_list, list, parse, request, upstream,
 };
+use crate::support::schema::Schema;
 
-/// Asks for an explanation as `login`; returns status and document.
+/// Asks for an explanation as `login`; returns status and document, which every time must fit the schema.
 fn explain(configuration: &Value, login: &str, query: &str, upstream: &Upstream) -> (u16, Value) {
     let config = parse(configuration);
     let password = login.split('-').next().filter(|name| *name == "team").unwrap_or(login);
@@ -22,7 +23,13 @@ fn explain(configuration: &Value, login: &str, query: &str, upstream: &Upstream)
     let (mut state, mut step) = (effects.exchange, effects.step);
     loop {
         match step {
-            Step::Reply(reply) => return (reply.status, serde_json::from_slice(&reply.body).unwrap()),
+            Step::Reply(reply) => {
+                let document = serde_json::from_slice(&reply.body).unwrap();
+                if reply.status == 200 {
+                    Schema::of("explain").require(&document);
+                }
+                return (reply.status, document);
+            }
             Step::CallOut(callout) => {
                 let path = &callout.headers.iter().find(|(name, _)| *name == ":path").unwrap().1;
                 let reference = path.rsplit('/').next().unwrap();
@@ -210,7 +217,9 @@ fn lists_machine_types() {
     let ask = |path: &str| {
         let headers = header_list(&[(":method", "GET"), (":path", path), ("authorization", &basic("team", "team"))]);
         let Step::Reply(reply) = request(&config, Some("registry"), &headers).step else { panic!() };
-        serde_json::from_slice::<Value>(&reply.body).unwrap()
+        let document = serde_json::from_slice::<Value>(&reply.body).unwrap();
+        Schema::of("machine-types").require(&document);
+        document
     };
     let all = ask("/metahub/v1/machine-types");
     assert_eq!(all["machine_types"][0]["name"], "type1");
@@ -219,4 +228,103 @@ fn lists_machine_types() {
     assert_eq!(all["machine_types"].as_array().unwrap().len(), 2);
     assert_eq!(all["next"], Value::Null);
     assert_eq!(ask("/metahub/v1/machine-types?after=type1")["machine_types"].as_array().unwrap().len(), 1);
+}
+
+/// The schema says something: each of these changes to a valid answer makes an invalid one.
+#[test]
+fn the_schema_refuses_other_answers() {
+    let valid = explain(&everybody(), "who", "image=a", &upstream(&children())).1;
+    let schema = Schema::of("explain");
+    assert_eq!(schema.problems(&valid), Vec::<String>::new());
+    let rows = [
+        ("/image", json!(1)),
+        ("/digest", json!("sha256:00")),
+        ("/is_image_index", json!(null)),
+        ("/next", json!(false)),
+        ("/machine_types/0", json!({})),
+        ("/machine_types/0/names", json!([])),
+        ("/machine_types/0/selected", json!("latest")),
+        ("/machine_types/0/missing_variants/0", json!(1)),
+        ("/entries/0/position", json!(-1)),
+        ("/entries/0/never_selected", json!("because")),
+        ("/unselected/0/needs", json!("cpu:zen4")),
+        ("/unreadable", json!({})),
+    ];
+    for (pointer, value) in rows {
+        let mut document = valid.clone();
+        // The item of an empty array is put there.
+        match document.pointer_mut(pointer) {
+            Some(place) => *place = value,
+            None => {
+                let (array, _) = pointer.rsplit_once('/').unwrap();
+                document.pointer_mut(array).unwrap().as_array_mut().unwrap().push(value);
+            }
+        }
+        assert_ne!(schema.problems(&document), Vec::<String>::new(), "{pointer}");
+    }
+    for name in valid.as_object().unwrap().keys() {
+        let mut document = valid.clone();
+        document.as_object_mut().unwrap().remove(name);
+        assert_ne!(schema.problems(&document), Vec::<String>::new(), "without {name}");
+    }
+    let mut document = valid;
+    document["more"] = json!(1);
+    assert_ne!(schema.problems(&document), Vec::<String>::new(), "an unknown property");
+}
+
+#[test]
+fn attestations_and_unreadable_entries_fit_the_schema() {
+    let mut children = children().map(|(entry, _)| entry).to_vec();
+    children.push(json!({
+        "mediaType": metahub::media_type::OCI_MANIFEST, "digest": Digest::of(b"a").as_str(), "size": 1,
+        "platform": { "os": "unknown", "architecture": "unknown" },
+    }));
+    children.push(json!({ "mediaType": "text/plain", "digest": Digest::of(b"b").as_str(), "size": 2 }));
+    children.push(json!({ "digest": 7 }));
+    let index = Some(Response::new(200, OCI_INDEX, list(&children)));
+    let (status, explained) = explain(&everybody(), "who", "image=a", &Upstream { index, ..Upstream::default() });
+    assert_eq!(status, 200);
+    assert_eq!(explained["entries"][4]["never_selected"], "an attestation, not an image");
+    assert_ne!(explained["entries"][5]["never_selected"], Value::Null);
+    assert_eq!(explained["unreadable"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn nothing_fits_is_said_with_what_a_machine_would_need() {
+    let demo = upstream(&children());
+    let (_, explained) = explain(&everybody(), "who", "image=a&machine_type=e-arm", &demo);
+    assert_eq!(explained["machine_types"][0]["selected"], Value::Null);
+    assert_eq!(explained["machine_types"][0]["reason"], "nothing fits");
+    assert_eq!(explained["unselected"].as_array().unwrap().len(), 4);
+}
+
+/// An image that anybody may push must not make an answer that stalls a worker.
+#[test]
+fn large_and_many_indexes_are_bounded() {
+    let large = |seed: usize| {
+        let entries: Vec<Value> = (0..4000)
+            .map(|n| {
+                let digest = Digest::of(format!("{seed} {n}").as_bytes()).to_string();
+                json!({ "mediaType": DOCKER_LIST.replace("list.", ""), "digest": digest, "size": 10, "platform": { "os": "linux", "architecture": "amd64" } })
+            })
+            .collect();
+        list(&entries)
+    };
+    let nested: Vec<Vec<u8>> = (0..16).map(large).collect();
+    let entries: Vec<Value> = nested
+        .iter()
+        .map(|bytes| json!({ "mediaType": DOCKER_LIST, "digest": Digest::of(bytes).as_str(), "size": bytes.len(), "platform": { "os": "linux", "architecture": "amd64" } }))
+        .collect();
+    let mut upstream = upstream(&[]);
+    upstream.index = Some(Response::new(200, OCI_INDEX, list(&entries)));
+    upstream.by_digest = nested
+        .into_iter()
+        .map(|bytes| (Digest::of(&bytes).to_string(), Some(Response::new(200, DOCKER_LIST, bytes))))
+        .collect();
+    let (status, explained) = explain(&everybody(), "who", "image=a", &upstream);
+    assert_eq!(status, 200);
+    assert!(explained.to_string().len() < 2_000_000, "{} bytes", explained.to_string().len());
+    assert_eq!(explained["entries"].as_array().unwrap().len(), 1000);
+    assert_eq!(explained["unselected"].as_array().unwrap().len(), 1000);
+    assert!(explained["more_unselected"].as_u64().unwrap() < 10_000);
 }

@@ -146,6 +146,12 @@ fn an_index_that_cannot_be_used_is_refused() {
         (Response::new(200, OCI_INDEX, big).without("content-length"), "larger than 4 MiB"),
         (Response::new(200, OCI_INDEX, ""), "without a body"),
         (Response::new(206, OCI_INDEX, valid("")), "206"),
+        (
+            Response::new(307, OCI_INDEX, valid("")).with("location", "https://elsewhere.example/v2/"),
+            "redirects manifests",
+        ),
+        (Response::new(302, "text/html", "").with("location", "/v2/other"), "redirects manifests"),
+        (Response::new(304, OCI_INDEX, ""), "redirects manifests (304)"),
     ];
     for (response, message) in rows {
         let upstream = Upstream { index: Some(response), ..Upstream::default() };
@@ -189,7 +195,6 @@ fn a_child_that_is_not_what_the_index_says_is_refused() {
         (Some(Response::new(503, "text/plain", "")), 503, "UNAVAILABLE", "503"),
         (Some(Response::new(504, "text/plain", "")), 503, "UNAVAILABLE", "504"),
         (Some(Response::new(302, "text/plain", "")), 503, "UNAVAILABLE", "302"),
-        (Some(Response::new(401, "text/plain", "")), 503, "UNAVAILABLE", "401"),
         (Some(Response::new(429, "text/plain", "").with("retry-after", "7")), 429, "TOOMANYREQUESTS", "429"),
     ];
     for (response, status, code, message) in down {
@@ -203,8 +208,18 @@ fn a_child_that_is_not_what_the_index_says_is_refused() {
 }
 
 #[test]
+fn a_registry_that_refuses_the_child_refuses_metahub() {
+    let (entry, _) = child(&["cpu:broadwell"]);
+    let mut upstream = demo();
+    upstream.by_digest.insert(entry["digest"].as_str().unwrap().into(), Some(Response::new(401, "text/plain", "")));
+    let outcome = pull("GET", &upstream);
+    assert_eq!((outcome.status, outcome.code().as_str()), (403, "DENIED"));
+    assert_eq!(outcome.counters, ["metahub_upstream_failed"]);
+}
+
+#[test]
 fn upstreams_word_reaches_the_client_its_challenge_never() {
-    for status in [302, 304, 307, 400, 403, 404, 429] {
+    for status in [400, 403, 404, 429] {
         let response = Response::new(status, "application/json", "{\"errors\":[]}").with("retry-after", "3");
         let upstream = Upstream { index: Some(response.clone()), ..Upstream::default() };
         let get = pull("GET", &upstream);
@@ -294,4 +309,24 @@ fn a_stream_that_ends_early_is_reported() {
     }
     let refused = request(&config, Some("registry"), &header_list(&[(":method", "GET"), (":path", "/v2/")]));
     assert!(refused.exchange.ended(401).is_none(), "it was reported when it was answered");
+}
+
+#[test]
+fn trailers_without_a_body_are_no_manifest() {
+    use metahub::flow::{Event, begin};
+    use metahub::headers::Headers;
+
+    let config = parse(&configuration());
+    let memory = super::driver::Map::default();
+    let login = super::driver::basic("qnib-type1", "qnib-type1");
+    let path = "/v2/qnib/bench/manifests/latest";
+    let request = super::driver::header_list(&[(":method", "HEAD"), (":path", path), ("authorization", &login)]);
+    for content_type in [DOCKER_MANIFEST, OCI_INDEX, "text/plain"] {
+        let exchange = begin(&config, &memory, Some("registry"), Headers(&request)).exchange;
+        let headers = super::driver::header_list(&[(":status", "200"), ("content-type", content_type)]);
+        let held = exchange.advance(&memory, &Event::ResponseHeaders { headers: Headers(&headers), end: false });
+        assert_eq!(held.step, metahub::flow::Step::Hold);
+        let effects = held.exchange.advance(&memory, &Event::ResponseComplete { body: b"" });
+        assert!(matches!(effects.step, metahub::flow::Step::Reply(reply) if reply.status == 502), "{content_type}");
+    }
 }

@@ -129,10 +129,7 @@ fn a_tag_is_asked_for_as_an_index() {
     assert_eq!(set(":method"), Some("GET"));
     assert_eq!(set("accept-encoding"), Some("identity"));
     let accept = set("accept").unwrap();
-    assert!(
-        accept.starts_with("application/vnd.oci.image.index.v1+json;q=0.5, text/plain, application/json, "),
-        "{accept}"
-    );
+    assert!(accept.starts_with("text/plain, application/json, application/vnd.oci.image.index.v1+json, "), "{accept}");
     for media_type in media_type::ALL {
         assert_eq!(accept.matches(media_type).count(), 1, "{accept}");
     }

@@ -142,7 +142,43 @@ fn a_token_that_upstream_refuses_is_renewed_by_going_round_once() {
         let exchanges = send(&config, "GET", &again, "me-type1", "pw", &upstream);
         assert_eq!(exchanges.callouts[0].cluster, "auth", "the token is a new one");
         let last = send(&config, "GET", &again, "me-type1", "pw", &upstream);
-        assert_eq!((last.status, last.header("www-authenticate")), (401, "Basic realm=\"MetaHub\""), "no loop: {path}");
+        let end = if status == 400 { (400, "") } else { (401, "Basic realm=\"MetaHub\"") };
+        assert_eq!((last.status, last.header("www-authenticate")), end, "no loop: {path}");
+    }
+}
+
+/// A token can end between the index and the manifest that it names.
+#[test]
+fn a_token_that_ends_within_a_pull_is_renewed_too() {
+    let config = parse(&registry("upstream", token_service()));
+    let mut upstream = demo();
+    upstream.by_digest.insert("token".into(), Some(token(r#"{"token":"t","expires_in":300}"#)));
+    assert_eq!(send(&config, "GET", MANIFEST, "me-type1", "pw", &upstream).status, 200);
+    let good = upstream.by_digest.clone();
+    for (_, answer) in upstream.by_digest.iter_mut().filter(|(key, _)| key.starts_with("sha256:")) {
+        *answer = Some(Response::new(401, "application/json", "{}"));
+    }
+    let outcome = send(&config, "GET", MANIFEST, "me-type1", "pw", &upstream);
+    assert_eq!((outcome.status, outcome.counters.as_slice()), (307, ["metahub_token_refused"].as_slice()));
+    upstream.by_digest = good;
+    let again = send(&config, "GET", outcome.header("location"), "me-type1", "pw", &upstream);
+    assert_eq!((again.status, again.callouts[0].cluster.as_str()), (200, "auth"), "with a new token");
+}
+
+/// A good login that lacks a permission is told so; asking for its password again would not help.
+#[test]
+fn a_token_that_is_not_good_enough_is_no_wrong_password() {
+    let challenge = "Bearer realm=\"https://evil.example\",service=\"hub\",error=\"insufficient_scope\"";
+    let refused = Response::new(401, "application/json", "{}").with("www-authenticate", challenge);
+    let mut upstream = Upstream { index: Some(refused.clone()), ..Upstream::default() };
+    upstream.by_digest.insert("token".into(), Some(token(r#"{"token":"t","expires_in":300}"#)));
+    upstream.by_digest.insert("latest".into(), Some(refused));
+    for path in ["/v2/a/manifests/latest", "/v2/b/tags/list", "/metahub/v1/explain?image=c"] {
+        let config = parse(&registry("upstream", token_service()));
+        let outcome = send(&config, "GET", path, "me-type1", "pw", &upstream);
+        assert_eq!((outcome.status, outcome.code().as_str()), (403, "DENIED"), "{path}");
+        assert_eq!(outcome.header("www-authenticate"), "");
+        assert!(outcome.lines[0].contains("\"me-type1\""), "{:?}", outcome.lines);
     }
 }
 
@@ -214,6 +250,9 @@ fn short_names_get_the_default_namespace() {
     }
     let outcome = send(&config, "GET", "/v2/nginx/manifests/latest", "qnib-type1", "qnib-type1", &demo());
     assert!(header(&outcome.callouts[0].headers, ":path").unwrap().starts_with("/v2/library/nginx/manifests/sha256:"));
+    let config = parse(&registry("accounts", json!({ "default_namespace": "tags" })));
+    let outcome = send(&config, "GET", "/v2/tags/tags/list", "qnib-type1", "qnib-type1", &demo());
+    assert_eq!(path(&outcome).as_deref(), Some("/v2/tags/tags/tags/list"), "checked and sent are the same repository");
     let mut document = registry("accounts", json!({ "default_namespace": "library" }));
     document["accounts"]["team"]["repositories"] = json!(["library/*"]);
     let team = |path| send(&parse(&document), "GET", path, "team-type1", "team", &demo()).status;

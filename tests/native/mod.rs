@@ -5,5 +5,5 @@ mod explain;
 mod flow_pull;
 mod flow_request;
 mod flow_upstream;
-mod selection;
+pub(crate) mod selection;
 mod support_images;

@@ -2,12 +2,16 @@
 
 mod bad_input;
 mod clients;
+mod configurations;
 mod crash;
 mod envoys_own_errors;
+mod fleet;
 mod harness;
 mod logins;
 mod observe;
 mod protocol;
 mod reload;
 mod request_bodies;
+mod selection_sample;
 mod transfers;
+mod upstream;

@@ -22,6 +22,7 @@ pub(crate) struct Builder {
     filter: bool,
     show_access_log: bool,
     log_level: &'static str,
+    environment: Vec<(&'static str, &'static str)>,
     edit_bootstrap: Vec<Edit>,
     edit_config: Vec<Edit>,
 }
@@ -53,6 +54,7 @@ impl Envoy {
             filter: true,
             show_access_log: false,
             log_level: "info",
+            environment: Vec::new(),
             edit_bootstrap: Vec::new(),
             edit_config: Vec::new(),
         }
@@ -173,6 +175,12 @@ impl Builder {
         self
     }
 
+    /// Adds a variable to Envoy's environment.
+    pub(crate) fn environment(mut self, name: &'static str, value: &'static str) -> Self {
+        self.environment.push((name, value));
+        self
+    }
+
     /// Changes envoy.yaml after ports and paths were replaced. The function must find what it replaces: see
     /// [`replace`].
     pub(crate) fn edit_bootstrap(mut self, edit: impl FnOnce(String) -> String + 'static) -> Self {
@@ -219,6 +227,7 @@ impl Builder {
         command.args(["--disable-hot-restart", "--drain-time-s", "1"]);
         // The access log is for whoever watches, or for a test that reads it: not ten seconds late.
         command.args(["--file-flush-interval-msec", "100"]);
+        command.envs(self.environment);
         let log = directory.join("log");
         let mut process = if self.show_access_log {
             Process::spawn_showing_output("envoy", &command, &log)?
@@ -252,6 +261,12 @@ fn bootstrap_file(shipped: &str, ports: Ports, watched: &Path) -> String {
     let text = replace(shipped, "port_value: 8080", &format!("port_value: {}", ports.clients), 1);
     let text = replace(&text, "port_value: 9901", &format!("port_value: {}", ports.admin), 1);
     let text = replace(&text, "port_value: 5000", &format!("port_value: {}", ports.upstream), 1);
+    let text = replace(
+        &text,
+        "host_rewrite_literal: \"127.0.0.1:5000\"",
+        &format!("host_rewrite_literal: \"127.0.0.1:{}\"", ports.upstream),
+        2,
+    );
     let text = replace(&text, "path: envoy/metahub.yaml", &format!("path: {watched}/metahub.yaml"), 1);
     replace(&text, "{ path: envoy }", &format!("{{ path: {watched} }}"), 1)
 }
@@ -274,7 +289,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn binary() -> Result<PathBuf> {
+pub(crate) fn binary() -> Result<PathBuf> {
     let path = root().join(".tools/envoy/envoy/_bin/envoy");
     let hint = || Failure::new("Envoy is not in the tool folder: run `scripts/install.sh envoy`");
     if path.exists() { Ok(path) } else { Err(hint()) }

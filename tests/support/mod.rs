@@ -20,13 +20,16 @@ pub(crate) mod elf;
 pub(crate) mod envoy;
 pub(crate) mod http;
 pub(crate) mod image;
+pub(crate) mod key;
 pub(crate) mod mock_registry;
 pub(crate) mod port;
 pub(crate) mod process;
 pub(crate) mod registry;
 pub(crate) mod sandbox;
+pub(crate) mod schema;
 pub(crate) mod tar;
 pub(crate) mod temp;
+pub(crate) mod token_service;
 
 use std::fmt;
 use std::time::{Duration, Instant};

@@ -2,19 +2,33 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::client::Login;
 use super::http::{Request, Response};
 use super::image::{Document, Image};
 use super::process::Process;
 use super::temp::TempDir;
+use super::token_service::{ISSUER, SERVICE, TokenService};
 use super::{Failure, Result, port};
 
-/// A running registry without access control, on the loopback address.
+/// Who may pull.
+pub(crate) enum Access<'a> {
+    /// Everybody, and everybody may push.
+    Open,
+    /// These users, by their passwords.
+    Htpasswd(&'a [Login]),
+    /// Whoever brings a token of this service.
+    Token(&'a TokenService),
+}
+
+/// A running registry on the loopback address.
 pub(crate) struct Registry {
     process: Process,
     port: u16,
-    _storage: TempDir,
+    storage: Arc<TempDir>,
+    _own: TempDir,
 }
 
 impl Registry {
@@ -24,17 +38,26 @@ impl Registry {
     }
 
     pub(crate) fn start_on(port: u16) -> Result<Self> {
-        let storage = TempDir::new("registry")?;
-        let config = storage.join("config.yml");
-        let root = storage.join("data");
-        std::fs::write(&config, configuration(&root, port))?;
+        Self::serve(Arc::new(TempDir::new("registry")?), port, &Access::Open)
+    }
+
+    /// A second registry over the same images, for those who have access. Images are pushed to the first one.
+    pub(crate) fn guarded(&self, access: &Access<'_>) -> Result<Self> {
+        Self::serve(Arc::clone(&self.storage), port::free(), access)
+    }
+
+    fn serve(storage: Arc<TempDir>, port: u16, access: &Access<'_>) -> Result<Self> {
+        let own = TempDir::new("registry-config")?;
+        let config = own.join("config.yml");
+        std::fs::write(&config, configuration(storage.path(), port) + &access.configure(&own)?)?;
         let mut command = Command::new(binary());
         command.arg("serve").arg(&config).env("OTEL_TRACES_EXPORTER", "none");
-        let mut process = Process::spawn("docker-registry", &command, &storage.join("log"))?;
+        let mut process = Process::spawn("docker-registry", &command, &own.join("log"))?;
+        let ready = if matches!(access, Access::Open) { 200 } else { 401 };
         process.wait_until_ready(Duration::from_secs(20), || {
-            Request::get("/v2/").send(port).is_ok_and(|response| response.status == 200)
+            Request::get("/v2/").send(port).is_ok_and(|response| response.status == ready)
         })?;
-        Ok(Self { process, port, _storage: storage })
+        Ok(Self { process, port, storage, _own: own })
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -85,6 +108,33 @@ impl Registry {
         self.push_blob(repository, &image.layer)?;
         self.push_blob(repository, &image.config)?;
         self.push_manifest(repository, &image.manifest.digest(), &image.manifest)
+    }
+}
+
+impl Access<'_> {
+    /// The registry's `auth`, with the files that it names.
+    fn configure(&self, directory: &TempDir) -> Result<String> {
+        match self {
+            Self::Open => Ok(String::new()),
+            Self::Htpasswd(logins) => {
+                let path = directory.join("htpasswd");
+                let line = |login: &Login| {
+                    let hash = bcrypt::hash_with_salt(&login.password, 4, *b"not very secret!");
+                    format!("{}:{}\n", login.user, hash.expect("a password"))
+                };
+                std::fs::write(&path, logins.iter().map(line).collect::<String>())?;
+                Ok(format!("auth: {{htpasswd: {{realm: upstream, path: {}}}}}\n", path.display()))
+            }
+            Self::Token(service) => {
+                let path = directory.join("certificate.pem");
+                std::fs::write(&path, service.certificate())?;
+                Ok(format!(
+                    "auth: {{token: {{realm: '{}', service: {SERVICE}, issuer: {ISSUER}, rootcertbundle: {}}}}}\n",
+                    service.realm()?,
+                    path.display()
+                ))
+            }
+        }
     }
 }
 

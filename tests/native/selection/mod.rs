@@ -24,12 +24,12 @@ mod values;
 mod variants;
 
 /// Why, the machine, the entries, the position of the one selected.
-pub(super) type Row = (&'static str, &'static str, &'static [&'static str], i32);
+pub(crate) type Row = (&'static str, &'static str, &'static [&'static str], i32);
 
 /// Nothing fits.
-pub(super) const NONE: i32 = -1;
+pub(crate) const NONE: i32 = -1;
 /// Not an index of images.
-pub(super) const PASS: i32 = -2;
+pub(crate) const PASS: i32 = -2;
 
 /// `feature_rules` of every row.
 pub(super) fn rules() -> FeatureRules {
@@ -41,7 +41,7 @@ fn given(text: &str) -> Option<String> {
     (!text.is_empty() && text != "-").then(|| text.to_owned())
 }
 
-pub(super) fn description(text: &str) -> Description {
+pub(crate) fn description(text: &str) -> Description {
     let mut words = text.split_whitespace();
     let (platform, os_version) = match words.next().unwrap_or_default().split_once('@') {
         Some((platform, version)) => (platform.to_owned(), given(version)),
@@ -69,7 +69,7 @@ pub(super) fn digest(position: usize) -> String {
     format!("sha256:{position:064x}")
 }
 
-pub(super) fn entry(position: usize, text: &str) -> Value {
+pub(crate) fn entry(position: usize, text: &str) -> Value {
     let mut words = text.split_whitespace();
     let platform = words.next().unwrap_or("-");
     let (mut features, mut os_features, mut note) = (Vec::new(), Vec::new(), Vec::new());

@@ -32,7 +32,7 @@ fn list() -> Answer {
 
 /// Shortens the route's time limit, so that a slow upstream is noticed at once.
 fn impatient(bootstrap: String) -> String {
-    replace(&bootstrap, "route: { cluster: registry, timeout: 60s }", "route: { cluster: registry, timeout: 0.3s }", 1)
+    replace(&bootstrap, "route: { cluster: registry, timeout: 60s,", "route: { cluster: registry, timeout: 0.3s,", 1)
 }
 
 #[test]

@@ -89,7 +89,7 @@ fn exercise<C: Client>(name: &'static str, programs: &[&str], sandboxed: bool, s
     assert!(failed.is_empty(), "{name}: {} cases failed\n{}", failed.len(), failed.join("\n"));
 }
 
-fn reason_to_skip(programs: &[&str], sandboxed: bool) -> Option<String> {
+pub(super) fn reason_to_skip(programs: &[&str], sandboxed: bool) -> Option<String> {
     let missing: Vec<&str> = programs.iter().copied().filter(|program| !is_installed(program)).collect();
     if !missing.is_empty() {
         return Some(format!("{} not installed (scripts/install.sh clients)", missing.join(", ")));

@@ -17,8 +17,16 @@ impl OciClient {
     pub(crate) fn build() -> Result<Self> {
         let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oci-client");
         let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/oci-client");
-        // Cargo runs as it would by hand: with our variables, and not as part of the build that runs the tests.
-        let output = Command::new(env!("CARGO"))
+        // Cargo tells its children which package they belong to. Build scripts look at that and would run again after
+        // a build by hand, in which it is not so.
+        let ours =
+            |name: &str| ["CARGO_PKG_", "CARGO_MANIFEST_", "OUT_DIR"].iter().any(|prefix| name.starts_with(prefix));
+        let foreign = std::env::vars_os().map(|(name, _)| name).filter(|name| ours(&name.to_string_lossy()));
+        let mut cargo = Command::new(env!("CARGO"));
+        for name in foreign {
+            cargo.env_remove(name);
+        }
+        let output = cargo
             .args(["build", "--quiet", "--locked", "--manifest-path"])
             .arg(package.join("Cargo.toml"))
             .arg("--target-dir")

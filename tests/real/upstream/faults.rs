@@ -1,0 +1,97 @@
+//! A token service that is down, slow or mad: registry errors, a filter that lives, and a next request that succeeds.
+
+use std::time::Instant;
+
+use super::{Stage, blob, code, manifest};
+use crate::support::bench::REPOSITORY;
+use crate::support::token_service::Mood;
+
+fn say(status: u16, headers: &'static str, body: &str) -> Mood {
+    Mood::Say(status, headers, body.to_owned())
+}
+
+#[test]
+fn a_mad_token_service_makes_registry_errors() {
+    let stage = Stage::with_tokens("authentication: upstream");
+    let huge = format!(r#"{{"token":"{}"}}"#, "x".repeat(100 * 1024));
+    let enormous = format!(r#"{{"token":"{}"}}"#, "x".repeat(6 * 1024 * 1024));
+    let deep = "[".repeat(100_000);
+    let rows = [
+        (say(401, "", "{}"), 401, "UNAUTHORIZED"),
+        (say(403, "", "{}"), 403, "DENIED"),
+        (say(429, "retry-after: 7\r\n", "{}"), 429, "TOOMANYREQUESTS"),
+        (say(500, "", "{}"), 503, "UNAVAILABLE"),
+        (say(302, "location: http://127.0.0.1:9/\r\n", ""), 503, "UNAVAILABLE"),
+        (say(200, "", "garbage"), 503, "UNAVAILABLE"),
+        (say(200, "", ""), 503, "UNAVAILABLE"),
+        (say(200, "", r#"{"token":"a\r\nx-evil: 1"}"#), 503, "UNAVAILABLE"),
+        (say(200, "content-encoding: gzip\r\n", r#"{"token":"a"}"#), 503, "UNAVAILABLE"),
+        (say(200, "", &huge), 503, "UNAVAILABLE"),
+        (say(200, "", &enormous), 503, "UNAVAILABLE"),
+        (say(200, "", &deep), 503, "UNAVAILABLE"),
+        (Mood::HangUp, 503, "UNAVAILABLE"),
+    ];
+    let layer = blob(REPOSITORY, &stage.bench.images[0].layer);
+    for (mood, status, expected) in rows {
+        let shown = format!("{mood:.40?}").chars().take(80).collect::<String>();
+        stage.tokens().set(mood);
+        for path in [manifest(REPOSITORY), layer.clone(), "/v2/".to_owned()] {
+            let answer = stage.get(&path, "alice", "type1");
+            assert_eq!((answer.status, code(&answer).as_str()), (status, expected), "{shown}: {}", answer.text());
+            assert_eq!(answer.header("retry-after"), (status == 429).then_some("7"), "{shown}");
+        }
+        // No expiry to speak of: nothing is kept, so that the next row asks again.
+        stage.tokens().set(Mood::Issue(0));
+        for path in [manifest(REPOSITORY), layer.clone()] {
+            assert_eq!(stage.get(&path, "alice", "type1").status, 200, "after {shown}");
+        }
+    }
+    assert!(!stage.envoy.log().contains("Wasm VM failed"), "a VM died");
+    stage.assert_discreet(&[]);
+}
+
+#[test]
+fn a_silent_token_service_is_given_up() {
+    let stage = Stage::with_tokens("authentication: upstream");
+    stage.tokens().set(Mood::Silent);
+    let started = Instant::now();
+    std::thread::scope(|scope| {
+        // A client that goes away while its token is awaited.
+        scope.spawn(|| {
+            use std::io::Write as _;
+            let mut gone = std::net::TcpStream::connect(("127.0.0.1", stage.envoy.port())).unwrap();
+            // alice-type1:x
+            gone.write_all(b"GET /v2/ HTTP/1.1\r\nhost: x\r\nauthorization: Basic YWxpY2UtdHlwZTE6eA==\r\n\r\n")
+                .unwrap();
+            std::thread::sleep(std::time::Duration::from_millis(300));
+        });
+        let waiting = scope.spawn(|| stage.get(&manifest(REPOSITORY), "alice", "type1"));
+        // Others are served meanwhile.
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        stage.tokens().set(Mood::Issue(300));
+        for _ in 0..8 {
+            assert_eq!(stage.get(&manifest(REPOSITORY), "bob", "type1").status, 200);
+        }
+        assert!(started.elapsed().as_secs() < 10, "one who waits holds nobody up");
+        let answer = waiting.join().unwrap();
+        assert_eq!((answer.status, code(&answer).as_str()), (503, "UNAVAILABLE"), "{}", answer.text());
+    });
+    assert!(started.elapsed().as_secs() < 20);
+    assert_eq!(stage.get(&manifest(REPOSITORY), "alice", "type1").status, 200);
+}
+
+#[test]
+fn without_a_token_service_there_are_registry_errors() {
+    let fields = "authentication: upstream\n              \
+                  token_service: { cluster: registry, realm: \"http://tokens.test/token\" }";
+    // A cluster that exists and is no token service: the registry itself.
+    let stage = Stage::with_passwords(fields);
+    let answer = stage.get(&manifest(REPOSITORY), "alice", "type1");
+    assert_eq!((answer.status, code(&answer).as_str()), (503, "UNAVAILABLE"), "{}", answer.text());
+    for (cluster, reason) in [("nowhere", "a cluster that does not exist"), ("registry", "the registry has gone")] {
+        let config = stage.envoy.config().replace("cluster: registry,", &format!("cluster: {cluster},"));
+        assert!(stage.envoy.reload(&(config + "# again\n")).unwrap());
+        let answer = stage.get(&manifest(REPOSITORY), "alice", "type1");
+        assert_eq!((answer.status, code(&answer).as_str()), (503, "UNAVAILABLE"), "{reason}: {}", answer.text());
+    }
+}

@@ -1,0 +1,197 @@
+//! Registries that know their users: Envoy with the filter in front of a real registry with passwords or tokens.
+
+mod faults;
+mod identity;
+mod passwords;
+mod pulls;
+mod shared;
+mod tokens;
+
+use serde_json::json;
+
+use crate::support::bench::{Bench, REPOSITORY};
+use crate::support::client::Login;
+use crate::support::elf::Architecture;
+use crate::support::envoy::{Builder, Envoy, replace};
+use crate::support::http::{Request, Response};
+use crate::support::image::{Document, Format, Image, index};
+use crate::support::registry::{Access, Registry};
+use crate::support::token_service::{SERVICE, TokenService};
+
+/// The users of the registry; each of these passwords has something that breaks naive code.
+pub(crate) const USERS: [(&str, &str); 2] = [("alice", "al:ice pässword"), ("bob", "b0b\"s\\pass")];
+/// The repository of [`tall`].
+const TALL: &str = "library/tall";
+
+fn users() -> Vec<Login> {
+    USERS.iter().map(|(user, password)| Login::new(user, password)).collect()
+}
+
+fn password(user: &str) -> &'static str {
+    USERS.iter().find(|(name, _)| *name == user).expect("one of USERS").1
+}
+
+/// Envoy, the registry that asks for credentials, and the one over the same images that does not.
+struct Stage {
+    bench: Bench,
+    tall: Vec<Document>,
+    envoy: Envoy,
+    tokens: Option<TokenService>,
+    guarded: Registry,
+    _open: Registry,
+}
+
+impl Stage {
+    /// A registry with passwords. `fields` stand for `authentication: accounts` in the registry's configuration.
+    fn with_passwords(fields: &str) -> Self {
+        Self::set(None, fields, |builder| builder)
+    }
+
+    /// A registry with tokens, which MetaHub knows where to get.
+    fn with_tokens(fields: &str) -> Self {
+        Self::set(Some(TokenService::start(&users()).unwrap()), fields, |builder| builder)
+    }
+
+    fn set(tokens: Option<TokenService>, fields: &str, edit: impl FnOnce(Builder) -> Builder) -> Self {
+        let open = Registry::start().unwrap();
+        let bench = Bench::build();
+        bench.push(&open).unwrap();
+        let tall = tall(&open);
+        let users = users();
+        let access = tokens.as_ref().map_or(Access::Htpasswd(&users), Access::Token);
+        let guarded = open.guarded(&access).unwrap();
+        let mut fields = format!("              {fields}\n");
+        let mut builder = Envoy::before(guarded.port());
+        if let Some(service) = &tokens {
+            let port = service.port();
+            fields += &format!(
+                "              token_service: {{ cluster: tokens, realm: \"http://tokens.test/token\", service: {SERVICE} }}\n"
+            );
+            builder = builder.edit_bootstrap(move |bootstrap| with_cluster(&bootstrap, port));
+        }
+        let builder = builder.edit_config(move |config| {
+            let line = "              authentication: accounts # passwords are checked here, against `accounts`\n";
+            replace(&config, line, &fields, 1)
+        });
+        let envoy = edit(builder).start().unwrap();
+        Self { bench, tall, envoy, tokens, guarded, _open: open }
+    }
+
+    fn tokens(&self) -> &TokenService {
+        self.tokens.as_ref().expect("a stage with tokens")
+    }
+
+    /// Where clients reach MetaHub.
+    fn front(&self) -> String {
+        format!("127.0.0.1:{}", self.envoy.port())
+    }
+
+    /// Sends a request with the user's right password and this machine type.
+    fn get(&self, path: &str, user: &str, machine: &str) -> Response {
+        self.ask("GET", path, &format!("{user}-{machine}"), password(user))
+    }
+
+    fn ask(&self, method: &str, path: &str, login: &str, password: &str) -> Response {
+        self.envoy.send(&Request::new(method, path).login(login, password)).unwrap()
+    }
+
+    /// The scopes of the calls to the token service since the last look, without the pings'.
+    fn exchanges(&self) -> Vec<String> {
+        self.tokens().calls().into_iter().map(|call| call.scope).filter(|scope| !scope.is_empty()).collect()
+    }
+
+    /// Nothing that this test used as a secret is in a log, and nobody followed the registry's challenge.
+    fn assert_discreet(&self, passwords: &[&str]) {
+        use base64::Engine as _;
+        let log = self.envoy.log();
+        assert!(log.contains("GET /v2/"), "the access log is part of the log:\n{log}");
+        let tokens = self.tokens.as_ref().map(TokenService::issued).unwrap_or_default();
+        let mut secrets: Vec<String> = passwords.iter().map(|password| (*password).to_owned()).collect();
+        for (user, password) in USERS {
+            secrets.push(password.to_owned());
+            for login in [user.to_owned(), format!("{user}-type1"), format!("{user}-type2")] {
+                let pair = format!("{login}:{password}");
+                secrets.push(base64::engine::general_purpose::STANDARD.encode(pair));
+            }
+        }
+        // The signature; the parts before it say nothing that is secret.
+        secrets.extend(tokens.iter().filter_map(|token| Some(token.rsplit_once('.')?.1.to_owned())));
+        for secret in secrets {
+            assert!(!log.contains(&secret), "{secret} is in Envoy's log:\n{log}");
+        }
+        assert!(self.tokens.as_ref().is_none_or(|service| !service.is_trapped()), "somebody followed the challenge");
+    }
+}
+
+fn manifest(repository: &str) -> String {
+    format!("/v2/{repository}/manifests/latest")
+}
+
+fn blob(repository: &str, document: &Document) -> String {
+    format!("/v2/{repository}/blobs/{}", document.digest())
+}
+
+/// The code of a registry error.
+fn code(response: &Response) -> String {
+    response.json()["errors"][0]["code"].as_str().unwrap_or_default().to_owned()
+}
+
+/// Adds the token service's cluster to envoy.yaml.
+fn with_cluster(bootstrap: &str, port: u16) -> String {
+    let endpoint = format!("{{ socket_address: {{ address: 127.0.0.1, port_value: {port} }} }}");
+    let cluster = format!(
+        "  clusters:\n  - name: tokens\n    type: STATIC\n    connect_timeout: 2s\n    load_assignment:\n      \
+         cluster_name: tokens\n      endpoints: [{{ lb_endpoints: [{{ endpoint: {{ address: {endpoint} }} }}] }}]\n"
+    );
+    replace(bootstrap, "  clusters:\n", &cluster, 1)
+}
+
+/// Pushes an image of ten layers behind an index; returns the layers.
+fn tall(registry: &Registry) -> Vec<Document> {
+    let layers: Vec<Image> =
+        (0..10).map(|number| Image::printing(Format::Oci, Architecture::Amd64, &format!("layer {number}"))).collect();
+    let config_of = |image: &Image| -> serde_json::Value { serde_json::from_slice(&image.config.bytes).unwrap() };
+    let mut config = config_of(&layers[0]);
+    config["rootfs"]["diff_ids"] =
+        layers.iter().map(|image| config_of(image)["rootfs"]["diff_ids"][0].clone()).collect();
+    config["history"] = json!([]);
+    let config = Document::json(&layers[0].config.media_type, &config);
+    let layers: Vec<Document> = layers.into_iter().map(|image| image.layer).collect();
+    let media_type = metahub::media_type::OCI_MANIFEST;
+    let manifest = json!({
+        "config": config.descriptor(),
+        "layers": layers.iter().map(Document::descriptor).collect::<Vec<_>>(),
+        "mediaType": media_type,
+        "schemaVersion": 2,
+    });
+    let manifest = Document::json(media_type, &manifest);
+    for blob in layers.iter().chain([&config]) {
+        registry.push_blob(TALL, blob).unwrap();
+    }
+    registry.push_manifest(TALL, &manifest.digest(), &manifest).unwrap();
+    let list = index(Format::Oci, &[manifest.entry(&json!({ "architecture": "amd64", "os": "linux" }))]);
+    registry.push_manifest(TALL, "latest", &list).unwrap();
+    layers
+}
+
+/// The demo repository as machine types get it.
+const MACHINES: [(&str, &[&str]); 2] = [("type1", &["cpu:broadwell"]), ("type2", &["cpu:skylake"])];
+
+/// Whether this user gets two machine types' images, whole, and their blobs.
+fn assert_pulls(stage: &Stage, user: &str) {
+    for (machine, features) in MACHINES {
+        let answer = stage.get(&manifest(REPOSITORY), user, machine);
+        assert_eq!(answer.status, 200, "{user} {machine}: {}", answer.text());
+        let digest = stage.bench.digest(features);
+        assert_eq!(answer.header("docker-content-digest"), Some(digest.as_str()), "{user} {machine}");
+        let head = stage.ask("HEAD", &manifest(REPOSITORY), &format!("{user}-{machine}"), password(user));
+        assert_eq!((head.status, head.header("docker-content-digest")), (200, Some(digest.as_str())));
+        let child = stage.get(&format!("/v2/{REPOSITORY}/manifests/{digest}"), user, machine);
+        assert_eq!((child.status, child.body), (200, answer.body), "the child by digest");
+        let image = stage.bench.images.iter().find(|image| image.manifest.digest() == digest).unwrap();
+        for document in [&image.config, &image.layer] {
+            let answer = stage.get(&blob(REPOSITORY, document), user, machine);
+            assert_eq!((answer.status, &answer.body), (200, &document.bytes));
+        }
+    }
+}

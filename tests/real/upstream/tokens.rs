@@ -1,0 +1,90 @@
+//! A registry with tokens: how many exchanges a pull costs, and what an expired token costs.
+
+use std::time::{Duration, Instant};
+
+use super::{Stage, TALL, assert_pulls, blob, manifest};
+use crate::support::bench::REPOSITORY;
+use crate::support::client::Login;
+use crate::support::http::Request;
+use crate::support::token_service::{Call, Mood, SERVICE, TokenService};
+
+const UPSTREAM: &str = "authentication: upstream";
+
+#[test]
+fn tokens_open_the_registry_to_whom_it_knows() {
+    let stage = Stage::with_tokens(UPSTREAM);
+    assert_eq!(Request::get("/v2/").send(stage.guarded.port()).unwrap().status, 401, "the registry asks for a token");
+    for user in ["alice", "bob"] {
+        assert_eq!(stage.get("/v2/", user, "type1").status, 200);
+        assert_pulls(&stage, user);
+        let call = |scope: &str| Call { user: Some(user.into()), service: SERVICE.into(), scope: scope.into() };
+        assert_eq!(stage.tokens().calls(), [call(""), call(&format!("repository:{REPOSITORY}:pull"))]);
+    }
+    stage.assert_discreet(&[]);
+}
+
+#[test]
+fn a_pull_of_ten_layers_costs_one_token() {
+    let stage = Stage::with_tokens(UPSTREAM);
+    assert_eq!(stage.get(&manifest(TALL), "alice", "type1").status, 200);
+    assert_eq!(stage.exchanges(), [format!("repository:{TALL}:pull")]);
+    // All at once, as clients fetch layers, over both workers.
+    std::thread::scope(|scope| {
+        for layer in &stage.tall {
+            scope.spawn(|| assert_eq!(stage.get(&blob(TALL, layer), "alice", "type1").body, layer.bytes));
+        }
+    });
+    assert_eq!(stage.exchanges(), [""; 0], "the token of the manifest serves the layers");
+}
+
+#[test]
+fn tokens_that_expire_meanwhile_cost_no_request() {
+    let stage = Stage::with_tokens(UPSTREAM);
+    stage.tokens().set(Mood::Issue(2));
+    let started = Instant::now();
+    let mut requests = 0;
+    while started.elapsed() < Duration::from_secs(4) {
+        let path = match stage.tall.get(requests % 11) {
+            Some(layer) => blob(TALL, layer),
+            None => manifest(TALL),
+        };
+        assert_eq!(stage.get(&path, "alice", "type1").status, 200, "request {requests}");
+        requests += 1;
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let exchanges = stage.exchanges().len();
+    assert!(
+        (3..=5).contains(&exchanges),
+        "{exchanges} exchanges in 4 s of {requests} requests; each serves one second"
+    );
+}
+
+/// Tokens that the registry does not want any more, although they promised to be good.
+#[test]
+fn a_revoked_token_sends_the_client_round_once() {
+    // Each row has a user of its own: what another one has is good already.
+    let users: Vec<Login> = (0..9).map(|number| Login::new(&format!("user{number}"), "revoked-pw")).collect();
+    let stage = Stage::set(Some(TokenService::start(&users).unwrap()), UPSTREAM, |builder| builder);
+    let child = format!("/v2/{REPOSITORY}/manifests/{}", stage.bench.digest(&["cpu:broadwell"]));
+    let layer = blob(REPOSITORY, &stage.bench.images[0].layer);
+    let explain = format!("/metahub/v1/explain?image={REPOSITORY}:latest");
+    let v2 = ["/v2/".to_owned(), manifest(REPOSITORY), child, layer];
+    let rows = v2.iter().flat_map(|path| [("GET", path), ("HEAD", path)]).chain([("GET", &explain)]);
+    for ((method, path), user) in rows.zip(&users) {
+        let ask = |path: &str| stage.ask(method, path, &format!("{}-type1", user.user), &user.password);
+        stage.tokens().set(Mood::Revoked);
+        let first = ask(path);
+        assert_eq!((first.status, first.header("www-authenticate")), (401, Some("Basic realm=\"MetaHub\"")), "{path}");
+        let redirect = ask(path);
+        assert_eq!(redirect.status, 307, "{method} {path}");
+        let hopeless = ask(redirect.header("location").unwrap());
+        assert_eq!(hopeless.status, 401, "it still is: {method} {path}");
+        stage.tokens().set(Mood::Issue(300));
+        let redirect = ask(path);
+        assert_eq!(redirect.status, 307, "{method} {path}");
+        let again = ask(redirect.header("location").unwrap());
+        assert_eq!(again.status, 200, "{method} {path}: {}", again.text());
+        assert_eq!(ask(path).status, 200, "{method} {path}");
+    }
+    stage.assert_discreet(&["revoked-pw"]);
+}
