@@ -3,6 +3,7 @@
 mod bad_input;
 mod clients;
 mod configurations;
+mod crash;
 mod envoys_own_errors;
 mod fleet;
 mod harness;
