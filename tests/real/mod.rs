@@ -7,6 +7,7 @@ mod crash;
 mod envoys_own_errors;
 mod fleet;
 mod harness;
+mod hosts;
 mod logins;
 mod observe;
 mod protocol;
