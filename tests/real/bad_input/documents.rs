@@ -56,7 +56,7 @@ fn unusable_indexes() {
         index("both-untyped", Answer::document("application/json", both), &["ambiguous", "layers"]),
         index("says-image", list(image), &["mediaType", OCI_MANIFEST]),
         index("empty", list(""), &["without a body"]),
-        index("empty-chunked", list("").chunked(), &["malformed"]),
+        index("empty-chunked", list("").chunked(), &["answered without a body"]),
         index("vast", list(vast()), &["larger than 4 MiB"]),
         index("vast-chunked", list(vast()).chunked(), &["larger than 4 MiB"]),
         index("vast-untyped", Answer::document("text/plain", vast()).chunked(), &["larger than 4 MiB"]),

@@ -33,7 +33,6 @@ fn refusals_become_errors_of_our_own() {
     let rows = [
         row("internal", Answer::new(500).body(html), 503, "UNAVAILABLE", &["is not available (500)"]),
         row("down-for-now", Answer::new(503).header("retry-after", "7"), 503, "UNAVAILABLE", &["(503)"]),
-        child("child-challenge", challenge(), 503, "UNAVAILABLE", &["answered 401 for sha256:"]),
         child("child-denied", Answer::new(403), 503, "UNAVAILABLE", &["answered 403 for sha256:"]),
         child(
             "child-redirect",
@@ -50,9 +49,17 @@ fn refusals_become_errors_of_our_own() {
             "TOOMANYREQUESTS",
             &["limits requests (429)"],
         ),
+        // The last one is a refusal of MetaHub as a whole, and says so in other words than a fault of one image.
+        child("child-challenge", challenge(), 403, "DENIED", &["refuses MetaHub's access (401)"]),
     ];
     let stage = Stage::set(&rows);
-    stage.check(&rows);
+    let (challenged, rows) = rows.split_last().unwrap();
+    stage.check(rows);
+    let watch = Watch::begin(&stage.envoy);
+    let answer = stage.envoy.send(&manifest("fault/child-challenge").login(LOGIN, LOGIN)).unwrap();
+    assert_error(&answer, challenged.status, challenged.code, challenged.says, true, challenged.name);
+    assert_eq!(answer.header("www-authenticate"), None);
+    assert!(matches!(watch.lines(1).as_slice(), [line] if line.contains("403 the registry") && line.contains(LOGIN)));
     for (name, seconds) in [("down-for-now", "7"), ("child-limited", "9")] {
         let answer = stage.envoy.send(&manifest(&format!("fault/{name}")).login(LOGIN, LOGIN)).unwrap();
         assert_eq!(answer.header("retry-after"), Some(seconds), "{name}");
