@@ -6,12 +6,12 @@ use crate::config::Registry;
 use crate::digest::Digest;
 use crate::errors::{Code, Reply};
 use crate::headers::Headers;
-use crate::index::Descriptor;
+use crate::index::{Descriptor, MAX_BYTES};
 use crate::media_type;
 use crate::request::Repository;
 
-/// Largest manifest or index that is read, in bytes: what containerd and podman accept.
-pub const MAX_MANIFEST: usize = 4 * 1024 * 1024;
+/// Largest manifest that is read, in bytes: the limit of an index holds for every manifest.
+pub const MAX_MANIFEST: usize = MAX_BYTES;
 
 /// Why a request comes to nothing: what the client is told is what the log says.
 #[derive(Debug)]

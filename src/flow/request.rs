@@ -146,23 +146,25 @@ fn dispatch(
     request: Request,
     headers: Headers<'_>,
 ) -> Effects {
-    let mut changes = Vec::new();
     match (request, view) {
         // Where the registry owns the passwords, it is asked.
         (Request::Ping, view) if registry.authentication != Authentication::Upstream => {
             Effects::reply(Reply::json(200, &json!({})).with("x-metahub-machine-type", view.name()))
         }
         (Request::Manifest(repository, Reference::Tag(tag)), View::Machine(machine_type)) => {
-            changes.extend(ask_for_index(method, headers));
             let pull = Pull::new(method, repository, tag, user, machine_type, registry, config.on_no_match);
-            Effects::new(Exchange::Pulling(Box::new(pull)), Step::Continue(changes))
+            Effects::new(Exchange::Pulling(Box::new(pull)), Step::Continue(ask_for_index(method, headers)))
         }
         (Request::Manifest(_, Reference::Tag(_)), View::Unfiltered) => {
-            let passing = Exchange::Passing(Upstream::new(registry, &user));
-            Effects::new(passing, Step::Continue(changes)).reporting(Report::count(Counter::PassedThrough))
+            passing(registry, &user).reporting(Report::count(Counter::PassedThrough))
         }
-        _ => Effects::new(Exchange::Passing(Upstream::new(registry, &user)), Step::Continue(changes)),
+        _ => passing(registry, &user),
     }
+}
+
+/// Goes upstream as it is, and its answer comes back as it is.
+fn passing(registry: &Rc<Registry>, user: &str) -> Effects {
+    Effects::new(Exchange::Passing(Upstream::new(registry, user)), Step::Continue(Vec::new()))
 }
 
 /// The path with the namespace that the client left out.
