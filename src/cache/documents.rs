@@ -23,7 +23,7 @@ pub struct Document {
 }
 
 /// Where a document is, or was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Location {
     /// Size of the ring's slots, in bytes.
     slot_bytes: u32,

@@ -265,14 +265,18 @@ impl Pull {
             Err(Unusable::Word(answer)) => return answer::relay(answer.headers, answer.body.to_vec()),
         };
         let named = headers.text("docker-content-digest").and_then(|text| Digest::parse(text).ok());
+        let named = named.filter(|named| named.verifies(body));
         let digest = match (&by, &named) {
-            (By::Digest(digest), _) | (_, Some(digest)) => digest.clone(),
+            (By::Digest(digest), Some(named)) if digest == named => digest.clone(),
+            (By::Digest(digest), _) if digest.verifies(body) => digest.clone(),
+            (By::Digest(digest), _) => {
+                let fault = Fault::invalid(format!("the manifest behind {digest} hashes to {}", Digest::of(body)));
+                return self.fail(memory, &fault);
+            }
+            (_, Some(named)) => named.clone(),
+            // A digest that is wrong is as good as none: what counts is what the index says of its entries.
             (_, None) => Digest::of(body),
         };
-        if !digest.verifies(body) {
-            let fault = Fault::invalid(format!("the manifest behind {digest} hashes to {}", Digest::of(body)));
-            return self.fail(memory, &fault);
-        }
         self.note_head(memory, &by, named.is_some());
         let media_type = headers.text("content-type").unwrap_or_default();
         let descriptor =
