@@ -135,11 +135,11 @@ fn damaged_memory_is_as_good_as_none() {
     let tag = Tag::parse("latest").unwrap();
     let (location, _) = cache.keep_document(&memory, shelf, "d", "a/b", b"body");
     let _ = cache.keep_resolution(&memory, shelf, &tag, b"view", &resolution("1"));
-    for length in [50, 20, 3, 1, 0] {
+    for length in [20, 3, 1, 0] {
         memory.values.borrow_mut().values_mut().for_each(|value| value.truncate(length));
         assert_eq!(cache.find(&memory, shelf, "d"), None);
         assert_eq!(cache.resolution(&memory, shelf, &tag, b"view"), None);
-        assert!(length > 20 || cache.document(&memory, shelf, "d", location.unwrap()).is_none());
+        assert_eq!(cache.document(&memory, shelf, "d", location.unwrap()), None);
     }
 }
 
