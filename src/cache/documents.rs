@@ -1,7 +1,7 @@
 //! Manifests and indexes in rings of slots.
 
 use super::facts::difference;
-use super::record::{put, take, take_text};
+use super::record::{put, take, take_number, take_text};
 use super::{Cache, Growth};
 use crate::memory::Memory;
 
@@ -62,6 +62,9 @@ pub(super) fn read(cache: &Cache, memory: &dyn Memory, key: &[u8], location: Loc
         return None;
     }
     let media_type = take_text(rest)?;
+    if take_number(rest)? != rest.len() as u64 {
+        return None;
+    }
     let header = value.len() - rest.len();
     let mut body = value;
     body.drain(..header);
@@ -76,9 +79,10 @@ pub(super) fn write(
     media_type: &str,
     body: &[u8],
 ) -> Option<(Location, Growth)> {
-    let mut value = Vec::with_capacity(key.len() + media_type.len() + body.len() + 4);
+    let mut value = Vec::with_capacity(key.len() + media_type.len() + body.len() + 12);
     put(&mut value, key);
     put(&mut value, media_type.as_bytes());
+    value.extend_from_slice(&(body.len() as u64).to_le_bytes());
     value.extend_from_slice(body);
     let slot_bytes = SLOT_BYTES.into_iter().find(|slot_bytes| value.len() <= *slot_bytes as usize)?;
     let slot = next_slot(memory, slot_bytes).checked_rem(slots(cache, slot_bytes))?;
