@@ -15,33 +15,46 @@ use crate::support::envoy;
 use crate::support::{Failure, Result};
 
 /// The cores of a measurement.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Cores {
     /// Nothing but the Envoy that is measured.
     pub(crate) envoy: usize,
     /// The load, the upstream and whatever else.
     pub(crate) rest: usize,
+    /// All that this process may use.
+    all: Vec<usize>,
 }
 
 impl Cores {
     /// The first two cores that this process may use.
     pub(crate) fn choose() -> Result<Self> {
         let allowed = sched_getaffinity(Pid::from_raw(0)).map_err(|error| Failure::new(error.to_string()))?;
-        let mut cores = (0..CpuSet::count()).filter(|core| allowed.is_set(*core).unwrap_or(false));
-        match (cores.next(), cores.next()) {
-            (Some(envoy), Some(rest)) => Ok(Self { envoy, rest }),
+        let all: Vec<usize> = (0..CpuSet::count()).filter(|core| allowed.is_set(*core).unwrap_or(false)).collect();
+        match all[..] {
+            [envoy, rest, ..] => Ok(Self { envoy, rest, all }),
             _ => Err(Failure::new("measuring takes two cores: one is Envoy's alone")),
         }
+    }
+
+    /// Lets this process, and what it starts from now on, use any core again.
+    pub(crate) fn release(&self) -> Result<()> {
+        bind(std::process::id(), &self.all)
     }
 }
 
 /// Binds all threads that a process has now, and those that they will start, to one core.
 pub(crate) fn pin(process: u32, core: usize) -> Result<()> {
-    let failed = |error: nix::Error| Failure::new(format!("cannot bind process {process} to core {core}: {error}"));
-    let mut cores = CpuSet::new();
-    cores.set(core).map_err(failed)?;
+    bind(process, &[core])
+}
+
+fn bind(process: u32, cores: &[usize]) -> Result<()> {
+    let failed = |error: nix::Error| Failure::new(format!("cannot bind process {process} to {cores:?}: {error}"));
+    let mut set = CpuSet::new();
+    for core in cores {
+        set.set(*core).map_err(failed)?;
+    }
     for thread in threads(process)? {
-        sched_setaffinity(Pid::from_raw(thread), &cores).map_err(failed)?;
+        sched_setaffinity(Pid::from_raw(thread), &set).map_err(failed)?;
     }
     Ok(())
 }

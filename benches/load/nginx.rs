@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use crate::content::{hex, manifest};
 use crate::indexes::{index, padded};
-use crate::machine::{self, Cores};
 use crate::support::process::Process;
 use crate::support::temp::TempDir;
 use crate::support::{Result, http, port};
@@ -26,7 +25,7 @@ pub(crate) struct Item {
 
 /// A running nginx with its files.
 pub(crate) struct Nginx {
-    _process: Process,
+    process: Process,
     /// Everybody may pull.
     pub(crate) port: u16,
     /// Only with [`TOKEN`].
@@ -39,28 +38,29 @@ pub(crate) struct Nginx {
 }
 
 impl Nginx {
-    pub(crate) fn start(cores: Cores) -> Result<Self> {
+    /// Starts on free ports.
+    pub(crate) fn start() -> Result<Self> {
         let files = TempDir::new("nginx")?;
         for folder in ["index", "manifest", "blob", "temporary"] {
             fs::create_dir(files.join(folder))?;
         }
         let image = store(&files, "manifest", manifest(0).as_bytes())?;
         let ports = [port::free(), port::free(), port::free()];
-        let configuration = files.join("nginx.conf");
-        fs::write(&configuration, text(files.path(), ports))?;
-        let mut command = Command::new(binary());
-        command.arg("-p").arg(files.path()).arg("-c").arg(&configuration).args(["-g", "daemon off;"]);
-        let mut process = Process::spawn("nginx", &command, &files.join("log"))?;
-        process.wait_until_ready(Duration::from_secs(10), || {
-            http::Request::get("/v2/").send(ports[0]).is_ok_and(|answer| answer.status == 200)
-        })?;
-        // The worker, which is a process of its own.
-        let worker = Command::new("pgrep").args(["-P", &process.id().to_string()]).output()?.stdout;
-        for id in String::from_utf8_lossy(&worker).split_whitespace().filter_map(|word| word.parse().ok()) {
-            machine::pin(id, cores.rest)?;
-        }
+        fs::write(files.join("nginx.conf"), text(files.path(), ports))?;
+        let process = launch(&files, ports[0])?;
         let [port, guarded, tokens] = ports;
-        Ok(Self { _process: process, port, guarded, tokens, image, files })
+        Ok(Self { process, port, guarded, tokens, image, files })
+    }
+
+    /// Stops nginx; its ports refuse connections then.
+    pub(crate) fn stop(&mut self) {
+        self.process.stop();
+    }
+
+    /// Starts it again, on the same ports and with the same files.
+    pub(crate) fn start_again(&mut self) -> Result<()> {
+        self.process = launch(&self.files, self.port)?;
+        Ok(())
     }
 
     /// An index of this many entries of four features each; all lead to [`Nginx::image`].
@@ -89,6 +89,16 @@ fn store(files: &TempDir, folder: &str, bytes: &[u8]) -> Result<Item> {
     let hex = hex(bytes);
     fs::write(files.join(folder).join(&hex), bytes)?;
     Ok(Item { hex, length: bytes.len() as u64 })
+}
+
+fn launch(files: &TempDir, port: u16) -> Result<Process> {
+    let mut command = Command::new(binary());
+    command.arg("-p").arg(files.path()).arg("-c").arg(files.join("nginx.conf")).args(["-g", "daemon off;"]);
+    let mut process = Process::spawn("nginx", &command, &files.join("log"))?;
+    process.wait_until_ready(Duration::from_secs(10), || {
+        http::Request::get("/v2/").send(port).is_ok_and(|answer| answer.status == 200)
+    })?;
+    Ok(process)
 }
 
 /// Debian's nginx is not on every user's path.

@@ -4,6 +4,16 @@ use std::time::Duration;
 
 use crate::rounds::Comparison;
 
+/// A measured part of the documentation.
+pub(crate) struct Section {
+    /// The name in its markers.
+    pub(crate) name: &'static str,
+    /// Markdown.
+    pub(crate) text: String,
+    /// Whether all its limits hold.
+    pub(crate) holds: bool,
+}
+
 /// What a row's ratio must keep to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Limit {
@@ -47,11 +57,10 @@ impl Row {
         let Comparison { base, measured, .. } = &self.comparison;
         let (ratio, low, high) =
             (self.comparison.ratio(), self.comparison.ratio_at(0.25), self.comparison.ratio_at(0.75));
-        let missed = if self.holds() { "" } else { " ✗" };
         let pair = |part| format!("{} / {}", micros(base.latency(part)), micros(measured.latency(part)));
         [
             self.name.clone(),
-            format!("{ratio:.2}{missed}"),
+            marked(&format!("{ratio:.2}"), self.holds()),
             self.limit_text(),
             format!("{low:.2}–{high:.2}"),
             format!("{} / {}", micros(base.cpu()), micros(measured.cpu())),
@@ -70,6 +79,17 @@ pub(crate) const COLUMNS: [&str; 8] =
 pub(crate) fn micros(time: Duration) -> String {
     let micros = time.as_secs_f64() * 1e6;
     if micros < 100.0 { format!("{micros:.1}") } else { format!("{micros:.0}") }
+}
+
+/// A figure with a mark when it misses its limit.
+pub(crate) fn marked(figure: &str, holds: bool) -> String {
+    if holds { figure.to_owned() } else { format!("**{figure} ✗**") }
+}
+
+/// The value in the middle; sorts on the way.
+pub(crate) fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
 /// A line of a Markdown table.

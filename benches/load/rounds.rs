@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::client::{self, Outcome, Session};
+use crate::report::median;
 use crate::requests::{Kind, Progress, Repeating};
 use crate::subject::Subject;
 use crate::support::Result;
@@ -129,9 +130,7 @@ impl Figures {
 
     /// Requests per second: the median of the rounds.
     pub(crate) fn rate(&self) -> f64 {
-        let mut rates = self.rates.clone();
-        rates.sort_by(f64::total_cmp);
-        rates.get(rates.len() / 2).copied().unwrap_or_default()
+        median(&mut self.rates.clone())
     }
 
     /// The latency that this part of all requests did not exceed.

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use crate::indexes::description;
 use crate::machine::{self, Cores};
-use crate::support::Result;
 use crate::support::envoy::{Builder, Envoy, replace};
 use crate::support::http::Request;
+use crate::support::{Failure, Result};
 
 /// The login of all requests: account and machine type, with a password equal to the account.
 pub(crate) const LOGIN: (&str, &str) = ("bench-first", "bench");
@@ -24,6 +24,8 @@ pub(crate) enum Authentication {
     Accounts,
     /// The registry.
     Upstream,
+    /// Nobody.
+    None,
     /// MetaHub, and the registry wants a bearer token from the service on this port.
     Token(u16),
 }
@@ -96,6 +98,7 @@ impl Setup {
         let authentication = match self.authentication {
             Authentication::Accounts => "authentication: accounts".to_owned(),
             Authentication::Upstream => "authentication: upstream".to_owned(),
+            Authentication::None => "authentication: none".to_owned(),
             Authentication::Token(port) => format!(
                 "authentication: accounts, credentials: {{ username: metahub, password: secret }}, \
                  token_service: {{ cluster: tokens, realm: \"http://127.0.0.1:{port}/token\", service: bench }}"
@@ -118,35 +121,32 @@ impl Setup {
     }
 }
 
-/// A running Envoy, alone on its core.
+/// A running Envoy.
 pub(crate) struct Subject {
     pub(crate) envoy: Envoy,
 }
 
 impl Subject {
-    /// Envoy without the filter.
-    pub(crate) fn bare(upstream: u16, cores: Cores) -> Result<Self> {
-        Self::start(Envoy::before(upstream).without_filter(), cores)
+    /// Envoy without the filter, on its core.
+    pub(crate) fn bare(upstream: u16, cores: &Cores) -> Result<Self> {
+        let builder = Envoy::before(upstream).without_filter().concurrency(1);
+        let envoy = builder.edit_bootstrap(|bootstrap| without_access_log(&bootstrap)).start()?;
+        machine::pin(envoy.id(), cores.envoy)?;
+        Ok(Self { envoy })
     }
 
-    /// Envoy with the filter.
-    pub(crate) fn metahub(upstream: u16, setup: Setup, cores: Cores) -> Result<Self> {
-        let mut builder = Envoy::before(upstream).edit_config(move |file| setup.applied(&file, upstream));
-        if let Authentication::Token(port) = setup.authentication {
-            builder = builder.edit_bootstrap(move |bootstrap| with_token_cluster(&bootstrap, port));
-        }
-        let subject = Self::start(builder, cores)?;
-        let answer = subject.envoy.send(&Request::get("/metahub/v1/health"))?;
-        if answer.status != 200 {
-            return Err(crate::support::Failure::new(format!("{}\n{}", answer.status, subject.envoy.log())));
-        }
+    /// Envoy with the filter, on its core.
+    pub(crate) fn metahub(upstream: u16, setup: Setup, cores: &Cores) -> Result<Self> {
+        let subject = Self::anywhere(upstream, setup)?;
+        machine::pin(subject.envoy.id(), cores.envoy)?;
         Ok(subject)
     }
 
-    fn start(builder: Builder, cores: Cores) -> Result<Self> {
-        let envoy = builder.concurrency(1).edit_bootstrap(|bootstrap| without_access_log(&bootstrap)).start()?;
-        machine::pin(envoy.id(), cores.envoy)?;
-        Ok(Self { envoy })
+    /// Envoy with the filter, on any core.
+    pub(crate) fn anywhere(upstream: u16, setup: Setup) -> Result<Self> {
+        let envoy = before(upstream, setup).concurrency(1).start()?;
+        let answer = envoy.send(&Request::get("/metahub/v1/health"))?;
+        if answer.status == 200 { Ok(Self { envoy }) } else { Err(Failure::new(envoy.log())) }
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -159,6 +159,17 @@ impl Subject {
 
     pub(crate) fn resident(&self) -> Result<u64> {
         machine::resident(self.envoy.id())
+    }
+}
+
+/// Envoy with the filter and this configuration, to be started.
+pub(crate) fn before(upstream: u16, setup: Setup) -> Builder {
+    let builder = Envoy::before(upstream)
+        .edit_config(move |file| setup.applied(&file, upstream))
+        .edit_bootstrap(|bootstrap| without_access_log(&bootstrap));
+    match setup.authentication {
+        Authentication::Token(port) => builder.edit_bootstrap(move |bootstrap| with_token_cluster(&bootstrap, port)),
+        _ => builder,
     }
 }
 

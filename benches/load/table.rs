@@ -7,25 +7,27 @@ use crate::report::{Limit, Row};
 use crate::requests::Kind;
 use crate::rounds::{Comparison, Effort, Side, compare};
 use crate::subject::{Authentication, Cache, SUPPORTED, Setup, Subject};
-use crate::support::Result;
+use crate::support::{Failure, Result};
 
 /// Connections that ask at once; large blobs need no more than two to keep Envoy busy.
 const CONNECTIONS: usize = 16;
 
 /// Measures all rows and tells `show` of each when it is there.
 pub(crate) struct Table<'a> {
-    pub(crate) cores: Cores,
+    pub(crate) cores: &'a Cores,
     pub(crate) effort: Effort,
     pub(crate) show: &'a dyn Fn(&Row),
     /// Only rows whose name contains this.
     pub(crate) filter: Option<String>,
+    /// Whether a difference between two bare Envoys ends the run: its other rows would not count.
+    pub(crate) strict: bool,
     pub(crate) rows: Vec<Row>,
 }
 
 impl Table<'_> {
     /// The whole table. The first row compares bare with bare.
     pub(crate) fn measure(&mut self) -> Result<()> {
-        let nginx = Nginx::start(self.cores)?;
+        let nginx = Nginx::start()?;
         let bare = Subject::bare(nginx.port, self.cores)?;
         self.bare(&nginx, &bare)?;
         self.without_cache(&nginx, &bare)?;
@@ -65,9 +67,8 @@ impl Table<'_> {
         let four = nginx.index(4)?;
         let tag = || by_tag("GET", &four, &nginx.image);
         self.row("manifest by tag, no cache", Limit::None, (bare, image()), (&metahub, tag()), CONNECTIONS)?;
-        let head = |kind: fn(&'static str, &Nginx, &Item) -> Kind| kind("HEAD", nginx, &four);
-        let bare_head = head(|method, nginx, _| by_digest(method, &nginx.image).expecting_length(0));
-        let our_head = head(|method, nginx, index| by_tag(method, index, &nginx.image).expecting_length(0));
+        let bare_head = by_digest("HEAD", &nginx.image).expecting_length(0);
+        let our_head = by_tag("HEAD", &four, &nginx.image).expecting_length(0);
         self.row("HEAD by tag, no cache", Limit::None, (bare, bare_head), (&metahub, our_head), CONNECTIONS)?;
         self.index_sizes(nginx, bare, &metahub, "no cache")
     }
@@ -169,6 +170,11 @@ impl Table<'_> {
         let comparison: Comparison = compare(&base, &measured, connections, self.effort)?;
         let row = Row { name: name.to_owned(), limit, comparison };
         (self.show)(&row);
+        if self.strict && matches!(limit, Limit::Same(_)) && !row.holds() {
+            return Err(Failure::new(
+                "this run does not count: two Envoys without the filter differ; is the machine idle?",
+            ));
+        }
         self.rows.push(row);
         Ok(())
     }
