@@ -18,11 +18,17 @@ const CONNECTIONS: usize = 200;
 /// How long the upstream takes to answer the GET of a manifest: as long as a registry across a network, so that many
 /// nodes ask before the first of them is answered.
 const DELAY: Duration = Duration::from_millis(20);
+/// A roll-out that takes longer is cut short; the figures are those of the pulls that were begun.
+const PATIENCE: Duration = Duration::from_secs(80);
+/// What Docker Hub allows in six hours, as published: anonymous pulls from one address, and pulls of one free account.
+/// GET of a manifest counts, HEAD does not.
+const DOCKER_HUB: [(&str, u64); 2] = [("anonymous", 100), ("free account", 200)];
 
 /// The pulls of those nodes that one Envoy serves (or of all, directly): each node pulls an image before any node pulls
 /// the next one.
 struct Queue {
     taken: Cell<u64>,
+    end: Instant,
     nodes: u64,
     images: u64,
     /// Nodes are numbered `first`, `first + step`, …
@@ -34,8 +40,11 @@ impl Queue {
     /// Image and node of the next pull.
     fn take(&self) -> Option<(u64, u64)> {
         let (taken, nodes) = (self.taken.get(), self.nodes / self.step);
+        if taken >= nodes * self.images || Instant::now() >= self.end {
+            return None;
+        }
         self.taken.set(taken + 1);
-        (taken < nodes * self.images).then(|| (taken / nodes, self.first + taken % nodes * self.step))
+        Some((taken / nodes, self.first + taken % nodes * self.step))
     }
 }
 
@@ -130,16 +139,10 @@ pub(crate) fn measure(nodes: u64) -> Result<Section> {
         upstream.set_delay(if through_metahub { DELAY } else { Duration::ZERO });
         let cpu = || envoys.iter().map(Subject::cpu_time).sum::<Result<Duration>>();
         let (_, before, start) = (upstream.take_counts(), cpu()?, Instant::now());
-        roll_out(&upstream, ports, &logins, nodes, images)?;
+        let pulls = roll_out(&upstream, ports, &logins, nodes, images)?;
         let cpu = if through_metahub { Some(cpu()?.saturating_sub(before)) } else { None };
         let counts = upstream.take_counts();
-        Ok::<_, Failure>(Rollout {
-            name: name.to_owned(),
-            pulls: nodes * images,
-            counts,
-            elapsed: start.elapsed(),
-            cpu,
-        })
+        Ok::<_, Failure>(Rollout { name: name.to_owned(), pulls, counts, elapsed: start.elapsed(), cpu })
     };
     let ports: Vec<u16> = envoys.iter().map(Subject::port).collect();
     let rollouts = [
@@ -150,8 +153,11 @@ pub(crate) fn measure(nodes: u64) -> Result<Section> {
     Ok(section(&rollouts, nodes))
 }
 
-fn roll_out(upstream: &Generated, ports: &[u16], logins: &[String], nodes: u64, images: u64) -> Result<()> {
-    let queue = |first: usize| Queue { taken: 0.into(), nodes, images, first: first as u64, step: ports.len() as u64 };
+/// Pulls, and says how many pulls that were.
+fn roll_out(upstream: &Generated, ports: &[u16], logins: &[String], nodes: u64, images: u64) -> Result<u64> {
+    let end = Instant::now() + PATIENCE;
+    let queue =
+        |first: usize| Queue { taken: 0.into(), end, nodes, images, first: first as u64, step: ports.len() as u64 };
     let queues: Vec<Queue> = (0..ports.len()).map(queue).collect();
     let node = |connection: usize| Node {
         queue: &queues[connection % ports.len()],
@@ -166,7 +172,8 @@ fn roll_out(upstream: &Generated, ports: &[u16], logins: &[String], nodes: u64, 
     let mut clients: Vec<Node<'_>> = (0..CONNECTIONS).map(node).collect();
     let port = |connection: usize| ports[connection % ports.len()];
     let sessions = clients.iter_mut().enumerate();
-    client::run(sessions.map(|(number, session)| (port(number), session as &mut dyn Session)).collect()).map(drop)
+    client::run(sessions.map(|(number, session)| (port(number), session as &mut dyn Session)).collect())?;
+    Ok(queues.iter().map(|queue| queue.taken.get()).sum())
 }
 
 fn section(rollouts: &[Rollout], nodes: u64) -> Section {
@@ -177,18 +184,22 @@ fn section(rollouts: &[Rollout], nodes: u64) -> Section {
          {} ms late where MetaHub asks.\n\n",
         DELAY.as_millis()
     );
-    let columns = ["", "pulls", "manifest GETs upstream", "manifest HEADs upstream", "s", "Envoy CPU µs per pull"];
+    let mut columns = vec!["", "pulls", "manifest GETs upstream", "manifest HEADs upstream", "Envoy CPU µs per pull"];
+    let hub = DOCKER_HUB.map(|(who, allowance)| format!("six hours of Docker Hub, {who} ({allowance})"));
+    columns.extend(hub.iter().map(String::as_str));
     text += &report::head(&columns);
     for rollout in rollouts {
         let cpu = rollout.cpu.map(|cpu| cpu.div_f64(rollout.pulls as f64));
-        text += &report::line(&[
+        let mut cells = vec![
             rollout.name.clone(),
             rollout.pulls.to_string(),
             rollout.counts.manifest_gets.to_string(),
             rollout.counts.manifest_heads.to_string(),
-            format!("{:.0}", rollout.elapsed.as_secs_f64()),
             cpu.map_or_else(|| "–".to_owned(), report::micros),
-        ]);
+        ];
+        cells.extend(DOCKER_HUB.map(|(_, allowance)| rollout.counts.manifest_gets.div_ceil(allowance).to_string()));
+        text += &report::line(&cells);
+        println!("{}: {:.0} s", rollout.name, rollout.elapsed.as_secs_f64());
     }
     Section { name: "fleet", text, holds: true }
 }

@@ -37,7 +37,7 @@ impl Session for Walker<'_> {
         }
         self.0.number.set(number + 1);
         let half = number / 2;
-        let image = if number % 2 == 0 { half % IMAGES } else { half % POPULAR };
+        let image = if number.is_multiple_of(2) { half % IMAGES } else { half % POPULAR };
         Some(wire("GET", &format!("/v2/bench/{image}/manifests/latest"), &self.0.authorization))
     }
 
