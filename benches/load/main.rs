@@ -10,8 +10,8 @@
 //! | `fleet` | a fleet rolls out |
 //!
 //! Without a name all steps run. Each writes its section of docs/performance.md or docs/scaling.md; the program fails if
-//! a limit is missed. `QUICK=1` takes a few short rounds, for developing: nothing is written then. `ROWS=part` measures
-//! only the rows of the table whose names contain that part, and does not write them either.
+//! a limit is missed. `QUICK=1` takes a few short rounds, for developing: nothing is written then. `ROWS=part,part`
+//! measures only the rows of the table whose names contain one of the parts, and does not write them either.
 
 #![allow(
     clippy::cast_precision_loss,
@@ -116,63 +116,43 @@ fn run() -> Result<bool> {
     let mut holds = true;
     for step in STEPS.into_iter().filter(|step| named.is_empty() || named.iter().any(|name| name == step)) {
         println!("\n## {step}\n");
-        let (section, plot) = measure(step, &extent, &cores, rows.clone(), !quick)?;
-        if step != "table" {
-            println!("{}", section.text);
-        }
+        let section = measure(step, &extent, &cores, rows.as_deref(), !quick)?;
+        println!("{}", section.text);
         if !quick && rows.is_none() {
-            let command = format!("`cargo bench --bench load -- {step}`: {circumstances}.");
-            pages::write(&section, &command)?;
-            if let Some(plot) = plot {
-                pages::write_plot(if step == "table" { "performance.svg" } else { "memory.svg" }, &plot)?;
-            }
+            pages::write(&section, &format!("`cargo bench --bench load -- {step}`: {circumstances}."))?;
         }
         holds &= section.holds;
     }
     Ok(holds || quick)
 }
 
-/// One step's section, and its plot if it has one.
-fn measure(
-    step: &str,
-    extent: &Extent,
-    cores: &Cores,
-    rows: Option<String>,
-    strict: bool,
-) -> Result<(Section, Option<String>)> {
-    Ok(match step {
-        "table" => {
-            let (section, plot) = table(extent.effort, cores, rows, strict)?;
-            (section, Some(plot))
-        }
-        "pulls" => (pulls::measure(extent.pulls)?, None),
-        "memory" => {
-            let (section, plot) = memory::measure(extent.requests)?;
-            (section, Some(plot))
-        }
-        "reload" => (reload::measure(extent.reloads)?, None),
-        "outage" => (outage::measure()?, None),
-        _ => (fleet::measure(extent.nodes)?, None),
-    })
+fn measure(step: &str, extent: &Extent, cores: &Cores, rows: Option<&str>, strict: bool) -> Result<Section> {
+    match step {
+        "table" => table(extent.effort, cores, rows, strict),
+        "pulls" => pulls::measure(extent.pulls),
+        "memory" => memory::measure(extent.requests),
+        "reload" => reload::measure(extent.reloads),
+        "outage" => outage::measure(),
+        _ => fleet::measure(extent.nodes),
+    }
 }
 
-fn table(effort: Effort, cores: &Cores, filter: Option<String>, strict: bool) -> Result<(Section, String)> {
+/// Shows each row when it is there, because the table takes minutes.
+fn table(effort: Effort, cores: &Cores, rows: Option<&str>, strict: bool) -> Result<Section> {
     machine::pin(std::process::id(), cores.rest)?;
-    print!("{}", report::head(&report::COLUMNS));
-    let show = |row: &Row| print!("{}", report::line(&row.cells()));
-    let mut table = Table { cores, effort, show: &show, filter, strict, rows: Vec::new() };
+    let show = |row: &Row| eprintln!("{}: {}", row.name, row.cells()[1]);
+    let parts = rows.map(|rows| rows.split(',').collect());
+    let mut table = Table { cores, effort, show: &show, parts, strict, rows: Vec::new() };
     table.measure()?;
     cores.release()?;
     let size = fs::metadata(support::envoy::fresh_wasm()?)?.len();
     let mut text = format!("{} rounds.\n\n![ratios](performance.svg)\n\n", effort.rounds);
     text += &report::head(&report::COLUMNS);
     text.extend(table.rows.iter().map(|row| report::line(&row.cells())));
-    let size_line = format!(
+    text += &format!(
         "\nThe compiled filter has {} bytes; the limit is {MOST_BYTES}.\n",
         report::marked(&size.to_string(), size <= MOST_BYTES)
     );
-    print!("{size_line}");
-    text += &size_line;
     let holds = size <= MOST_BYTES && table.rows.iter().all(Row::holds);
-    Ok((Section { name: "table", text, holds }, plot::bars(&table.rows)))
+    Ok(Section { name: "table", text, holds, plot: Some(("performance.svg", plot::bars(&table.rows))) })
 }

@@ -47,7 +47,7 @@ impl Session for Walker<'_> {
 }
 
 /// Sends `requests` requests and watches Envoy's memory.
-pub(crate) fn measure(requests: u64) -> Result<(Section, String)> {
+pub(crate) fn measure(requests: u64) -> Result<Section> {
     let upstream = Generated::start(4)?;
     let metahub = Subject::anywhere(upstream.port, Setup::new(Cache::REVALIDATED))?;
     let walk = Walk { number: 0.into(), goal: 0.into(), authorization: basic(LOGIN.0) };
@@ -85,5 +85,5 @@ pub(crate) fn measure(requests: u64) -> Result<(Section, String)> {
     );
     let points: Vec<(f64, f64)> = curve.iter().map(|(count, bytes)| (*count, bytes / f64::from(1 << 20))).collect();
     let plot = plot::curve("resident memory of Envoy, MiB", "requests", &points);
-    Ok((Section { name: "memory", text, holds: growth <= LIMIT }, plot))
+    Ok(Section { name: "memory", text, holds: growth <= LIMIT, plot: Some(("memory.svg", plot)) })
 }

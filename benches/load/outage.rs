@@ -57,7 +57,7 @@ pub(crate) fn measure() -> Result<Section> {
         text += &report::line(&cells);
         holds &= case_holds;
     }
-    Ok(Section { name: "outage", text, holds })
+    Ok(Section { name: "outage", text, holds, plot: None })
 }
 
 fn case(name: &str, cache: Cache, must: u16) -> Result<([String; 6], bool)> {

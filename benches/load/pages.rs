@@ -9,8 +9,11 @@ use crate::support::{Failure, Result};
 /// Where the sections stand.
 const PAGES: [&str; 2] = ["docs/performance.md", "docs/scaling.md"];
 
-/// Puts a section between its markers, `<!-- measured: name -->` and `<!-- end -->`, with what was measured and when.
+/// Writes a section's plot, and puts its text between its markers, `<!-- measured: name -->` and `<!-- end -->`, after what was measured where.
 pub(crate) fn write(section: &Section, circumstances: &str) -> Result<()> {
+    if let Some((name, svg)) = &section.plot {
+        fs::write(path("docs").join(name), svg)?;
+    }
     let begin = format!("<!-- measured: {} -->\n", section.name);
     for page in PAGES.map(path) {
         let text = fs::read_to_string(&page)?;
@@ -21,11 +24,6 @@ pub(crate) fn write(section: &Section, circumstances: &str) -> Result<()> {
         return Ok(fs::write(&page, new)?);
     }
     Err(Failure::new(format!("no page has the marker {begin:?}")))
-}
-
-/// Writes a plot beside the pages.
-pub(crate) fn write_plot(name: &str, svg: &str) -> Result<()> {
-    Ok(fs::write(path("docs").join(name), svg)?)
 }
 
 fn path(name: &str) -> PathBuf {

@@ -162,5 +162,5 @@ fn section(rows: &[Pulls], pulls: usize, missing: &[&str]) -> Section {
     for client in missing {
         text += &format!("\nNot measured, because it is not installed: {client}.\n");
     }
-    Section { name: "pulls", text, holds }
+    Section { name: "pulls", text, holds, plot: None }
 }

@@ -58,7 +58,7 @@ pub(crate) fn measure(reloads: usize) -> Result<Section> {
         ]);
     }
     nginx.stop();
-    Ok(Section { name: "reload", text, holds: true })
+    Ok(Section { name: "reload", text, holds: true, plot: None })
 }
 
 fn reload(envoy: &Envoy, configuration: &str, generation: usize, path: &str) -> Result<Reload> {

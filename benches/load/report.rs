@@ -12,6 +12,8 @@ pub(crate) struct Section {
     pub(crate) text: String,
     /// Whether all its limits hold.
     pub(crate) holds: bool,
+    /// A plot that the text shows: its file's name, and the SVG.
+    pub(crate) plot: Option<(&'static str, String)>,
 }
 
 /// What a row's ratio must keep to.

@@ -13,7 +13,7 @@ use crate::support::Result;
 pub(crate) struct Effort {
     /// Rounds that count; one more goes before them.
     pub(crate) rounds: usize,
-    /// What a round of the first Envoy takes, about.
+    /// What a round of one Envoy takes, about.
     pub(crate) round: Duration,
 }
 
@@ -51,15 +51,14 @@ struct Runner<'a> {
 pub(crate) fn compare(base: &Side<'_>, measured: &Side<'_>, connections: usize, effort: Effort) -> Result<Comparison> {
     let mut base = Runner::new(base, connections);
     let mut measured = Runner::new(measured, connections);
-    let count = base.calibrate(effort.round)?;
-    measured.calibrate(effort.round / 4)?;
+    let (base_count, count) = (base.calibrate(effort.round)?, measured.calibrate(effort.round)?);
     let mut ratios = Vec::new();
     for round in 0..=effort.rounds {
         let (ours, theirs) = if round % 2 == 0 {
-            let theirs = base.run(count)?;
+            let theirs = base.run(base_count)?;
             (measured.run(count)?, theirs)
         } else {
-            (measured.run(count)?, base.run(count)?)
+            (measured.run(count)?, base.run(base_count)?)
         };
         if round > 0 {
             ratios.push(ours.cpu.as_secs_f64() / theirs.cpu.as_secs_f64());

@@ -17,8 +17,8 @@ pub(crate) struct Table<'a> {
     pub(crate) cores: &'a Cores,
     pub(crate) effort: Effort,
     pub(crate) show: &'a dyn Fn(&Row),
-    /// Only rows whose name contains this.
-    pub(crate) filter: Option<String>,
+    /// Only rows whose name contains one of these.
+    pub(crate) parts: Option<Vec<&'a str>>,
     /// Whether a difference between two bare Envoys ends the run: its other rows would not count.
     pub(crate) strict: bool,
     pub(crate) rows: Vec<Row>,
@@ -162,7 +162,7 @@ impl Table<'_> {
         measured: (&Subject, Kind),
         connections: usize,
     ) -> Result<()> {
-        if self.filter.as_ref().is_some_and(|part| !name.contains(part.as_str())) {
+        if self.parts.as_ref().is_some_and(|parts| !parts.iter().any(|part| name.contains(part))) {
             return Ok(());
         }
         let side = |(subject, kind)| Side { subject, kind };
