@@ -3,11 +3,14 @@
 //! It knows nothing of Envoy and does no I/O: `filter` turns callbacks into events and steps into host calls, tests
 //! do the same with values. The request side is [`begin`], the response side [`Exchange::advance`].
 
+mod caller;
+mod challenge;
 mod explain;
 mod fetch;
 mod pull;
 mod request;
 mod standing;
+mod token;
 
 pub use explain::Explain;
 pub use fetch::MAX_MANIFEST;
@@ -15,7 +18,7 @@ pub use pull::Pull;
 pub use request::begin;
 pub use standing::{Authorizing, Upstream, Verifying};
 
-use crate::errors::{Code, Reply};
+use crate::errors::Reply;
 use crate::headers::{HeaderChange, Headers};
 use crate::memory::Memory;
 
@@ -103,15 +106,21 @@ pub enum Counter {
     InvalidManifest,
     /// The upstream is down, slow, broken, or refuses MetaHub.
     UpstreamFailed,
-    /// Upstream refused a token that was kept; the client was sent round once more.
+    /// Upstream refused a token that was kept; another one was asked for, or the client sent round once more.
     TokenRefused,
+    /// A client that did not log in was served as one.
+    Anonymous,
+    /// A token of MetaHub's own was given out.
+    TokenIssued,
+    /// A token of MetaHub's own had expired, was revoked, or was none.
+    TokenInvalid,
     /// A machine type got less than it could use of an image that is made in variants.
     MissingVariant,
 }
 
 impl Counter {
     /// All counters.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::Selected,
         Self::PassedThrough,
         Self::NoMatch,
@@ -123,6 +132,9 @@ impl Counter {
         Self::InvalidManifest,
         Self::UpstreamFailed,
         Self::TokenRefused,
+        Self::Anonymous,
+        Self::TokenIssued,
+        Self::TokenInvalid,
         Self::MissingVariant,
     ];
 
@@ -141,6 +153,9 @@ impl Counter {
             Self::InvalidManifest => "metahub_invalid_manifest",
             Self::UpstreamFailed => "metahub_upstream_failed",
             Self::TokenRefused => "metahub_token_refused",
+            Self::Anonymous => "metahub_anonymous",
+            Self::TokenIssued => "metahub_token_issued",
+            Self::TokenInvalid => "metahub_token_invalid",
             Self::MissingVariant => "metahub_missing_variant",
         }
     }
@@ -264,7 +279,10 @@ impl Exchange {
     }
 }
 
-/// 401 with the one challenge there is: always MetaHub's, never upstream's.
-fn challenge(message: &str) -> Reply {
-    Reply::error(Code::Unauthorized, message).with("www-authenticate", "Basic realm=\"MetaHub\"")
+/// Method and path as a log line may show them: escaped, without the query (it may be signed), not endless.
+fn target(headers: Headers<'_>) -> String {
+    let show = |name| String::from_utf8_lossy(headers.first(name).unwrap_or_default()).into_owned();
+    let path = show(":path");
+    let path: String = path.split('?').next().unwrap_or_default().chars().take(200).collect();
+    format!("{} {}", show(":method").escape_debug(), path.escape_debug())
 }

@@ -9,7 +9,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use super::fetch::{self, Fault, MAX_MANIFEST, status};
-use super::{Counter, Effects, Event, Exchange, Report, Step, Upstream};
+use super::{Authorizing, Counter, Effects, Event, Exchange, Report, Step, Upstream};
 use crate::config::{OnNoMatch, Registry};
 use crate::digest::Digest;
 use crate::errors::Code;
@@ -104,6 +104,12 @@ impl Pull {
             }
             (State::Fetching { descriptor, reason, levels, nested }, Event::CalloutAnswered(answer)) => {
                 // The token was good for the index and may have ended since.
+                if let Some(request) = answer.and_then(|answer| self.upstream.renew(memory, answer.headers)) {
+                    let callout = fetch::callout(&self.upstream, &self.image.repository, descriptor.digest.as_str());
+                    let upstream = self.upstream.clone();
+                    self.state = State::Fetching { descriptor, reason, levels, nested };
+                    return Authorizing::again(request, upstream, Exchange::Pulling(Box::new(self)), callout);
+                }
                 if let Some(refusal) = answer.and_then(|answer| self.upstream.refusal(memory, answer.headers)) {
                     return refusal;
                 }

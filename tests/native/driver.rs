@@ -1,6 +1,6 @@
 //! Plays Envoy for the flow: a configuration, a request, what upstream answers.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
 use base64::Engine as _;
@@ -22,8 +22,9 @@ pub(crate) fn basic(user: &str, password: &str) -> String {
     format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}")))
 }
 
+/// Memory with a clock to turn.
 #[derive(Default)]
-pub(crate) struct Map(RefCell<HashMap<String, Vec<u8>>>);
+pub(crate) struct Map(RefCell<HashMap<String, Vec<u8>>>, pub(crate) Cell<u64>);
 
 impl Memory for Map {
     fn get(&self, key: &str) -> Option<Vec<u8>> {
@@ -37,7 +38,7 @@ impl Memory for Map {
         self.get(key)
     }
     fn now(&self) -> u64 {
-        0
+        self.1.get()
     }
     fn random(&self) -> Option<[u8; 32]> {
         Some([1; 32])
@@ -143,6 +144,8 @@ pub(crate) struct Upstream {
     pub(crate) index: Option<Response>,
     /// `None`: the connection breaks.
     pub(crate) by_digest: HashMap<String, Option<Response>>,
+    /// A callout with this `Authorization` is answered with this status.
+    pub(crate) refuses: Option<(String, u16)>,
     pub(crate) memory: Map,
 }
 
@@ -151,6 +154,12 @@ impl Upstream {
         let path = &callout.headers.iter().find(|(name, _)| *name == ":path").unwrap().1;
         let last = path.split('?').next().unwrap().rsplit('/').next().unwrap();
         let not_found = || Some(Response::new(404, "application/json", "{}"));
+        let authorization = callout.headers.iter().find(|(name, _)| *name == "authorization");
+        if let (Some((_, value)), Some((refused, status))) = (authorization, &self.refuses)
+            && value == refused
+        {
+            return Some(Response::new(*status, "application/json", "{}"));
+        }
         self.by_digest.get(last).cloned().unwrap_or_else(not_found)
     }
 }
@@ -172,8 +181,13 @@ pub(crate) fn send(
 ) -> Outcome {
     let authorization = basic(user, password);
     let headers = header_list(&[(":method", method), (":path", path), ("authorization", &authorization)]);
+    send_headers(config, &headers, upstream)
+}
+
+/// Sends a request with exactly these headers through the flow.
+pub(crate) fn send_headers(config: &Config, headers: &HeaderList, upstream: &Upstream) -> Outcome {
     let mut outcome = Outcome::default();
-    let effects = begin(config, &upstream.memory, Some("registry"), Headers(&headers));
+    let effects = begin(config, &upstream.memory, Some("registry"), Headers(headers));
     let (state, step) = note(effects, &mut outcome);
     let (state, step) = call_out(state, step, upstream, &mut outcome);
     match step {
@@ -306,6 +320,7 @@ pub(crate) fn upstream(children: &[(Value, Vec<u8>)]) -> Upstream {
                 .with("last-modified", "yesterday"),
         ),
         memory: Map::default(),
+        refuses: None,
         by_digest: by_digest.collect(),
     }
 }
