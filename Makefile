@@ -70,10 +70,11 @@ check: ## Check format, lints, licences and documentation; run the tests that ne
 	cargo test --locked --lib --bins --test metahub -- --skip real::
 
 .PHONY: bench
-bench: build ## Measure selection and reloads, natively and through a real Envoy (docs/performance.md)
+bench: build ## Measure selection, reloads and guessing, natively and through a real Envoy (docs/performance.md)
 	@$(INSTALL) envoy
 	cargo bench --locked --bench selection
 	cargo bench --locked --bench in_vm
+	cargo bench --locked --bench guessing
 
 .PHONY: clean
 clean: ## Remove what was built (the installed tools stay in .tools)
