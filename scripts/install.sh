@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what a make target needs and is not there yet. Says what it does, and does nothing twice.
 #
-#   scripts/install.sh rust envoy registry cargo-deny clients login-client
+#   scripts/install.sh rust envoy registry cargo-deny clients login-client openssl
 #
 # Envoy, cargo-deny and (where the system has none) the registry go into the tool folder .tools, which git ignores;
 # removing that folder removes them. Container clients come from the system's packages, because they need root anyway.
@@ -200,11 +200,18 @@ needs_clients() {
     need podman podman
     need skopeo skopeo
     need curl curl
-    need openssl openssl # signs the tokens of the tests' token service
+    needs_openssl # also signs the tokens of the tests' token service
     need iptables iptables
 }
 
-[ $# -gt 0 ] || die "which? rust, envoy, registry, cargo-deny, clients, login-client"
+# What certs.sh makes certificates with.
+install_openssl() {
+    install_needs needs_openssl
+}
+
+needs_openssl() { need openssl openssl; }
+
+[ $# -gt 0 ] || die "which? rust, envoy, registry, cargo-deny, clients, login-client, openssl"
 mkdir -p "$tools"
 for part in "$@"; do
     case $part in
@@ -214,6 +221,7 @@ for part in "$@"; do
         cargo-deny) install_cargo_deny ;;
         clients) install_clients ;;
         login-client) install_login_client ;;
+        openssl) install_openssl ;;
         *) die "unknown: $part" ;;
     esac
 done
