@@ -31,7 +31,7 @@ pub(crate) struct Registry {
     process: Process,
     port: u16,
     storage: Arc<TempDir>,
-    _own: TempDir,
+    own: TempDir,
 }
 
 impl Registry {
@@ -68,7 +68,7 @@ impl Registry {
         process.wait_until_ready(Duration::from_secs(20), || {
             Request::get("/v2/").send(port).is_ok_and(|response| response.status == ready)
         })?;
-        Ok(Self { process, port, storage, _own: own })
+        Ok(Self { process, port, storage, own })
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -87,6 +87,14 @@ impl Registry {
     /// Stops the registry, as if its machine had gone; the port then refuses connections.
     pub(crate) fn stop(&mut self) {
         self.process.stop();
+    }
+
+    /// From now on a registry with passwords knows these users only, as when its operator changes the file.
+    pub(crate) fn replace_users(&self, logins: &[Login]) -> Result<()> {
+        // The registry reads the file again when its time of modification has changed.
+        let new = self.own.join("htpasswd.new");
+        std::fs::write(&new, htpasswd(logins))?;
+        Ok(std::fs::rename(new, self.own.join("htpasswd"))?)
     }
 
     /// Uploads a blob.
@@ -129,11 +137,7 @@ impl Access<'_> {
             Self::Open | Self::Tls => Ok(String::new()),
             Self::Htpasswd(logins) => {
                 let path = directory.join("htpasswd");
-                let line = |login: &Login| {
-                    let hash = bcrypt::hash_with_salt(&login.password, 4, *b"not very secret!");
-                    format!("{}:{}\n", login.user, hash.expect("a password"))
-                };
-                std::fs::write(&path, logins.iter().map(line).collect::<String>())?;
+                std::fs::write(&path, htpasswd(logins))?;
                 Ok(format!("auth: {{htpasswd: {{realm: upstream, path: {}}}}}\n", path.display()))
             }
             Self::Token(service) => {
@@ -147,6 +151,15 @@ impl Access<'_> {
             }
         }
     }
+}
+
+/// The file that `htpasswd -nbB` would make.
+fn htpasswd(logins: &[Login]) -> String {
+    let line = |login: &Login| {
+        let hash = bcrypt::hash_with_salt(&login.password, 4, *b"not very secret!");
+        format!("{}:{}\n", login.user, hash.expect("a password"))
+    };
+    logins.iter().map(line).collect()
 }
 
 fn unexpected(what: &str, response: &Response) -> Failure {

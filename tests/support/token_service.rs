@@ -27,6 +27,10 @@ const LEEWAY: i64 = 60;
 pub(crate) enum Mood {
     /// With good tokens that promise this `expires_in`, in seconds.
     Issue(u64),
+    /// With good tokens of which it does not say how long they last.
+    NoExpiry,
+    /// With good tokens, after so long.
+    Late(Duration),
     /// With tokens that are good for so many seconds as the registry counts, and promise this `expires_in`.
     Brief { good: i64, promised: u64 },
     /// The next one with a token that is good for a second or two and promises an hour; then with good ones.
@@ -159,6 +163,7 @@ impl Shared {
         };
         let known = user.is_none()
             || self.users.iter().any(|login| Some(&login.user) == user.as_ref() && login.password == password);
+        let good = || self.token(&self.trusted, user.as_deref(), &scope, 300);
         let answer = match mood {
             Mood::Silent => {
                 // Until the other side gives up.
@@ -168,11 +173,13 @@ impl Shared {
             }
             Mood::HangUp => return,
             Mood::Say(status, headers, body) => answer(status, headers, &body),
-            Mood::Issue(_) | Mood::Brief { .. } | Mood::LieOnce | Mood::Revoked if !known => answer(401, "", "{}"),
-            Mood::Issue(lifetime) => {
-                let token = self.token(&self.trusted, user.as_deref(), &scope, 300);
-                answer(200, "", &json!({ "token": token, "expires_in": lifetime }).to_string())
+            _ if !known => answer(401, "", "{}"),
+            Mood::NoExpiry => answer(200, "", &json!({ "token": good() }).to_string()),
+            Mood::Late(pause) => {
+                std::thread::sleep(pause);
+                answer(200, "", &json!({ "token": good(), "expires_in": 300 }).to_string())
             }
+            Mood::Issue(lifetime) => answer(200, "", &json!({ "token": good(), "expires_in": lifetime }).to_string()),
             Mood::Brief { good, promised } => {
                 let token = self.token(&self.trusted, user.as_deref(), &scope, good - LEEWAY);
                 answer(200, "", &json!({ "token": token, "expires_in": promised }).to_string())

@@ -6,8 +6,10 @@ mod kinds;
 mod matrix;
 mod passwords;
 mod pulls;
+mod secrets;
 mod shared;
 mod tokens;
+mod two_accounts;
 
 use serde_json::json;
 
