@@ -47,7 +47,7 @@ fn introduction(ports: &Ports, folder: &Folder) -> String {
     let Ports { clients, registry, admin } = ports;
     let what = match folder.has_demo_registry() {
         true => format!(", before a registry on 127.0.0.1:{registry}.{}", how_to_pull(*clients, folder.speaks_tls())),
-        false => format!(" with the registries of envoy/{}, where the logins are, too.", folder.file()),
+        false => format!(" with the registries of envoy/{}, which also says how to log in.", folder.file()),
     };
     format!(
         "

@@ -9,6 +9,7 @@ mod envoys_own_errors;
 mod fleet;
 mod harness;
 mod hosts;
+mod hosts_toml;
 mod logins;
 mod observe;
 mod protocol;

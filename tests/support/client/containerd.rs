@@ -28,6 +28,7 @@ pub(crate) struct Containerd {
     credentials: Credentials,
     login: Option<Login>,
     mirrored: String,
+    hosts: Option<String>,
     pulls: u32,
 }
 
@@ -48,7 +49,8 @@ impl Containerd {
         );
         std::fs::write(sandbox.directory().join("config.toml"), configuration)?;
         let arguments = [format!("--config={}", sandbox.path("config.toml"))];
-        let containerd = Self { sandbox, credentials, login: None, mirrored: MIRRORED.to_owned(), pulls: 0 };
+        let containerd =
+            Self { sandbox, credentials, login: None, mirrored: MIRRORED.to_owned(), hosts: None, pulls: 0 };
         containerd.sandbox.start("containerd", &arguments, || run(containerd.ctr().arg("version")).is_ok())?;
         Ok(containerd)
     }
@@ -56,6 +58,11 @@ impl Containerd {
     /// From now on references that go through `hosts.toml` name this registry.
     pub(crate) fn mirror(&mut self, registry: &str) {
         registry.clone_into(&mut self.mirrored);
+    }
+
+    /// From now on `hosts.toml` is this.
+    pub(crate) fn replace_hosts(&mut self, text: &str) {
+        self.hosts = Some(text.to_owned());
     }
 
     /// `ctr` in a containerd namespace that belongs to the current pull: what another one fetched is not seen in it.
@@ -84,7 +91,7 @@ impl Containerd {
              [host.\"{url}\"]\ncapabilities = [\"pull\", \"resolve\"]\n{authority}\n\
              [host.\"{url}\".header]\n{header}"
         );
-        Ok(std::fs::write(directory.join("hosts.toml"), text)?)
+        Ok(std::fs::write(directory.join("hosts.toml"), self.hosts.as_ref().unwrap_or(&text))?)
     }
 
     fn fetch(&self, reference: &str) -> Result<String> {
