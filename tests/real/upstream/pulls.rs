@@ -9,7 +9,7 @@ use crate::support::envoy::replace;
 use crate::support::token_service::{Mood, TokenService};
 use crate::support::{Failure, Result};
 
-/// The image of ten layers, where each blob takes a second.
+/// The image of ten layers, where each blob takes a while.
 const SLOW: &str = "library/slow";
 const PASSWORD: &str = "layers-pw";
 
@@ -74,13 +74,13 @@ impl Layers {
     }
 }
 
-/// Blobs of [`SLOW`] wait for a second between MetaHub and the registry, with the token that MetaHub gave them.
+/// Blobs of [`SLOW`] wait for 0.6 s between MetaHub and the registry, with the token that MetaHub gave them.
 fn with_delay(bootstrap: String) -> String {
     let router = "          - name: envoy.filters.http.router\n";
     let delay = format!(
         "          - name: envoy.filters.http.fault\n            typed_config:\n              \
          \"@type\": type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault\n              \
-         delay: {{ fixed_delay: 1s, percentage: {{ numerator: 100 }} }}\n              \
+         delay: {{ fixed_delay: 0.6s, percentage: {{ numerator: 100 }} }}\n              \
          headers: [{{ name: \":path\", string_match: {{ contains: {SLOW}/blobs/ }} }}]\n{router}"
     );
     replace(&bootstrap, router, &delay, 1)
