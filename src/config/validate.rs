@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::raw::{RawAccount, RawConfig, RawMachineType};
 use super::{
-    Account, Authentication, Config, ConfigError, Environment, Grant, OnNoMatch, PasswordHash, Pattern, View, registry,
+    Account, Authentication, Config, ConfigError, Environment, Grant, OnNoMatch, PasswordHash, Pattern, View, cache, registry,
 };
 use crate::feature::FeatureRules;
 use crate::machine_type::{Description, MachineType};
@@ -42,6 +42,7 @@ pub(super) fn validate(raw: RawConfig, hash: String, environment: Environment<'_
         username_separator,
         default_machine_type,
         on_no_match: on_no_match(raw.on_no_match.as_deref())?,
+        cache: cache::cache(raw.cache)?,
         decoy: dearest.and_then(PasswordHash::decoy),
         accounts,
         hash,
@@ -65,7 +66,6 @@ fn refuse_unsupported(raw: &RawConfig) -> Result<(), ConfigError> {
     let fields = [
         ("public_url", raw.public_url.is_some()),
         ("token_key_env", raw.token_key_env.is_some()),
-        ("cache", raw.cache.is_some()),
     ];
     fields.iter().find(|(_, set)| *set).map_or(Ok(()), |(field, _)| refuse((*field).to_owned()))
 }

@@ -4,13 +4,17 @@ use std::rc::Rc;
 
 use serde_json::json;
 
-use super::{Authorizing, Counter, Effects, Exchange, Explain, Pull, Report, Step, Upstream, Verifying, challenge};
+use super::pull::Wish;
+use super::{
+    Authorizing, Content, Counter, Effects, Exchange, Explain, Pull, Report, Step, Upstream, Verifying, challenge,
+};
 use crate::access::{self, Verdict};
 use crate::config::{Account, Authentication, Config, Registry, View};
 use crate::errors::{Code, Reply};
 use crate::explain;
 use crate::headers::{HeaderChange, Headers};
 use crate::identity::Credentials;
+use crate::index::is_artifact_tag;
 use crate::login::Refused;
 use crate::media_type;
 use crate::memory::Memory;
@@ -31,6 +35,16 @@ struct Caller<'a> {
     account: Option<&'a Account>,
     /// What upstream gets to check, or to let MetaHub in.
     credentials: Option<Credentials>,
+    /// A keyed digest of the complete credential.
+    identity: [u8; 32],
+}
+
+/// Where a request arrived.
+#[derive(Clone, Copy)]
+struct Site<'a> {
+    config: &'a Config,
+    memory: &'a dyn Memory,
+    registry: &'a Rc<Registry>,
 }
 
 /// Takes a request up. `cluster` is the Envoy cluster that its route leads to.
@@ -56,10 +70,13 @@ fn decide(
     let credentials = credentials(headers)?;
     let registry = registry(config, cluster)?;
     let (request, namespace) = request.in_namespace(registry.default_namespace.as_ref());
+    let identity = access::process_key(memory).map_or([0; 32], |key| {
+        access::digest(&key, &[b"identity", registry.cluster.as_bytes(), credentials.user.as_bytes(), credentials.password.expose().as_bytes()])
+    });
     let caller = match registry.authentication {
-        Authentication::Accounts => by_account(config, memory, registry, credentials)?,
-        Authentication::Upstream => by_upstream(config, credentials)?,
-        Authentication::None => by_name(config, registry, credentials),
+        Authentication::Accounts => by_account(config, memory, registry, credentials, identity)?,
+        Authentication::Upstream => by_upstream(config, credentials, identity)?,
+        Authentication::None => by_name(config, registry, credentials, identity),
     };
     let repository = request.repository().cloned();
     if let (Some(account), Some(repository)) = (caller.account, &repository)
@@ -70,7 +87,7 @@ fn decide(
         return Err(refuse(Code::Denied, Counter::Denied, &message));
     }
     let credentials = caller.credentials.clone();
-    let mut effects = take_up(config, registry, caller, method, request, headers)?;
+    let mut effects = take_up(config, memory, registry, caller, method, request, headers)?;
     if let (Step::Continue(changes), Some(path)) =
         (&mut effects.step, namespace.and_then(|name| namespaced(name, headers)))
     {
@@ -82,6 +99,7 @@ fn decide(
 /// What to do with an allowed request, upstream's `Authorization` aside.
 fn take_up(
     config: &Config,
+    memory: &dyn Memory,
     registry: &Rc<Registry>,
     caller: Caller<'_>,
     method: Method,
@@ -102,8 +120,11 @@ fn take_up(
             Ok(Explain::begin(*query, caller.user, registry, machine_types, config.on_no_match))
         }
         request => {
-            let view = caller.view.map_err(|refused| refuse(Code::Denied, Counter::Denied, &refused.to_string()))?;
-            Ok(dispatch(config, registry, caller.user, view, method, request, headers))
+            let view = caller
+                .view
+                .clone()
+                .map_err(|refused| refuse(Code::Denied, Counter::Denied, &refused.to_string()))?;
+            Ok(dispatch(Site { config, memory, registry }, caller, view, method, request, headers))
         }
     }
 }
@@ -136,35 +157,55 @@ fn authorize(
     }
 }
 
-/// Everything is allowed: answer the ping, take up a manifest by tag, let the rest pass.
+/// Everything is allowed: answer the ping, take up manifests, let the rest pass.
 fn dispatch(
-    config: &Config,
-    registry: &Rc<Registry>,
-    user: String,
+    Site { config, memory, registry }: Site<'_>,
+    caller: Caller<'_>,
     view: View,
     method: Method,
     request: Request,
     headers: Headers<'_>,
 ) -> Effects {
+    let upstream = Upstream::new(registry, &caller.user);
+    let unconditional = !CONDITIONS.iter().any(|name| headers.has(name));
     match (request, view) {
         // Where the registry owns the passwords, it is asked.
         (Request::Ping, view) if registry.authentication != Authentication::Upstream => {
             Effects::reply(Reply::json(200, &json!({})).with("x-metahub-machine-type", view.name()))
         }
-        (Request::Manifest(repository, Reference::Tag(tag)), View::Machine(machine_type)) => {
-            let pull = Pull::new(method, repository, tag, user, machine_type, registry, config.on_no_match);
-            Effects::new(Exchange::Pulling(Box::new(pull)), Step::Continue(ask_for_index(method, headers)))
+        (Request::Manifest(repository, Reference::Tag(tag)), View::Machine(machine_type))
+            if !is_artifact_tag(tag.as_str()) =>
+        {
+            let wish = Wish {
+                method,
+                repository,
+                tag,
+                user: caller.user,
+                identity: caller.identity,
+                machine_type,
+                on_no_match: config.on_no_match,
+                cache: config.cache,
+                accept: accept(headers),
+            };
+            let changes = ask_what_it_points_to(&wish.accept, headers);
+            Pull::begin(wish, upstream, memory, changes)
         }
-        (Request::Manifest(_, Reference::Tag(_)), View::Unfiltered) => {
-            passing(registry, &user).reporting(Report::count(Counter::PassedThrough))
+        (Request::Manifest(_, Reference::Tag(_)), _) => {
+            passing(upstream).reporting(Report::count(Counter::PassedThrough))
         }
-        _ => passing(registry, &user),
+        (Request::Manifest(repository, Reference::Digest(digest)), _)
+            if method == Method::Get && config.cache.is_on() && unconditional =>
+        {
+            let accept = joined(headers, "accept");
+            Content::begin(repository, digest, caller.user, upstream, config.cache, accept, memory)
+        }
+        _ => passing(upstream),
     }
 }
 
 /// Goes upstream as it is, and its answer comes back as it is.
-fn passing(registry: &Rc<Registry>, user: &str) -> Effects {
-    Effects::new(Exchange::Passing(Upstream::new(registry, user)), Step::Continue(Vec::new()))
+fn passing(upstream: Upstream) -> Effects {
+    Effects::new(Exchange::Passing(upstream), Step::Continue(Vec::new()))
 }
 
 /// The path with the namespace that the client left out.
@@ -173,16 +214,22 @@ fn namespaced(namespace: &Repository, headers: Headers<'_>) -> Option<HeaderChan
     Some(HeaderChange::Set(":path", format!("/v2/{namespace}/{path}")))
 }
 
-/// Makes a request for a manifest by tag one that an index answers, whole and readable.
-fn ask_for_index(method: Method, headers: Headers<'_>) -> Vec<HeaderChange> {
+/// Makes a request for a manifest by tag one that asks what the tag points to.
+fn ask_what_it_points_to(accept: &str, headers: Headers<'_>) -> Vec<HeaderChange> {
     let mut changes = Vec::new();
-    if method == Method::Head {
-        changes.push(HeaderChange::Set(":method", "GET".to_owned()));
+    if headers.first(":method") != Some(b"HEAD") {
+        changes.push(HeaderChange::Set(":method", "HEAD".to_owned()));
     }
-    changes.push(HeaderChange::Set("accept", accept(headers)));
+    changes.push(HeaderChange::Set("accept", accept.to_owned()));
     changes.push(HeaderChange::Set("accept-encoding", "identity".to_owned()));
     changes.extend(CONDITIONS.iter().filter(|name| headers.has(name)).map(|name| HeaderChange::Remove(name)));
     changes
+}
+
+/// All values of a header in one.
+fn joined(headers: Headers<'_>, name: &str) -> String {
+    let values = headers.all(name).filter_map(|value| std::str::from_utf8(value).ok());
+    values.collect::<Vec<_>>().join(", ")
 }
 
 /// What the client accepts, and the four manifest types without any reservation (`q=0` would get another document).
@@ -226,12 +273,13 @@ fn by_account<'a>(
     memory: &dyn Memory,
     registry: &Registry,
     credentials: Credentials,
+    identity: [u8; 32],
 ) -> Result<Caller<'a>, Box<Effects>> {
     let login = config.account_login(&credentials.user);
     let account = login.as_ref().map(|login| login.account);
     match (access::verify(memory, config, account, &credentials), login) {
         (Verdict::Accepted, Some(login)) => {
-            Ok(Caller { user: credentials.user, view: login.view, account, credentials: registry.credentials.clone() })
+            Ok(Caller { user: credentials.user, view: login.view, account, credentials: registry.credentials.clone(), identity })
         }
         (Verdict::Limited { retry_after }, _) => {
             let line = format!("429 login {:?}: too many wrong passwords lately", credentials.user);
@@ -248,19 +296,19 @@ fn by_account<'a>(
 }
 
 /// `authentication: upstream`: the registry will say whether the password is right.
-fn by_upstream<'a>(config: &Config, credentials: Credentials) -> Result<Caller<'a>, Box<Effects>> {
+fn by_upstream<'a>(config: &Config, credentials: Credentials, identity: [u8; 32]) -> Result<Caller<'a>, Box<Effects>> {
     let Some((account, view)) = config.upstream_login(&credentials.user) else {
         let line = format!("401 login {:?}: no account", credentials.user);
         return Err(rejected(challenge("the login has no account"), Counter::Unauthorized, line));
     };
     let account = Credentials { user: account.to_owned(), password: credentials.password };
-    Ok(Caller { user: credentials.user.clone(), view, account: None, credentials: Some(account) })
+    Ok(Caller { user: credentials.user.clone(), view, account: None, credentials: Some(account), identity })
 }
 
 /// `authentication: none`.
-fn by_name<'a>(config: &Config, registry: &Registry, credentials: Credentials) -> Caller<'a> {
+fn by_name<'a>(config: &Config, registry: &Registry, credentials: Credentials, identity: [u8; 32]) -> Caller<'a> {
     let view = config.open_login(&credentials.user);
-    Caller { user: credentials.user, view, account: None, credentials: registry.credentials.clone() }
+    Caller { user: credentials.user, view, account: None, credentials: registry.credentials.clone(), identity }
 }
 
 fn rejected(reply: Reply, counter: Counter, line: String) -> Box<Effects> {

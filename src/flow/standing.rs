@@ -46,7 +46,7 @@ impl Upstream {
         if let Some((kept, again)) = &self.kept {
             kept.drop_from(memory);
             if !again.is_empty() {
-                let reply = Reply { status: 307, headers: vec![("location", again.clone())], body: Vec::new() };
+                let reply = Reply { status: 307, headers: Vec::new(), body: Vec::new() }.with("location", again.as_str());
                 return Some(Effects::reply(reply).reporting(Report::count(Counter::TokenRefused)));
             }
         }
