@@ -200,10 +200,12 @@ pub(crate) fn send(
                 _ => None,
             });
             outcome.authorization = Some(authorization.expect("the client's credentials never go upstream"));
-            let changed = |name: &str| changes.iter().find_map(|change| match change {
-                HeaderChange::Set(key, value) if *key == name => Some(value.clone()),
-                _ => None,
-            });
+            let changed = |name: &str| {
+                changes.iter().find_map(|change| match change {
+                    HeaderChange::Set(key, value) if *key == name => Some(value.clone()),
+                    _ => None,
+                })
+            };
             let method = changed(":method").unwrap_or_else(|| method.to_owned());
             let path = changed(":path").unwrap_or_else(|| path.to_owned());
             outcome.asked = Some(method.clone());

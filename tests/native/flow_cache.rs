@@ -210,8 +210,7 @@ fn single_manifests_are_known_too() {
     let (config, mut upstream) = (parse(&configuration()), demo());
     let (_, bytes) = child(&["cpu:skylake"]);
     let digest = Digest::of(&bytes).to_string();
-    upstream.index =
-        Some(Response::new(200, DOCKER_MANIFEST, bytes.clone()).with("docker-content-digest", &digest));
+    upstream.index = Some(Response::new(200, DOCKER_MANIFEST, bytes.clone()).with("docker-content-digest", &digest));
     for expected in [["GET latest"], ["HEAD own"]] {
         let outcome = exchange(&config, "GET", DEMO, "qnib-type1", &upstream);
         assert_eq!((requests(&outcome), &outcome.body), (expected.map(str::to_owned).to_vec(), &bytes));
@@ -334,9 +333,8 @@ fn nested_indexes_are_kept_too() {
     upstream.by_digest.insert(digest, Some(inner));
     let outer = list(&[entry]);
     let named = Digest::of(&outer).to_string();
-    upstream.index = Some(
-        Response::new(200, metahub::media_type::DOCKER_LIST, outer).with("docker-content-digest", &named),
-    );
+    upstream.index =
+        Some(Response::new(200, metahub::media_type::DOCKER_LIST, outer).with("docker-content-digest", &named));
     let team = |user| requests(&send(&config, "GET", "/v2/team/b/manifests/latest", user, "team", &upstream));
     assert_eq!(team("team-type1"), ["GET latest", "GET sha256", "GET sha256"]);
     assert_eq!(team("team-type1"), ["HEAD own"]);

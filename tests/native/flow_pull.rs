@@ -5,9 +5,7 @@ use metahub::flow::MAX_MANIFEST;
 use metahub::media_type::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST};
 use serde_json::{Value, json};
 
-use super::driver::{
-    Outcome, Response, Upstream, child, configuration, exchange, list, parse, upstream,
-};
+use super::driver::{Outcome, Response, Upstream, child, configuration, exchange, list, parse, upstream};
 
 fn pull(method: &str, upstream: &Upstream) -> Outcome {
     exchange(&parse(&configuration()), method, "qnib/bench:latest", "qnib-type1", upstream)
