@@ -16,7 +16,12 @@ DENY := .tools/cargo-deny/bin/cargo-deny
 # steps to run, of table, pulls, memory, reload, outage, fleet.
 ARGS ?=
 
-export METAHUB_PORT METAHUB_REGISTRY_PORT METAHUB_ADMIN_PORT
+# What `make run` starts: the folder below envoy/ of this name; the demo if it is empty.
+UPSTREAM ?=
+# More names for the certificate of `make certs`, which is for localhost in any case.
+NAMES ?=
+
+export METAHUB_PORT METAHUB_REGISTRY_PORT METAHUB_ADMIN_PORT UPSTREAM
 
 .PHONY: help
 help: ## List the commands
@@ -24,12 +29,20 @@ help: ## List the commands
 		while IFS=$$'\t' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
 	@echo
 	@echo '  Ports of run and demo: METAHUB_PORT (8080), METAHUB_REGISTRY_PORT (5000), METAHUB_ADMIN_PORT (9901).'
+	@echo '  Another upstream:      make run UPSTREAM=docker-hub (or another folder below envoy/)'
 	@echo '  One test:              make test ARGS=part_of_its_name'
 
 .PHONY: run
 run: build ## Start a registry with a demo image, and Envoy with MetaHub before it; Ctrl-C stops both
 	@$(INSTALL) envoy registry
+	@[ "$(UPSTREAM)" != tls-listener ] || [ -e certs/server.crt ] || $(MAKE) --no-print-directory certs
 	@exec cargo run --quiet --example demo -- run
+
+.PHONY: certs
+certs: ## Make a certificate for trials with TLS, and the authority that clients must trust for it, in certs/
+	@$(INSTALL) openssl
+	@scripts/certs.sh certs $(NAMES)
+	@echo 'Clients must trust certs/ca.crt; envoy/tls-listener shows certs/server.crt.'
 
 .PHONY: demo
 demo: build ## Pull one image name as three machine types and show what each of them gets

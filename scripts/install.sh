@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what a make target needs and is not there yet. Says what it does, and does nothing twice.
 #
-#   scripts/install.sh rust envoy registry cargo-deny clients login-client bench
+#   scripts/install.sh rust envoy registry cargo-deny clients login-client bench openssl
 #
 # Envoy, cargo-deny and (where the system has none) the registry go into the tool folder .tools, which git ignores;
 # removing that folder removes them. Container clients come from the system's packages, because they need root anyway.
@@ -200,9 +200,16 @@ needs_clients() {
     need podman podman
     need skopeo skopeo
     need curl curl
-    need openssl openssl # signs the tokens of the tests' token service
+    needs_openssl # also signs the tokens of the tests' token service
     need iptables iptables
 }
+
+# What certs.sh makes certificates with.
+install_openssl() {
+    install_needs needs_openssl
+}
+
+needs_openssl() { need openssl openssl; }
 
 # What `make bench` measures with: the static upstream, and the clients whose pulls it times.
 install_bench() {
@@ -218,7 +225,7 @@ needs_bench() {
     need skopeo skopeo
 }
 
-[ $# -gt 0 ] || die "which? rust, envoy, registry, cargo-deny, clients, login-client, bench"
+[ $# -gt 0 ] || die "which? rust, envoy, registry, cargo-deny, clients, login-client, bench, openssl"
 mkdir -p "$tools"
 for part in "$@"; do
     case $part in
@@ -229,6 +236,7 @@ for part in "$@"; do
         clients) install_clients ;;
         login-client) install_login_client ;;
         bench) install_bench ;;
+        openssl) install_openssl ;;
         *) die "unknown: $part" ;;
     esac
 done

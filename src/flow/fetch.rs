@@ -13,18 +13,23 @@ use crate::request::Repository;
 /// Largest manifest that is read, in bytes: the limit of an index holds for every manifest.
 pub const MAX_MANIFEST: usize = MAX_BYTES;
 
+/// Upstream's word on when to try again and on its limit, which a client gets with MetaHub's own error. The `RateLimit`
+/// fields (draft-ietf-httpapi-ratelimit-headers) as Docker Hub sends them.
+const TOLD_ON: [&str; 5] =
+    ["retry-after", "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset", "docker-ratelimit-source"];
+
 /// Why a request comes to nothing: what the client is told is what the log says.
 #[derive(Debug)]
 pub(super) struct Fault {
     pub(super) code: Code,
     pub(super) counter: Counter,
     pub(super) message: String,
-    retry_after: Option<String>,
+    told: Vec<(&'static str, String)>,
 }
 
 impl Fault {
     pub(super) fn new(code: Code, counter: Counter, message: String) -> Self {
-        Self { code, counter, message, retry_after: None }
+        Self { code, counter, message, told: Vec::new() }
     }
 
     pub(super) fn invalid(message: String) -> Self {
@@ -47,19 +52,16 @@ impl Fault {
         Self::new(Code::ManifestUnknown, Counter::NoMatch, format!("nothing fits; the index offers {offer}"))
     }
 
-    /// With the upstream's word on when to try again.
+    /// With the upstream's word on when to try again, and on its limit.
     pub(super) fn retrying(mut self, headers: Headers<'_>) -> Self {
-        self.retry_after = headers.text("retry-after").map(str::to_owned);
+        self.told = TOLD_ON.iter().filter_map(|name| Some((*name, headers.text(name)?.to_owned()))).collect();
         self
     }
 
     /// The registry error, with a message that puts the fault into its context.
     pub(super) fn reply(&self, message: &str) -> Reply {
         let reply = Reply::error(self.code, message);
-        match &self.retry_after {
-            Some(retry_after) => reply.with("retry-after", retry_after.as_str()),
-            None => reply,
-        }
+        self.told.iter().fold(reply, |reply, (name, value)| reply.with(name, value.as_str()))
     }
 }
 

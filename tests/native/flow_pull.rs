@@ -46,6 +46,28 @@ fn head_says_what_get_says() {
     assert_eq!((&get.headers, &get.body, get.status), (&head.headers, &head.body, head.status));
 }
 
+/// Docker Hub says in headers how much of its limit is left; a client must not lose them because the child was refused.
+#[test]
+fn a_limit_that_the_child_meets_is_told_to_the_client() {
+    let limit = [
+        ("retry-after", "7"),
+        ("ratelimit-limit", "100;w=21600"),
+        ("ratelimit-remaining", "0;w=21600"),
+        ("ratelimit-reset", "60"),
+        ("docker-ratelimit-source", "192.0.2.7"),
+    ];
+    let refusal = Response::new(429, "text/plain", "").with("x-secret", "1").with("set-cookie", "session");
+    let refusal = limit.iter().fold(refusal, |refusal, (name, value)| refusal.with(name, value));
+    let mut upstream = demo();
+    upstream.by_digest.insert(child(&["cpu:broadwell"]).0["digest"].as_str().unwrap().to_owned(), Some(refusal));
+    let outcome = pull("GET", &upstream);
+    assert_eq!(outcome.status, 429);
+    for (name, value) in limit {
+        assert_eq!(outcome.header(name), value);
+    }
+    assert_eq!((outcome.header("x-secret"), outcome.header("set-cookie")), ("", ""));
+}
+
 #[test]
 fn what_is_no_index_passes() {
     let (_, manifest) = child(&["cpu:skylake"]);
