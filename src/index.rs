@@ -5,6 +5,9 @@
 //! cannot be read (wrong types, no digest, a feature list beyond the limits) is set aside and never selected; the
 //! others stay usable, and the set-aside one is named in messages. The whole document is refused only when it is no
 //! index: not JSON, no `manifests`, `layers` beside `manifests`, or beyond the limits.
+//!
+//! Entries are views of a few tables, because large lists repeat themselves: words stand there once, and what a machine
+//! makes of a platform or feature is found once for all entries.
 
 use std::fmt;
 
