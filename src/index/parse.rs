@@ -145,10 +145,13 @@ impl<'a> Entries<'a> {
         let mark = self.features.mark();
         let mut raw = RawEntry::read(reader, &mut self.features)?;
         let features = mark.of_entries..self.features.mark().of_entries;
-        self.too_many_features = features.end > MAX_TOTAL_FEATURES;
+        let end = features.end;
         let record = raw.problem.0.take().map_or_else(|| self.record(position, raw, features), Err);
         match record {
-            Ok(record) => self.records.push(record),
+            Ok(record) => {
+                self.too_many_features = end > MAX_TOTAL_FEATURES;
+                self.records.push(record);
+            }
             Err(problem) => {
                 self.features.back_to(mark);
                 self.unreadable.push(Unreadable { position, problem: printable(&problem, 160) });
