@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::raw::{RawCredentials, RawRegistry, RawTokenService};
+use super::reader::Named;
 use super::{ConfigError, Environment};
 use crate::identity::Credentials;
 use crate::request::Repository;
@@ -51,7 +52,7 @@ pub struct Registry {
 }
 
 pub(super) fn registries(
-    raw: BTreeMap<String, RawRegistry>,
+    raw: Named<RawRegistry>,
     environment: Environment<'_>,
 ) -> Result<BTreeMap<String, Rc<Registry>>, ConfigError> {
     if raw.is_empty() {
