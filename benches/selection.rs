@@ -11,7 +11,7 @@ use indexes::{description, index, padded};
 use metahub::feature::FeatureRules;
 use metahub::index::Index;
 use metahub::machine_type::MachineType;
-use metahub::select::select;
+use metahub::select::{Selection, select};
 
 /// What the entries point to.
 const TARGET: (&str, usize) = ("sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", 1000);
@@ -55,7 +55,7 @@ fn row(name: &str, text: &str, types: &[(&str, MachineType)]) {
     print!("{name:<28}{:>12}{:>12}", text.len(), format!("{parse:.1?}"));
     for (_, machine) in types {
         let time =
-            fastest(|| black_box(select(black_box(&index), machine)) == metahub::select::Selection::NotAnImageIndex);
+            fastest(|| matches!(black_box(select(black_box(&index), machine)), Selection::NotAnImageIndex));
         print!("{:>16}", format!("{time:.1?}"));
     }
     println!();

@@ -71,10 +71,10 @@ impl Explanation {
         }
         let mut level: Vec<&Index> = self.root.iter().collect();
         for _ in 1..MAX_LEVELS {
-            let below: Vec<&Entry> = level.iter().flat_map(|index| nested(index)).collect();
+            let below: Vec<Entry<'_>> = level.iter().flat_map(|index| nested(index)).collect();
             let missing = below.iter().find(|entry| !self.nested.contains_key(&entry.descriptor().digest));
             if let Some(entry) = missing {
-                return Some(entry.descriptor().clone());
+                return Some(entry.descriptor());
             }
             level =
                 below.iter().filter_map(|entry| self.nested.get(&entry.descriptor().digest)?.as_ref().ok()).collect();
@@ -146,10 +146,10 @@ impl Explanation {
     }
 
     /// All readable entries with the digest of the index they are in, the root's first.
-    fn entries(&self) -> impl Iterator<Item = (&Digest, &Entry)> {
+    fn entries(&self) -> impl Iterator<Item = (&Digest, Entry<'_>)> {
         let root = self.root.iter().map(|index| (&self.digest, index));
         let nested = self.nested.iter().filter_map(|(digest, index)| Some((digest, index.as_ref().ok()?)));
-        root.chain(nested).flat_map(|(digest, index)| index.entries().iter().map(move |entry| (digest, entry)))
+        root.chain(nested).flat_map(|(digest, index)| index.entries().map(move |entry| (digest, entry)))
     }
 
     /// One page of the answer, for these machine types in the order of their names. `rest` is the request's query
@@ -205,13 +205,13 @@ impl Explanation {
             selected.extend(verdict.selected);
         }
         let machines: Vec<&MachineType> = groups.iter().filter_map(|alike| alike.first().copied()).collect();
-        let is_left = |(_, entry): &(&Digest, &Entry)| {
+        let is_left = |(_, entry): &(&Digest, Entry<'_>)| {
             let descriptor = entry.descriptor();
             entry.exclusion().is_none() && !entry.is_nested_index() && !selected.contains(&descriptor.digest)
         };
         let left = self.entries().filter(is_left);
         let unselected: Vec<Value> =
-            left.take(MAX_LISTED).map(|(index, entry)| unselected(index, entry, &machines)).collect();
+            left.take(MAX_LISTED).map(|(index, entry)| unselected(index, &entry, &machines)).collect();
         let more_unselected = self.entries().filter(is_left).count() - unselected.len();
         let mut document = json!({
             "image": self.image,
@@ -226,7 +226,7 @@ impl Explanation {
         if let Some(object) = document.as_object_mut().filter(|_| first_page) {
             object.insert(
                 "entries".to_owned(),
-                self.entries().take(MAX_LISTED).map(|(index, entry)| describe(index, entry)).collect(),
+                self.entries().take(MAX_LISTED).map(|(index, entry)| describe(index, &entry)).collect(),
             );
             object.insert("more_entries".to_owned(), json!(self.entries().count().saturating_sub(MAX_LISTED)));
             object.insert("unreadable".to_owned(), self.unreadable());
@@ -244,19 +244,19 @@ impl Explanation {
 }
 
 /// Entries that are indexes and could be selected.
-fn nested(index: &Index) -> impl Iterator<Item = &Entry> {
-    index.entries().iter().filter(|entry| entry.is_nested_index() && entry.exclusion().is_none())
+fn nested(index: &Index) -> impl Iterator<Item = Entry<'_>> {
+    index.entries().filter(|entry| entry.is_nested_index() && entry.exclusion().is_none())
 }
 
 fn names(machine_types: &[&MachineType]) -> Vec<String> {
     machine_types.iter().map(|machine_type| machine_type.name().to_owned()).collect()
 }
 
-fn requirements(entry: &Entry) -> Vec<String> {
+fn requirements(entry: &Entry<'_>) -> Vec<String> {
     entry.requirements().map(|requirement| requirement.to_string()).collect()
 }
 
-fn describe(index: &Digest, entry: &Entry) -> Value {
+fn describe(index: &Digest, entry: &Entry<'_>) -> Value {
     let descriptor = entry.descriptor();
     json!({
         "index": index.as_str(),
@@ -272,7 +272,7 @@ fn describe(index: &Digest, entry: &Entry) -> Value {
 }
 
 /// An entry that none of these machines gets: what a machine would need, and which have that but get better.
-fn unselected(index: &Digest, entry: &Entry, machines: &[&MachineType]) -> Value {
+fn unselected(index: &Digest, entry: &Entry<'_>, machines: &[&MachineType]) -> Value {
     let fits: Vec<&str> = machines
         .iter()
         .filter(|machine| unmet(entry, machine).is_empty())

@@ -211,7 +211,7 @@ impl Pull {
             (Selection::Selected { entry, reason }, _) => {
                 self.missing
                     .extend(missing_variants(index, &machine_type).into_iter().filter(|missing| missing.falls_back));
-                let (descriptor, nested) = (entry.descriptor().clone(), entry.is_nested_index());
+                let (descriptor, nested) = (entry.descriptor(), entry.is_nested_index());
                 if nested && levels >= MAX_LEVELS {
                     return self.fail(&Fault::invalid(format!("indexes are nested deeper than {MAX_LEVELS} levels")));
                 }

@@ -165,7 +165,7 @@ fn words_of_a_hostile_index_stay_harmless() {
     let words = offer.to_string();
     assert!(words.len() < 2000 && words.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()), "{words}");
     consistent(&index, &machine("-/amd64"));
-    for unmet in metahub::select::unmet(&index.entries()[0], &machine("-/amd64")) {
+    for unmet in metahub::select::unmet(&index.entries().next().unwrap(), &machine("-/amd64")) {
         let words = unmet.to_string();
         assert!(words.len() < 400 && words.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()), "{words}");
     }

@@ -1,0 +1,354 @@
+//! JSON (RFC 8259) in one pass, borrowed from the text, with no tree in between.
+//!
+//! `serde_json` reads the same documents three times slower than an index of many entries may take in the VM: to keep
+//! one bad entry from spoiling the others it has to find each entry first and read it again. Here a value of the wrong
+//! type is no error of the document, so that once is enough. What is JSON is the same for both; the tests compare them.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// The deepest nesting that is read.
+const MAX_DEPTH: u32 = 128;
+
+/// The problem of a text that is nested deeper than that; it may be JSON all the same.
+pub(super) const TOO_DEEP: &str = "nested too deep";
+
+/// Why a text is not the JSON that was expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Malformed {
+    pub(super) problem: &'static str,
+    /// Where, in bytes from the start.
+    pub(super) at: usize,
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at byte {}", self.problem, self.at)
+    }
+}
+
+/// A place in a text, at which one value after the other is taken.
+pub(super) struct Reader<'a> {
+    text: &'a str,
+    at: usize,
+    depth: u32,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) const fn new(text: &'a str) -> Self {
+        Self { text, at: 0, depth: 0 }
+    }
+
+    /// The first byte of the next value or sign.
+    pub(super) fn peek(&mut self) -> Option<u8> {
+        loop {
+            let byte = self.byte()?;
+            if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
+                return Some(byte);
+            }
+            self.at += 1;
+        }
+    }
+
+    /// An object; `member` is called with each name and must take the value.
+    pub(super) fn object(
+        &mut self,
+        mut member: impl FnMut(&mut Self, &str) -> Result<(), Malformed>,
+    ) -> Result<(), Malformed> {
+        self.nested(b'{', b'}', "expected an object", |reader| {
+            // A name that is no text is none that anybody looks for.
+            let name = reader.string()?.unwrap_or_default();
+            reader.expect(b':', "expected a colon")?;
+            member(reader, &name)
+        })
+    }
+
+    /// A list; `item` is called at each value and must take it.
+    pub(super) fn list(
+        &mut self,
+        item: impl FnMut(&mut Self) -> Result<(), Malformed>,
+    ) -> Result<(), Malformed> {
+        self.nested(b'[', b']', "expected a list", item)
+    }
+
+    /// A string; `None` when its escapes make no text (half of a surrogate pair).
+    pub(super) fn string(&mut self) -> Result<Option<Cow<'a, str>>, Malformed> {
+        let (raw, escaped) = self.raw_string()?;
+        Ok(if escaped { unescape(raw).map(Cow::Owned) } else { Some(Cow::Borrowed(raw)) })
+    }
+
+    /// A number, as it is written.
+    pub(super) fn number(&mut self) -> Result<&'a str, Malformed> {
+        self.peek();
+        let start = self.at;
+        self.skip_if(|byte| byte == b'-');
+        if !self.skip_if(|byte| byte == b'0') {
+            self.digits()?;
+        }
+        if self.skip_if(|byte| byte == b'.') {
+            self.digits()?;
+        }
+        if self.skip_if(|byte| matches!(byte, b'e' | b'E')) {
+            self.skip_if(|byte| matches!(byte, b'+' | b'-'));
+            self.digits()?;
+        }
+        Ok(self.text.get(start..self.at).unwrap_or_default())
+    }
+
+    /// Reads over any value.
+    pub(super) fn skip(&mut self) -> Result<(), Malformed> {
+        match self.peek() {
+            Some(b'"') => self.raw_string().map(drop),
+            Some(b'{') => self.nested(b'{', b'}', "expected an object", |reader| {
+                reader.raw_string()?;
+                reader.expect(b':', "expected a colon")?;
+                reader.skip()
+            }),
+            Some(b'[') => self.list(Self::skip),
+            Some(b'-' | b'0'..=b'9') => self.number().map(drop),
+            _ => self.literal(),
+        }
+    }
+
+    /// Takes `null` if that is next.
+    pub(super) fn null(&mut self) -> Result<bool, Malformed> {
+        let null = self.peek() == Some(b'n');
+        if null {
+            self.literal()?;
+        }
+        Ok(null)
+    }
+
+    /// Nothing but blanks may follow.
+    pub(super) fn end(&mut self) -> Result<(), Malformed> {
+        match self.peek() {
+            None => Ok(()),
+            Some(_) => Err(self.malformed("expected the end")),
+        }
+    }
+
+    pub(super) const fn malformed(&self, problem: &'static str) -> Malformed {
+        Malformed { problem, at: self.at }
+    }
+
+    /// What stands between two brackets, separated by commas.
+    fn nested(
+        &mut self,
+        open: u8,
+        close: u8,
+        expected: &'static str,
+        mut item: impl FnMut(&mut Self) -> Result<(), Malformed>,
+    ) -> Result<(), Malformed> {
+        self.expect(open, expected)?;
+        if self.depth == MAX_DEPTH {
+            return Err(self.malformed(TOO_DEEP));
+        }
+        self.depth += 1;
+        let mut more = self.peek() != Some(close);
+        while more {
+            item(self)?;
+            more = self.peek() == Some(b',');
+            if more {
+                self.at += 1;
+            }
+        }
+        self.depth -= 1;
+        self.expect(close, "expected a comma or the end of the list or object")
+    }
+
+    fn expect(&mut self, byte: u8, problem: &'static str) -> Result<(), Malformed> {
+        if self.peek() != Some(byte) {
+            return Err(self.malformed(problem));
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    /// A string without its quotes, and whether it has escapes.
+    fn raw_string(&mut self) -> Result<(&'a str, bool), Malformed> {
+        self.expect(b'"', "expected a string")?;
+        let start = self.at;
+        let mut escaped = false;
+        loop {
+            self.at = plain_until(self.text.as_bytes(), self.at);
+            match self.byte() {
+                Some(b'"') => break,
+                Some(b'\\') => {
+                    escaped = true;
+                    self.at += 1;
+                    self.escape()?;
+                }
+                _ => return Err(self.malformed("expected the end of a string")),
+            }
+        }
+        let raw = self.text.get(start..self.at).unwrap_or_default();
+        self.at += 1;
+        Ok((raw, escaped))
+    }
+
+    /// What follows a backslash.
+    fn escape(&mut self) -> Result<(), Malformed> {
+        let digits = match self.byte() {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => 0,
+            Some(b'u') => 4,
+            _ => return Err(self.malformed("expected an escape")),
+        };
+        self.at += 1;
+        for _ in 0..digits {
+            if !self.skip_if(|byte| byte.is_ascii_hexdigit()) {
+                return Err(self.malformed("expected four hexadecimal digits"));
+            }
+        }
+        Ok(())
+    }
+
+    fn digits(&mut self) -> Result<(), Malformed> {
+        let start = self.at;
+        while self.skip_if(|byte| byte.is_ascii_digit()) {}
+        if self.at == start { Err(self.malformed("expected a digit")) } else { Ok(()) }
+    }
+
+    fn literal(&mut self) -> Result<(), Malformed> {
+        let rest = self.text.get(self.at..).unwrap_or_default();
+        let word = ["null", "true", "false"].into_iter().find(|word| rest.starts_with(word));
+        self.at += word.ok_or_else(|| self.malformed("expected a value"))?.len();
+        Ok(())
+    }
+
+    fn skip_if(&mut self, wanted: impl FnOnce(u8) -> bool) -> bool {
+        let found = self.byte().is_some_and(wanted);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn byte(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+}
+
+/// The first place from `at` on that is a quote, a backslash or a control character: eight bytes at a time, because
+/// strings are most of a document.
+fn plain_until(bytes: &[u8], mut at: usize) -> usize {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGH: u64 = ONES * 0x80;
+    // Marks the high bit of bytes below `limit`. Marks above a right one may be wrong, so only the first counts.
+    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & HIGH;
+    while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        let word = u64::from_le_bytes(*chunk);
+        let equal = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+        let marks = equal(b'"') | equal(b'\\') | below(word, 0x20);
+        if marks != 0 {
+            return at + (marks.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    let rest = bytes.get(at..).unwrap_or_default();
+    at + rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)).unwrap_or(rest.len())
+}
+
+/// A string with its escapes replaced, of which each is known to be one.
+fn unescape(raw: &str) -> Option<String> {
+    let mut text = String::with_capacity(raw.len());
+    let mut rest = raw;
+    while let Some((plain, escape)) = rest.split_once('\\') {
+        text.push_str(plain);
+        let mut characters = escape.chars();
+        let character = match characters.next()? {
+            'b' => '\u{8}',
+            'f' => '\u{c}',
+            'n' => '\n',
+            'r' => '\r',
+            't' => '\t',
+            'u' => {
+                let mut units = [unit(characters.as_str())?, 0];
+                characters = characters.as_str().get(4..)?.chars();
+                let second = characters.as_str().strip_prefix("\\u").filter(|_| matches!(units[0], 0xd800..0xdc00));
+                if let Some(second) = second {
+                    units[1] = unit(second)?;
+                    characters = second.get(4..)?.chars();
+                }
+                char::decode_utf16(units).next()?.ok()?
+            }
+            itself => itself,
+        };
+        text.push(character);
+        rest = characters.as_str();
+    }
+    text.push_str(rest);
+    Some(text)
+}
+
+/// The four hexadecimal digits at the start of `text`.
+fn unit(text: &str) -> Option<u16> {
+    u16::from_str_radix(text.get(..4)?, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde::de::IgnoredAny;
+
+    use super::*;
+
+    fn skips(text: &str) -> bool {
+        let mut reader = Reader::new(text);
+        reader.skip().and_then(|()| reader.end()).is_ok()
+    }
+
+    fn string(text: &str) -> Option<String> {
+        Reader::new(text).string().ok()?.map(Cow::into_owned)
+    }
+
+    #[test]
+    fn what_is_json_is_what_serde_json_says() {
+        let values = [
+            "null", "nul", "nullx", "true", "false", "True", "0", "-0", "00", "01", "-", "+1", "1.", ".5", "1.5",
+            "1e5", "1E+5", "1e-", "1e", "1e999", "123456789012345678901234567890", "\"\"", "\"", "\"a", "\"\\n\"",
+            "\"\\x\"", "\"\\u00e9\"", "\"\\u00g9\"", "\"\\u12\"", "\"\\ud800\"", "\"\u{1f}\"", "\"\u{7f}\u{e9}\"",
+            "\"1234567\\\"\"", "\"12345678\\\\\"", "[]", "[", "]", "[1]", "[1,]", "[,1]", "[1 2]", "[1,2 ]", "{}",
+            "{", "{\"a\":1}", "{\"a\" : 1 , \"b\":[{}]}", "{\"a\":1,}", "{\"a\"}", "{a:1}", "{\"a\":}", "{1:1}", "",
+            " ", " 1 ", "\u{a0}1", "1 1", "/**/1", "NaN", "[[]", "[]]", "{\"\\ud800\":1}",
+        ];
+        for text in values {
+            assert_eq!(skips(text), serde_json::from_str::<IgnoredAny>(text).is_ok(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn escapes_are_what_serde_json_says() {
+        for text in [
+            r#""plain""#, r#""\"\\\/\b\f\n\r\t""#, r#""am\u0064\u0036""#, r#""\ud83d\ude00!""#, r#""\ud83d""#,
+            r#""\ud83dx""#, r#""\ud83d\n""#, r#""\ude00\ud83d""#, r#""\ud83d\u0041""#, r#""\u0000é\u00E9""#,
+        ] {
+            assert_eq!(string(text), serde_json::from_str(text).ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn nesting_is_bounded() {
+        let deep = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(skips(&deep(128)) && !skips(&deep(129)));
+        assert!(!skips(&r#"{"a":"#.repeat(1_000_000)));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_pieces_are_judged_like_serde_json(pieces in prop::collection::vec(prop::sample::select(vec![
+            "{", "}", "[", "]", ",", ":", "\"", "\\", "\"a\"", "\"b\":", "\\u12aF", "\\ud800", "1", "-2.5e3", "0", "null",
+            "true", " ", "\n", "x", "\u{e9}", "12345678", "\u{1}",
+        ]), 0..12)) {
+            let text = pieces.concat();
+            prop_assert_eq!(skips(&text), serde_json::from_str::<IgnoredAny>(&text).is_ok());
+            if text.starts_with('"') && skips(&text) {
+                prop_assert_eq!(string(&text), serde_json::from_str::<String>(&text).ok());
+            }
+        }
+
+        #[test]
+        fn any_string_comes_back(text in ".*") {
+            prop_assert_eq!(string(&serde_json::to_string(&text).unwrap()), Some(text));
+        }
+    }
+}
