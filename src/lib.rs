@@ -19,6 +19,7 @@ pub mod flow;
 pub mod headers;
 pub mod identity;
 pub mod index;
+pub mod json;
 pub mod login;
 pub mod machine_type;
 pub mod media_type;

@@ -1,12 +1,11 @@
 //! The configuration as one tree, whichever form Envoy hands over, and the hash of it.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use sha2::{Digest as _, Sha256};
 
 use crate::digest::hex;
+use crate::json::{Malformed, Reader, Stop};
 
 /// A value of JSON; texts are borrowed from the configuration's bytes where they stand there as they are.
 #[derive(Clone, Debug, PartialEq)]
@@ -119,67 +118,47 @@ impl Hasher {
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Value<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ValueVisitor)
-    }
+/// Reads JSON text.
+///
+/// # Errors
+/// Where it is not JSON, or has a number that no configuration has.
+pub(super) fn read(text: &str) -> Result<Value<'_>, Malformed> {
+    let mut reader = Reader::new(text);
+    let value = value(&mut reader).and_then(|value| reader.end().map(|()| value));
+    value.map_err(|_| reader.malformed())
 }
 
-struct ValueVisitor;
-
-impl<'de> Visitor<'de> for ValueVisitor {
-    type Value = Value<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, truth: bool) -> Result<Self::Value, E> {
-        Ok(Value::Bool(truth))
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "as in a Struct")]
-    fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
-        Ok(Value::Number(number as f64))
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "as in a Struct")]
-    fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
-        Ok(Value::Number(number as f64))
-    }
-
-    fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
-        Ok(Value::Number(number))
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Value::Text(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Value::Text(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
-        let mut list = Vec::new();
-        while let Some(value) = items.next_element()? {
-            list.push(value);
+fn value<'a>(reader: &mut Reader<'a>) -> Result<Value<'a>, Stop> {
+    match reader.peek() {
+        Some(b'{') => {
+            let mut map = Map::new();
+            reader.object(|reader, name| {
+                map.push((name.to_owned().into(), value(reader)?));
+                Ok(())
+            })?;
+            Ok(Value::Map(map))
         }
-        Ok(Value::List(list))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
-        let mut map = Map::new();
-        // A key is read as a value, because serde borrows no plain Cow.
-        while let Some((key, value)) = entries.next_entry()? {
-            if let Value::Text(key) = key {
-                map.push((key, value));
-            }
+        Some(b'[') => {
+            let mut list = Vec::new();
+            reader.list(|reader| {
+                list.push(value(reader)?);
+                Ok(())
+            })?;
+            Ok(Value::List(list))
         }
-        Ok(Value::Map(map))
+        Some(b'"') => {
+            let text = reader.string()?;
+            text.map(Value::Text).ok_or_else(|| reader.stop("expected a text without half characters"))
+        }
+        Some(b'-' | b'0'..=b'9') => {
+            // Nothing in a configuration has a fraction, and to read one takes tables of 10 KiB.
+            let number: Result<i64, _> = reader.number()?.parse();
+            #[expect(clippy::cast_precision_loss, reason = "as in a Struct")]
+            number.map(|number| Value::Number(number as f64)).map_err(|_| reader.stop("expected a whole number"))
+        }
+        first => {
+            reader.skip()?;
+            Ok(first.filter(|first| *first != b'n').map_or(Value::Null, |first| Value::Bool(first == b't')))
+        }
     }
 }

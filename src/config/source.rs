@@ -1,6 +1,6 @@
 //! Configuration bytes → one document, whichever form Envoy hands over.
 
-use super::document::Value;
+use super::document::{self, Value};
 use super::{ConfigError, protobuf};
 
 /// Reads JSON text, else a binary `google.protobuf.Struct`. The keys of maps are sorted.
@@ -9,7 +9,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<Value<'_>, ConfigError> {
         return Err(ConfigError::new("", "the plugin configuration is empty"));
     }
     let mut document = if bytes.trim_ascii_start().first() == Some(&b'{') {
-        serde_json::from_slice(bytes).map_err(|error| ConfigError::new("", format!("not JSON: {error}")))?
+        let text = std::str::from_utf8(bytes).map_err(|error| ConfigError::new("", format!("not JSON: {error}")))?;
+        document::read(text).map_err(|error| ConfigError::new("", format!("not JSON: {error}")))?
     } else {
         let document = protobuf::decode(bytes);
         let message = "neither JSON text nor a google.protobuf.Struct";
@@ -48,7 +49,7 @@ mod tests {
     #[test]
     fn a_struct_and_its_json_are_the_same_document() {
         let document = json!({
-            "text": "x", "escaped": "\u{e9}\n\"", "whole": 64, "negative": -1, "broken": 0.5, "truth": true,
+            "text": "x", "escaped": "\u{e9}\n\"", "whole": 64, "negative": -1, "truth": true,
             "nothing": null, "list": ["cpu:skylake", [], {}], "object": { "": "no key" },
         });
         let binary = object(&document).encode_to_vec();

@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 
-use serde_json::json;
 
 use super::{Authorizing, Counter, Effects, Exchange, Explain, Pull, Report, Step, Upstream, Verifying, challenge};
 use crate::access::{self, Verdict};
@@ -11,6 +10,7 @@ use crate::errors::{Code, Reply};
 use crate::explain;
 use crate::headers::{HeaderChange, Headers};
 use crate::identity::Credentials;
+use crate::json::json;
 use crate::login::Refused;
 use crate::media_type;
 use crate::memory::Memory;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::entry::{Exclusion, Platform};
-use super::json::{Malformed, Reader, TOO_DEEP};
+use crate::json::{Malformed, Reader, TOO_DEEP};
 use super::raw::{Features, RawEntry, RawPlatform};
 use super::table::{self, Cache, Known, KnownPlatform, MediaType, Record, Span, number};
 use super::{Index, IndexError, MAX_ENTRIES, MAX_TOTAL_FEATURES, Unreadable};

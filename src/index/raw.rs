@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::json::{Malformed, Reader};
+use crate::json::{Malformed, Reader};
 use super::table::{Cache, number};
 use super::{FEATURES_ANNOTATION, MAX_FEATURES, annotated};
 use crate::feature::Feature;

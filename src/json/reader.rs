@@ -11,14 +11,14 @@ use std::fmt;
 const MAX_DEPTH: u32 = 128;
 
 /// The problem of a text that is nested deeper than that; it may be JSON all the same.
-pub(super) const TOO_DEEP: &str = "nested too deep";
+pub(crate) const TOO_DEEP: &str = "nested too deep";
 
 /// Why a text is not the JSON that was expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Malformed {
-    pub(super) problem: &'static str,
+pub(crate) struct Malformed {
+    pub(crate) problem: &'static str,
     /// Where, in bytes from the start.
-    pub(super) at: usize,
+    pub(crate) at: usize,
 }
 
 impl fmt::Display for Malformed {
@@ -28,19 +28,19 @@ impl fmt::Display for Malformed {
 }
 
 /// A place in a text, at which one value after the other is taken.
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     text: &'a str,
     at: usize,
     depth: u32,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) const fn new(text: &'a str) -> Self {
+    pub(crate) const fn new(text: &'a str) -> Self {
         Self { text, at: 0, depth: 0 }
     }
 
     /// The first byte of the next value or sign.
-    pub(super) fn peek(&mut self) -> Option<u8> {
+    pub(crate) fn peek(&mut self) -> Option<u8> {
         loop {
             let byte = self.byte()?;
             if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
@@ -51,7 +51,7 @@ impl<'a> Reader<'a> {
     }
 
     /// An object; `member` is called with each name and must take the value.
-    pub(super) fn object(
+    pub(crate) fn object(
         &mut self,
         mut member: impl FnMut(&mut Self, &str) -> Result<(), Malformed>,
     ) -> Result<(), Malformed> {
@@ -64,7 +64,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A list; `item` is called at each value and must take it.
-    pub(super) fn list(
+    pub(crate) fn list(
         &mut self,
         item: impl FnMut(&mut Self) -> Result<(), Malformed>,
     ) -> Result<(), Malformed> {
@@ -72,13 +72,13 @@ impl<'a> Reader<'a> {
     }
 
     /// A string; `None` when its escapes make no text (half of a surrogate pair).
-    pub(super) fn string(&mut self) -> Result<Option<Cow<'a, str>>, Malformed> {
+    pub(crate) fn string(&mut self) -> Result<Option<Cow<'a, str>>, Malformed> {
         let (raw, escaped) = self.raw_string()?;
         Ok(if escaped { unescape(raw).map(Cow::Owned) } else { Some(Cow::Borrowed(raw)) })
     }
 
     /// A number, as it is written.
-    pub(super) fn number(&mut self) -> Result<&'a str, Malformed> {
+    pub(crate) fn number(&mut self) -> Result<&'a str, Malformed> {
         self.peek();
         let start = self.at;
         self.skip_if(|byte| byte == b'-');
@@ -96,7 +96,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads over any value.
-    pub(super) fn skip(&mut self) -> Result<(), Malformed> {
+    pub(crate) fn skip(&mut self) -> Result<(), Malformed> {
         match self.peek() {
             Some(b'"') => self.raw_string().map(drop),
             Some(b'{') => self.nested(b'{', b'}', "expected an object", |reader| {
@@ -111,7 +111,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes `null` if that is next.
-    pub(super) fn null(&mut self) -> Result<bool, Malformed> {
+    pub(crate) fn null(&mut self) -> Result<bool, Malformed> {
         let null = self.peek() == Some(b'n');
         if null {
             self.literal()?;
@@ -120,14 +120,14 @@ impl<'a> Reader<'a> {
     }
 
     /// Nothing but blanks may follow.
-    pub(super) fn end(&mut self) -> Result<(), Malformed> {
+    pub(crate) fn end(&mut self) -> Result<(), Malformed> {
         match self.peek() {
             None => Ok(()),
             Some(_) => Err(self.malformed("expected the end")),
         }
     }
 
-    pub(super) const fn malformed(&self, problem: &'static str) -> Malformed {
+    pub(crate) const fn malformed(&self, problem: &'static str) -> Malformed {
         Malformed { problem, at: self.at }
     }
 
