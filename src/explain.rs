@@ -20,6 +20,9 @@ const MAX_ENTRIES: usize = 10_000;
 const MAX_LISTED: usize = 1000;
 /// Comparisons of an entry with a machine type that one answer may cost: about 10 ms of a worker.
 const MAX_WORK: usize = 4000;
+/// What a machine type costs beside its entries, in such comparisons: an image of few entries must not let a thousand
+/// types into one answer.
+const TYPE_WORK: usize = 16;
 /// Machine types in one answer.
 pub const MAX_NAMES: usize = 1000;
 /// Names in a list that is only an illustration.
@@ -155,15 +158,15 @@ impl Explanation {
     /// without `after`.
     #[must_use]
     pub fn page(&self, machine_types: &[Rc<MachineType>], after: Option<&str>, rest: &str) -> Json {
-        let entries = self.entries().count().max(1);
+        let work = self.entries().count() + TYPE_WORK;
         let mut groups: Vec<(Fingerprint, Vec<&MachineType>)> = Vec::new();
         let mut known: BTreeMap<Fingerprint, usize> = BTreeMap::new();
         let (mut names, mut last, mut more) = (0, None, false);
         for machine_type in machine_types.iter().filter(|one| after.is_none_or(|after| one.name() > after)) {
             let fingerprint = machine_type.fingerprint();
             let group = known.get(&fingerprint).copied();
-            let full = names == MAX_NAMES
-                || (group.is_none() && !groups.is_empty() && (groups.len() + 1) * entries > MAX_WORK);
+            let full =
+                names == MAX_NAMES || (group.is_none() && !groups.is_empty() && (groups.len() + 1) * work > MAX_WORK);
             if full {
                 more = true;
                 break;
@@ -204,14 +207,14 @@ impl Explanation {
             selected.extend(verdict.selected);
         }
         let machines: Vec<&MachineType> = groups.iter().filter_map(|alike| alike.first().copied()).collect();
+        let selected: BTreeSet<&str> = selected.iter().map(Digest::as_str).collect();
         let is_left = |(_, entry): &(&Digest, Entry<'_>)| {
-            let descriptor = entry.descriptor();
-            entry.exclusion().is_none() && !entry.is_nested_index() && !selected.contains(&descriptor.digest)
+            entry.exclusion().is_none() && !entry.is_nested_index() && !selected.contains(entry.digest())
         };
-        let left = self.entries().filter(is_left);
+        let mut left = self.entries().filter(is_left);
         let unselected: Vec<Json> =
-            left.take(MAX_LISTED).map(|(index, entry)| unselected(index, &entry, &machines)).collect();
-        let more_unselected = self.entries().filter(is_left).count() - unselected.len();
+            left.by_ref().take(MAX_LISTED).map(|(index, entry)| unselected(index, &entry, &machines)).collect();
+        let more_unselected = left.count();
         let mut document = json!({
             "image": self.image.as_str(),
             "digest": self.digest.as_str(),

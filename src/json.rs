@@ -147,7 +147,8 @@ mod tests {
         });
         let expected = r#"{"nothing": null, "truth": true, "most": 18446744073709551615, "none": [], "empty": {},
             "list": [{"a\"b": "c"}, null, 0]}"#;
-        let [read, expected] = [&document.to_string(), expected].map(|text| serde_json::from_str::<Value>(text).unwrap());
+        let [read, expected] =
+            [&document.to_string(), expected].map(|text| serde_json::from_str::<Value>(text).unwrap());
         assert_eq!(read, expected);
     }
 }

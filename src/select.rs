@@ -92,8 +92,7 @@ pub fn rank<'a>(index: &'a Index, machine: &MachineType) -> Vec<Entry<'a>> {
     }
     let evaluation = Evaluation::new(index, machine);
     let eligible = index.entries().filter(|entry| evaluation.fits(entry));
-    let mut ranked: Vec<Candidate<'a>> =
-        eligible.map(|entry| Candidate::new(entry, &evaluation, Vec::new())).collect();
+    let mut ranked: Vec<Candidate<'a>> = eligible.map(|entry| Candidate::new(entry, &evaluation, Vec::new())).collect();
     ranked.sort_by(|a, b| a.compare(b, machine).0);
     ranked.into_iter().map(|candidate| candidate.entry).collect()
 }

@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 
-
 use super::{Authorizing, Counter, Effects, Exchange, Explain, Pull, Report, Step, Upstream, Verifying, challenge};
 use crate::access::{self, Verdict};
 use crate::config::{Account, Authentication, Config, Registry, View};

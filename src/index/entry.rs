@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::{Descriptor, Index};
 use super::table::{Known, KnownPlatform, Record};
+use super::{Descriptor, Index};
 use crate::digest::Digest;
 use crate::feature::{CPU, Feature};
 use crate::media_type::Kind;

@@ -4,11 +4,11 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::entry::{Exclusion, Platform};
-use crate::json::{Malformed, Reader, TOO_DEEP};
 use super::raw::{Features, RawEntry, RawPlatform};
 use super::table::{self, Cache, Known, KnownPlatform, MediaType, Record, Span, number};
 use super::{Index, IndexError, MAX_ENTRIES, MAX_TOTAL_FEATURES, Unreadable};
 use crate::digest::Algorithm;
+use crate::json::{Reader, Stop, TOO_DEEP};
 use crate::media_type::Kind;
 use crate::platform;
 use crate::words::printable;
@@ -22,7 +22,8 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Index, IndexError> {
     let text = std::str::from_utf8(bytes).map_err(|error| malformed(&error))?;
     let mut document = Document::default();
     let mut entries = Entries::new();
-    document.read(&mut Reader::new(text), &mut entries).map_err(|error| malformed(&error))?;
+    let mut reader = Reader::new(text);
+    document.read(&mut reader, &mut entries).map_err(|Stop| malformed(&reader.malformed()))?;
     match entries.count {
         0 => return Err(IndexError::NoEntries),
         count if count > MAX_ENTRIES => return Err(IndexError::TooManyEntries),
@@ -53,7 +54,7 @@ pub(super) fn has_manifests(bytes: &[u8]) -> bool {
     match read.and_then(|()| reader.end()) {
         Ok(()) => found,
         // Others may well read this to its end, and there find what they take for an index.
-        Err(malformed) => malformed.problem == TOO_DEEP,
+        Err(Stop) => reader.malformed().problem == TOO_DEEP,
     }
 }
 
@@ -68,12 +69,12 @@ struct Document<'a> {
 }
 
 impl<'a> Document<'a> {
-    fn read(&mut self, reader: &mut Reader<'a>, entries: &mut Entries<'a>) -> Result<(), Malformed> {
+    fn read(&mut self, reader: &mut Reader<'a>, entries: &mut Entries<'a>) -> Result<(), Stop> {
         reader.object(|reader, name| {
             let names = ["mediaType", "artifactType", "manifests"].into_iter().chain(BESIDE);
             let Some(name) = names.into_iter().find(|known| *known == name) else { return reader.skip() };
             if self.seen.contains(&name) {
-                return Err(reader.malformed("duplicate field"));
+                return Err(reader.stop("duplicate field"));
             }
             self.seen.push(name);
             if reader.null()? {
@@ -94,8 +95,11 @@ impl<'a> Document<'a> {
     }
 }
 
-fn string<'a>(reader: &mut Reader<'a>) -> Result<Cow<'a, str>, Malformed> {
-    reader.string()?.ok_or_else(|| reader.malformed("half of a surrogate pair before"))
+fn string<'a>(reader: &mut Reader<'a>) -> Result<Cow<'a, str>, Stop> {
+    match reader.string()? {
+        Some(text) => Ok(text),
+        None => Err(reader.stop("half of a surrogate pair before")),
+    }
 }
 
 /// What has been read of the entries.
@@ -131,7 +135,7 @@ impl<'a> Entries<'a> {
         }
     }
 
-    fn read(&mut self, reader: &mut Reader<'a>) -> Result<(), Malformed> {
+    fn read(&mut self, reader: &mut Reader<'a>) -> Result<(), Stop> {
         let position = self.count;
         self.count += 1;
         if position >= MAX_ENTRIES || self.too_many_features {

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::json::{Malformed, Reader};
 use super::table::{Cache, number};
 use super::{FEATURES_ANNOTATION, MAX_FEATURES, annotated};
 use crate::feature::Feature;
+use crate::json::{Reader, Stop};
 
 /// The annotation by which BuildKit marks attestations.
 const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
@@ -50,7 +50,7 @@ impl Features {
     }
 
     fn add(&mut self, text: &str) -> Result<(), String> {
-        let text = text.trim();
+        let text = trimmed(text);
         let place = self.cache.place([text]);
         if self.known.get(*place as usize).is_none_or(|known| known.as_str() != text) {
             let feature = Feature::parse(text)?;
@@ -111,7 +111,7 @@ impl RawPlatform<'_> {
 
 impl<'a> RawEntry<'a> {
     /// Reads the entry at which `reader` is.
-    pub(super) fn read(reader: &mut Reader<'a>, features: &mut Features) -> Result<Self, Malformed> {
+    pub(super) fn read(reader: &mut Reader<'a>, features: &mut Features) -> Result<Self, Stop> {
         let mut raw = Self::default();
         if reader.peek() == Some(b'{') {
             reader.object(|reader, name| raw.member(reader, name, features))?;
@@ -134,7 +134,7 @@ impl<'a> RawEntry<'a> {
         Ok(self.size.flatten().ok_or("no size")?)
     }
 
-    fn member(&mut self, reader: &mut Reader<'a>, name: &str, features: &mut Features) -> Result<(), Malformed> {
+    fn member(&mut self, reader: &mut Reader<'a>, name: &str, features: &mut Features) -> Result<(), Stop> {
         let Self { problem, words, annotated, attestation, .. } = self;
         match name {
             "mediaType" => once(&mut self.media_type, reader, problem, name, word),
@@ -170,7 +170,7 @@ impl<'a> RawPlatform<'a> {
         problem: &mut Problem,
         name: &str,
         features: &mut Features,
-    ) -> Result<(), Malformed> {
+    ) -> Result<(), Stop> {
         let lists_features = &mut self.lists_features;
         let list = |reader: &mut Reader<'a>, problem: &mut Problem, name: &str| {
             *lists_features |= list(reader, problem, name, features)?;
@@ -194,8 +194,8 @@ fn once<'a, T>(
     reader: &mut Reader<'a>,
     problem: &mut Problem,
     name: &str,
-    read: impl FnOnce(&mut Reader<'a>, &mut Problem, &str) -> Result<Option<T>, Malformed>,
-) -> Result<(), Malformed> {
+    read: impl FnOnce(&mut Reader<'a>, &mut Problem, &str) -> Result<Option<T>, Stop>,
+) -> Result<(), Stop> {
     if member.is_some() {
         problem.note(format_args!("duplicate field {name}"));
         return reader.skip();
@@ -205,12 +205,7 @@ fn once<'a, T>(
 }
 
 /// Notes that a value has the wrong type, and reads over it.
-fn wrong<T>(
-    reader: &mut Reader<'_>,
-    problem: &mut Problem,
-    name: &str,
-    expected: &str,
-) -> Result<Option<T>, Malformed> {
+fn wrong<T>(reader: &mut Reader<'_>, problem: &mut Problem, name: &str, expected: &str) -> Result<Option<T>, Stop> {
     problem.note(format_args!("{name}: expected {expected}"));
     reader.skip()?;
     Ok(None)
@@ -220,8 +215,8 @@ fn object<'a>(
     reader: &mut Reader<'a>,
     problem: &mut Problem,
     name: &str,
-    mut member: impl FnMut(&mut Reader<'a>, &mut Problem, &str) -> Result<(), Malformed>,
-) -> Result<Option<()>, Malformed> {
+    mut member: impl FnMut(&mut Reader<'a>, &mut Problem, &str) -> Result<(), Stop>,
+) -> Result<Option<()>, Stop> {
     if reader.peek() != Some(b'{') {
         return wrong(reader, problem, name, "an object");
     }
@@ -229,7 +224,7 @@ fn object<'a>(
     Ok(None)
 }
 
-fn text<'a>(reader: &mut Reader<'a>, problem: &mut Problem, name: &str) -> Result<Option<Cow<'a, str>>, Malformed> {
+fn text<'a>(reader: &mut Reader<'a>, problem: &mut Problem, name: &str) -> Result<Option<Cow<'a, str>>, Stop> {
     if reader.peek() != Some(b'"') {
         return wrong(reader, problem, name, "a string");
     }
@@ -241,20 +236,20 @@ fn text<'a>(reader: &mut Reader<'a>, problem: &mut Problem, name: &str) -> Resul
 }
 
 /// A word of bounded length; `None` also for a blank one.
-fn word<'a>(reader: &mut Reader<'a>, problem: &mut Problem, name: &str) -> Result<Option<Cow<'a, str>>, Malformed> {
+fn word<'a>(reader: &mut Reader<'a>, problem: &mut Problem, name: &str) -> Result<Option<Cow<'a, str>>, Stop> {
     let Some(text) = text(reader, problem, name)? else { return Ok(None) };
     if text.len() > MAX_WORD_LENGTH {
         problem.note(format_args!("{name} is longer than {MAX_WORD_LENGTH} bytes"));
         return Ok(None);
     }
     let word = match text {
-        Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
+        Cow::Borrowed(text) => Cow::Borrowed(trimmed(text)),
         Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
     };
     Ok(Some(word).filter(|word| !word.is_empty()))
 }
 
-fn whole(reader: &mut Reader<'_>, problem: &mut Problem, name: &str) -> Result<Option<u64>, Malformed> {
+fn whole(reader: &mut Reader<'_>, problem: &mut Problem, name: &str) -> Result<Option<u64>, Stop> {
     if !matches!(reader.peek(), Some(b'-' | b'0'..=b'9')) {
         return wrong(reader, problem, name, "a whole number");
     }
@@ -266,12 +261,7 @@ fn whole(reader: &mut Reader<'_>, problem: &mut Problem, name: &str) -> Result<O
 }
 
 /// Features in a list; whether there are any.
-fn list(
-    reader: &mut Reader<'_>,
-    problem: &mut Problem,
-    name: &str,
-    features: &mut Features,
-) -> Result<bool, Malformed> {
+fn list(reader: &mut Reader<'_>, problem: &mut Problem, name: &str, features: &mut Features) -> Result<bool, Stop> {
     if reader.peek() != Some(b'[') {
         return wrong::<()>(reader, problem, name, "a list of strings").map(|_| false);
     }
@@ -282,9 +272,8 @@ fn list(
             problem.note(format_args!("more than {MAX_FEATURES} {name}"));
             return reader.skip();
         }
-        match text(reader, problem, name)? {
-            Some(feature) => add(features, problem, &feature),
-            None => {}
+        if let Some(feature) = text(reader, problem, name)? {
+            add(features, problem, &feature);
         }
         Ok(())
     })?;
@@ -297,7 +286,7 @@ fn annotation(
     problem: &mut Problem,
     name: &str,
     features: &mut Features,
-) -> Result<Option<()>, Malformed> {
+) -> Result<Option<()>, Stop> {
     let Some(value) = text(reader, problem, name)? else { return Ok(None) };
     if annotated(&value).nth(MAX_FEATURES).is_some() {
         problem.note(format_args!("more than {MAX_FEATURES} features in {FEATURES_ANNOTATION}"));
@@ -311,5 +300,13 @@ fn annotation(
 fn add(features: &mut Features, problem: &mut Problem, text: &str) {
     if let Err(words) = features.add(text) {
         problem.note(format_args!("{words}"));
+    }
+}
+
+/// [`str::trim`], which takes its time over text that has nothing to trim.
+fn trimmed(text: &str) -> &str {
+    match text.as_bytes() {
+        [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => text,
+        _ => text.trim(),
     }
 }

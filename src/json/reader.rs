@@ -1,8 +1,8 @@
 //! JSON (RFC 8259) in one pass, borrowed from the text, with no tree in between.
 //!
-//! `serde_json` reads the same documents three times slower than an index of many entries may take in the VM: to keep
-//! one bad entry from spoiling the others it has to find each entry first and read it again. Here a value of the wrong
-//! type is no error of the document, so that once is enough. What is JSON is the same for both; the tests compare them.
+//! With `serde_json`, one bad entry spoils the others unless each entry is found first and then read again; a large index
+//! took twice the time (docs/performance.md). Here a value of the wrong type is no error of the document, so that once
+//! is enough. What is JSON is the same for both: the tests compare them.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -27,16 +27,33 @@ impl fmt::Display for Malformed {
     }
 }
 
+/// The text is malformed, and the reader knows how. It is that small because each value is a chance to fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stop;
+
 /// A place in a text, at which one value after the other is taken.
 pub(crate) struct Reader<'a> {
     text: &'a str,
     at: usize,
     depth: u32,
+    problem: &'static str,
 }
 
 impl<'a> Reader<'a> {
     pub(crate) const fn new(text: &'a str) -> Self {
-        Self { text, at: 0, depth: 0 }
+        Self { text, at: 0, depth: 0, problem: "" }
+    }
+
+    /// Why it stopped.
+    pub(crate) const fn malformed(&self) -> Malformed {
+        Malformed { problem: self.problem, at: self.at }
+    }
+
+    /// Stops here.
+    #[cold]
+    pub(crate) const fn stop(&mut self, problem: &'static str) -> Stop {
+        self.problem = problem;
+        Stop
     }
 
     /// The first byte of the next value or sign.
@@ -51,34 +68,35 @@ impl<'a> Reader<'a> {
     }
 
     /// An object; `member` is called with each name and must take the value.
-    pub(crate) fn object(
-        &mut self,
-        mut member: impl FnMut(&mut Self, &str) -> Result<(), Malformed>,
-    ) -> Result<(), Malformed> {
+    pub(crate) fn object(&mut self, mut member: impl FnMut(&mut Self, &str) -> Result<(), Stop>) -> Result<(), Stop> {
         self.nested(b'{', b'}', "expected an object", |reader| {
-            // A name that is no text is none that anybody looks for.
-            let name = reader.string()?.unwrap_or_default();
+            let (raw, escaped) = reader.raw_string()?;
             reader.expect(b':', "expected a colon")?;
-            member(reader, &name)
+            let unescaped;
+            let name = if escaped {
+                // A name that is no text is none that anybody looks for.
+                unescaped = unescape(raw).unwrap_or_default();
+                &unescaped
+            } else {
+                raw
+            };
+            member(reader, name)
         })
     }
 
     /// A list; `item` is called at each value and must take it.
-    pub(crate) fn list(
-        &mut self,
-        item: impl FnMut(&mut Self) -> Result<(), Malformed>,
-    ) -> Result<(), Malformed> {
+    pub(crate) fn list(&mut self, item: impl FnMut(&mut Self) -> Result<(), Stop>) -> Result<(), Stop> {
         self.nested(b'[', b']', "expected a list", item)
     }
 
     /// A string; `None` when its escapes make no text (half of a surrogate pair).
-    pub(crate) fn string(&mut self) -> Result<Option<Cow<'a, str>>, Malformed> {
+    pub(crate) fn string(&mut self) -> Result<Option<Cow<'a, str>>, Stop> {
         let (raw, escaped) = self.raw_string()?;
         Ok(if escaped { unescape(raw).map(Cow::Owned) } else { Some(Cow::Borrowed(raw)) })
     }
 
     /// A number, as it is written.
-    pub(crate) fn number(&mut self) -> Result<&'a str, Malformed> {
+    pub(crate) fn number(&mut self) -> Result<&'a str, Stop> {
         self.peek();
         let start = self.at;
         self.skip_if(|byte| byte == b'-');
@@ -96,7 +114,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads over any value.
-    pub(crate) fn skip(&mut self) -> Result<(), Malformed> {
+    pub(crate) fn skip(&mut self) -> Result<(), Stop> {
         match self.peek() {
             Some(b'"') => self.raw_string().map(drop),
             Some(b'{') => self.nested(b'{', b'}', "expected an object", |reader| {
@@ -111,7 +129,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes `null` if that is next.
-    pub(crate) fn null(&mut self) -> Result<bool, Malformed> {
+    pub(crate) fn null(&mut self) -> Result<bool, Stop> {
         let null = self.peek() == Some(b'n');
         if null {
             self.literal()?;
@@ -120,15 +138,11 @@ impl<'a> Reader<'a> {
     }
 
     /// Nothing but blanks may follow.
-    pub(crate) fn end(&mut self) -> Result<(), Malformed> {
+    pub(crate) fn end(&mut self) -> Result<(), Stop> {
         match self.peek() {
             None => Ok(()),
-            Some(_) => Err(self.malformed("expected the end")),
+            Some(_) => Err(self.stop("expected the end")),
         }
-    }
-
-    pub(crate) const fn malformed(&self, problem: &'static str) -> Malformed {
-        Malformed { problem, at: self.at }
     }
 
     /// What stands between two brackets, separated by commas.
@@ -137,11 +151,11 @@ impl<'a> Reader<'a> {
         open: u8,
         close: u8,
         expected: &'static str,
-        mut item: impl FnMut(&mut Self) -> Result<(), Malformed>,
-    ) -> Result<(), Malformed> {
+        mut item: impl FnMut(&mut Self) -> Result<(), Stop>,
+    ) -> Result<(), Stop> {
         self.expect(open, expected)?;
         if self.depth == MAX_DEPTH {
-            return Err(self.malformed(TOO_DEEP));
+            return Err(self.stop(TOO_DEEP));
         }
         self.depth += 1;
         let mut more = self.peek() != Some(close);
@@ -156,16 +170,16 @@ impl<'a> Reader<'a> {
         self.expect(close, "expected a comma or the end of the list or object")
     }
 
-    fn expect(&mut self, byte: u8, problem: &'static str) -> Result<(), Malformed> {
+    fn expect(&mut self, byte: u8, problem: &'static str) -> Result<(), Stop> {
         if self.peek() != Some(byte) {
-            return Err(self.malformed(problem));
+            return Err(self.stop(problem));
         }
         self.at += 1;
         Ok(())
     }
 
     /// A string without its quotes, and whether it has escapes.
-    fn raw_string(&mut self) -> Result<(&'a str, bool), Malformed> {
+    fn raw_string(&mut self) -> Result<(&'a str, bool), Stop> {
         self.expect(b'"', "expected a string")?;
         let start = self.at;
         let mut escaped = false;
@@ -178,7 +192,7 @@ impl<'a> Reader<'a> {
                     self.at += 1;
                     self.escape()?;
                 }
-                _ => return Err(self.malformed("expected the end of a string")),
+                _ => return Err(self.stop("expected the end of a string")),
             }
         }
         let raw = self.text.get(start..self.at).unwrap_or_default();
@@ -187,31 +201,32 @@ impl<'a> Reader<'a> {
     }
 
     /// What follows a backslash.
-    fn escape(&mut self) -> Result<(), Malformed> {
+    fn escape(&mut self) -> Result<(), Stop> {
         let digits = match self.byte() {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => 0,
             Some(b'u') => 4,
-            _ => return Err(self.malformed("expected an escape")),
+            _ => return Err(self.stop("expected an escape")),
         };
         self.at += 1;
         for _ in 0..digits {
             if !self.skip_if(|byte| byte.is_ascii_hexdigit()) {
-                return Err(self.malformed("expected four hexadecimal digits"));
+                return Err(self.stop("expected four hexadecimal digits"));
             }
         }
         Ok(())
     }
 
-    fn digits(&mut self) -> Result<(), Malformed> {
+    fn digits(&mut self) -> Result<(), Stop> {
         let start = self.at;
         while self.skip_if(|byte| byte.is_ascii_digit()) {}
-        if self.at == start { Err(self.malformed("expected a digit")) } else { Ok(()) }
+        if self.at == start { Err(self.stop("expected a digit")) } else { Ok(()) }
     }
 
-    fn literal(&mut self) -> Result<(), Malformed> {
+    fn literal(&mut self) -> Result<(), Stop> {
         let rest = self.text.get(self.at..).unwrap_or_default();
         let word = ["null", "true", "false"].into_iter().find(|word| rest.starts_with(word));
-        self.at += word.ok_or_else(|| self.malformed("expected a value"))?.len();
+        let Some(word) = word else { return Err(self.stop("expected a value")) };
+        self.at += word.len();
         Ok(())
     }
 
@@ -230,13 +245,14 @@ impl<'a> Reader<'a> {
 /// strings are most of a document.
 fn plain_until(bytes: &[u8], mut at: usize) -> usize {
     const ONES: u64 = u64::MAX / 255;
-    const HIGH: u64 = ONES * 0x80;
-    // Marks the high bit of bytes below `limit`. Marks above a right one may be wrong, so only the first counts.
-    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & HIGH;
     while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
         let word = u64::from_le_bytes(*chunk);
-        let equal = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
-        let marks = equal(b'"') | equal(b'\\') | below(word, 0x20);
+        // A subtraction sets the high bit of the bytes that are too small for it: after the first exclusive or those
+        // are the control characters and the quote, after the second the backslash. It borrows from the bytes above,
+        // so only the first mark counts.
+        let small = (word ^ (ONES * 2)).wrapping_sub(ONES * 0x21);
+        let backslash = (word ^ (ONES * u64::from(b'\\'))).wrapping_sub(ONES);
+        let marks = (small | backslash) & !word & (ONES * 0x80);
         if marks != 0 {
             return at + (marks.trailing_zeros() / 8) as usize;
         }
@@ -302,12 +318,67 @@ mod tests {
     #[test]
     fn what_is_json_is_what_serde_json_says() {
         let values = [
-            "null", "nul", "nullx", "true", "false", "True", "0", "-0", "00", "01", "-", "+1", "1.", ".5", "1.5",
-            "1e5", "1E+5", "1e-", "1e", "1e999", "123456789012345678901234567890", "\"\"", "\"", "\"a", "\"\\n\"",
-            "\"\\x\"", "\"\\u00e9\"", "\"\\u00g9\"", "\"\\u12\"", "\"\\ud800\"", "\"\u{1f}\"", "\"\u{7f}\u{e9}\"",
-            "\"1234567\\\"\"", "\"12345678\\\\\"", "[]", "[", "]", "[1]", "[1,]", "[,1]", "[1 2]", "[1,2 ]", "{}",
-            "{", "{\"a\":1}", "{\"a\" : 1 , \"b\":[{}]}", "{\"a\":1,}", "{\"a\"}", "{a:1}", "{\"a\":}", "{1:1}", "",
-            " ", " 1 ", "\u{a0}1", "1 1", "/**/1", "NaN", "[[]", "[]]", "{\"\\ud800\":1}",
+            "null",
+            "nul",
+            "nullx",
+            "true",
+            "false",
+            "True",
+            "0",
+            "-0",
+            "00",
+            "01",
+            "-",
+            "+1",
+            "1.",
+            ".5",
+            "1.5",
+            "1e5",
+            "1E+5",
+            "1e-",
+            "1e",
+            "1e999",
+            "123456789012345678901234567890",
+            "\"\"",
+            "\"",
+            "\"a",
+            "\"\\n\"",
+            "\"\\x\"",
+            "\"\\u00e9\"",
+            "\"\\u00g9\"",
+            "\"\\u12\"",
+            "\"\\ud800\"",
+            "\"\u{1f}\"",
+            "\"\u{7f}\u{e9}\"",
+            "\"1234567\\\"\"",
+            "\"12345678\\\\\"",
+            "[]",
+            "[",
+            "]",
+            "[1]",
+            "[1,]",
+            "[,1]",
+            "[1 2]",
+            "[1,2 ]",
+            "{}",
+            "{",
+            "{\"a\":1}",
+            "{\"a\" : 1 , \"b\":[{}]}",
+            "{\"a\":1,}",
+            "{\"a\"}",
+            "{a:1}",
+            "{\"a\":}",
+            "{1:1}",
+            "",
+            " ",
+            " 1 ",
+            "\u{a0}1",
+            "1 1",
+            "/**/1",
+            "NaN",
+            "[[]",
+            "[]]",
+            "{\"\\ud800\":1}",
         ];
         for text in values {
             assert_eq!(skips(text), serde_json::from_str::<IgnoredAny>(text).is_ok(), "{text:?}");
@@ -317,10 +388,31 @@ mod tests {
     #[test]
     fn escapes_are_what_serde_json_says() {
         for text in [
-            r#""plain""#, r#""\"\\\/\b\f\n\r\t""#, r#""am\u0064\u0036""#, r#""\ud83d\ude00!""#, r#""\ud83d""#,
-            r#""\ud83dx""#, r#""\ud83d\n""#, r#""\ude00\ud83d""#, r#""\ud83d\u0041""#, r#""\u0000é\u00E9""#,
+            r#""plain""#,
+            r#""\"\\\/\b\f\n\r\t""#,
+            r#""am\u0064\u0036""#,
+            r#""\ud83d\ude00!""#,
+            r#""\ud83d""#,
+            r#""\ud83dx""#,
+            r#""\ud83d\n""#,
+            r#""\ude00\ud83d""#,
+            r#""\ud83d\u0041""#,
+            r#""\u0000é\u00E9""#,
         ] {
             assert_eq!(string(text), serde_json::from_str(text).ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_byte_ends_a_string_or_does_not() {
+        for byte in 0..=u8::MAX {
+            let ends = byte < 0x20 || byte == b'"' || byte == b'\\';
+            for place in 0..17 {
+                let mut bytes = [b'a'; 20];
+                bytes[place] = byte;
+                bytes[18] = b'"';
+                assert_eq!(plain_until(&bytes, 0), if ends { place } else { 18 }, "{byte} at {place}");
+            }
         }
     }
 
