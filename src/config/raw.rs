@@ -20,7 +20,7 @@ pub(super) struct RawConfig<'a> {
     pub(super) public_url: Option<String>,
     pub(super) token_key_env: Option<String>,
     pub(super) feature_rules: BTreeMap<String, String>,
-    pub(super) cache: Option<RawCache>,
+    pub(super) cache: Option<RawCache<'a>>,
 }
 
 /// Borrowed, because there may be thousands.
@@ -62,9 +62,13 @@ pub(super) struct RawAccount {
     pub(super) repositories: Option<Vec<String>>,
 }
 
-/// Read so that a typing error is found today; in use when the cache is.
 #[derive(Debug)]
-pub(super) struct RawCache;
+pub(super) struct RawCache<'a> {
+    /// A number, or a text with a unit.
+    pub(super) bytes: Option<Value<'a>>,
+    pub(super) tag_ttl: Option<String>,
+    pub(super) serve_stale_on_error: Option<String>,
+}
 
 impl<'a> RawConfig<'a> {
     /// Reads a sorted document.
@@ -166,10 +170,11 @@ fn account(value: Value<'_>, path: &Path<'_>) -> Result<RawAccount, ConfigError>
     })
 }
 
-fn cache(value: Value<'_>, path: &Path<'_>) -> Result<RawCache, ConfigError> {
+fn cache<'a>(value: Value<'a>, path: &Path<'_>) -> Result<RawCache<'a>, ConfigError> {
     let mut fields = Fields::of(value, path, &["bytes", "tag_ttl", "serve_stale_on_error"])?;
-    fields.optional("bytes", |_, _| Ok(()))?;
-    fields.optional("tag_ttl", text)?;
-    fields.optional("serve_stale_on_error", text)?;
-    Ok(RawCache)
+    Ok(RawCache {
+        bytes: fields.optional("bytes", |value, _| Ok(value))?,
+        tag_ttl: fields.optional("tag_ttl", text)?,
+        serve_stale_on_error: fields.optional("serve_stale_on_error", text)?,
+    })
 }

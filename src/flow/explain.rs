@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::fetch::{self, Fault, MAX_MANIFEST};
-use super::{Answer, Counter, Effects, Event, Exchange, Report, Step, Upstream};
+use super::{Answer, Authorizing, Counter, Effects, Event, Exchange, Report, Step, Upstream};
 use crate::config::{OnNoMatch, Registry};
 use crate::digest::Digest;
 use crate::errors::{Code, Reply};
@@ -45,7 +45,7 @@ impl Explain {
             }
         }
         let upstream = Upstream::new(registry, &user);
-        let callout = fetch::callout(&upstream, &query.repository, reference(&query.reference));
+        let callout = fetch::callout(&upstream, &query.repository, reference(&query.reference), None);
         let explain = Self { query, user, upstream, machine_types, on_no_match, known: None };
         Effects::new(Exchange::Explaining(Box::new(explain)), Step::CallOut(callout))
     }
@@ -54,6 +54,13 @@ impl Explain {
         let Event::CalloutAnswered(answer) = event else {
             return Effects::new(Exchange::Explaining(Box::new(self)), Step::Hold);
         };
+        if let Some(request) = answer.and_then(|answer| self.upstream.renew(memory, answer.headers)) {
+            let wanted = self.known.as_ref().map(|(descriptor, _)| descriptor.digest.as_str());
+            let wanted = wanted.unwrap_or_else(|| reference(&self.query.reference));
+            let callout = fetch::callout(&self.upstream, &self.query.repository, wanted, None);
+            let upstream = self.upstream.clone();
+            return Authorizing::again(request, upstream, Exchange::Explaining(Box::new(self)), callout);
+        }
         if let Some(refusal) = answer.and_then(|answer| self.upstream.refusal(memory, answer.headers)) {
             return refusal;
         }
@@ -72,7 +79,7 @@ impl Explain {
         };
         match explanation.wants() {
             Some(descriptor) if descriptor.size <= MAX_MANIFEST as u64 => {
-                let callout = fetch::callout(&self.upstream, &self.query.repository, descriptor.digest.as_str());
+                let callout = fetch::callout(&self.upstream, &self.query.repository, descriptor.digest.as_str(), None);
                 self.known = Some((descriptor, explanation));
                 Effects::new(Exchange::Explaining(Box::new(self)), Step::CallOut(callout))
             }

@@ -39,6 +39,14 @@ impl Fault {
         Self::invalid(format!("the manifest is larger than {} MiB", MAX_MANIFEST / 1024 / 1024))
     }
 
+    pub(super) fn unavailable(host: &str, status: u64) -> Self {
+        Self::upstream(format!("the registry {host} is not available ({status}); try again later"))
+    }
+
+    pub(super) fn no_match(offer: &str) -> Self {
+        Self::new(Code::ManifestUnknown, Counter::NoMatch, format!("nothing fits; the index offers {offer}"))
+    }
+
     /// With the upstream's word on when to try again.
     pub(super) fn retrying(mut self, headers: Headers<'_>) -> Self {
         self.retry_after = headers.text("retry-after").map(str::to_owned);
@@ -65,18 +73,53 @@ pub(super) fn is_encoded(headers: Headers<'_>) -> bool {
     headers.text("content-encoding").is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity"))
 }
 
-/// A callout for a manifest of any type. `reference` is a tag or a digest.
-pub(super) fn callout(upstream: &Upstream, repository: &Repository, reference: &str) -> Callout {
+/// A callout for a manifest of these types, or of any. `reference` is a tag or a digest.
+pub(super) fn callout(upstream: &Upstream, repository: &Repository, reference: &str, accept: Option<&str>) -> Callout {
     let registry = &upstream.registry;
     let mut headers = vec![
         (":method", "GET".to_owned()),
         (":path", format!("/v2/{repository}/manifests/{reference}")),
         (":authority", registry.host.clone()),
-        ("accept", media_type::ALL.join(", ")),
+        ("accept", accept.map_or_else(|| media_type::ALL.join(", "), str::to_owned)),
         ("accept-encoding", "identity".to_owned()),
     ];
     headers.extend(upstream.authorization.iter().map(|value| ("authorization", value.expose().to_owned())));
     Callout { cluster: registry.cluster.clone(), headers }
+}
+
+/// Why there is no manifest in an answer.
+#[derive(Debug)]
+pub(super) enum Unusable<'a> {
+    /// Something is wrong.
+    Fault(Fault),
+    /// Upstream's word to the client: 404, 429 and the like.
+    Word(Answer<'a>),
+}
+
+/// The answer to a request for what a tag points to, if it is a manifest that can be read.
+pub(super) fn top<'a>(registry: &Registry, answer: Option<Answer<'a>>) -> Result<Answer<'a>, Unusable<'a>> {
+    let host = &registry.host;
+    let Some(answer) = answer else {
+        let message = format!("the registry {host} broke off; try again later");
+        return Err(Unusable::Fault(Fault::upstream(message)));
+    };
+    let Answer { headers, body } = answer;
+    let invalid = |message: String| Err(Unusable::Fault(Fault::invalid(message)));
+    match status(headers) {
+        200 if is_encoded(headers) => {
+            invalid("the manifest came compressed although MetaHub asked for it as it is".to_owned())
+        }
+        200 if body.len() > MAX_MANIFEST => Err(Unusable::Fault(Fault::too_large())),
+        200 if body.is_empty() => invalid(format!("the registry {host} answered without a body")),
+        200 => Ok(answer),
+        status @ (500.. | 0) => Err(Unusable::Fault(Fault::unavailable(host, status).retrying(headers))),
+        status @ (201..=299) => invalid(format!("the registry {host} answered {status} to a manifest request")),
+        // A client that followed would get the whole index from there, and choose from it by its platform alone.
+        status @ (300..=399) => invalid(format!(
+            "the registry {host} redirects manifests ({status}); put MetaHub in front of the one that it leads to"
+        )),
+        _ => Err(Unusable::Word(answer)),
+    }
 }
 
 /// The body of an answer with status 200, uncompressed; `what` is the reference that was asked for.

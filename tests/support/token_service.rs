@@ -27,6 +27,8 @@ pub(crate) enum Mood {
     /// With tokens of a key that the registry does not trust, and the promise of an hour: what a token is that was
     /// revoked.
     Revoked,
+    /// With good tokens that promise an hour and end after 3 s.
+    Brief,
     /// With this status, these header lines and this body, whoever asks.
     Say(u16, &'static str, String),
     /// Not at all.
@@ -156,21 +158,27 @@ impl Shared {
             }
             Mood::HangUp => return,
             Mood::Say(status, headers, body) => answer(status, headers, &body),
-            Mood::Issue(_) | Mood::Revoked if !known => answer(401, "", "{}"),
+            Mood::Issue(_) | Mood::Revoked | Mood::Brief if !known => answer(401, "", "{}"),
             Mood::Issue(lifetime) => {
-                let token = self.token(&self.trusted, user.as_deref(), &scope);
+                let token = self.token(&self.trusted, user.as_deref(), &scope, 300);
                 answer(200, "", &json!({ "token": token, "expires_in": lifetime }).to_string())
             }
+            Mood::Brief => {
+                // The registry allows for clocks that differ by a minute.
+                let token = self.token(&self.trusted, user.as_deref(), &scope, -57);
+                answer(200, "", &json!({ "token": token, "expires_in": 3600 }).to_string())
+            }
             Mood::Revoked => {
-                let token = self.token(&self.untrusted, user.as_deref(), &scope);
+                let token = self.token(&self.untrusted, user.as_deref(), &scope, 300);
                 answer(200, "", &json!({ "token": token, "expires_in": 3600 }).to_string())
             }
         };
         let _ = reader.get_mut().write_all(answer.as_bytes());
     }
 
-    fn token(&self, key: &Key, user: Option<&str>, scope: &str) -> String {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    /// `lifetime` is in seconds.
+    fn token(&self, key: &Key, user: Option<&str>, scope: &str, lifetime: i64) -> String {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs().cast_signed();
         let denied = user.is_some_and(|user| self.state().denied.iter().any(|denied| denied == user));
         let access: Vec<_> = match scope.split(':').collect::<Vec<_>>().as_slice() {
             [kind, name, actions] if !denied => {
@@ -180,7 +188,7 @@ impl Shared {
         };
         let claims = json!({
             "iss": ISSUER, "sub": user.unwrap_or_default(), "aud": SERVICE, "jti": format!("{:?}", SystemTime::now()),
-            "iat": now, "nbf": now - 5, "exp": now + 300, "access": access,
+            "iat": now - 120, "nbf": now - 120, "exp": now + lifetime, "access": access,
         });
         let token = key.token(&claims).expect("openssl signs");
         self.state().issued.push(token.clone());

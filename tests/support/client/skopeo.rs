@@ -24,7 +24,8 @@ impl Skopeo {
         Ok(Self { sandbox, copies: 0 })
     }
 
-    fn command(&self) -> Command {
+    /// `skopeo` with a configuration of its own.
+    pub(crate) fn command(&self) -> Command {
         let mut command = self.sandbox.command("skopeo");
         command.args(["--policy", &self.sandbox.path("policy.json")]);
         command.env("REGISTRY_AUTH_FILE", self.sandbox.path("auth.json"));
