@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use serde_json::json;
+use crate::json::{Json, json};
 
 /// Codes of the OCI distribution spec that MetaHub uses, and the two that every registry adds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +81,7 @@ pub struct Reply {
 impl Reply {
     /// A JSON document with the headers that every registry answer carries.
     #[must_use]
-    pub fn json(status: u16, document: &serde_json::Value) -> Self {
+    pub fn json(status: u16, document: &Json) -> Self {
         Self { status, headers: Vec::new(), body: document.to_string().into_bytes() }
             .with("content-type", "application/json")
             .with("docker-distribution-api-version", "registry/2.0")
@@ -97,7 +97,7 @@ impl Reply {
     /// A registry error: one code and a message that says what to do.
     #[must_use]
     pub fn error(code: Code, message: &str) -> Self {
-        Self::json(code.status(), &json!({ "errors": [{ "code": code.as_str(), "message": message }] }))
+        Self::json(code.status(), &json!({ "errors": vec![json!({ "code": code.as_str(), "message": message })] }))
     }
 
     /// The same answer with one more header.
@@ -117,7 +117,7 @@ mod tests {
         let reply = Reply::error(Code::Denied, "say \"please\"").with("retry-after", "1");
         assert_eq!(reply.status, 403);
         let body: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
-        assert_eq!(body, json!({"errors": [{"code": "DENIED", "message": "say \"please\""}]}));
+        assert_eq!(body, serde_json::json!({"errors": [{"code": "DENIED", "message": "say \"please\""}]}));
         for header in [
             ("content-type", "application/json"),
             ("docker-distribution-api-version", "registry/2.0"),

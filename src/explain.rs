@@ -5,11 +5,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use serde_json::{Value, json};
-
 use crate::config::OnNoMatch;
 use crate::digest::Digest;
 use crate::index::{Descriptor, Entry, Index, MAX_BYTES};
+use crate::json::{Json, json};
 use crate::machine_type::{Fingerprint, MachineType};
 use crate::select::{MAX_LEVELS, Selection, missing_variants, select, unmet};
 
@@ -158,7 +157,7 @@ impl Explanation {
     /// One page of the answer, for these machine types in the order of their names. `rest` is the request's query
     /// without `after`.
     #[must_use]
-    pub fn page(&self, machine_types: &[Rc<MachineType>], after: Option<&str>, rest: &str) -> Value {
+    pub fn page(&self, machine_types: &[Rc<MachineType>], after: Option<&str>, rest: &str) -> Json {
         let work = self.entries().count() + TYPE_WORK;
         let mut groups: Vec<(Fingerprint, Vec<&MachineType>)> = Vec::new();
         let mut known: BTreeMap<Fingerprint, usize> = BTreeMap::new();
@@ -187,7 +186,7 @@ impl Explanation {
         self.document(&alike, after.is_none(), next)
     }
 
-    fn document(&self, groups: &[Vec<&MachineType>], first_page: bool, next: Option<String>) -> Value {
+    fn document(&self, groups: &[Vec<&MachineType>], first_page: bool, next: Option<String>) -> Json {
         let mut selected = BTreeSet::new();
         let mut machine_types = Vec::new();
         for (machine_type, names) in groups.iter().filter_map(|alike| Some((*alike.first()?, names(alike)))) {
@@ -213,32 +212,32 @@ impl Explanation {
             entry.exclusion().is_none() && !entry.is_nested_index() && !selected.contains(entry.digest())
         };
         let mut left = self.entries().filter(is_left);
-        let unselected: Vec<Value> =
+        let unselected: Vec<Json> =
             left.by_ref().take(MAX_LISTED).map(|(index, entry)| unselected(index, &entry, &machines)).collect();
         let more_unselected = left.count();
         let mut document = json!({
-            "image": self.image,
+            "image": self.image.as_str(),
             "digest": self.digest.as_str(),
-            "media_type": self.media_type,
+            "media_type": self.media_type.as_str(),
             "is_image_index": self.root.is_some(),
             "machine_types": machine_types,
             "unselected": unselected,
             "more_unselected": more_unselected,
             "next": next,
         });
-        if let Some(object) = document.as_object_mut().filter(|_| first_page) {
-            object.insert(
-                "entries".to_owned(),
-                self.entries().take(MAX_LISTED).map(|(index, entry)| describe(index, &entry)).collect(),
-            );
-            object.insert("more_entries".to_owned(), json!(self.entries().count().saturating_sub(MAX_LISTED)));
-            object.insert("unreadable".to_owned(), self.unreadable());
+        if let Json::Object(members) = &mut document
+            && first_page
+        {
+            let entries = self.entries().take(MAX_LISTED).map(|(index, entry)| describe(index, &entry));
+            members.push(("entries", entries.collect()));
+            members.push(("more_entries", self.entries().count().saturating_sub(MAX_LISTED).into()));
+            members.push(("unreadable", self.unreadable()));
         }
         document
     }
 
     /// Bounded as well: an index may have nothing but unreadable entries.
-    fn unreadable(&self) -> Value {
+    fn unreadable(&self) -> Json {
         let broken =
             self.nested.iter().filter_map(|(digest, index)| Some(format!("{digest}: {}", index.as_ref().err()?)));
         let root = self.root.iter().flat_map(|index| index.unreadable().iter().map(ToString::to_string));
@@ -259,7 +258,7 @@ fn requirements(entry: &Entry<'_>) -> Vec<String> {
     entry.requirements().map(|requirement| requirement.to_string()).collect()
 }
 
-fn describe(index: &Digest, entry: &Entry<'_>) -> Value {
+fn describe(index: &Digest, entry: &Entry<'_>) -> Json {
     let descriptor = entry.descriptor();
     json!({
         "index": index.as_str(),
@@ -275,7 +274,7 @@ fn describe(index: &Digest, entry: &Entry<'_>) -> Value {
 }
 
 /// An entry that none of these machines gets: what a machine would need, and which have that but get better.
-fn unselected(index: &Digest, entry: &Entry<'_>, machines: &[&MachineType]) -> Value {
+fn unselected(index: &Digest, entry: &Entry<'_>, machines: &[&MachineType]) -> Json {
     let fits: Vec<&str> = machines
         .iter()
         .filter(|machine| unmet(entry, machine).is_empty())
@@ -293,7 +292,7 @@ fn unselected(index: &Digest, entry: &Entry<'_>, machines: &[&MachineType]) -> V
 
 /// The answer of `/metahub/v1/machine-types`: one page of these machine types, in the order of their names.
 #[must_use]
-pub fn machine_types(machine_types: &[Rc<MachineType>], after: Option<&str>) -> Value {
+pub fn machine_types(machine_types: &[Rc<MachineType>], after: Option<&str>) -> Json {
     let behind = |one: &&Rc<MachineType>| after.is_none_or(|after| one.name() > after);
     let mut page: Vec<&Rc<MachineType>> = machine_types.iter().filter(behind).take(MAX_NAMES + 1).collect();
     let more = page.len() > MAX_NAMES;

@@ -14,7 +14,6 @@ use std::fmt;
 use crate::digest::Digest;
 
 mod entry;
-mod json;
 mod parse;
 mod raw;
 mod table;

@@ -5,14 +5,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Deserialize;
 
 use crate::identity::MAX_USER;
-
-#[derive(Deserialize)]
-struct Claims {
-    sub: String,
-}
+use crate::json::Reader;
 
 /// The token's `sub`: not empty, 255 bytes at most, without control characters. `None` for what is no signed token or
 /// has no such name.
@@ -24,9 +19,18 @@ pub fn subject(token: &str) -> Option<String> {
         return None;
     }
     let payload = URL_SAFE_NO_PAD.decode(payload).ok()?;
-    // A list would do for a structure too.
-    let is_object = payload.trim_ascii_start().first() == Some(&b'{');
-    let Claims { sub } = serde_json::from_slice(&payload).ok().filter(|_| is_object)?;
+    let mut reader = Reader::new(std::str::from_utf8(&payload).ok()?);
+    let mut sub = None;
+    let members = reader.object(|reader, name| match name {
+        "sub" if sub.is_some() => Err(reader.stop("sub is there twice")),
+        "sub" => {
+            sub = Some(reader.string()?);
+            Ok(())
+        }
+        _ => reader.skip(),
+    });
+    members.and_then(|()| reader.end()).ok()?;
+    let sub = sub??.into_owned();
     (!sub.is_empty() && sub.len() <= MAX_USER && !sub.chars().any(char::is_control)).then_some(sub)
 }
 

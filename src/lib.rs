@@ -20,6 +20,7 @@ pub mod flow;
 pub mod headers;
 pub mod identity;
 pub mod index;
+pub mod json;
 pub mod jwt;
 pub mod login;
 pub mod machine_type;

@@ -15,6 +15,7 @@ use crate::platform::{self, Word};
 mod description;
 mod resolve;
 
+use description::Features;
 pub use description::{Description, FieldError};
 
 /// Rises whenever the same index and machine type may lead to another selection than before: decisions outlive a
@@ -86,11 +87,22 @@ impl MachineType {
     /// # Errors
     /// [`FieldError`] for a name that a login cannot carry, a feature or version that cannot be read, an architecture
     /// that neither is given nor follows, or fields that contradict each other.
-    pub fn new(name: &str, description: &Description, rules: &FeatureRules) -> Result<Self, FieldError> {
+    pub fn new<T: AsRef<str>>(
+        name: &str,
+        description: &Description<T>,
+        rules: &FeatureRules,
+    ) -> Result<Self, FieldError> {
         description::check_name(name)?;
         let mut warnings = Vec::new();
-        let (cpus, offers, order) = description::read_features(&description.features, rules)?;
-        let machine = resolve::resolve(description, &cpus, &mut warnings)?;
+        let Features { cpus, offers, order } = description::read_features(&description.features, rules)?;
+        let platform = Description {
+            os: text(&description.os),
+            os_version: text(&description.os_version),
+            architecture: text(&description.architecture),
+            variant: text(&description.variant),
+            ..Description::default()
+        };
+        let machine = resolve::resolve(&platform, &cpus, &mut warnings)?;
         let mut machine_type = Self {
             name: name.to_owned(),
             os: machine.os,
@@ -263,19 +275,19 @@ impl MachineType {
         }
     }
 
-    fn read_preferences(&mut self, prefer: &[String]) -> Result<(), FieldError> {
-        for (position, key) in prefer.iter().enumerate() {
+    fn read_preferences<T: AsRef<str>>(&mut self, prefer: &[T]) -> Result<(), FieldError> {
+        for (position, key) in prefer.iter().map(AsRef::as_ref).enumerate() {
             let field = format!("prefer[{position}]");
             if key == "variant" {
                 return Err(FieldError::new(field, "a variant is a cpu requirement: write cpu"));
             }
-            if prefer.iter().take(position).any(|earlier| earlier == key) {
+            if prefer.iter().take(position).any(|earlier| earlier.as_ref() == key) {
                 return Err(FieldError::new(field, format!("{key} is listed twice")));
             }
             if let Some((known, _)) = key.split_once(':') {
                 return Err(FieldError::new(field, format!("prefer takes keys, not values: write {known}")));
             }
-            match (key.as_str(), self.offer(key)) {
+            match (key, self.offer(key)) {
                 (feature::CPU, _) => self.prefer.push(self.cpu_place),
                 (_, Some(offer)) => self.prefer.push(offer.place),
                 (_, None) => {
@@ -323,6 +335,10 @@ impl MachineType {
         fingerprint.iter_mut().zip(hash.finalize()).for_each(|(byte, digest)| *byte = digest);
         Fingerprint(fingerprint)
     }
+}
+
+fn text<T: AsRef<str>>(text: &Option<T>) -> Option<&str> {
+    text.as_ref().map(AsRef::as_ref)
 }
 
 /// An equal name of something without a place in the tree.

@@ -3,15 +3,16 @@
 //! Tokens are kept in the process's memory under a keyed digest of upstream, identity, service and scope, so that one
 //! client's token never serves another, nor the same account with another password.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
 
 use crate::access::{digest, process_key, slot};
 use crate::config::{Registry, TokenService};
 use crate::identity::{Credentials, Presented};
+use crate::json::Reader;
 use crate::memory::Memory;
 use crate::request::Repository;
 use crate::secret::Secret;
@@ -156,11 +157,38 @@ fn encode(text: &str) -> String {
     encoded
 }
 
-#[derive(Deserialize)]
-struct TokenAnswer {
-    token: Option<Secret>,
-    access_token: Option<Secret>,
-    expires_in: Option<serde_json::Number>,
+/// What a token service answers, as far as it is used.
+#[derive(Default)]
+struct TokenAnswer<'a> {
+    token: Option<Cow<'a, str>>,
+    access_token: Option<Cow<'a, str>>,
+    /// A number as it is written.
+    expires_in: Option<&'a str>,
+}
+
+impl<'a> TokenAnswer<'a> {
+    /// `None` for what is not JSON, or has something else in the place of these.
+    fn read(body: &'a [u8]) -> Option<Self> {
+        let mut answer = Self::default();
+        let mut reader = Reader::new(std::str::from_utf8(body).ok()?);
+        let members = reader.object(|reader, name| {
+            let token = match name {
+                "token" => &mut answer.token,
+                "access_token" => &mut answer.access_token,
+                "expires_in" => {
+                    answer.expires_in = if reader.null()? { None } else { Some(reader.number()?) };
+                    return Ok(());
+                }
+                _ => return reader.skip(),
+            };
+            if !reader.null()? {
+                *token = reader.string()?;
+            }
+            Ok(())
+        });
+        members.and_then(|()| reader.end()).ok()?;
+        Some(answer)
+    }
 }
 
 impl TokenRequest {
@@ -169,9 +197,9 @@ impl TokenRequest {
     /// # Errors
     /// [`InvalidToken`].
     pub fn redeem(&self, memory: &dyn Memory, body: &[u8]) -> Result<Secret, InvalidToken> {
-        let answer: TokenAnswer = serde_json::from_slice(body).map_err(|_| InvalidToken::Malformed)?;
+        let answer = TokenAnswer::read(body).ok_or(InvalidToken::Malformed)?;
         let token = answer.access_token.or(answer.token).ok_or(InvalidToken::Malformed)?;
-        let token = token.expose();
+        let token = token.as_ref();
         if token.is_empty() {
             return Err(InvalidToken::Malformed);
         }
@@ -182,7 +210,7 @@ impl TokenRequest {
             return Err(InvalidToken::Unprintable);
         }
         // What is no positive integer is no promise.
-        let lifetime = answer.expires_in.map_or(Some(DEFAULT_LIFETIME), |seconds| seconds.as_u64()).unwrap_or(0);
+        let lifetime = answer.expires_in.map_or(DEFAULT_LIFETIME, |seconds| seconds.parse().unwrap_or(0));
         let usable = lifetime.min(MAX_LIFETIME).saturating_mul(9) / 10;
         if let Some(key) = self.key.filter(|_| token.len() <= MAX_KEPT && usable > 0) {
             memory.set(&token_slot(&key), &remember(&key, memory.now().saturating_add(usable), token));

@@ -1,15 +1,14 @@
 //! `cache`: how much is kept, and how long it is believed.
 
-use serde_json::Value;
-
 use super::ConfigError;
+use super::document::Value;
 use super::raw::RawCache;
 use crate::cache::{Cache, DEFAULT_BYTES, MAX_BYTES, MIN_BYTES};
 
 /// Longest time that a tag may be answered without asking upstream, and while it is down, in seconds: a week.
 const MAX_SECONDS: u64 = 7 * 24 * 3600;
 
-pub(super) fn cache(raw: Option<RawCache>) -> Result<Cache, ConfigError> {
+pub(super) fn cache(raw: Option<RawCache<'_>>) -> Result<Cache, ConfigError> {
     let Some(RawCache { bytes, tag_ttl, serve_stale_on_error }) = raw else { return Ok(Cache::default()) };
     let bytes = bytes.map_or(Ok(DEFAULT_BYTES), |value| {
         size(&value)
@@ -37,10 +36,10 @@ pub(super) fn cache(raw: Option<RawCache>) -> Result<Cache, ConfigError> {
 }
 
 /// Bytes: a number, or a text with `KiB`, `MiB` or `GiB`.
-fn size(value: &Value) -> Option<u64> {
+fn size(value: &Value<'_>) -> Option<u64> {
     let bytes = match value {
-        Value::Number(number) => number.as_u64()?,
-        Value::String(text) => {
+        Value::Number(bytes) => whole(*bytes)?,
+        Value::Text(text) => {
             let units = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("", 1)];
             let (digits, unit) = units.iter().find_map(|(name, unit)| Some((text.strip_suffix(name)?, *unit)))?;
             number(digits)?.checked_mul(unit)?
@@ -48,6 +47,15 @@ fn size(value: &Value) -> Option<u64> {
         _ => return None,
     };
     (bytes == 0 || (MIN_BYTES..=MAX_BYTES).contains(&bytes)).then_some(bytes)
+}
+
+/// Numbers are doubles; up to the largest size each whole one is exact.
+fn whole(number: f64) -> Option<u64> {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and within range")]
+    let whole = || number as u64;
+    #[expect(clippy::cast_precision_loss, reason = "exact: 16 GiB are 34 bits")]
+    let range = 0.0..=MAX_BYTES as f64;
+    (number.fract() == 0.0 && range.contains(&number)).then(whole)
 }
 
 /// Seconds: a number with `s`, `m` or `h`.
@@ -64,34 +72,32 @@ fn number(digits: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
     fn reads_sizes() {
         let rows = [
-            (json!("64MiB"), Some(64 << 20)),
-            (json!("1GiB"), Some(1 << 30)),
-            (json!("2048KiB"), Some(2 << 20)),
-            (json!(4_194_304), Some(4 << 20)),
-            (json!("4194304"), Some(4 << 20)),
-            (json!(0), Some(0)),
-            (json!("0"), Some(0)),
-            (json!("1023KiB"), None),
-            (json!("17GiB"), None),
-            (json!("64MB"), None),
-            (json!("64 MiB"), None),
-            (json!("+64MiB"), None),
-            (json!("-1"), None),
-            (json!(-1), None),
-            (json!(1.5), None),
-            (json!(true), None),
-            (json!("MiB"), None),
-            (json!("99999999999999999999GiB"), None),
+            (Value::Text("64MiB".into()), Some(64 << 20)),
+            (Value::Text("1GiB".into()), Some(1 << 30)),
+            (Value::Text("2048KiB".into()), Some(2 << 20)),
+            (Value::Number(4_194_304.0), Some(4 << 20)),
+            (Value::Text("4194304".into()), Some(4 << 20)),
+            (Value::Number(0.0), Some(0)),
+            (Value::Text("0".into()), Some(0)),
+            (Value::Text("1023KiB".into()), None),
+            (Value::Text("17GiB".into()), None),
+            (Value::Text("64MB".into()), None),
+            (Value::Text("64 MiB".into()), None),
+            (Value::Text("+64MiB".into()), None),
+            (Value::Text("-1".into()), None),
+            (Value::Number(-1.0), None),
+            (Value::Number(1.5), None),
+            (Value::Bool(true), None),
+            (Value::Text("MiB".into()), None),
+            (Value::Text("99999999999999999999GiB".into()), None),
         ];
         for (value, expected) in rows {
-            assert_eq!(size(&value), expected, "{value}");
+            assert_eq!(size(&value), expected, "{value:?}");
         }
     }
 

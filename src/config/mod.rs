@@ -2,8 +2,12 @@
 
 mod account;
 mod cache;
+mod document;
+mod machine_types;
 mod pattern;
+mod protobuf;
 mod raw;
+mod reader;
 mod registry;
 mod source;
 #[cfg(test)]
@@ -15,6 +19,7 @@ use std::fmt;
 use std::rc::Rc;
 
 pub use account::{Account, Grant, PasswordHash};
+pub(crate) use machine_types::MachineTypes;
 pub use pattern::Pattern;
 pub use registry::{Authentication, Registry, TokenService};
 
@@ -84,7 +89,7 @@ pub enum OnNoMatch {
 /// A validated configuration.
 #[derive(Debug)]
 pub struct Config {
-    pub(crate) machine_types: BTreeMap<String, Rc<MachineType>>,
+    pub(crate) machine_types: MachineTypes,
     pub(crate) registries: BTreeMap<String, Rc<Registry>>,
     pub(crate) accounts: BTreeMap<String, Account>,
     pub(crate) username_separator: String,
@@ -106,7 +111,7 @@ impl Config {
     /// [`ConfigError`] with the path of the first field that is wrong.
     pub fn parse(bytes: &[u8], environment: Environment<'_>) -> Result<Self, ConfigError> {
         let document = source::read(bytes)?;
-        let hash = source::hash(&document);
+        let hash = document::hash(&document);
         validate::validate(raw::RawConfig::read(document)?, hash, environment)
     }
 

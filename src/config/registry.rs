@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::raw::{RawCredentials, RawRegistry, RawTokenService};
-use super::validate::{self, MachineTypes};
-use super::{ConfigError, Environment, View};
+use super::reader::Named;
+use super::{ConfigError, Environment, MachineTypes, View, validate};
 use crate::identity::Credentials;
 use crate::request::Repository;
 
@@ -56,7 +56,7 @@ pub struct Registry {
 }
 
 pub(super) fn registries(
-    raw: BTreeMap<String, RawRegistry>,
+    raw: Named<RawRegistry>,
     machine_types: &MachineTypes,
     environment: Environment<'_>,
 ) -> Result<BTreeMap<String, Rc<Registry>>, ConfigError> {

@@ -1,93 +1,66 @@
-//! Configuration bytes → one JSON document, whichever form Envoy hands over.
+//! Configuration bytes → one document, whichever form Envoy hands over.
 
-use prost::Message as _;
-use prost_types::value::Kind;
-use serde_json::{Map, Number, Value, json};
+use super::document::{self, Value};
+use super::{ConfigError, protobuf};
 
-use super::ConfigError;
-use crate::digest::Digest;
-
-/// Reads JSON text, else a binary `google.protobuf.Struct`.
-pub(super) fn read(bytes: &[u8]) -> Result<Value, ConfigError> {
+/// Reads JSON text, else a binary `google.protobuf.Struct`. The keys of maps are sorted.
+pub(super) fn read(bytes: &[u8]) -> Result<Value<'_>, ConfigError> {
     if bytes.trim_ascii().is_empty() {
         return Err(ConfigError::new("", "the plugin configuration is empty"));
     }
-    if bytes.trim_ascii_start().first() == Some(&b'{') {
-        return serde_json::from_slice(bytes).map_err(|error| ConfigError::new("", format!("not JSON: {error}")));
-    }
-    let document = prost_types::Struct::decode(bytes)
-        .map_err(|_| ConfigError::new("", "neither JSON text nor a google.protobuf.Struct"))?;
-    Ok(from_struct(document))
-}
-
-fn from_struct(document: prost_types::Struct) -> Value {
-    Value::Object(document.fields.into_iter().map(|(key, value)| (key, from_value(value))).collect::<Map<_, _>>())
-}
-
-fn from_value(value: prost_types::Value) -> Value {
-    match value.kind {
-        None | Some(Kind::NullValue(_)) => Value::Null,
-        Some(Kind::NumberValue(number)) => from_number(number),
-        Some(Kind::StringValue(text)) => Value::String(text),
-        Some(Kind::BoolValue(truth)) => Value::Bool(truth),
-        Some(Kind::StructValue(document)) => from_struct(document),
-        Some(Kind::ListValue(list)) => Value::Array(list.values.into_iter().map(from_value).collect()),
-    }
-}
-
-/// A Struct knows doubles only; whole ones become integers again.
-fn from_number(number: f64) -> Value {
-    const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
-    if number.fract() == 0.0 && (0.0..=MAX_EXACT).contains(&number) {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and within range")]
-        return json!(number as u64);
-    }
-    Number::from_f64(number).map_or(Value::Null, Value::Number)
-}
-
-/// sha256 of the document with sorted keys. Inline upstream passwords stay out: the hash is public, and they may be
-/// short enough to guess.
-pub(super) fn hash(document: &Value) -> String {
-    let mut document = document.clone();
-    if let Some(registries) = document.get_mut("registries").and_then(Value::as_object_mut) {
-        for registry in registries.values_mut() {
-            if let Some(password) = registry.pointer_mut("/credentials/password") {
-                *password = Value::Null;
-            }
-        }
-    }
-    Digest::of(document.to_string().as_bytes()).as_str().to_owned()
+    let mut document = if bytes.trim_ascii_start().first() == Some(&b'{') {
+        let text = std::str::from_utf8(bytes).map_err(|error| ConfigError::new("", format!("not JSON: {error}")))?;
+        document::read(text).map_err(|error| ConfigError::new("", format!("not JSON: {error}")))?
+    } else {
+        let document = protobuf::decode(bytes);
+        let message = "neither JSON text nor a google.protobuf.Struct";
+        Value::Map(document.map_err(|_| ConfigError::new("", message))?)
+    };
+    document.sort().map_err(|key| ConfigError::new("", format!("the key `{key}` is twice in one map")))?;
+    Ok(document)
 }
 
 #[cfg(test)]
 mod tests {
+    use prost::Message as _;
+    use prost_types::value::Kind;
+    use serde_json::{Value as Json, json};
+
+    use super::super::document::hash as digest_of;
     use super::*;
 
-    fn value(kind: Kind) -> prost_types::Value {
+    fn message(value: &Json) -> prost_types::Value {
+        let kind = match value {
+            Json::Null => Kind::NullValue(0),
+            Json::Bool(truth) => Kind::BoolValue(*truth),
+            Json::Number(number) => Kind::NumberValue(number.as_f64().unwrap()),
+            Json::String(text) => Kind::StringValue(text.clone()),
+            Json::Array(list) => Kind::ListValue(prost_types::ListValue { values: list.iter().map(message).collect() }),
+            Json::Object(_) => Kind::StructValue(object(value)),
+        };
         prost_types::Value { kind: Some(kind) }
     }
 
-    fn object(fields: Vec<(&str, prost_types::Value)>) -> prost_types::Struct {
-        prost_types::Struct { fields: fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect() }
+    fn object(value: &Json) -> prost_types::Struct {
+        let fields = value.as_object().unwrap().iter().map(|(key, value)| (key.clone(), message(value)));
+        prost_types::Struct { fields: fields.collect() }
     }
 
     #[test]
     fn a_struct_and_its_json_are_the_same_document() {
-        let list = prost_types::ListValue { values: vec![value(Kind::StringValue("cpu:skylake".into()))] };
-        let document = object(vec![
-            ("text", value(Kind::StringValue("x".into()))),
-            ("whole", value(Kind::NumberValue(64.0))),
-            ("broken", value(Kind::NumberValue(0.5))),
-            ("truth", value(Kind::BoolValue(true))),
-            ("nothing", value(Kind::NullValue(0))),
-            ("list", value(Kind::ListValue(list))),
-            ("object", value(Kind::StructValue(object(vec![])))),
-        ]);
-        let text =
-            br#" {"text":"x","whole":64,"broken":0.5,"truth":true,"nothing":null,"list":["cpu:skylake"],"object":{}}"#;
-        let from_struct = read(&document.encode_to_vec()).unwrap();
-        assert_eq!(from_struct, read(text).unwrap());
-        assert_eq!(hash(&from_struct), hash(&read(text).unwrap()));
+        let document = json!({
+            "text": "x", "escaped": "\u{e9}\n\"", "whole": 64, "negative": -1, "truth": true,
+            "nothing": null, "list": ["cpu:skylake", [], {}], "object": { "": "no key" },
+        });
+        let binary = object(&document).encode_to_vec();
+        let from_struct = read(&binary).unwrap();
+        let text = document.to_string();
+        assert_eq!(from_struct, read(text.as_bytes()).unwrap());
+        assert_eq!(digest_of(&from_struct), digest_of(&read(text.as_bytes()).unwrap()));
+    }
+
+    fn hash(document: &Json) -> String {
+        digest_of(&read(document.to_string().as_bytes()).unwrap())
     }
 
     #[test]
@@ -95,12 +68,43 @@ mod tests {
         for bytes in [&b""[..], b"  \n", b"{", b"\xff\xff\xff", b"[]", b"machine_types: {}"] {
             assert!(read(bytes).is_err(), "{}", String::from_utf8_lossy(bytes));
         }
+        let deep = format!("{}1{}", "{\"a\":".repeat(1000), "}".repeat(1000));
+        assert!(read(deep.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_key_may_not_be_there_twice() {
+        let error = read(br#"{"accounts":{"a":1,"b":2,"a":3}}"#).unwrap_err();
+        assert!(error.message.contains("`a`"), "{error}");
+    }
+
+    #[test]
+    fn the_hash_knows_what_differs() {
+        let rows = [
+            (json!({"a": "b"}), json!({"ab": ""})),
+            (json!({"a": []}), json!({"a": {}})),
+            (json!({"a": [[], 1]}), json!({"a": [[1]]})),
+            (json!({"a": true}), json!({"a": false})),
+            (json!({"a": null}), json!({"a": 0})),
+            (json!({"a": 1}), json!({"a": "1"})),
+        ];
+        for (one, other) in rows {
+            assert_ne!(hash(&one), hash(&other), "{one} {other}");
+        }
+        let [one, other] = [r#"{"a": 1, "b": {"c": 2, "d": 3}}"#, r#"{"b": {"d": 3, "c": 2}, "a": 1}"#];
+        assert_eq!(digest_of(&read(one.as_bytes()).unwrap()), digest_of(&read(other.as_bytes()).unwrap()));
     }
 
     #[test]
     fn the_hash_ignores_inline_passwords_only() {
-        let with = |password, host| json!({"registries": {"r": {"host": host, "credentials": {"password": password}}}});
-        assert_eq!(hash(&with("a", "h")), hash(&with("b", "h")));
-        assert_ne!(hash(&with("a", "h")), hash(&with("a", "i")));
+        let with = |password, host| {
+            let document =
+                json!({"registries": {"r": {"host": host, "credentials": {"username": "u", "password": password}}}});
+            hash(&document)
+        };
+        assert_eq!(with("a", "h"), with("b", "h"));
+        assert_ne!(with("a", "h"), with("a", "i"));
+        let elsewhere = |password| hash(&json!({"accounts": {"r": {"password": password}}}));
+        assert_ne!(elsewhere("a"), elsewhere("b"));
     }
 }

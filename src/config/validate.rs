@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use super::raw::{RawAccount, RawConfig, RawMachineType};
+use super::raw::{RawAccount, RawConfig};
+use super::reader::Named;
 use super::{
-    Account, Authentication, Config, ConfigError, Environment, Grant, OnNoMatch, PasswordHash, Pattern, View, cache,
-    registry,
+    Account, Authentication, Config, ConfigError, Environment, Grant, MachineTypes, OnNoMatch, PasswordHash, Pattern,
+    View, cache, registry,
 };
 use crate::feature::FeatureRules;
-use crate::machine_type::{Description, MachineType};
 use crate::realm::is_loopback;
 use crate::secret::Secret;
 use crate::token::Key;
@@ -19,13 +19,11 @@ const MAX_PASSWORDS: usize = 4;
 /// Shortest secret that tokens are sealed with, in bytes.
 const MIN_KEY: usize = 32;
 
-pub(super) type MachineTypes = BTreeMap<String, Rc<MachineType>>;
-
-pub(super) fn validate(raw: RawConfig, hash: String, environment: Environment<'_>) -> Result<Config, ConfigError> {
+pub(super) fn validate(raw: RawConfig<'_>, hash: String, environment: Environment<'_>) -> Result<Config, ConfigError> {
     let mut warnings = Vec::new();
     let rules = FeatureRules::new(&raw.feature_rules)
         .map_err(|error| ConfigError::new(format!("feature_rules.{}", error.field), error.message))?;
-    let machine_types = machine_types(raw.machine_types, &rules, &mut warnings)?;
+    let machine_types = MachineTypes::new(raw.machine_types, &rules, &mut warnings)?;
     let default_machine_type = raw.default_machine_type.as_deref().map(|name| view(name, &machine_types));
     let default_machine_type =
         default_machine_type.transpose().map_err(|message| ConfigError::new("default_machine_type", message))?;
@@ -85,28 +83,6 @@ fn token_key(variable: &str, environment: Environment<'_>) -> Result<Key, Config
     }
 }
 
-fn machine_types(
-    raw: BTreeMap<String, RawMachineType>,
-    rules: &FeatureRules,
-    warnings: &mut Vec<String>,
-) -> Result<MachineTypes, ConfigError> {
-    if raw.is_empty() {
-        return Err(ConfigError::new("machine_types", "name at least one machine type"));
-    }
-    let mut machine_types = BTreeMap::new();
-    for (name, raw) in raw {
-        let RawMachineType { os, os_version, architecture, variant, features, prefer } = raw;
-        let description = Description { os, os_version, architecture, variant, features, prefer };
-        let machine_type = MachineType::new(&name, &description, rules).map_err(|error| {
-            let dot = if error.field.is_empty() { "" } else { "." };
-            ConfigError::new(format!("machine_types.{name}{dot}{}", error.field), error.message)
-        })?;
-        warnings.extend(machine_type.warnings().iter().map(|warning| format!("machine_types.{name}.{warning}")));
-        machine_types.insert(name, Rc::new(machine_type));
-    }
-    Ok(machine_types)
-}
-
 /// A machine type by name, or the unfiltered view.
 pub(super) fn view(name: &str, machine_types: &MachineTypes) -> Result<View, String> {
     match machine_types.get(name) {
@@ -117,7 +93,7 @@ pub(super) fn view(name: &str, machine_types: &MachineTypes) -> Result<View, Str
 }
 
 fn accounts(
-    raw: BTreeMap<String, RawAccount>,
+    raw: Named<RawAccount>,
     machine_types: &MachineTypes,
     warnings: &mut Vec<String>,
 ) -> Result<BTreeMap<String, Account>, ConfigError> {

@@ -2,8 +2,6 @@
 
 use std::rc::Rc;
 
-use serde_json::json;
-
 use super::caller::{self, Caller};
 use super::pull::Wish;
 use super::{Content, Counter, Effects, Exchange, Explain, Pull, Report, Step, Upstream, Verifying, target, token};
@@ -12,6 +10,7 @@ use crate::errors::{Code, Reply};
 use crate::explain;
 use crate::headers::{HeaderChange, Headers};
 use crate::index::is_artifact_tag;
+use crate::json::json;
 use crate::media_type;
 use crate::memory::Memory;
 use crate::request::{InvalidRequest, Method, Reference, Repository, Request};

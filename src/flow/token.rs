@@ -5,8 +5,6 @@
 
 use std::rc::Rc;
 
-use serde_json::json;
-
 use super::caller::{self, Caller};
 use super::challenge::Challenge;
 use super::request::{refuse, rejected};
@@ -16,6 +14,7 @@ use crate::config::{Account, Authentication, Config, Registry};
 use crate::errors::{Code, Reply};
 use crate::headers::Headers;
 use crate::identity::{Credentials, Presented};
+use crate::json::json;
 use crate::memory::Memory;
 use crate::token::{Content, Key, LIFETIME, Refused};
 

@@ -4,11 +4,11 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::entry::{Exclusion, Platform};
-use super::json::{Reader, Stop, TOO_DEEP};
 use super::raw::{Features, RawEntry, RawPlatform};
 use super::table::{self, Cache, Known, KnownPlatform, MediaType, Record, Span, number};
 use super::{Index, IndexError, MAX_ENTRIES, MAX_TOTAL_FEATURES, Unreadable};
 use crate::digest::Algorithm;
+use crate::json::{Reader, Stop, TOO_DEEP};
 use crate::media_type::Kind;
 use crate::platform;
 use crate::words::printable;

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::json::{Reader, Stop};
 use super::table::{Cache, number};
 use super::{FEATURES_ANNOTATION, MAX_FEATURES, annotated};
 use crate::feature::Feature;
+use crate::json::{Reader, Stop};
 
 /// The annotation by which BuildKit marks attestations.
 const REFERENCE_TYPE: &str = "vnd.docker.reference.type";

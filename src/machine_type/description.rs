@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Key, Offer};
-use crate::feature::{self, Feature, FeatureRules, Offered, Rule};
+use crate::feature::{self, FeatureRules, Offered, Rule};
 
 /// Words that a login or the configuration uses in the place of a machine type.
 const RESERVED: [&str; 3] = ["refuse", "unfiltered", "none"];
@@ -11,21 +11,22 @@ const RESERVED: [&str; 3] = ["refuse", "unfiltered", "none"];
 /// The longest name of a machine type, in bytes.
 const MAX_NAME_LENGTH: usize = 128;
 
-/// A machine type as the configuration describes it, not yet validated.
+/// A machine type as the configuration describes it, not yet validated. `T` is the kind of text: a configuration of
+/// thousands of machine types is read without copying.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Description {
+pub struct Description<T = String> {
     /// Operating system (`GOOS`); linux unless given.
-    pub os: Option<String>,
+    pub os: Option<T>,
     /// Operating system version; Windows images are made for one build.
-    pub os_version: Option<String>,
+    pub os_version: Option<T>,
     /// Architecture (`GOARCH`); follows from a `cpu` feature.
-    pub architecture: Option<String>,
+    pub architecture: Option<T>,
     /// Variant of the architecture, such as `v3`; follows from a `cpu` feature.
-    pub variant: Option<String>,
+    pub variant: Option<T>,
     /// `key:value` or flags; several values of one key: any may satisfy. The order of keys ranks nearness.
-    pub features: Vec<String>,
+    pub features: Vec<T>,
     /// Keys that outrank the number of keys an image asks for, the first most.
-    pub prefer: Vec<String>,
+    pub prefer: Vec<T>,
 }
 
 /// A field of the configuration that cannot be accepted.
@@ -69,53 +70,65 @@ pub(super) fn check_name(name: &str) -> Result<(), FieldError> {
     Ok(())
 }
 
-/// The `cpu` values with their positions, the other keys' values, and the order of keys.
-pub(super) type Features = (Vec<(usize, String)>, Vec<Offer>, Vec<Key>);
+/// What the features say.
+pub(super) struct Features<'d> {
+    /// The `cpu` values with their positions.
+    pub(super) cpus: Vec<(usize, &'d str)>,
+    /// The other keys' values, sorted by key, so that an image's features, sorted too, are compared in one pass.
+    pub(super) offers: Vec<Offer>,
+    /// The order of keys, `cpu` last if no feature names it.
+    pub(super) order: Vec<Key>,
+}
 
-pub(super) fn read_features(features: &[String], rules: &FeatureRules) -> Result<Features, FieldError> {
+pub(super) fn read_features<'d, T: AsRef<str>>(
+    features: &'d [T],
+    rules: &FeatureRules,
+) -> Result<Features<'d>, FieldError> {
     let mut cpus = Vec::new();
-    let mut offers: Vec<Offer> = Vec::new();
-    let mut order = Vec::new();
+    let mut offers: Vec<Offer> = Vec::with_capacity(features.len());
+    let mut cpu_place = None;
+    let mut places = 0;
     for (position, text) in features.iter().enumerate() {
         let error = |message: String| FieldError::new(format!("features[{position}]"), message);
-        let text = text.trim();
-        feature::check_text(text).map_err(|problem| error(format!("this feature {problem}")))?;
-        let feature = Feature::parse(text).map_err(|problem| error(format!("{text}: {problem}")))?;
-        let (key, value) = (feature.key(), feature.value());
-        if value == Some("") {
-            return Err(error(format!("{text} has no value after the ':'")));
-        }
-        if rules.rule(key) == Rule::Microarchitecture {
+        let text = text.as_ref().trim();
+        let (key, value) = parts(text).map_err(&error)?;
+        let rule = rules.rule(key);
+        if rule == Rule::Microarchitecture {
             let value = value.ok_or_else(|| error("cpu needs a value, such as cpu:skylake".to_owned()))?;
-            cpus.push((position, value.to_owned()));
-            if !order.contains(&Key::Cpu) {
-                order.push(Key::Cpu);
-            }
+            cpus.push((position, value));
+            cpu_place.get_or_insert_with(|| next(&mut places));
             continue;
         }
-        let known = offers.iter_mut().find(|offer| offer.key == key);
-        let result = match known {
-            Some(offer) => offer.values.add(value),
-            None => {
-                let mut values = Offered::new(rules.rule(key));
-                let result = values.add(value);
-                let place = order.len();
-                order.push(Key::Offer(offers.len()));
-                offers.push(Offer { key: key.to_owned(), values, place });
-                result
-            }
-        };
-        result.map_err(|problem| error(format!("{text}: {problem}")))?;
+        let place = offers.binary_search_by(|offer| offer.key.as_str().cmp(key)).unwrap_or_else(|place| {
+            offers.insert(place, Offer { key: key.to_owned(), values: Offered::new(rule), place: next(&mut places) });
+            place
+        });
+        if let Some(offer) = offers.get_mut(place) {
+            offer.values.add(value).map_err(|problem| error(format!("{text}: {problem}")))?;
+        }
     }
-    if !order.contains(&Key::Cpu) {
-        order.push(Key::Cpu);
-    }
-    // Sorted, so that an image's features, sorted too, are compared in one pass.
-    offers.sort_by(|a, b| a.key.cmp(&b.key));
+    let mut order = vec![Key::Cpu; places + usize::from(cpu_place.is_none())];
     for (position, offer) in offers.iter().enumerate() {
         if let Some(key) = order.get_mut(offer.place) {
             *key = Key::Offer(position);
         }
     }
-    Ok((cpus, offers, order))
+    Ok(Features { cpus, offers, order })
+}
+
+/// A new place in the order of keys.
+const fn next(places: &mut usize) -> usize {
+    *places += 1;
+    *places - 1
+}
+
+/// Key and value of a feature.
+fn parts(text: &str) -> Result<(&str, Option<&str>), String> {
+    feature::check_text(text).map_err(|problem| format!("this feature {problem}"))?;
+    match text.split_once(':') {
+        Some(("", _)) => Err(format!("{text}: a feature without a key")),
+        Some((_, "")) => Err(format!("{text} has no value after the ':'")),
+        Some((key, value)) => Ok((key, Some(value))),
+        None => Ok((text, None)),
+    }
 }

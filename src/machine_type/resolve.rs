@@ -24,8 +24,8 @@ struct Listed {
 }
 
 pub(super) fn resolve(
-    description: &Description,
-    cpus: &[(usize, String)],
+    description: &Description<&str>,
+    cpus: &[(usize, &str)],
     warnings: &mut Vec<FieldError>,
 ) -> Result<Resolved, FieldError> {
     let (os, os_version) = operating_system(description, warnings)?;
@@ -38,14 +38,12 @@ pub(super) fn resolve(
                 let message =
                     format!("archspec does not know cpu:{value}; only images asking for this very name match");
                 warnings.push(FieldError::new(format!("features[{position}]"), message));
-                named_cpus.push(microarchitecture::canonical(value));
+                insert(&mut named_cpus, microarchitecture::canonical(value));
             }
         }
     }
-    named_cpus.sort();
-    named_cpus.dedup();
     let (architecture, implied) = architecture(description, &listed, &named_cpus, warnings)?;
-    let given = word("variant", description.variant.as_deref())?;
+    let given = word("variant", description.variant)?;
     let given = given.map(|variant| platform::variant(&architecture, &variant));
     let variant = match (given, implied) {
         (Some(given), Some(implied)) if given != implied => {
@@ -57,18 +55,29 @@ pub(super) fn resolve(
         (given, implied) => given.or(implied.map(str::to_owned)),
     };
     let level = level(&architecture, variant.as_deref(), &listed)?;
-    let mut cpus: Vec<Microarchitecture> = listed.iter().map(|listed| listed.cpu).collect();
-    if cpus.iter().all(|cpu| cpu.variant().is_none()) {
-        cpus.extend(level.or_else(|| Microarchitecture::baseline(&architecture)));
+    let mut cpus = Vec::with_capacity(listed.len().max(1));
+    listed.iter().for_each(|listed| insert(&mut cpus, listed.cpu));
+    if cpus.iter().all(|cpu| cpu.variant().is_none())
+        && let Some(cpu) = level.or_else(|| Microarchitecture::baseline(&architecture))
+    {
+        insert(&mut cpus, cpu);
     }
     let variant = if platform::has_levels(&architecture) { None } else { variant };
     Ok(Resolved { os, os_version, architecture, variant, cpus: most_specific(cpus), named_cpus })
 }
 
-/// Without the ancestors of others, sorted.
-fn most_specific(mut cpus: Vec<Microarchitecture>) -> Vec<Microarchitecture> {
-    cpus.sort();
-    cpus.dedup();
+/// Keeps a list sorted and without duplicates.
+fn insert<T: Ord>(list: &mut Vec<T>, item: T) {
+    if let Err(position) = list.binary_search(&item) {
+        list.insert(position, item);
+    }
+}
+
+/// Without the ancestors of others.
+fn most_specific(cpus: Vec<Microarchitecture>) -> Vec<Microarchitecture> {
+    if cpus.len() < 2 {
+        return cpus;
+    }
     let ancestor_of_another = |cpu: &Microarchitecture| {
         cpus.iter().any(|other| other.generations_to(*cpu).is_some_and(|distance| distance > 0))
     };
@@ -76,14 +85,14 @@ fn most_specific(mut cpus: Vec<Microarchitecture>) -> Vec<Microarchitecture> {
 }
 
 fn operating_system(
-    description: &Description,
+    description: &Description<&str>,
     warnings: &mut Vec<FieldError>,
 ) -> Result<(Word, Option<String>), FieldError> {
-    let os = word("os", description.os.as_deref())?.map_or(Word::Borrowed("linux"), |os| platform::system(&os));
+    let os = word("os", description.os)?.map_or(Word::Borrowed("linux"), |os| platform::system(&os));
     if !platform::is_known_system(&os) {
         warnings.push(FieldError::new("os", format!("{os} is not an operating system that OCI names")));
     }
-    let os_version = word("os_version", description.os_version.as_deref())?;
+    let os_version = word("os_version", description.os_version)?;
     if os == "windows" {
         match &os_version {
             None => {
@@ -102,7 +111,7 @@ fn operating_system(
 
 /// The architecture and the variant that its spelling implies (`armhf` is arm v7).
 fn architecture(
-    description: &Description,
+    description: &Description<&str>,
     listed: &[Listed],
     named_cpus: &[String],
     warnings: &mut Vec<FieldError>,
@@ -116,7 +125,7 @@ fn architecture(
         return Err(FieldError::new(format!("features[{}]", other.position), message));
     }
     let follows = listed.first().map(|listed| listed.cpu);
-    if let Some(given) = word("architecture", description.architecture.as_deref())? {
+    if let Some(given) = word("architecture", description.architecture)? {
         let (architecture, implied) = platform::architecture(&given);
         if let Some(cpu) = follows.filter(|cpu| cpu.architecture() != architecture) {
             let message = format!("{given} contradicts cpu:{}, which is {}", cpu.name(), cpu.architecture());
@@ -131,7 +140,7 @@ fn architecture(
     if let Some(cpu) = follows {
         return Ok((Word::Borrowed(cpu.architecture()), None));
     }
-    let Some(variant) = &description.variant else {
+    let Some(variant) = description.variant else {
         let message = match named_cpus.first() {
             Some(name) => format!("required, because archspec does not know cpu:{name}"),
             None => "required, unless it follows from a feature such as cpu:skylake".to_owned(),

@@ -11,14 +11,14 @@ use std::fmt;
 const MAX_DEPTH: u32 = 128;
 
 /// The problem of a text that is nested deeper than that; it may be JSON all the same.
-pub(super) const TOO_DEEP: &str = "nested too deep";
+pub(crate) const TOO_DEEP: &str = "nested too deep";
 
 /// Why a text is not the JSON that was expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Malformed {
-    pub(super) problem: &'static str,
+pub(crate) struct Malformed {
+    pub(crate) problem: &'static str,
     /// Where, in bytes from the start.
-    pub(super) at: usize,
+    pub(crate) at: usize,
 }
 
 impl fmt::Display for Malformed {
@@ -29,10 +29,10 @@ impl fmt::Display for Malformed {
 
 /// The text is malformed, and the reader knows how. It is that small because each value is a chance to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stop;
+pub(crate) struct Stop;
 
 /// A place in a text, at which one value after the other is taken.
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     text: &'a str,
     at: usize,
     depth: u32,
@@ -40,24 +40,24 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) const fn new(text: &'a str) -> Self {
+    pub(crate) const fn new(text: &'a str) -> Self {
         Self { text, at: 0, depth: 0, problem: "" }
     }
 
     /// Why it stopped.
-    pub(super) const fn malformed(&self) -> Malformed {
+    pub(crate) const fn malformed(&self) -> Malformed {
         Malformed { problem: self.problem, at: self.at }
     }
 
     /// Stops here.
     #[cold]
-    pub(super) const fn stop(&mut self, problem: &'static str) -> Stop {
+    pub(crate) const fn stop(&mut self, problem: &'static str) -> Stop {
         self.problem = problem;
         Stop
     }
 
     /// The first byte of the next value or sign.
-    pub(super) fn peek(&mut self) -> Option<u8> {
+    pub(crate) fn peek(&mut self) -> Option<u8> {
         loop {
             let byte = self.byte()?;
             if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
@@ -68,7 +68,7 @@ impl<'a> Reader<'a> {
     }
 
     /// An object; `member` is called with each name and must take the value.
-    pub(super) fn object(&mut self, mut member: impl FnMut(&mut Self, &str) -> Result<(), Stop>) -> Result<(), Stop> {
+    pub(crate) fn object(&mut self, mut member: impl FnMut(&mut Self, &str) -> Result<(), Stop>) -> Result<(), Stop> {
         self.nested(b'{', b'}', "expected an object", |reader| {
             let (raw, escaped) = reader.raw_string()?;
             reader.expect(b':', "expected a colon")?;
@@ -85,18 +85,18 @@ impl<'a> Reader<'a> {
     }
 
     /// A list; `item` is called at each value and must take it.
-    pub(super) fn list(&mut self, item: impl FnMut(&mut Self) -> Result<(), Stop>) -> Result<(), Stop> {
+    pub(crate) fn list(&mut self, item: impl FnMut(&mut Self) -> Result<(), Stop>) -> Result<(), Stop> {
         self.nested(b'[', b']', "expected a list", item)
     }
 
     /// A string; `None` when its escapes make no text (half of a surrogate pair).
-    pub(super) fn string(&mut self) -> Result<Option<Cow<'a, str>>, Stop> {
+    pub(crate) fn string(&mut self) -> Result<Option<Cow<'a, str>>, Stop> {
         let (raw, escaped) = self.raw_string()?;
         Ok(if escaped { unescape(raw).map(Cow::Owned) } else { Some(Cow::Borrowed(raw)) })
     }
 
     /// A number, as it is written.
-    pub(super) fn number(&mut self) -> Result<&'a str, Stop> {
+    pub(crate) fn number(&mut self) -> Result<&'a str, Stop> {
         self.peek();
         let start = self.at;
         self.skip_if(|byte| byte == b'-');
@@ -114,7 +114,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads over any value.
-    pub(super) fn skip(&mut self) -> Result<(), Stop> {
+    pub(crate) fn skip(&mut self) -> Result<(), Stop> {
         match self.peek() {
             Some(b'"') => self.raw_string().map(drop),
             Some(b'{') => self.nested(b'{', b'}', "expected an object", |reader| {
@@ -129,7 +129,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes `null` if that is next.
-    pub(super) fn null(&mut self) -> Result<bool, Stop> {
+    pub(crate) fn null(&mut self) -> Result<bool, Stop> {
         let null = self.peek() == Some(b'n');
         if null {
             self.literal()?;
@@ -138,7 +138,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Nothing but blanks may follow.
-    pub(super) fn end(&mut self) -> Result<(), Stop> {
+    pub(crate) fn end(&mut self) -> Result<(), Stop> {
         match self.peek() {
             None => Ok(()),
             Some(_) => Err(self.stop("expected the end")),

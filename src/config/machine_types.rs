@@ -1,0 +1,61 @@
+//! The machine types of a configuration, by name.
+
+use std::rc::Rc;
+
+use super::ConfigError;
+use super::raw::RawMachineType;
+use super::reader::Named;
+use crate::feature::FeatureRules;
+use crate::machine_type::MachineType;
+
+/// Machine types, sorted by name. A list, because it is made and dropped in a fraction of a map's time, and a
+/// configuration may have ten thousand of them.
+#[derive(Debug)]
+pub(crate) struct MachineTypes(Vec<Rc<MachineType>>);
+
+impl MachineTypes {
+    /// Validates each of `raw`, which is sorted by name.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for none at all, and for the first that cannot be accepted.
+    pub(super) fn new(
+        raw: Named<RawMachineType<'_>>,
+        rules: &FeatureRules,
+        warnings: &mut Vec<String>,
+    ) -> Result<Self, ConfigError> {
+        if raw.is_empty() {
+            return Err(ConfigError::new("machine_types", "name at least one machine type"));
+        }
+        let mut machine_types = Vec::with_capacity(raw.len());
+        for (name, description) in raw {
+            let machine_type = MachineType::new(&name, &description, rules).map_err(|error| {
+                let dot = if error.field.is_empty() { "" } else { "." };
+                ConfigError::new(format!("machine_types.{name}{dot}{}", error.field), error.message)
+            })?;
+            warnings.extend(machine_type.warnings().iter().map(|warning| format!("machine_types.{name}.{warning}")));
+            machine_types.push(Rc::new(machine_type));
+        }
+        Ok(Self(machine_types))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&Rc<MachineType>> {
+        let position = self.0.binary_search_by(|machine_type| machine_type.name().cmp(name)).ok()?;
+        self.0.get(position)
+    }
+
+    pub(crate) fn contains_key(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|machine_type| machine_type.name())
+    }
+
+    pub(crate) fn values(&self) -> impl Iterator<Item = &Rc<MachineType>> {
+        self.0.iter()
+    }
+}
