@@ -99,8 +99,8 @@ impl Guesses {
             401 => drop(self.looked_at.fetch_add(1, Ordering::Relaxed)),
             429 => {
                 self.limited.fetch_add(1, Ordering::Relaxed);
-                // A client that respects Retry-After would wait longer.
-                std::thread::sleep(Duration::from_millis(50));
+                // Refusing costs next to nothing; what shall be seen is what checking costs.
+                std::thread::sleep(Duration::from_millis(500));
             }
             _ => return None,
         }
