@@ -12,10 +12,16 @@ INSTALL := scripts/install.sh
 OCI_CLIENT := tests/oci-client
 DENY := .tools/cargo-deny/bin/cargo-deny
 
-# Passed to the tests by `make test`: a part of a test's name, or an option of the test runner.
+# Passed to the tests by `make test`: a part of a test's name, or an option of the test runner. For `make bench` the
+# steps to run, of table, pulls, memory, reload, outage, fleet.
 ARGS ?=
 
-export METAHUB_PORT METAHUB_REGISTRY_PORT METAHUB_ADMIN_PORT
+# What `make run` starts: the folder below envoy/ of this name; the demo if it is empty.
+UPSTREAM ?=
+# More names for the certificate of `make certs`, which is for localhost in any case.
+NAMES ?=
+
+export METAHUB_PORT METAHUB_REGISTRY_PORT METAHUB_ADMIN_PORT UPSTREAM
 
 .PHONY: help
 help: ## List the commands
@@ -23,12 +29,20 @@ help: ## List the commands
 		while IFS=$$'\t' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
 	@echo
 	@echo '  Ports of run and demo: METAHUB_PORT (8080), METAHUB_REGISTRY_PORT (5000), METAHUB_ADMIN_PORT (9901).'
+	@echo '  Another upstream:      make run UPSTREAM=docker-hub (or another folder below envoy/)'
 	@echo '  One test:              make test ARGS=part_of_its_name'
 
 .PHONY: run
 run: build ## Start a registry with a demo image, and Envoy with MetaHub before it; Ctrl-C stops both
 	@$(INSTALL) envoy registry
+	@[ "$(UPSTREAM)" != tls-listener ] || [ -e certs/server.crt ] || $(MAKE) --no-print-directory certs
 	@exec cargo run --quiet --example demo -- run
+
+.PHONY: certs
+certs: ## Make a certificate for trials with TLS, and the authority that clients must trust for it, in certs/
+	@$(INSTALL) openssl
+	@scripts/certs.sh certs $(NAMES)
+	@echo 'Clients must trust certs/ca.crt; envoy/tls-listener shows certs/server.crt.'
 
 .PHONY: demo
 demo: build ## Pull one image name as three machine types and show what each of them gets
@@ -70,11 +84,11 @@ check: ## Check format, lints, licences and documentation; run the tests that ne
 	cargo test --locked --lib --bins --test metahub -- --skip real::
 
 .PHONY: bench
-bench: build ## Measure selection, reloads and guessing, natively and through a real Envoy (docs/performance.md)
-	@$(INSTALL) envoy
+bench: build ## Measure against bare Envoy, and write docs/performance.md; fails where a limit is missed
+	@$(INSTALL) envoy registry bench
 	cargo bench --locked --bench selection
-	cargo bench --locked --bench in_vm
 	cargo bench --locked --bench guessing
+	cargo bench --locked --bench load -- $(ARGS)
 
 .PHONY: clean
 clean: ## Remove what was built (the installed tools stay in .tools)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what a make target needs and is not there yet. Says what it does, and does nothing twice.
 #
-#   scripts/install.sh rust envoy registry cargo-deny clients login-client
+#   scripts/install.sh rust envoy registry cargo-deny clients login-client bench openssl
 #
 # Envoy, cargo-deny and (where the system has none) the registry go into the tool folder .tools, which git ignores;
 # removing that folder removes them. Container clients come from the system's packages, because they need root anyway.
@@ -83,7 +83,7 @@ apt_get_install() {
 # The services of the packages that we may install.
 installed_units() {
     local unit
-    for unit in containerd.service docker.service docker.socket docker-registry.service; do
+    for unit in containerd.service docker.service docker.socket docker-registry.service nginx.service; do
         if [ -e "/lib/systemd/system/$unit" ] || [ -e "/usr/lib/systemd/system/$unit" ]; then echo "$unit"; fi
     done | sort
 }
@@ -200,11 +200,32 @@ needs_clients() {
     need podman podman
     need skopeo skopeo
     need curl curl
-    need openssl openssl # signs the tokens of the tests' token service
+    needs_openssl # also signs the tokens of the tests' token service
     need iptables iptables
 }
 
-[ $# -gt 0 ] || die "which? rust, envoy, registry, cargo-deny, clients, login-client"
+# What certs.sh makes certificates with.
+install_openssl() {
+    install_needs needs_openssl
+}
+
+needs_openssl() { need openssl openssl; }
+
+# What `make bench` measures with: the static upstream, and the clients whose pulls it times.
+install_bench() {
+    install_needs needs_bench
+}
+
+needs_bench() {
+    need nginx nginx-light nginx
+    need dockerd docker.io
+    need docker docker-cli docker.io
+    need containerd containerd
+    need runc runc
+    need skopeo skopeo
+}
+
+[ $# -gt 0 ] || die "which? rust, envoy, registry, cargo-deny, clients, login-client, bench, openssl"
 mkdir -p "$tools"
 for part in "$@"; do
     case $part in
@@ -214,6 +235,8 @@ for part in "$@"; do
         cargo-deny) install_cargo_deny ;;
         clients) install_clients ;;
         login-client) install_login_client ;;
+        bench) install_bench ;;
+        openssl) install_openssl ;;
         *) die "unknown: $part" ;;
     esac
 done

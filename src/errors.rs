@@ -1,5 +1,7 @@
 //! Answers that MetaHub gives itself: registry errors (OCI distribution spec, §Error codes) and small documents.
 
+use std::borrow::Cow;
+
 use serde_json::json;
 
 /// Codes of the OCI distribution spec that MetaHub uses, and the two that every registry adds.
@@ -71,8 +73,8 @@ pub struct Reply {
     /// HTTP status.
     pub status: u16,
     /// Headers besides `Content-Length`.
-    pub headers: Vec<(&'static str, String)>,
-    /// Body, empty for an answer to HEAD.
+    pub headers: Vec<(Cow<'static, str>, String)>,
+    /// Body. Envoy leaves it out in answers to HEAD, and tells its length.
     pub body: Vec<u8>,
 }
 
@@ -80,11 +82,16 @@ impl Reply {
     /// A JSON document with the headers that every registry answer carries.
     #[must_use]
     pub fn json(status: u16, document: &serde_json::Value) -> Self {
-        let headers = vec![
-            ("content-type", "application/json".to_owned()),
-            ("docker-distribution-api-version", "registry/2.0".to_owned()),
-        ];
-        Self { status, headers, body: document.to_string().into_bytes() }
+        Self { status, headers: Vec::new(), body: document.to_string().into_bytes() }
+            .with("content-type", "application/json")
+            .with("docker-distribution-api-version", "registry/2.0")
+    }
+
+    /// A document that is served, with what is said about it.
+    #[must_use]
+    pub fn document(headers: Vec<(&'static str, String)>, body: Vec<u8>) -> Self {
+        let headers = headers.into_iter().map(|(name, value)| (Cow::Borrowed(name), value)).collect();
+        Self { status: 200, headers, body }
     }
 
     /// A registry error: one code and a message that says what to do.
@@ -96,7 +103,7 @@ impl Reply {
     /// The same answer with one more header.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.headers.push((name, value.into()));
+        self.headers.push((Cow::Borrowed(name), value.into()));
         self
     }
 }
@@ -116,7 +123,7 @@ mod tests {
             ("docker-distribution-api-version", "registry/2.0"),
             ("retry-after", "1"),
         ] {
-            assert!(reply.headers.contains(&(header.0, header.1.to_owned())), "{header:?}");
+            assert!(reply.headers.contains(&(Cow::Borrowed(header.0), header.1.to_owned())), "{header:?}");
         }
     }
 }

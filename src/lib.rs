@@ -8,6 +8,7 @@
 //! which exists only in the WebAssembly build.
 
 pub mod access;
+pub mod cache;
 pub mod config;
 pub mod digest;
 pub mod errors;

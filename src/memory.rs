@@ -11,6 +11,10 @@ pub trait Memory {
     fn set(&self, key: &str, value: &[u8]);
     /// Sets the value under a key that has none; returns the value that is there afterwards.
     fn set_once(&self, key: &str, value: &[u8]) -> Option<Vec<u8>>;
+    /// The value under a key, and its version.
+    fn get_versioned(&self, key: &str) -> Option<(Vec<u8>, Option<u32>)>;
+    /// Sets the value under a key unless somebody else has done so since this version was read; whether it did.
+    fn set_if_unchanged(&self, key: &str, value: &[u8], version: Option<u32>) -> bool;
     /// Seconds since the Unix epoch.
     fn now(&self) -> u64;
     /// Bytes that nobody can guess.
@@ -65,6 +69,13 @@ pub(crate) mod tests {
         }
         fn set_once(&self, key: &str, value: &[u8]) -> Option<Vec<u8>> {
             Some(self.values.borrow_mut().entry(key.to_owned()).or_insert_with(|| value.to_owned()).clone())
+        }
+        fn get_versioned(&self, key: &str) -> Option<(Vec<u8>, Option<u32>)> {
+            self.get(key).map(|value| (value, None))
+        }
+        fn set_if_unchanged(&self, key: &str, value: &[u8], _version: Option<u32>) -> bool {
+            self.set(key, value);
+            true
         }
         fn now(&self) -> u64 {
             self.now.get()

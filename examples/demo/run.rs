@@ -2,27 +2,27 @@
 
 use std::time::Duration;
 
-use crate::stage::{LOGINS, Ports, Stage, reason_of_refusal};
+use crate::stage::{Folder, LOGINS, Ports, Stage, reason_of_refusal};
 use crate::support::Result;
 use crate::support::bench::REPOSITORY;
-use crate::support::envoy::{config_file, shipped};
 
 /// How often we look for an edited file, a signal, and a process that has ended.
 const INTERVAL: Duration = Duration::from_millis(200);
 
 pub(crate) fn run() -> Result<()> {
-    let mut stage = Stage::start(Ports::or(8080, 5000, 9901)?, true)?;
+    let folder = Folder::of_environment()?;
+    let mut stage = Stage::start(Ports::or(8080, 5000, 9901)?, &folder, true)?;
     // What is in force; the file may have been edited while everything started.
-    let mut config = shipped("metahub.yaml")?;
-    println!("{}", introduction(&stage.ports));
+    let mut config = folder.config(&stage.ports)?;
+    println!("{}", introduction(&stage.ports, &folder));
 
     while !stage.is_stopped() {
         stage.check()?;
         // An editor that renames leaves a moment without the file.
-        if let Ok(edited) = shipped("metahub.yaml")
+        if let Ok(edited) = folder.config(&stage.ports)
             && edited != config
         {
-            println!("{}", reload(&stage, &edited)?);
+            println!("envoy/{}: {}", folder.file(), reload(&stage, &edited)?);
             config = edited;
         }
         std::thread::sleep(INTERVAL);
@@ -35,21 +35,38 @@ pub(crate) fn run() -> Result<()> {
 /// writes the file.
 fn reload(stage: &Stage, edited: &str) -> Result<String> {
     let before = stage.envoy.log().len();
-    let accepted = stage.envoy.reload(&config_file(edited, stage.ports.registry))?;
+    let accepted = stage.envoy.reload(edited)?;
     Ok(if accepted {
-        "envoy/metahub.yaml: accepted, in force from now on".to_owned()
+        "accepted, in force from now on".to_owned()
     } else {
-        format!("envoy/metahub.yaml: {}", reason_of_refusal(stage.envoy.log().get(before..).unwrap_or_default()))
+        reason_of_refusal(stage.envoy.log().get(before..).unwrap_or_default())
     })
 }
 
-fn introduction(ports: &Ports) -> String {
+fn introduction(ports: &Ports, folder: &Folder) -> String {
     let Ports { clients, registry, admin } = ports;
-    let image = format!("127.0.0.1:{clients}/{REPOSITORY}");
-    let [(first, _), (second, _), (third, _)] = LOGINS;
+    let what = match folder.has_demo_registry() {
+        true => format!(", before a registry on 127.0.0.1:{registry}.{}", how_to_pull(*clients, folder.speaks_tls())),
+        false => format!(" with the registries of envoy/{}, which also says how to log in.", folder.file()),
+    };
     format!(
         "
-MetaHub is ready on 127.0.0.1:{clients}, before a registry on 127.0.0.1:{registry}.
+MetaHub is ready on 127.0.0.1:{clients}{what}
+
+Machine types and accounts are in envoy/{}: edit and save it, and it is in force at once.
+Envoy's admin page is http://127.0.0.1:{admin}. Its access log follows. Ctrl-C stops everything.
+",
+        folder.file()
+    )
+}
+
+fn how_to_pull(clients: u16, speaks_tls: bool) -> String {
+    let image = format!("127.0.0.1:{clients}/{REPOSITORY}");
+    let [(first, _), (second, _), (third, _)] = LOGINS;
+    let curl = if speaks_tls { "curl --cacert certs/ca.crt" } else { "curl" };
+    let scheme = if speaks_tls { "https" } else { "http" };
+    format!(
+        "
 
 In another shell, log in as a machine type and run the image:
 
@@ -63,10 +80,6 @@ Then as another machine type; the same name is now another image:
 
 There is also {third}. Without docker, see what is selected and why:
 
-  curl -I -u {first}:{first} http://127.0.0.1:{clients}/v2/{REPOSITORY}/manifests/latest
-
-Machine types and accounts are in envoy/metahub.yaml: edit and save it, and it is in force at once.
-Envoy's admin page is http://127.0.0.1:{admin}. Its access log follows. Ctrl-C stops everything.
-"
+  {curl} -I -u {first}:{first} {scheme}://127.0.0.1:{clients}/v2/{REPOSITORY}/manifests/latest"
     )
 }

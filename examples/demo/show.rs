@@ -1,14 +1,15 @@
 //! `make demo`: one name, pulled as each machine type, and a table of what came.
 
 use crate::client::{Client, Pulled};
-use crate::stage::{LOGINS, Ports, Stage};
+use crate::stage::{Folder, LOGINS, Ports, Stage};
 use crate::support::bench::{FEATURES, REPOSITORY, line};
 use crate::support::{Failure, Result, port};
 
 pub(crate) fn show() -> Result<()> {
     let client = Client::find()?;
     // Free ports: the demo may be shown while `make run` holds the usual ones.
-    let mut stage = Stage::start(Ports::or(port::free(), port::free(), port::free())?, false)?;
+    let ports = Ports::or(port::free(), port::free(), port::free())?;
+    let mut stage = Stage::start(ports, &Folder::default(), false)?;
     let server = format!("127.0.0.1:{}", stage.ports.clients);
 
     println!("\n{server}/{REPOSITORY}:latest, pulled with {}:\n", client.name());

@@ -8,8 +8,7 @@ use std::time::Duration;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::support::bench::Bench;
-use crate::support::envoy::Envoy;
-use crate::support::http::Request;
+use crate::support::envoy::{Envoy, config_file, in_folder, root, shipped};
 use crate::support::registry::Registry;
 use crate::support::{Failure, Result, port, wait_for};
 
@@ -58,10 +57,56 @@ fn chosen(variable: &str, otherwise: u16) -> Result<u16> {
     )))
 }
 
+/// The folder below `envoy/` with the configuration to start (`UPSTREAM`); none is the demo's own.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Folder(String);
+
+impl Folder {
+    /// The folder of the environment; fails when there is none of that name.
+    pub(crate) fn of_environment() -> Result<Self> {
+        let name = var("UPSTREAM").unwrap_or_default();
+        if name.contains(['/', '.']) || shipped(&in_folder(&name, "envoy.yaml")).is_err() {
+            return Err(Failure::new(format!("UPSTREAM is not the name of a folder below envoy/: {name:?}")));
+        }
+        Ok(Self(name))
+    }
+
+    /// Whether the configuration leads to the demo's registry.
+    pub(crate) fn has_demo_registry(&self) -> bool {
+        self.0.is_empty() || self.speaks_tls()
+    }
+
+    /// Whether clients are to come with TLS.
+    pub(crate) fn speaks_tls(&self) -> bool {
+        self.0 == "tls-listener"
+    }
+
+    /// The file with the machine types.
+    pub(crate) fn file(&self) -> String {
+        in_folder(&self.0, "metahub.yaml")
+    }
+
+    /// The text of that file as Envoy shall read it, for these ports and with Docker Hub's credentials where the
+    /// environment has some.
+    pub(crate) fn config(&self, ports: &Ports) -> Result<String> {
+        let text = config_file(&shipped(&self.file())?, self.has_demo_registry().then_some(ports.registry));
+        let set = |name| var(name).is_ok_and(|value| !value.is_empty());
+        let known = set("DOCKER_HUB_USER") && set("DOCKER_HUB_PASSWORD");
+        Ok(if known {
+            text.replace(
+                "# credentials: { username_env: DOCKER_HUB_USER",
+                "credentials: { username_env: DOCKER_HUB_USER",
+            )
+        } else {
+            text
+        })
+    }
+}
+
 /// Everything, running. Dropped in the order of the fields: Envoy ends before the registry behind it.
 pub(crate) struct Stage {
     pub(crate) envoy: Envoy,
-    pub(crate) registry: Registry,
+    registry: Option<Registry>,
     pub(crate) bench: Bench,
     pub(crate) ports: Ports,
     stop: Arc<AtomicBool>,
@@ -69,25 +114,29 @@ pub(crate) struct Stage {
 
 impl Stage {
     /// Starts everything and waits until it answers.
-    pub(crate) fn start(ports: Ports, show_access_log: bool) -> Result<Self> {
+    pub(crate) fn start(ports: Ports, folder: &Folder, show_access_log: bool) -> Result<Self> {
         // From here on a signal must not end us before the processes that we start.
         let stop = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM, SIGHUP] {
             signal_hook::flag::register(signal, Arc::clone(&stop))?;
         }
 
-        let registry = Registry::start_on(ports.registry)?;
         let bench = Bench::build();
-        bench.push(&registry)?;
-
-        let mut envoy = Envoy::before(ports.registry).ports(ports.clients, ports.admin);
+        let mut registry = None;
+        let mut envoy = Envoy::of_folder(&folder.0);
+        if folder.has_demo_registry() {
+            envoy = Envoy::before(ports.registry).in_folder(&folder.0).certificates(&root().join("certs"));
+            bench.push(registry.insert(Registry::start_on(ports.registry)?))?;
+        }
+        let config = folder.config(&ports)?;
+        envoy = envoy.ports(ports.clients, ports.admin).edit_config(|_| config);
         if show_access_log {
             envoy = envoy.show_access_log();
         }
         let envoy = envoy.start()?;
         // Envoy calls itself ready also when it refused the filter's configuration; then every request fails.
-        let healthy = || Request::get("/metahub/v1/health").send(ports.clients).ok().filter(|r| r.status == 200);
-        if wait_for("MetaHub to answer", Duration::from_secs(10), healthy).is_err() {
+        let accepted = || envoy.updates().ok().filter(|updates| updates.accepted > 0);
+        if wait_for("MetaHub's configuration", Duration::from_secs(10), accepted).is_err() {
             let text = format!("MetaHub does not answer; {}", reason_of_refusal(&envoy.log()));
             return Err(Failure::new(text));
         }
@@ -104,8 +153,10 @@ impl Stage {
         if self.envoy.has_ended() {
             return Err(Failure::new(format!("Envoy has ended; its log:\n{}", self.envoy.log())));
         }
-        if self.registry.has_ended() {
-            return Err(Failure::new(format!("the registry has ended; its log:\n{}", self.registry.log())));
+        if let Some(registry) = &mut self.registry
+            && registry.has_ended()
+        {
+            return Err(Failure::new(format!("the registry has ended; its log:\n{}", registry.log())));
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! The configuration: raw as written by the operator, then validated. Nothing behind this module sees a raw value.
 
 mod account;
+mod cache;
 mod pattern;
 mod raw;
 mod registry;
@@ -17,6 +18,7 @@ pub use account::{Account, Grant, PasswordHash};
 pub use pattern::Pattern;
 pub use registry::{Authentication, Registry, TokenService};
 
+use crate::cache::Cache;
 use crate::machine_type::MachineType;
 use crate::token::Key;
 
@@ -88,6 +90,7 @@ pub struct Config {
     pub(crate) username_separator: String,
     pub(crate) default_machine_type: Option<View>,
     pub(crate) on_no_match: OnNoMatch,
+    pub(crate) cache: Cache,
     pub(crate) public_url: Option<String>,
     pub(crate) token_key: Option<Key>,
     decoy: Option<PasswordHash>,
@@ -134,6 +137,12 @@ impl Config {
             unfiltered || account.is_some_and(|account| account.may_use(&View::Machine(Rc::clone(machine_type))))
         };
         self.machine_types.values().filter(allowed).cloned().collect()
+    }
+
+    /// The cache as configured.
+    #[must_use]
+    pub const fn cache(&self) -> Cache {
+        self.cache
     }
 
     /// What an operator should know although the configuration is in force.

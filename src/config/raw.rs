@@ -89,14 +89,12 @@ fn present<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(deserializer: 
     T::deserialize(deserializer).map(Some)
 }
 
-/// Parsed so that a typo is found today; in use when the cache is.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "the whole section is refused as not yet supported")]
 pub(super) struct RawCache {
-    bytes: Option<Value>,
-    tag_ttl: Option<String>,
-    serve_stale_on_error: Option<String>,
+    pub(super) bytes: Option<Value>,
+    pub(super) tag_ttl: Option<String>,
+    pub(super) serve_stale_on_error: Option<String>,
 }
 
 impl RawConfig {

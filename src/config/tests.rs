@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::cache::Cache;
 
 /// `htpasswd -nbB -C 5 user secret`
 const HASH: &str = "$2y$05$G0ZJwTQx2MUP8Q9yMmMbquMmTyiHnlNFpQiKlRlDTgmbDLmPuHWTi";
@@ -157,7 +158,10 @@ fn every_refusal_names_its_field() {
         ("/public_url", json!("https://me@hub.example"), "public_url"),
         ("/public_url", json!("https://"), "public_url"),
         ("/token_key_env", json!("KEY"), "token_key_env"),
-        ("/cache", json!({ "bytes": "64MiB" }), "cache"),
+        ("/cache", json!({ "bytes": "64MB" }), "cache.bytes"),
+        ("/cache", json!({ "bytes": 0, "tag_ttl": "1s" }), "cache.bytes"),
+        ("/cache", json!({ "tag_ttl": "1d" }), "cache.tag_ttl"),
+        ("/cache", json!({ "serve_stale_on_error": "-1s" }), "cache.serve_stale_on_error"),
         ("/accounts", json!({}), "accounts"),
         ("/accounts/a:b", json!({ "password": HASH }), "accounts.a:b"),
         ("/accounts/ops/password", json!(HASH), "accounts.ops"),
@@ -196,9 +200,12 @@ fn a_secret_of_the_wrong_type_is_not_quoted() {
 }
 
 #[test]
-fn unsupported_fields_say_so() {
-    let error = parse(&with("/cache", json!({}))).unwrap_err();
-    assert!(error.message.contains("not yet supported"), "{error}");
+fn the_cache_is_on_unless_told_otherwise() {
+    assert_eq!(parse(&with("/cache", json!({}))).unwrap().cache(), Cache::default());
+    let cache = json!({ "bytes": "1GiB", "tag_ttl": "30s", "serve_stale_on_error": "1h" });
+    let expected = Cache { bytes: 1 << 30, tag_ttl: 30, serve_stale_on_error: 3600 };
+    assert_eq!(parse(&with("/cache", cache)).unwrap().cache(), expected);
+    assert!(!parse(&with("/cache", json!({ "bytes": 0 }))).unwrap().cache().is_on());
 }
 
 #[test]

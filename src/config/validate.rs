@@ -5,7 +5,8 @@ use std::rc::Rc;
 
 use super::raw::{RawAccount, RawConfig, RawMachineType};
 use super::{
-    Account, Authentication, Config, ConfigError, Environment, Grant, OnNoMatch, PasswordHash, Pattern, View, registry,
+    Account, Authentication, Config, ConfigError, Environment, Grant, OnNoMatch, PasswordHash, Pattern, View, cache,
+    registry,
 };
 use crate::feature::FeatureRules;
 use crate::machine_type::{Description, MachineType};
@@ -21,7 +22,6 @@ const MIN_KEY: usize = 32;
 pub(super) type MachineTypes = BTreeMap<String, Rc<MachineType>>;
 
 pub(super) fn validate(raw: RawConfig, hash: String, environment: Environment<'_>) -> Result<Config, ConfigError> {
-    refuse_unsupported(&raw)?;
     let mut warnings = Vec::new();
     let rules = FeatureRules::new(&raw.feature_rules)
         .map_err(|error| ConfigError::new(format!("feature_rules.{}", error.field), error.message))?;
@@ -47,6 +47,7 @@ pub(super) fn validate(raw: RawConfig, hash: String, environment: Environment<'_
         username_separator,
         default_machine_type,
         on_no_match: on_no_match(raw.on_no_match.as_deref())?,
+        cache: cache::cache(raw.cache)?,
         public_url,
         token_key: raw.token_key_env.map(|variable| token_key(&variable, environment)).transpose()?,
         decoy: dearest.and_then(PasswordHash::decoy),
@@ -54,14 +55,6 @@ pub(super) fn validate(raw: RawConfig, hash: String, environment: Environment<'_
         hash,
         warnings,
     })
-}
-
-/// What the schema has and this version does not do yet. Ignoring it silently would be worse than refusing it.
-fn refuse_unsupported(raw: &RawConfig) -> Result<(), ConfigError> {
-    if raw.cache.is_some() {
-        return Err(ConfigError::new("cache", "this value is not yet supported by this version of MetaHub"));
-    }
-    Ok(())
 }
 
 /// How clients reach MetaHub: scheme and host, to which the token endpoint's path is added.

@@ -28,6 +28,15 @@ impl Memory for SharedData {
         })
     }
 
+    fn get_versioned(&self, key: &str) -> Option<(Vec<u8>, Option<u32>)> {
+        let (value, version) = hostcalls::get_shared_data(key).ok()?;
+        Some((value?, version))
+    }
+
+    fn set_if_unchanged(&self, key: &str, value: &[u8], version: Option<u32>) -> bool {
+        hostcalls::set_shared_data(key, Some(value), version).is_ok()
+    }
+
     fn now(&self) -> u64 {
         let now = hostcalls::get_current_time().ok();
         now.and_then(|now| now.duration_since(UNIX_EPOCH).ok()).map_or(0, |since| since.as_secs())

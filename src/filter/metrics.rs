@@ -1,4 +1,4 @@
-//! Counters in Envoy's statistics, defined once: `wasmcustom.metahub_…`.
+//! Counters and gauges in Envoy's statistics, defined once: `wasmcustom.metahub_…`.
 
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::MetricType;
@@ -10,18 +10,22 @@ use crate::flow::Counter;
 pub(super) struct Metrics(Vec<(Counter, u32)>);
 
 impl Metrics {
-    /// Defines all counters, so that each is visible, as zero, from the start.
+    /// Defines all of them, so that each is visible, as zero, from the start.
     pub(super) fn define() -> Self {
         let define = |counter: &Counter| {
-            let id = hostcalls::define_metric(MetricType::Counter, counter.name()).ok()?;
+            let kind = if counter.is_gauge() { MetricType::Gauge } else { MetricType::Counter };
+            let id = hostcalls::define_metric(kind, counter.name()).ok()?;
             Some((*counter, id))
         };
         Self(Counter::ALL.iter().filter_map(define).collect())
     }
 
-    pub(super) fn increment(&self, counter: Counter) {
-        if let Some((_, id)) = self.0.iter().find(|(defined, _)| *defined == counter) {
-            let _ = hostcalls::increment_metric(*id, 1);
+    /// Adds to a counter or a gauge; a counter takes nothing but more.
+    pub(super) fn add(&self, counter: Counter, amount: i64) {
+        if let Some((_, id)) = self.0.iter().find(|(defined, _)| *defined == counter)
+            && (amount > 0 || counter.is_gauge())
+        {
+            let _ = hostcalls::increment_metric(*id, amount);
         }
     }
 }

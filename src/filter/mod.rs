@@ -3,6 +3,7 @@
 //! Header values are read as bytes and host calls through `proxy_wasm::hostcalls`: the SDK's trait methods unwrap,
 //! and a panic takes the worker's VM down with every stream in it.
 
+mod flights;
 mod http;
 mod memory;
 mod metrics;
@@ -13,22 +14,36 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{BufferType, ContextType, LogLevel};
 
+use self::flights::Flights;
 use self::http::Http;
+use self::memory::SharedData;
 use self::metrics::Metrics;
 use crate::config::Config;
+use crate::flow::Counter;
 
 proxy_wasm::main! {{
     proxy_wasm::set_root_context(|_| Box::<Root>::default());
 }}
 
+/// What all streams of one worker and one configuration share.
+#[derive(Default)]
+struct Worker {
+    config: Option<Rc<Config>>,
+    metrics: Metrics,
+    flights: Flights,
+}
+
 /// One per worker and configuration: a reload makes a new one, and streams keep the one they began with.
 #[derive(Default)]
 struct Root {
-    config: Option<Rc<Config>>,
-    metrics: Rc<Metrics>,
+    worker: Rc<Worker>,
 }
 
-impl Context for Root {}
+impl Context for Root {
+    fn on_http_call_response(&mut self, token: u32, headers: usize, size: usize, _trailers: usize) {
+        self.worker.flights.answered(token, headers, size);
+    }
+}
 
 impl RootContext for Root {
     fn on_configure(&mut self, _size: usize) -> bool {
@@ -40,8 +55,11 @@ impl RootContext for Root {
                 }
                 let count = config.machine_type_count();
                 log(LogLevel::Info, &format!("configuration in force: {count} machine types, {}", config.hash()));
-                self.metrics = Rc::new(Metrics::define());
-                self.config = Some(Rc::new(config));
+                let metrics = Metrics::define();
+                let growth = config.cache().resize(&SharedData);
+                metrics.add(Counter::CacheBytes, growth.bytes);
+                metrics.add(Counter::CacheEvicted, growth.evicted);
+                self.worker = Rc::new(Worker { config: Some(Rc::new(config)), metrics, flights: Flights::default() });
                 true
             }
             Err(error) => {
@@ -51,8 +69,12 @@ impl RootContext for Root {
         }
     }
 
-    fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Http::new(self.config.clone(), Rc::clone(&self.metrics))))
+    fn on_tick(&mut self) {
+        self.worker.flights.send();
+    }
+
+    fn create_http_context(&self, context_id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Http::new(context_id, Rc::clone(&self.worker))))
     }
 
     fn get_type(&self) -> Option<ContextType> {

@@ -33,7 +33,6 @@ pub(super) struct Caller<'a> {
     pub(super) standing: Standing,
     /// A keyed digest of the upstream cluster and the complete credential. `None` where nothing may be kept for the
     /// caller: a token that only the registry can judge, or no key.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the key of what is kept for a caller"))]
     pub(super) identity: Option<[u8; 32]>,
     kind: Kind,
 }

@@ -45,7 +45,7 @@ impl Explain {
             }
         }
         let upstream = Upstream::new(registry, &user);
-        let callout = fetch::callout(&upstream, &query.repository, reference(&query.reference));
+        let callout = fetch::callout(&upstream, &query.repository, reference(&query.reference), None);
         let explain = Self { query, user, upstream, machine_types, on_no_match, known: None };
         Effects::new(Exchange::Explaining(Box::new(explain)), Step::CallOut(callout))
     }
@@ -57,7 +57,7 @@ impl Explain {
         if let Some(request) = answer.and_then(|answer| self.upstream.renew(memory, answer.headers)) {
             let wanted = self.known.as_ref().map(|(descriptor, _)| descriptor.digest.as_str());
             let wanted = wanted.unwrap_or_else(|| reference(&self.query.reference));
-            let callout = fetch::callout(&self.upstream, &self.query.repository, wanted);
+            let callout = fetch::callout(&self.upstream, &self.query.repository, wanted, None);
             let upstream = self.upstream.clone();
             return Authorizing::again(request, upstream, Exchange::Explaining(Box::new(self)), callout);
         }
@@ -79,7 +79,7 @@ impl Explain {
         };
         match explanation.wants() {
             Some(descriptor) if descriptor.size <= MAX_MANIFEST as u64 => {
-                let callout = fetch::callout(&self.upstream, &self.query.repository, descriptor.digest.as_str());
+                let callout = fetch::callout(&self.upstream, &self.query.repository, descriptor.digest.as_str(), None);
                 self.known = Some((descriptor, explanation));
                 Effects::new(Exchange::Explaining(Box::new(self)), Step::CallOut(callout))
             }

@@ -13,18 +13,23 @@ use crate::request::Repository;
 /// Largest manifest that is read, in bytes: the limit of an index holds for every manifest.
 pub const MAX_MANIFEST: usize = MAX_BYTES;
 
+/// Upstream's word on when to try again and on its limit, which a client gets with MetaHub's own error. The `RateLimit`
+/// fields (draft-ietf-httpapi-ratelimit-headers) as Docker Hub sends them.
+const TOLD_ON: [&str; 5] =
+    ["retry-after", "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset", "docker-ratelimit-source"];
+
 /// Why a request comes to nothing: what the client is told is what the log says.
 #[derive(Debug)]
 pub(super) struct Fault {
     pub(super) code: Code,
     pub(super) counter: Counter,
     pub(super) message: String,
-    retry_after: Option<String>,
+    told: Vec<(&'static str, String)>,
 }
 
 impl Fault {
     pub(super) fn new(code: Code, counter: Counter, message: String) -> Self {
-        Self { code, counter, message, retry_after: None }
+        Self { code, counter, message, told: Vec::new() }
     }
 
     pub(super) fn invalid(message: String) -> Self {
@@ -39,19 +44,24 @@ impl Fault {
         Self::invalid(format!("the manifest is larger than {} MiB", MAX_MANIFEST / 1024 / 1024))
     }
 
-    /// With the upstream's word on when to try again.
+    pub(super) fn unavailable(host: &str, status: u64) -> Self {
+        Self::upstream(format!("the registry {host} is not available ({status}); try again later"))
+    }
+
+    pub(super) fn no_match(offer: &str) -> Self {
+        Self::new(Code::ManifestUnknown, Counter::NoMatch, format!("nothing fits; the index offers {offer}"))
+    }
+
+    /// With the upstream's word on when to try again, and on its limit.
     pub(super) fn retrying(mut self, headers: Headers<'_>) -> Self {
-        self.retry_after = headers.text("retry-after").map(str::to_owned);
+        self.told = TOLD_ON.iter().filter_map(|name| Some((*name, headers.text(name)?.to_owned()))).collect();
         self
     }
 
     /// The registry error, with a message that puts the fault into its context.
     pub(super) fn reply(&self, message: &str) -> Reply {
         let reply = Reply::error(self.code, message);
-        match &self.retry_after {
-            Some(retry_after) => reply.with("retry-after", retry_after.as_str()),
-            None => reply,
-        }
+        self.told.iter().fold(reply, |reply, (name, value)| reply.with(name, value.as_str()))
     }
 }
 
@@ -65,18 +75,53 @@ pub(super) fn is_encoded(headers: Headers<'_>) -> bool {
     headers.text("content-encoding").is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity"))
 }
 
-/// A callout for a manifest of any type. `reference` is a tag or a digest.
-pub(super) fn callout(upstream: &Upstream, repository: &Repository, reference: &str) -> Callout {
+/// A callout for a manifest of these types, or of any. `reference` is a tag or a digest.
+pub(super) fn callout(upstream: &Upstream, repository: &Repository, reference: &str, accept: Option<&str>) -> Callout {
     let registry = &upstream.registry;
     let mut headers = vec![
         (":method", "GET".to_owned()),
         (":path", format!("/v2/{repository}/manifests/{reference}")),
         (":authority", registry.host.clone()),
-        ("accept", media_type::ALL.join(", ")),
+        ("accept", accept.map_or_else(|| media_type::ALL.join(", "), str::to_owned)),
         ("accept-encoding", "identity".to_owned()),
     ];
     headers.extend(upstream.authorization.iter().map(|value| ("authorization", value.expose().to_owned())));
     Callout { cluster: registry.cluster.clone(), headers }
+}
+
+/// Why there is no manifest in an answer.
+#[derive(Debug)]
+pub(super) enum Unusable<'a> {
+    /// Something is wrong.
+    Fault(Fault),
+    /// Upstream's word to the client: 404, 429 and the like.
+    Word(Answer<'a>),
+}
+
+/// The answer to a request for what a tag points to, if it is a manifest that can be read.
+pub(super) fn top<'a>(registry: &Registry, answer: Option<Answer<'a>>) -> Result<Answer<'a>, Unusable<'a>> {
+    let host = &registry.host;
+    let Some(answer) = answer else {
+        let message = format!("the registry {host} broke off; try again later");
+        return Err(Unusable::Fault(Fault::upstream(message)));
+    };
+    let Answer { headers, body } = answer;
+    let invalid = |message: String| Err(Unusable::Fault(Fault::invalid(message)));
+    match status(headers) {
+        200 if is_encoded(headers) => {
+            invalid("the manifest came compressed although MetaHub asked for it as it is".to_owned())
+        }
+        200 if body.len() > MAX_MANIFEST => Err(Unusable::Fault(Fault::too_large())),
+        200 if body.is_empty() => invalid(format!("the registry {host} answered without a body")),
+        200 => Ok(answer),
+        status @ (500.. | 0) => Err(Unusable::Fault(Fault::unavailable(host, status).retrying(headers))),
+        status @ (201..=299) => invalid(format!("the registry {host} answered {status} to a manifest request")),
+        // A client that followed would get the whole index from there, and choose from it by its platform alone.
+        status @ (300..=399) => invalid(format!(
+            "the registry {host} redirects manifests ({status}); put MetaHub in front of the one that it leads to"
+        )),
+        _ => Err(Unusable::Word(answer)),
+    }
 }
 
 /// The body of an answer with status 200, uncompressed; `what` is the reference that was asked for.

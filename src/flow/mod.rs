@@ -3,8 +3,10 @@
 //! It knows nothing of Envoy and does no I/O: `filter` turns callbacks into events and steps into host calls, tests
 //! do the same with values. The request side is [`begin`], the response side [`Exchange::advance`].
 
+mod answer;
 mod caller;
 mod challenge;
+mod content;
 mod explain;
 mod fetch;
 mod pull;
@@ -12,6 +14,7 @@ mod request;
 mod standing;
 mod token;
 
+pub use content::Content;
 pub use explain::Explain;
 pub use fetch::MAX_MANIFEST;
 pub use pull::Pull;
@@ -25,22 +28,10 @@ use crate::memory::Memory;
 /// Something that happened.
 #[derive(Debug)]
 pub enum Event<'a> {
-    /// The upstream's status and headers are here; the last part of the response if `end`.
+    /// The upstream's status and headers are here.
     ResponseHeaders {
         /// All response headers, `:status` included.
         headers: Headers<'a>,
-        /// There is no body.
-        end: bool,
-    },
-    /// `size` bytes of the body are here, counting those that were held before.
-    ResponseBody {
-        /// Bytes so far.
-        size: usize,
-    },
-    /// The whole body that was held is here.
-    ResponseComplete {
-        /// The body.
-        body: &'a [u8],
     },
     /// A callout was answered; `None` if the connection broke or the answer was cut off.
     CalloutAnswered(Option<Answer<'a>>),
@@ -55,7 +46,8 @@ pub struct Answer<'a> {
     pub body: &'a [u8],
 }
 
-/// A request of MetaHub's own to an upstream cluster.
+/// A request of MetaHub's own to an upstream cluster. Identical ones under way at the same time may be sent once: whoever sends the same `Authorization` gets the same
+/// answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Callout {
     /// The Envoy cluster.
@@ -73,12 +65,8 @@ pub enum Step {
     Resume(Vec<HeaderChange>),
     /// Keep what is here and wait for the rest.
     Hold,
-    /// Drop what is here of the body, and let the response go on.
-    DropBody,
     /// Keep what is here, and ask upstream.
     CallOut(Callout),
-    /// Let the held response go on with these changes, and with this body instead of its own if there is one.
-    Release(Vec<HeaderChange>, Option<Vec<u8>>),
     /// Answer the client instead of upstream.
     Reply(Reply),
 }
@@ -116,11 +104,21 @@ pub enum Counter {
     TokenInvalid,
     /// A machine type got less than it could use of an image that is made in variants.
     MissingVariant,
+    /// A manifest was answered from the cache; upstream was asked with HEAD at most.
+    CacheHit,
+    /// A manifest was fetched from upstream.
+    CacheMiss,
+    /// A document had to make room in the cache.
+    CacheEvicted,
+    /// What the cache takes, in bytes; not a counter but a gauge.
+    CacheBytes,
+    /// A tag was answered with what was known before, because upstream is down.
+    ServedStale,
 }
 
 impl Counter {
     /// All counters.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 20] = [
         Self::Selected,
         Self::PassedThrough,
         Self::NoMatch,
@@ -136,7 +134,18 @@ impl Counter {
         Self::TokenIssued,
         Self::TokenInvalid,
         Self::MissingVariant,
+        Self::CacheHit,
+        Self::CacheMiss,
+        Self::CacheEvicted,
+        Self::CacheBytes,
+        Self::ServedStale,
     ];
+
+    /// Whether it goes up and down.
+    #[must_use]
+    pub const fn is_gauge(self) -> bool {
+        matches!(self, Self::CacheBytes)
+    }
 
     /// The metric's name.
     #[must_use]
@@ -157,6 +166,11 @@ impl Counter {
             Self::TokenIssued => "metahub_token_issued",
             Self::TokenInvalid => "metahub_token_invalid",
             Self::MissingVariant => "metahub_missing_variant",
+            Self::CacheHit => "metahub_cache_hit",
+            Self::CacheMiss => "metahub_cache_miss",
+            Self::CacheEvicted => "metahub_cache_evicted",
+            Self::CacheBytes => "metahub_cache_bytes",
+            Self::ServedStale => "metahub_served_stale",
         }
     }
 }
@@ -166,6 +180,8 @@ impl Counter {
 pub struct Report {
     /// What is counted.
     pub counter: Counter,
+    /// By how much; negative for gauges only.
+    pub amount: i64,
     /// One log line that names the field, the user or the image, never a secret; `None` for what is no fault.
     pub line: Option<String>,
     /// What the line is about, where one line an hour about it is enough.
@@ -174,11 +190,15 @@ pub struct Report {
 
 impl Report {
     const fn count(counter: Counter) -> Self {
-        Self { counter, line: None, topic: None }
+        Self::amount(counter, 1)
+    }
+
+    const fn amount(counter: Counter, amount: i64) -> Self {
+        Self { counter, amount, line: None, topic: None }
     }
 
     const fn fault(counter: Counter, line: String) -> Self {
-        Self { counter, line: Some(line), topic: None }
+        Self { counter, amount: 1, line: Some(line), topic: None }
     }
 }
 
@@ -193,10 +213,10 @@ pub enum Exchange {
     Verifying(Box<Verifying>),
     /// A manifest by tag, on its way through the steps of [`Pull`].
     Pulling(Box<Pull>),
+    /// A manifest by digest, on its way through the steps of [`Content`].
+    Reading(Box<Content>),
     /// An explanation, on its way through the steps of [`Explain`].
     Explaining(Box<Explain>),
-    /// The client sent HEAD, upstream was sent GET: the body is dropped.
-    Emptying,
     /// Everything is decided.
     Done,
 }
@@ -210,11 +230,13 @@ pub struct Effects {
     pub step: Step,
     /// What to count and log.
     pub reports: Vec<Report>,
+    /// The registry has accepted the caller's credential before, so that this needs no word of it.
+    proven: bool,
 }
 
 impl Effects {
     fn new(exchange: Exchange, step: Step) -> Self {
-        Self { exchange, step, reports: Vec::new() }
+        Self { exchange, step, reports: Vec::new(), proven: false }
     }
 
     fn reply(reply: Reply) -> Self {
@@ -233,9 +255,10 @@ impl Exchange {
         match self {
             Self::Passing(upstream) => Some(upstream),
             Self::Pulling(pull) => Some(&mut pull.upstream),
+            Self::Reading(content) => Some(&mut content.upstream),
             Self::Explaining(explain) => Some(&mut explain.upstream),
             Self::Verifying(verifying) => Some(&mut verifying.upstream),
-            Self::Authorizing(_) | Self::Emptying | Self::Done => None,
+            Self::Authorizing(_) | Self::Done => None,
         }
     }
 
@@ -243,14 +266,12 @@ impl Exchange {
     #[must_use]
     pub fn advance(self, memory: &dyn Memory, event: &Event<'_>) -> Effects {
         match (self, event) {
-            (Self::Passing(upstream), Event::ResponseHeaders { headers, .. }) => upstream.pass(memory, *headers),
+            (Self::Passing(upstream), Event::ResponseHeaders { headers }) => upstream.pass(memory, *headers),
             (Self::Authorizing(authorizing), event) => authorizing.advance(memory, event),
             (Self::Verifying(verifying), event) => verifying.advance(memory, event),
             (Self::Pulling(pull), event) => pull.advance(memory, event),
+            (Self::Reading(content), event) => content.advance(memory, event),
             (Self::Explaining(explain), event) => explain.advance(memory, event),
-            (Self::Emptying, Event::ResponseBody { .. } | Event::ResponseComplete { .. }) => {
-                Effects::new(Self::Emptying, Step::DropBody)
-            }
             (exchange, _) => Effects::new(exchange, Step::Continue(Vec::new())),
         }
     }
@@ -258,24 +279,12 @@ impl Exchange {
     /// Whether the request waits for a callout. Its body, should it have one, waits with it.
     #[must_use]
     pub const fn holds_request(&self) -> bool {
-        matches!(self, Self::Authorizing(_) | Self::Verifying(_) | Self::Explaining(_))
-    }
-
-    /// The stream is over, and `status` its last status: the one that the client was told or, if nothing was told,
-    /// upstream's or 0. Something to report is left only if the answer was not MetaHub's: then nothing else says which
-    /// image failed, and for whom.
-    #[must_use]
-    pub fn ended(&self, status: u64) -> Option<Report> {
         match self {
-            Self::Pulling(pull) => pull.ended(status),
-            _ => None,
+            Self::Authorizing(_) | Self::Verifying(_) | Self::Explaining(_) => true,
+            Self::Pulling(pull) => pull.holds_request(),
+            Self::Reading(content) => content.holds_request(),
+            Self::Passing(_) | Self::Done => false,
         }
-    }
-
-    /// Whether response bodies matter; where they do not, they are not even looked at.
-    #[must_use]
-    pub const fn reads_body(&self) -> bool {
-        matches!(self, Self::Pulling(_) | Self::Emptying)
     }
 }
 

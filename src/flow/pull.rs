@@ -1,341 +1,517 @@
-//! The response side of a manifest by tag: index → selection → child manifest → answer.
+//! A manifest by tag: what the tag points to → selection → child manifest → answer.
 //!
 //! ```text
-//! Asked ──headers──▶ Holding ──body──▶ (nested index: Fetching ⟲) ──▶ Fetching child ──▶ answer
-//!    └── not an index: passes           └── HEAD: answer from the descriptor
+//! known tag:   Revalidating ──HEAD: the same digest──▶ answer from the cache, or FetchingChild
+//!                   └──another digest, or none──┐
+//! unknown tag:                             FetchingTop ──▶ (FetchingNested ⟲) ──▶ FetchingChild ──▶ answer
 //! ```
+//!
+//! A tag that was seen before costs upstream one HEAD, which is the client's own request with another method. All else
+//! is callouts, while the client's request waits: identical ones are sent once, and a client that goes away leaves
+//! the others their answer.
 
-use std::fmt;
 use std::rc::Rc;
 
-use super::fetch::{self, Fault, MAX_MANIFEST, status};
-use super::{Authorizing, Counter, Effects, Event, Exchange, Report, Step, Upstream};
-use crate::config::{OnNoMatch, Registry};
+use super::answer::{self, Image, Worth};
+use super::fetch::{self, Fault, MAX_MANIFEST, Unusable, status};
+use super::{Answer, Authorizing, Callout, Counter, Effects, Event, Exchange, Report, Step, Upstream};
+use crate::cache::{Cache, Growth, Location, Resolution, Shelf};
+use crate::config::OnNoMatch;
 use crate::digest::Digest;
 use crate::errors::Code;
 use crate::headers::{HeaderChange, Headers};
-use crate::index::{Descriptor, Index, is_artifact_tag};
+use crate::index::{Descriptor, Index};
 use crate::machine_type::MachineType;
 use crate::media_type::{self, Kind};
 use crate::memory::Memory;
 use crate::request::{Method, Repository, Tag};
-use crate::select::{MAX_LEVELS, MissingVariant, Selection, missing_variants, select};
+use crate::select::{MAX_LEVELS, Selection, missing_variants, select};
+use crate::upstream::TokenRequest;
 use crate::words::printable;
 
-/// Headers of the index's response that say nothing about the child.
-const OF_THE_INDEX: [&str; 7] =
-    ["last-modified", "accept-ranges", "age", "expires", "content-md5", "digest", "repr-digest"];
+/// Longest list of missing features that is kept and logged, in bytes.
+const MAX_MISSING: usize = 200;
+
+/// Who pulls what, and how: all that does not change on the way.
+#[derive(Debug)]
+pub(super) struct Wish {
+    pub(super) method: Method,
+    pub(super) repository: Repository,
+    pub(super) tag: Tag,
+    pub(super) user: String,
+    /// A keyed digest of the caller's complete credential; `None` where upstream's word must not outlive the answer.
+    pub(super) identity: Option<[u8; 32]>,
+    pub(super) machine_type: Rc<MachineType>,
+    pub(super) on_no_match: OnNoMatch,
+    pub(super) cache: Cache,
+    /// `Accept` for upstream.
+    pub(super) accept: String,
+}
+
+impl Wish {
+    /// What the answer depends on besides the tag, in bytes: machine types alike in what they offer get the same.
+    fn view(&self) -> [u8; 17] {
+        let mut view = [u8::from(self.on_no_match == OnNoMatch::Unfiltered); 17];
+        let (_, fingerprint) = view.split_at_mut(1);
+        fingerprint.copy_from_slice(self.machine_type.fingerprint().as_bytes());
+        view
+    }
+}
 
 /// A manifest by tag under way.
 #[derive(Debug)]
 pub struct Pull {
-    method: Method,
-    image: Image,
-    user: String,
-    machine_type: Rc<MachineType>,
+    wish: Wish,
     pub(super) upstream: Upstream,
-    on_no_match: OnNoMatch,
     state: State,
-    missing: Vec<MissingVariant>,
-}
-
-/// `repository:tag`, as people write it.
-#[derive(Debug)]
-struct Image {
-    repository: Repository,
-    tag: Tag,
-}
-
-impl fmt::Display for Image {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.repository, self.tag)
-    }
+    /// Features for which the image has no variant, joined.
+    missing: String,
+    /// The cache knows the resolution already.
+    known: bool,
+    growth: Growth,
 }
 
 #[derive(Debug)]
 enum State {
-    /// Upstream was asked for an index.
-    Asked,
-    /// The response is held. `kind` is what its content type says, `digest` whether upstream named one.
-    Holding { kind: Kind, has_digest: bool },
-    /// A callout for a manifest that an index names is under way.
-    Fetching { descriptor: Descriptor, reason: String, levels: u32, nested: bool },
+    /// Upstream was asked with HEAD what the tag points to, and may confirm what is known.
+    Revalidating(Option<Box<Resolution>>),
+    /// A callout for what the tag points to.
+    FetchingTop(By),
+    /// A callout for an index that an index names.
+    FetchingNested { top: Digest, descriptor: Descriptor, levels: u32 },
+    /// A callout for the manifest that was selected.
+    FetchingChild(Box<Resolution>),
+}
+
+/// How upstream is asked for what a tag points to.
+#[derive(Debug)]
+enum By {
+    /// By the tag.
+    Tag,
+    /// By the tag, because a HEAD has not told.
+    TagAfterHead,
+    /// By the digest that a HEAD has named.
+    Digest(Digest),
 }
 
 impl Pull {
-    /// A pull that is about to ask upstream.
-    #[must_use]
-    pub fn new(
-        method: Method,
-        repository: Repository,
-        tag: Tag,
-        user: String,
-        machine_type: Rc<MachineType>,
-        registry: &Rc<Registry>,
-        on_no_match: OnNoMatch,
-    ) -> Self {
-        Self {
-            method,
-            image: Image { repository, tag },
-            upstream: Upstream::new(registry, &user),
-            user,
-            machine_type,
-            on_no_match,
-            state: State::Asked,
-            missing: Vec::new(),
+    /// Answers at once, asks for confirmation of what is known, or asks for all of it.
+    pub(super) fn begin(wish: Wish, upstream: Upstream, memory: &dyn Memory, changes: Vec<HeaderChange>) -> Effects {
+        let (state, missing) = (State::Revalidating(None), String::new());
+        let mut pull = Self { wish, upstream, state, missing, known: false, growth: Growth::default() };
+        let ttl = pull.wish.cache.tag_ttl;
+        if ttl > 0
+            && let Some(effects) = pull.on_earlier_word(memory, ttl)
+        {
+            return Effects { proven: true, ..effects };
         }
+        let (cache, shelf) = (pull.wish.cache, pull.shelf());
+        let known = cache.resolution(memory, shelf, &pull.wish.tag, &pull.wish.view());
+        if known.is_none() && !cache.knows_tag(memory, shelf, &pull.wish.tag) {
+            return pull.fetch(State::FetchingTop(By::Tag));
+        }
+        pull.state = State::Revalidating(known.map(Box::new));
+        pull.proceed(Step::Continue(changes))
     }
 
     pub(super) fn advance(mut self, memory: &dyn Memory, event: &Event<'_>) -> Effects {
-        match (std::mem::replace(&mut self.state, State::Asked), event) {
-            (State::Asked, Event::ResponseHeaders { headers, end }) => {
-                let refusal = self.upstream.refusal(memory, *headers);
-                refusal.unwrap_or_else(|| self.on_headers(*headers, *end))
+        match (std::mem::replace(&mut self.state, State::FetchingTop(By::Tag)), event) {
+            (State::Revalidating(known), Event::ResponseHeaders { headers }) => {
+                self.on_head(memory, known.map(|known| *known), *headers)
             }
-            (State::Holding { kind, has_digest }, Event::ResponseBody { size }) => {
-                if *size > MAX_MANIFEST {
-                    return self.fail(&Fault::too_large());
-                }
-                self.state = State::Holding { kind, has_digest };
-                self.proceed(Step::Hold)
-            }
-            (State::Holding { kind, has_digest }, Event::ResponseComplete { body }) => {
-                self.on_body(kind, has_digest, body)
-            }
-            (State::Fetching { descriptor, reason, levels, nested }, Event::CalloutAnswered(answer)) => {
-                // The token was good for the index and may have ended since.
+            (state, Event::CalloutAnswered(answer)) => {
+                // The token was good for the request before and may have ended since.
                 if let Some(request) = answer.and_then(|answer| self.upstream.renew(memory, answer.headers)) {
-                    let callout = fetch::callout(&self.upstream, &self.image.repository, descriptor.digest.as_str());
-                    let upstream = self.upstream.clone();
-                    self.state = State::Fetching { descriptor, reason, levels, nested };
-                    return Authorizing::again(request, upstream, Exchange::Pulling(Box::new(self)), callout);
+                    return self.fetch_again(request, state);
                 }
                 if let Some(refusal) = answer.and_then(|answer| self.upstream.refusal(memory, answer.headers)) {
                     return refusal;
                 }
-                match fetch::verified(&self.upstream.registry, &descriptor, *answer) {
-                    Err(fault) => self.fail(&fault),
-                    Ok(body) if nested => self.on_nested(body, levels),
-                    Ok(body) => self.answer(&descriptor, &reason, Some(body.to_vec())),
-                }
+                self.on_answer(memory, state, *answer)
             }
-            // While a callout is under way upstream's response is complete; nothing else can arrive.
-            (state, _) => {
+            // While a callout is under way nothing else is due.
+            (state, Event::ResponseHeaders { .. }) => {
                 self.state = state;
                 self.proceed(Step::Hold)
             }
         }
     }
 
-    fn proceed(self, step: Step) -> Effects {
-        Effects::new(Exchange::Pulling(Box::new(self)), step)
+    fn on_answer(self, memory: &dyn Memory, state: State, answer: Option<Answer<'_>>) -> Effects {
+        let registry = &self.upstream.registry;
+        match state {
+            State::FetchingTop(by) => self.on_top_answer(memory, by, answer),
+            State::FetchingNested { top, descriptor, levels } => match fetch::verified(registry, &descriptor, answer) {
+                Ok(body) => {
+                    let body = body.to_vec();
+                    self.keeping(memory, &descriptor, &body).0.on_nested(memory, top, &body, levels)
+                }
+                Err(fault) => self.fail(memory, &fault),
+            },
+            State::FetchingChild(resolution) => match fetch::verified(registry, &resolution.served, answer) {
+                Ok(body) => {
+                    let (pull, location) = self.keeping(memory, &resolution.served, body);
+                    pull.answer(memory, Resolution { location, ..*resolution }, body.to_vec(), Counter::CacheMiss)
+                }
+                Err(fault) => self.fail(memory, &fault),
+            },
+            state @ State::Revalidating(_) => Self { state, ..self }.proceed(Step::Hold),
+        }
     }
 
-    fn on_headers(mut self, headers: Headers<'_>, end: bool) -> Effects {
+    fn proceed(self, step: Step) -> Effects {
+        let growth = answer::growth(self.growth);
+        let mut effects = Effects::new(Exchange::Pulling(Box::new(Self { growth: Growth::default(), ..self })), step);
+        effects.reports.extend(growth);
+        effects
+    }
+
+    fn shelf(&self) -> Shelf<'_> {
+        Shelf { cluster: self.upstream.registry.cluster.as_str(), repository: &self.wish.repository }
+    }
+
+    /// An answer on what upstream has said to this caller in the last `seconds`.
+    fn on_earlier_word(&mut self, memory: &dyn Memory, seconds: u64) -> Option<Effects> {
+        let wish = &self.wish;
+        let confirmed = wish.cache.confirmed(memory, self.shelf(), &wish.tag, &wish.view(), wish.identity.as_ref()?)?;
+        let now = memory.now();
+        // A clock that was set back must not make a word last for ever.
+        let valid = (confirmed.at..confirmed.at.saturating_add(seconds)).contains(&now);
+        let resolution = Some(confirmed.resolution).filter(|_| valid)?;
+        let digest = resolution.served.digest.as_str();
+        let document = wish.cache.document(memory, self.shelf(), digest, resolution.location?)?;
+        self.missing.clone_from(&resolution.missing);
+        Some(self.reply(&resolution, document.body, Counter::CacheHit))
+    }
+
+    /// Upstream's answer to the HEAD that asks what the tag points to.
+    fn on_head(mut self, memory: &dyn Memory, known: Option<Resolution>, headers: Headers<'_>) -> Effects {
+        if let Some(request) = self.upstream.renew(memory, headers) {
+            return self.fetch_again(request, State::FetchingTop(By::Tag));
+        }
+        if let Some(refusal) = self.upstream.refusal(memory, headers) {
+            return refusal;
+        }
         match status(headers) {
             200 => {}
+            429 => return answer::limited(headers, &self.upstream.registry.host),
             status @ (500.. | 0) => {
-                let message = format!(
-                    "the registry {} is not available ({status}); try again later",
-                    self.upstream.registry.host
-                );
-                return self.fail(&Fault::upstream(message).retrying(headers));
+                let fault = Fault::unavailable(&self.upstream.registry.host, status).retrying(headers);
+                return self.fail(memory, &fault);
             }
-            status @ (201..=299) => {
-                return self.fail(&Fault::invalid(format!(
-                    "the registry {} answered {status} to a manifest request",
-                    self.upstream.registry.host
-                )));
+            // HEAD may be refused where GET is not, and has no body that could tell the client why.
+            _ => return self.fetch(State::FetchingTop(By::TagAfterHead)),
+        }
+        let Some(digest) = headers.text("docker-content-digest").and_then(|text| Digest::parse(text).ok()) else {
+            return self.fetch(State::FetchingTop(By::TagAfterHead));
+        };
+        match known.filter(|known| known.top == digest) {
+            Some(resolution) => {
+                self.missing.clone_from(&resolution.missing);
+                self.on_confirmed(memory, resolution)
             }
-            // A client that followed would get the whole index from there, and choose from it by its platform alone.
-            status @ (300..=399) if !is_artifact_tag(self.image.tag.as_str()) => {
-                let message = format!(
-                    "the registry {} redirects manifests ({status}); put MetaHub in front of the one that it leads to",
-                    self.upstream.registry.host
-                );
-                return self.fail(&Fault::invalid(message));
-            }
-            // 404, 429 and the like are upstream's word to the client.
-            _ => return self.let_pass(Vec::new(), Vec::new()),
+            None => match self.wish.cache.find(memory, self.shelf(), digest.as_str()) {
+                Some(document) => self.on_top(memory, digest, &document.media_type, &document.body, Counter::CacheHit),
+                None => self.fetch(State::FetchingTop(By::Digest(digest))),
+            },
         }
-        let kind = Kind::of(headers.text("content-type").unwrap_or_default());
-        let (length, has_digest) = (headers.number("content-length"), headers.has("docker-content-digest"));
-        let complete = self.method == Method::Get || (length.is_some() && has_digest);
-        let opaque = is_artifact_tag(self.image.tag.as_str()) || kind == Kind::Manifest;
-        if opaque && complete {
-            return self.pass_through("passed through: not an index");
-        }
-        if fetch::is_encoded(headers) {
-            return self.fail(&Fault::invalid(
-                "the manifest came compressed although MetaHub asked for it as it is".to_owned(),
-            ));
-        }
-        if length.is_some_and(|length| length > MAX_MANIFEST as u64) {
-            return self.fail(&Fault::too_large());
-        }
-        if end {
-            return self.fail(&Fault::invalid(format!(
-                "the registry {} answered without a body",
-                self.upstream.registry.host
-            )));
-        }
-        self.state = State::Holding { kind, has_digest };
-        self.proceed(Step::Hold)
     }
 
-    fn on_body(self, kind: Kind, has_digest: bool, body: &[u8]) -> Effects {
-        // Trailers behind no body at all. Nothing is held then that could be released or replaced.
-        if body.is_empty() {
-            return self.fail(&Fault::invalid(format!(
-                "the registry {} answered without a body",
-                self.upstream.registry.host
-            )));
+    /// What is known holds: HEAD is answered with it, GET with the manifest.
+    fn on_confirmed(mut self, memory: &dyn Memory, resolution: Resolution) -> Effects {
+        self.known = true;
+        if self.wish.method == Method::Head {
+            self.confirm(memory, &resolution);
+            let headers = self.worth(&resolution).headers();
+            let changes = headers.into_iter().map(|(name, value)| HeaderChange::Set(name, value));
+            let length = HeaderChange::Set("content-length", resolution.served.size.to_string());
+            let foreign = answer::OF_THE_INDEX.iter().map(|name| HeaderChange::Remove(name));
+            let step = Step::Continue(changes.chain([length]).chain(foreign).collect());
+            return self.reported(Effects::new(Exchange::Done, step), &resolution, Counter::CacheHit);
         }
-        let opaque = kind == Kind::Manifest
-            || is_artifact_tag(self.image.tag.as_str())
-            || (kind == Kind::Unknown && !Index::is_index(body));
+        self.serve(memory, resolution)
+    }
+
+    /// The manifest from the cache, or else from upstream.
+    fn serve(mut self, memory: &dyn Memory, resolution: Resolution) -> Effects {
+        let (cache, served) = (self.wish.cache, &resolution.served);
+        let location = resolution.location.or_else(|| cache.locate(memory, self.shelf(), served.digest.as_str()));
+        let document = location
+            .and_then(|location| cache.document(memory, self.shelf(), served.digest.as_str(), location))
+            .filter(|document| {
+                media_type::same(&document.media_type, &served.media_type) && document.body.len() as u64 == served.size
+            });
+        if let Some(document) = document {
+            self.known &= location == resolution.location;
+            return self.answer(memory, Resolution { location, ..resolution }, document.body, Counter::CacheHit);
+        }
+        self.known = false;
+        self.fetch(State::FetchingChild(Box::new(resolution)))
+    }
+
+    /// Calls out for what a state waits for.
+    fn fetch(mut self, state: State) -> Effects {
+        self.state = state;
+        let callout = self.callout();
+        self.proceed(Step::CallOut(callout))
+    }
+
+    fn callout(&self) -> Callout {
+        let (accept, tag) = (Some(self.wish.accept.as_str()), self.wish.tag.as_str());
+        let (reference, accept) = match &self.state {
+            State::FetchingTop(By::Digest(digest)) => (digest.as_str(), accept),
+            State::FetchingTop(By::Tag | By::TagAfterHead) | State::Revalidating(_) => (tag, accept),
+            State::FetchingNested { descriptor, .. } => (descriptor.digest.as_str(), None),
+            State::FetchingChild(resolution) => (resolution.served.digest.as_str(), None),
+        };
+        fetch::callout(&self.upstream, &self.wish.repository, reference, accept)
+    }
+
+    /// Calls out with another token.
+    fn fetch_again(mut self, request: TokenRequest, state: State) -> Effects {
+        self.state = state;
+        let (upstream, callout) = (self.upstream.clone(), self.callout());
+        Authorizing::again(request, upstream, Exchange::Pulling(Box::new(self)), callout)
+    }
+
+    /// The answer to the request for what the tag points to.
+    fn on_top_answer(mut self, memory: &dyn Memory, by: By, answer: Option<Answer<'_>>) -> Effects {
+        let Answer { headers, body } = match fetch::top(&self.upstream.registry, answer) {
+            Ok(answer) => answer,
+            Err(Unusable::Fault(fault)) => return self.fail(memory, &fault),
+            Err(Unusable::Word(answer)) => return answer::relay(answer.headers, answer.body.to_vec()),
+        };
+        let named = headers.text("docker-content-digest").and_then(|text| Digest::parse(text).ok());
+        let named = named.filter(|named| named.verifies(body));
+        let digest = match (&by, &named) {
+            (By::Digest(digest), Some(named)) if digest == named => digest.clone(),
+            (By::Digest(digest), _) if digest.verifies(body) => digest.clone(),
+            (By::Digest(digest), _) => {
+                let fault = Fault::invalid(format!("the manifest behind {digest} hashes to {}", Digest::of(body)));
+                return self.fail(memory, &fault);
+            }
+            (_, Some(named)) => named.clone(),
+            // A digest that is wrong is as good as none: what counts is what the index says of its entries.
+            (_, None) => Digest::of(body),
+        };
+        self.note_head(memory, &by, named.is_some());
+        let media_type = headers.text("content-type").unwrap_or_default();
+        let descriptor =
+            Descriptor { media_type: media_type.to_owned(), digest: digest.clone(), size: body.len() as u64 };
+        let (pull, _) = self.keeping(memory, &descriptor, body);
+        pull.on_top(memory, digest, media_type, body, Counter::CacheMiss)
+    }
+
+    /// Whether the tag is worth a HEAD the next time: only where upstream names digests, and to HEAD too.
+    fn note_head(&mut self, memory: &dyn Memory, by: &By, named: bool) {
+        let (cache, shelf, tag) = (self.wish.cache, self.shelf(), &self.wish.tag);
+        let growth = if matches!(by, By::TagAfterHead) {
+            cache.keep_headless(memory, shelf).and(cache.forget_tag(memory, shelf, tag, &self.wish.view()))
+        } else if named && !cache.is_headless(memory, shelf) {
+            cache.keep_tag(memory, shelf, tag)
+        } else {
+            Growth::default()
+        };
+        self.growth = self.growth.and(growth);
+    }
+
+    /// What the tag points to.
+    fn on_top(self, memory: &dyn Memory, top: Digest, media_type: &str, body: &[u8], source: Counter) -> Effects {
+        let opaque = match Kind::of(media_type) {
+            Kind::Manifest => true,
+            Kind::Index => false,
+            Kind::Unknown => !Index::is_index(body),
+        };
         if opaque {
-            return self.release("passed through: not an index", has_digest, body);
+            return self.pass_through(memory, top, media_type, body, "not an index", source);
         }
-        match Index::parse(body) {
-            Ok(index) => self.on_index(&index, 1, Some((has_digest, body))),
-            Err(error) => self.fail(&Fault::invalid(format!("the index cannot be used: {error}"))),
-        }
-    }
-
-    fn on_nested(self, body: &[u8], levels: u32) -> Effects {
-        match Index::parse(body) {
-            Ok(index) => self.on_index(&index, levels + 1, None),
-            Err(error) => self.fail(&Fault::invalid(format!("a nested index cannot be used: {error}"))),
-        }
-    }
-
-    /// `held`: the response under way is this index itself, and may be released as it is.
-    fn on_index(mut self, index: &Index, levels: u32, held: Option<(bool, &[u8])>) -> Effects {
-        let machine_type = Rc::clone(&self.machine_type);
-        match (select(index, &machine_type), held) {
-            (Selection::Selected { entry, reason }, _) => {
-                self.missing
-                    .extend(missing_variants(index, &machine_type).into_iter().filter(|missing| missing.falls_back));
+        let index = match Index::parse(body) {
+            Ok(index) => index,
+            Err(error) => return self.fail(memory, &Fault::invalid(format!("the index cannot be used: {error}"))),
+        };
+        let machine_type = Rc::clone(&self.wish.machine_type);
+        match select(&index, &machine_type) {
+            Selection::Selected { entry, reason } => {
                 let (descriptor, nested) = (entry.descriptor().clone(), entry.is_nested_index());
-                if nested && levels >= MAX_LEVELS {
-                    return self.fail(&Fault::invalid(format!("indexes are nested deeper than {MAX_LEVELS} levels")));
-                }
-                if descriptor.size > MAX_MANIFEST as u64 {
-                    return self.fail(&Fault::too_large());
-                }
-                if self.method == Method::Head && !nested {
-                    return self.answer(&descriptor, &reason.to_string(), None);
-                }
-                let callout = fetch::callout(&self.upstream, &self.image.repository, descriptor.digest.as_str());
-                self.state = State::Fetching { descriptor, reason: reason.to_string(), levels, nested };
-                self.proceed(Step::CallOut(callout))
+                self.on_selected(memory, top, &index, descriptor, nested.then_some(1), reason.to_string())
             }
-            (Selection::NotAnImageIndex, Some((has_digest, body))) => {
-                self.release("passed through: not an image index", has_digest, body)
+            Selection::NotAnImageIndex => {
+                self.pass_through(memory, top, media_type, body, "not an image index", source)
             }
-            (Selection::NotAnImageIndex, None) => {
-                self.fail(&Fault::invalid("a nested index is not an image index".to_owned()))
+            Selection::NoMatch(_) if self.wish.on_no_match == OnNoMatch::Unfiltered => {
+                let why = "nothing fits, on_no_match is unfiltered";
+                self.pass_through(memory, top, media_type, body, why, source)
             }
-            (Selection::NoMatch(_), Some((has_digest, body))) if self.on_no_match == OnNoMatch::Unfiltered => {
-                self.release("passed through: nothing fits, on_no_match is unfiltered", has_digest, body)
-            }
-            (Selection::NoMatch(offer), _) => {
-                let message = format!("nothing fits; the index offers {offer}");
-                self.fail(&Fault::new(Code::ManifestUnknown, Counter::NoMatch, message))
-            }
+            Selection::NoMatch(offer) => self.fail(memory, &Fault::no_match(&offer.to_string())),
         }
     }
 
-    /// The selected manifest, or for HEAD what its descriptor says of it.
-    fn answer(&self, descriptor: &Descriptor, reason: &str, body: Option<Vec<u8>>) -> Effects {
-        let mut changes = vec![
-            // Without parameters: what an index adds there has no business in a header.
-            HeaderChange::Set("content-type", media_type::essence(&descriptor.media_type).to_owned()),
-            HeaderChange::Set("content-length", descriptor.size.to_string()),
-            HeaderChange::Set("docker-content-digest", descriptor.digest.to_string()),
-            HeaderChange::Set("etag", format!("\"{}\"", descriptor.digest)),
-            HeaderChange::Set("vary", "Authorization".to_owned()),
-            HeaderChange::Set("cache-control", "private".to_owned()),
-        ];
-        changes.extend(self.explanation(&format!("{}: {reason}", descriptor.digest)));
-        changes.extend(OF_THE_INDEX.iter().map(|name| HeaderChange::Remove(name)));
-        let body = body.unwrap_or_default();
-        let effects = Effects::new(Exchange::Done, Step::Release(changes, Some(body)));
-        let effects = effects.reporting(Report::count(Counter::Selected));
-        if self.missing.is_empty() { effects } else { effects.reporting(self.missing_variant(reason)) }
+    fn on_nested(self, memory: &dyn Memory, top: Digest, body: &[u8], levels: u32) -> Effects {
+        let index = match Index::parse(body) {
+            Ok(index) => index,
+            Err(error) => return self.fail(memory, &Fault::invalid(format!("a nested index cannot be used: {error}"))),
+        };
+        let machine_type = Rc::clone(&self.wish.machine_type);
+        match select(&index, &machine_type) {
+            Selection::Selected { entry, reason } => {
+                let (descriptor, nested) = (entry.descriptor().clone(), entry.is_nested_index());
+                self.on_selected(memory, top, &index, descriptor, nested.then_some(levels + 1), reason.to_string())
+            }
+            Selection::NotAnImageIndex => {
+                self.fail(memory, &Fault::invalid("a nested index is not an image index".to_owned()))
+            }
+            Selection::NoMatch(offer) => self.fail(memory, &Fault::no_match(&offer.to_string())),
+        }
+    }
+
+    /// An entry of `index` was selected; a nested index in that many `levels`, or an image.
+    fn on_selected(
+        mut self,
+        memory: &dyn Memory,
+        top: Digest,
+        index: &Index,
+        descriptor: Descriptor,
+        levels: Option<u32>,
+        reason: String,
+    ) -> Effects {
+        self.note_missing(index);
+        if descriptor.size > MAX_MANIFEST as u64 {
+            return self.fail(memory, &Fault::too_large());
+        }
+        let Some(levels) = levels else {
+            let resolution =
+                Resolution { top, served: descriptor, reason, missing: self.missing.clone(), location: None };
+            return self.serve(memory, resolution);
+        };
+        if levels >= MAX_LEVELS {
+            let message = format!("indexes are nested deeper than {MAX_LEVELS} levels");
+            return self.fail(memory, &Fault::invalid(message));
+        }
+        if let Some(document) = self.wish.cache.find(memory, self.shelf(), descriptor.digest.as_str()) {
+            return self.on_nested(memory, top, &document.body, levels);
+        }
+        self.fetch(State::FetchingNested { top, descriptor, levels })
+    }
+
+    fn note_missing(&mut self, index: &Index) {
+        let missing = missing_variants(index, &self.wish.machine_type);
+        let features = missing.iter().filter(|missing| missing.falls_back).flat_map(|missing| &missing.features);
+        for feature in features {
+            if !self.missing.is_empty() {
+                self.missing.push_str(", ");
+            }
+            self.missing.push_str(feature);
+        }
+        self.missing = printable(&self.missing, MAX_MISSING);
+    }
+
+    /// The tag's own document, as it is.
+    fn pass_through(
+        self,
+        memory: &dyn Memory,
+        top: Digest,
+        media_type: &str,
+        body: &[u8],
+        why: &str,
+        source: Counter,
+    ) -> Effects {
+        let served = Descriptor { media_type: media_type.to_owned(), digest: top.clone(), size: body.len() as u64 };
+        let location = self.wish.cache.locate(memory, self.shelf(), top.as_str());
+        let reason = format!("passed through: {why}");
+        let resolution = Resolution { top, served, reason, missing: String::new(), location };
+        self.answer(memory, resolution, body.to_vec(), source)
+    }
+
+    /// Keeps a document that was verified.
+    fn keeping(mut self, memory: &dyn Memory, descriptor: &Descriptor, body: &[u8]) -> (Self, Option<Location>) {
+        let Descriptor { media_type, digest, .. } = descriptor;
+        let (location, growth) = self.wish.cache.keep_document(memory, self.shelf(), digest.as_str(), media_type, body);
+        self.growth = self.growth.and(growth);
+        (self, location)
+    }
+
+    /// Remembers what the tag came to, and answers with the manifest.
+    fn answer(mut self, memory: &dyn Memory, resolution: Resolution, body: Vec<u8>, source: Counter) -> Effects {
+        self.confirm(memory, &resolution);
+        self.reply(&resolution, body, source)
+    }
+
+    /// Upstream has just told this caller what the tag points to.
+    fn confirm(&mut self, memory: &dyn Memory, resolution: &Resolution) {
+        let (cache, wish, view) = (self.wish.cache, &self.wish, self.wish.view());
+        // Without a HEAD to confirm it, a resolution is of no use.
+        let mut growth = if !self.known && cache.knows_tag(memory, self.shelf(), &wish.tag) {
+            cache.keep_resolution(memory, self.shelf(), &wish.tag, &view, resolution)
+        } else {
+            Growth::default()
+        };
+        if let Some(identity) = wish.identity.filter(|_| cache.trusts_earlier_words()) {
+            let (shelf, resolution) = (self.shelf(), resolution.clone());
+            let confirmed = cache.keep_confirmed(memory, shelf, &wish.tag, &view, &identity, resolution);
+            growth = growth.and(confirmed);
+        }
+        self.growth = self.growth.and(growth);
+    }
+
+    fn worth<'a>(&'a self, resolution: &'a Resolution) -> Worth<'a> {
+        Worth { machine_type: self.wish.machine_type.name(), resolution }
+    }
+
+    fn reply(&self, resolution: &Resolution, body: Vec<u8>, source: Counter) -> Effects {
+        let reply = self.worth(resolution).reply(body);
+        self.reported(Effects::reply(reply), resolution, source)
+    }
+
+    /// With everything that is counted and logged of an answer.
+    fn reported(&self, mut effects: Effects, resolution: &Resolution, source: Counter) -> Effects {
+        let counter = if resolution.passed_through() { Counter::PassedThrough } else { Counter::Selected };
+        effects.reports.push(Report::count(counter));
+        if self.wish.cache.is_on() {
+            effects.reports.push(Report::count(source));
+        }
+        if !self.missing.is_empty() {
+            effects.reports.push(self.missing_variant(&resolution.reason));
+        }
+        effects.reports.extend(answer::growth(self.growth));
+        effects
     }
 
     /// An image that is made in variants, but not in this machine's: worth building.
     fn missing_variant(&self, reason: &str) -> Report {
-        let features: Vec<&str> =
-            self.missing.iter().flat_map(|missing| missing.features.iter().map(String::as_str)).collect();
-        let features = printable(&features.join(", "), 200);
-        let (image, name) = (&self.image, self.machine_type.name());
+        let (image, name, features) = (self.image(), self.wish.machine_type.name(), &self.missing);
         let line = format!("{image} has no variant for {features}: machine type {name} falls back to {reason}");
-        Report { counter: Counter::MissingVariant, line: Some(line), topic: Some(format!("{image} {name}")) }
+        Report { line: Some(line), topic: Some(format!("{image} {name}")), ..Report::count(Counter::MissingVariant) }
     }
 
-    /// Upstream's response as it is, with a word on why.
-    fn pass_through(&self, why: &str) -> Effects {
-        let changes = self.explanation(why);
-        self.let_pass(changes, vec![Report::count(Counter::PassedThrough)])
+    const fn image(&self) -> Image<'_> {
+        Image { repository: &self.wish.repository, tag: &self.wish.tag }
     }
 
-    fn let_pass(&self, changes: Vec<HeaderChange>, reports: Vec<Report>) -> Effects {
-        let exchange = if self.method == Method::Head { Exchange::Emptying } else { Exchange::Done };
-        Effects { exchange, step: Step::Continue(changes), reports }
-    }
-
-    /// The held response as it is. An answer to HEAD gets what clients need of it: length and digest.
-    fn release(&self, why: &str, has_digest: bool, body: &[u8]) -> Effects {
-        let mut changes = self.explanation(why);
-        let mut replacement = None;
-        if self.method == Method::Head {
-            changes.push(HeaderChange::Set("content-length", body.len().to_string()));
-            if !has_digest {
-                changes.push(HeaderChange::Set("docker-content-digest", Digest::of(body).to_string()));
+    /// No image, and one line that says why, for the client and for the log; unless upstream is down, and what it said
+    /// to this caller earlier may stand in.
+    pub(super) fn fail(mut self, memory: &dyn Memory, fault: &Fault) -> Effects {
+        let (image, name) = (self.image(), self.wish.machine_type.name());
+        let message = format!("{image} for machine type {name}: {}", fault.message);
+        let (user, host) = (&self.wish.user, self.upstream.registry.host.clone());
+        let context = format!("{message} (login {user:?}, registry {host})");
+        let Cache { tag_ttl, serve_stale_on_error, .. } = self.wish.cache;
+        if fault.code == Code::Unavailable && serve_stale_on_error > 0 {
+            self.missing.clear();
+            if let Some(stale) = self.on_earlier_word(memory, tag_ttl.saturating_add(serve_stale_on_error)) {
+                let line = format!("answered with what was known before: {context}");
+                let report = Report { topic: Some(host), ..Report::fault(Counter::ServedStale, line) };
+                return stale.reporting(report);
             }
-            replacement = Some(Vec::new());
         }
-        let report = Report::count(Counter::PassedThrough);
-        Effects::new(Exchange::Done, Step::Release(changes, replacement)).reporting(report)
+        let reply = fault.reply(&message).with("x-metahub-machine-type", self.wish.machine_type.name());
+        let line = format!("{} {context}", fault.code.status());
+        let mut effects = Effects::reply(reply).reporting(Report::fault(fault.counter, line));
+        effects.reports.extend(answer::growth(self.growth));
+        effects
     }
 
-    /// Headers for people who debug with curl.
-    fn explanation(&self, selected: &str) -> Vec<HeaderChange> {
-        vec![
-            HeaderChange::Set("x-metahub-machine-type", self.machine_type.name().to_owned()),
-            HeaderChange::Set("x-metahub-selected", selected.to_owned()),
-        ]
-    }
-
-    /// The stream ended before there was an answer of ours. An error is one that Envoy has answered with, because
-    /// upstream broke off or stalled; without one the client went away, which is its own business.
-    pub(super) fn ended(&self, status: u64) -> Option<Report> {
-        (status >= 400).then(|| {
-            let line = format!(
-                "{status} {} for machine type {}: the registry {host} broke off or stalled while sending it (login {:?}, \
-                 registry {host})",
-                self.image,
-                self.machine_type.name(),
-                self.user,
-                host = self.upstream.registry.host
-            );
-            Report::fault(Counter::UpstreamFailed, line)
-        })
-    }
-
-    /// No image, and one line that says why, for the client and for the log.
-    fn fail(&self, fault: &Fault) -> Effects {
-        let message = format!("{} for machine type {}: {}", self.image, self.machine_type.name(), fault.message);
-        let line = format!(
-            "{} {message} (login {:?}, registry {})",
-            fault.code.status(),
-            self.user,
-            self.upstream.registry.host
-        );
-        let reply = fault.reply(&message).with("x-metahub-machine-type", self.machine_type.name());
-        Effects::reply(reply).reporting(Report::fault(fault.counter, line))
+    /// Whether the client's request itself waits, and has not gone upstream.
+    pub(super) const fn holds_request(&self) -> bool {
+        !matches!(self.state, State::Revalidating(_))
     }
 }

@@ -5,11 +5,13 @@ use std::rc::Rc;
 use serde_json::json;
 
 use super::caller::{self, Caller};
-use super::{Counter, Effects, Exchange, Explain, Pull, Report, Step, Upstream, Verifying, target, token};
+use super::pull::Wish;
+use super::{Content, Counter, Effects, Exchange, Explain, Pull, Report, Step, Upstream, Verifying, target, token};
 use crate::config::{Authentication, Config, Registry, View};
 use crate::errors::{Code, Reply};
 use crate::explain;
 use crate::headers::{HeaderChange, Headers};
+use crate::index::is_artifact_tag;
 use crate::media_type;
 use crate::memory::Memory;
 use crate::request::{InvalidRequest, Method, Reference, Repository, Request};
@@ -17,6 +19,14 @@ use crate::request::{InvalidRequest, Method, Reference, Repository, Request};
 /// Request headers that would make upstream answer with less than the whole index.
 const CONDITIONS: [&str; 6] =
     ["if-none-match", "if-match", "if-modified-since", "if-unmodified-since", "range", "if-range"];
+
+/// Where a request arrived.
+#[derive(Clone, Copy)]
+struct Site<'a> {
+    config: &'a Config,
+    memory: &'a dyn Memory,
+    registry: &'a Rc<Registry>,
+}
 
 /// Takes a request up. `cluster` is the Envoy cluster that its route leads to.
 #[must_use]
@@ -56,7 +66,8 @@ fn decide(
         return Err(refuse(Code::Denied, Counter::Denied, &message));
     }
     let (user, standing, anonymous) = (caller.user.clone(), caller.standing.clone(), caller.is_anonymous());
-    let mut effects = take_up(config, registry, caller, method, request, headers).unwrap_or_else(|refusal| *refusal);
+    let mut effects =
+        take_up(Site { config, memory, registry }, caller, method, request, headers).unwrap_or_else(|refusal| *refusal);
     if let (Step::Continue(changes), Some(path)) =
         (&mut effects.step, namespace.and_then(|name| namespaced(name, headers)))
     {
@@ -64,7 +75,7 @@ fn decide(
     }
     // Who has shown no right password yet must not learn which machine types there are, nor get anything else.
     let unproven = registry.authentication == Authentication::Upstream && !anonymous;
-    if unproven && matches!(effects.step, Step::Reply(_)) {
+    if unproven && !effects.proven && matches!(effects.step, Step::Reply(_)) {
         effects = Verifying::begin(Upstream::new(registry, &user), effects);
     }
     let effects = standing.authorize(memory, registry, repository.as_ref(), headers, effects);
@@ -73,13 +84,13 @@ fn decide(
 
 /// What to do with an allowed request, upstream's `Authorization` aside.
 fn take_up(
-    config: &Config,
-    registry: &Rc<Registry>,
+    site: Site<'_>,
     caller: Caller<'_>,
     method: Method,
     request: Request,
     headers: Headers<'_>,
 ) -> Result<Effects, Box<Effects>> {
+    let Site { config, registry, .. } = site;
     match request {
         Request::MachineTypes(after) => {
             let document = explain::machine_types(&caller.machine_types(config), after.as_deref());
@@ -91,41 +102,62 @@ fn take_up(
             Ok(Explain::begin(*query, caller.user, registry, machine_types, config.on_no_match))
         }
         request => {
-            let view = caller.view.map_err(|refused| refuse(Code::Denied, Counter::Denied, &refused.to_string()))?;
-            Ok(dispatch(config, registry, caller.user, view, method, request, headers))
+            let view =
+                caller.view.clone().map_err(|refused| refuse(Code::Denied, Counter::Denied, &refused.to_string()))?;
+            Ok(dispatch(site, caller, view, method, request, headers))
         }
     }
 }
 
-/// Everything is allowed: answer the ping, take up a manifest by tag, let the rest pass.
+/// Everything is allowed: answer the ping, take up manifests, let the rest pass.
 fn dispatch(
-    config: &Config,
-    registry: &Rc<Registry>,
-    user: String,
+    Site { config, memory, registry }: Site<'_>,
+    caller: Caller<'_>,
     view: View,
     method: Method,
     request: Request,
     headers: Headers<'_>,
 ) -> Effects {
+    let upstream = Upstream::new(registry, &caller.user);
+    let unconditional = !CONDITIONS.iter().any(|name| headers.has(name));
     match (request, view) {
         // Where the registry owns the passwords, it is asked.
         (Request::Ping, view) if registry.authentication != Authentication::Upstream => {
             Effects::reply(Reply::json(200, &json!({})).with("x-metahub-machine-type", view.name()))
         }
-        (Request::Manifest(repository, Reference::Tag(tag)), View::Machine(machine_type)) => {
-            let pull = Pull::new(method, repository, tag, user, machine_type, registry, config.on_no_match);
-            Effects::new(Exchange::Pulling(Box::new(pull)), Step::Continue(ask_for_index(method, headers)))
+        (Request::Manifest(repository, Reference::Tag(tag)), View::Machine(machine_type))
+            if !is_artifact_tag(tag.as_str()) =>
+        {
+            let wish = Wish {
+                method,
+                repository,
+                tag,
+                user: caller.user,
+                identity: caller.identity,
+                machine_type,
+                on_no_match: config.on_no_match,
+                cache: config.cache,
+                accept: accept(headers),
+            };
+            let changes = ask_what_it_points_to(&wish.accept, headers);
+            Pull::begin(wish, upstream, memory, changes)
         }
-        (Request::Manifest(_, Reference::Tag(_)), View::Unfiltered) => {
-            passing(registry, &user).reporting(Report::count(Counter::PassedThrough))
+        (Request::Manifest(_, Reference::Tag(_)), _) => {
+            passing(upstream).reporting(Report::count(Counter::PassedThrough))
         }
-        _ => passing(registry, &user),
+        (Request::Manifest(repository, Reference::Digest(digest)), _)
+            if method == Method::Get && config.cache.is_on() && unconditional =>
+        {
+            let accept = joined(headers, "accept");
+            Content::begin(repository, digest, caller.user, upstream, config.cache, accept, memory)
+        }
+        _ => passing(upstream),
     }
 }
 
 /// Goes upstream as it is, and its answer comes back as it is.
-fn passing(registry: &Rc<Registry>, user: &str) -> Effects {
-    Effects::new(Exchange::Passing(Upstream::new(registry, user)), Step::Continue(Vec::new()))
+fn passing(upstream: Upstream) -> Effects {
+    Effects::new(Exchange::Passing(upstream), Step::Continue(Vec::new()))
 }
 
 /// The path with the namespace that the client left out.
@@ -134,16 +166,22 @@ fn namespaced(namespace: &Repository, headers: Headers<'_>) -> Option<HeaderChan
     Some(HeaderChange::Set(":path", format!("/v2/{namespace}/{path}")))
 }
 
-/// Makes a request for a manifest by tag one that an index answers, whole and readable.
-fn ask_for_index(method: Method, headers: Headers<'_>) -> Vec<HeaderChange> {
+/// Makes a request for a manifest by tag one that asks what the tag points to.
+fn ask_what_it_points_to(accept: &str, headers: Headers<'_>) -> Vec<HeaderChange> {
     let mut changes = Vec::new();
-    if method == Method::Head {
-        changes.push(HeaderChange::Set(":method", "GET".to_owned()));
+    if headers.first(":method") != Some(b"HEAD") {
+        changes.push(HeaderChange::Set(":method", "HEAD".to_owned()));
     }
-    changes.push(HeaderChange::Set("accept", accept(headers)));
+    changes.push(HeaderChange::Set("accept", accept.to_owned()));
     changes.push(HeaderChange::Set("accept-encoding", "identity".to_owned()));
     changes.extend(CONDITIONS.iter().filter(|name| headers.has(name)).map(|name| HeaderChange::Remove(name)));
     changes
+}
+
+/// All values of a header in one.
+fn joined(headers: Headers<'_>, name: &str) -> String {
+    let values = headers.all(name).filter_map(|value| std::str::from_utf8(value).ok());
+    values.collect::<Vec<_>>().join(", ")
 }
 
 /// What the client accepts, and the four manifest types without any reservation (`q=0` would get another document).

@@ -85,7 +85,7 @@ impl Upstream {
         }
         self.forget(memory);
         if let Some(again) = again {
-            let reply = Reply { status: 307, headers: vec![("location", again.clone())], body: Vec::new() };
+            let reply = Reply { status: 307, headers: Vec::new(), body: Vec::new() }.with("location", again.as_str());
             return Some(Effects::reply(reply).reporting(Report::count(Counter::TokenRefused)));
         }
         if self.registry.authentication == Authentication::Upstream && lacks_permission(headers) {

@@ -24,21 +24,31 @@ pub(crate) fn basic(user: &str, password: &str) -> String {
 
 /// Memory with a clock to turn.
 #[derive(Default)]
-pub(crate) struct Map(RefCell<HashMap<String, Vec<u8>>>, pub(crate) Cell<u64>);
+pub(crate) struct Map {
+    values: RefCell<HashMap<String, Vec<u8>>>,
+    pub(crate) now: Cell<u64>,
+}
 
 impl Memory for Map {
     fn get(&self, key: &str) -> Option<Vec<u8>> {
-        self.0.borrow().get(key).cloned()
+        self.values.borrow().get(key).cloned()
     }
     fn set(&self, key: &str, value: &[u8]) {
-        self.0.borrow_mut().insert(key.to_owned(), value.to_owned());
+        self.values.borrow_mut().insert(key.to_owned(), value.to_owned());
     }
     fn set_once(&self, key: &str, value: &[u8]) -> Option<Vec<u8>> {
         self.set(key, value);
         self.get(key)
     }
+    fn get_versioned(&self, key: &str) -> Option<(Vec<u8>, Option<u32>)> {
+        self.get(key).map(|value| (value, None))
+    }
+    fn set_if_unchanged(&self, key: &str, value: &[u8], _version: Option<u32>) -> bool {
+        self.set(key, value);
+        true
+    }
     fn now(&self) -> u64 {
-        self.1.get()
+        self.now.get()
     }
     fn random(&self) -> Option<[u8; 32]> {
         Some([1; 32])
@@ -81,10 +91,14 @@ pub(crate) struct Outcome {
     pub(crate) callouts: Vec<Callout>,
     pub(crate) lines: Vec<String>,
     pub(crate) counters: Vec<&'static str>,
-    /// `Authorization` of the request that went upstream; `None` if none went.
+    /// The counters of the cache.
+    pub(crate) cache: Vec<&'static str>,
+    /// `Authorization` of the first request that went to the registry; `None` if none went.
     pub(crate) authorization: Option<Option<String>>,
     /// All header changes of that request.
     pub(crate) changes: Vec<HeaderChange>,
+    /// Method of that request.
+    pub(crate) asked: Option<String>,
 }
 
 impl Outcome {
@@ -137,30 +151,31 @@ impl Response {
     }
 }
 
-/// A registry that answers the request with `index` and callouts by the digest (or `token`, or nothing for a ping)
-/// that ends their path.
+/// A registry that answers by the digest (or `token`, or nothing for a ping) that ends a path; whatever else is asked
+/// of the upstream cluster, a tag above all, is answered with `index`.
 #[derive(Default)]
 pub(crate) struct Upstream {
     pub(crate) index: Option<Response>,
     /// `None`: the connection breaks.
     pub(crate) by_digest: HashMap<String, Option<Response>>,
-    /// A callout with this `Authorization` is answered with this status.
+    /// A request with this `Authorization` is answered with this status.
     pub(crate) refuses: Option<(String, u16)>,
     pub(crate) memory: Map,
+    /// HEAD is answered 405.
+    pub(crate) refuses_head: bool,
 }
 
 impl Upstream {
-    fn answer(&self, callout: &Callout) -> Option<Response> {
-        let path = &callout.headers.iter().find(|(name, _)| *name == ":path").unwrap().1;
+    fn answer(&self, path: &str, authorization: Option<&String>, own: bool) -> Option<Response> {
         let last = path.split('?').next().unwrap().rsplit('/').next().unwrap();
-        let not_found = || Some(Response::new(404, "application/json", "{}"));
-        let authorization = callout.headers.iter().find(|(name, _)| *name == "authorization");
-        if let (Some((_, value)), Some((refused, status))) = (authorization, &self.refuses)
-            && value == refused
+        let not_found = || Response::new(404, "application/json", "{}");
+        if let Some((refused, status)) = &self.refuses
+            && authorization == Some(refused)
         {
             return Some(Response::new(*status, "application/json", "{}"));
         }
-        self.by_digest.get(last).cloned().unwrap_or_else(not_found)
+        let index = || Some(self.index.clone().filter(|_| own && !last.contains(':')).unwrap_or_else(not_found));
+        self.by_digest.get(last).cloned().unwrap_or_else(index)
     }
 }
 
@@ -198,8 +213,17 @@ pub(crate) fn send_headers(config: &Config, headers: &HeaderList, upstream: &Ups
                 _ => None,
             });
             outcome.authorization = Some(authorization.expect("the client's credentials never go upstream"));
+            let changed = |name: &str| {
+                changes.iter().find_map(|change| match change {
+                    HeaderChange::Set(key, value) if *key == name => Some(value.clone()),
+                    _ => None,
+                })
+            };
+            let sent = |name: &str| Headers(headers).text(name).unwrap_or_default().to_owned();
+            let [method, path] = [":method", ":path"].map(|name| changed(name).unwrap_or_else(|| sent(name)));
+            outcome.asked = Some(method.clone());
             outcome.changes = changes;
-            respond(state, upstream, &mut outcome);
+            respond(state, &method, &path, upstream, &mut outcome);
         }
         step => finish(step, &mut outcome),
     }
@@ -208,49 +232,44 @@ pub(crate) fn send_headers(config: &Config, headers: &HeaderList, upstream: &Ups
 
 fn note(effects: Effects, outcome: &mut Outcome) -> (Exchange, Step) {
     for report in effects.reports {
-        outcome.counters.push(report.counter.name());
+        let name = report.counter.name();
+        let counters = if name.starts_with("metahub_cache_") { &mut outcome.cache } else { &mut outcome.counters };
+        counters.push(name);
         outcome.lines.extend(report.line);
     }
     (effects.exchange, effects.step)
 }
 
-fn respond(state: Exchange, upstream: &Upstream, outcome: &mut Outcome) {
-    let (response, memory) = (upstream.index.clone().unwrap(), &upstream.memory);
+/// Upstream answers the client's own request.
+fn respond(state: Exchange, method: &str, path: &str, upstream: &Upstream, outcome: &mut Outcome) {
+    let authorization = outcome.authorization.clone().flatten();
+    let mut response = upstream.answer(path, authorization.as_ref(), true).expect("an upstream that is up");
+    if upstream.refuses_head && method == "HEAD" {
+        response = Response::new(405, "application/json", "{}");
+    }
     outcome.status = response.status;
     outcome.headers = response.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-    outcome.body.clone_from(&response.body);
+    if method == "GET" {
+        outcome.body.clone_from(&response.body);
+    }
     let headers = response.list();
-    let end = response.body.is_empty();
-    let (mut state, mut step) =
-        note(state.advance(memory, &Event::ResponseHeaders { headers: Headers(&headers), end }), outcome);
-    let held = step == Step::Hold;
-    if let Step::Continue(changes) = &step {
-        apply(changes, outcome);
-    }
-    let mut size = 0;
-    for chunk in response.body.chunks(1000) {
-        if !state.reads_body() || matches!(step, Step::Reply(_)) {
-            break;
-        }
-        size += chunk.len();
-        (state, step) = note(state.advance(memory, &Event::ResponseBody { size }), outcome);
-        match step {
-            Step::DropBody => outcome.body.clear(),
-            Step::Hold => assert!(held, "a body can only be held behind its headers"),
-            Step::Reply(_) => {}
-            ref other => panic!("unexpected {other:?}"),
-        }
-    }
-    if held && !matches!(step, Step::Reply(_)) {
-        (state, step) = note(state.advance(memory, &Event::ResponseComplete { body: &response.body }), outcome);
-    }
+    let event = Event::ResponseHeaders { headers: Headers(&headers) };
+    let (state, step) = note(state.advance(&upstream.memory, &event), outcome);
     let (_, step) = call_out(state, step, upstream, outcome);
     finish(step, outcome);
 }
 
 fn call_out(mut state: Exchange, mut step: Step, upstream: &Upstream, outcome: &mut Outcome) -> (Exchange, Step) {
     while let Step::CallOut(callout) = step {
-        let response = upstream.answer(&callout);
+        let path = callout.headers.iter().find(|(name, _)| *name == ":path").unwrap().1.clone();
+        let response = {
+            let authorization = callout.headers.iter().find(|(name, _)| *name == "authorization");
+            upstream.answer(&path, authorization.map(|(_, value)| value), callout.cluster == "registry")
+        };
+        if callout.cluster == "registry" && outcome.authorization.is_none() {
+            let sent = callout.headers.iter().find(|(name, _)| *name == "authorization");
+            outcome.authorization = Some(sent.map(|(_, value)| value.clone()));
+        }
         outcome.callouts.push(callout);
         let headers = response.as_ref().map(Response::list);
         let answer = response.as_ref().zip(headers.as_ref());
@@ -264,16 +283,14 @@ fn finish(step: Step, outcome: &mut Outcome) {
     match step {
         Step::Reply(reply) => {
             outcome.status = reply.status;
-            outcome.headers = reply.headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+            outcome.headers = reply.headers.into_iter().map(|(name, value)| (name.into_owned(), value)).collect();
+            // Envoy tells an answer's length, unless the answer is empty.
+            if !reply.body.is_empty() {
+                outcome.headers.insert("content-length".to_owned(), reply.body.len().to_string());
+            }
             outcome.body = reply.body;
         }
-        Step::Release(changes, body) => {
-            apply(&changes, outcome);
-            if let Some(body) = body {
-                outcome.body = body;
-            }
-        }
-        Step::Continue(_) | Step::DropBody => {}
+        Step::Continue(changes) => apply(&changes, outcome),
         other => panic!("the exchange hangs at {other:?}"),
     }
 }
@@ -320,6 +337,7 @@ pub(crate) fn upstream(children: &[(Value, Vec<u8>)]) -> Upstream {
                 .with("last-modified", "yesterday"),
         ),
         memory: Map::default(),
+        refuses_head: false,
         refuses: None,
         by_digest: by_digest.collect(),
     }

@@ -31,7 +31,7 @@ fn token_service() -> Value {
 fn demo() -> Upstream {
     let mut upstream = upstream(&[child(&[]), child(&["cpu:broadwell"]), child(&["cpu:skylake"])]);
     upstream.by_digest.insert(String::new(), Some(Response::new(200, "application/json", "{}")));
-    upstream.memory.1.set(1_000_000);
+    upstream.memory.now.set(1_000_000);
     upstream
 }
 
@@ -246,11 +246,11 @@ fn tokens_expire_and_are_good_in_one_place_only() {
         assert_eq!((outcome.status, outcome.header("www-authenticate")), (401, invalid.as_str()), "{bearer}");
         assert_eq!((outcome.counters.as_slice(), outcome.lines.len()), (["metahub_token_invalid"].as_slice(), lines));
     };
-    upstream.memory.1.set(1_000_299);
+    upstream.memory.now.set(1_000_299);
     assert_eq!(get(&config, MANIFEST, &bearer, &upstream).status, 200);
-    upstream.memory.1.set(1_000_300);
+    upstream.memory.now.set(1_000_300);
     refused(&config, &bearer, 0);
-    upstream.memory.1.set(1_000_000);
+    upstream.memory.now.set(1_000_000);
     refused(&config, "Bearer mh1.", 1);
     refused(&config, &bearer.replace("mh1.", "mh1.AAAA"), 1);
     refused(&config, &format!("{}A", bearer), 1);
@@ -332,8 +332,10 @@ fn a_token_that_a_client_brings_goes_to_the_registry_untouched() {
         let outcome = get(&config, MANIFEST, &bearer, &upstream);
         assert_eq!(machine_type(&outcome), (200, "type1"));
         assert_eq!(outcome.authorization, Some(Some(bearer.clone())));
-        let [child] = outcome.callouts.as_slice() else { panic!("no exchange: {:?}", outcome.callouts) };
-        assert!(child.headers.contains(&("authorization", bearer.clone())));
+        let [index, child] = outcome.callouts.as_slice() else { panic!("no exchange: {:?}", outcome.callouts) };
+        for callout in [index, child] {
+            assert!(callout.headers.contains(&("authorization", bearer.clone())));
+        }
         // A forged one: the registry says so, and nothing that the good one got is served.
         let mut refusing = demo();
         refusing.memory = upstream.memory;

@@ -1,20 +1,18 @@
-//! The example configurations: Envoy and the filter accept them, and they harden what envoy.yaml hardens.
+//! The shipped configurations: Envoy and the filter accept them, and all harden what envoy.yaml hardens.
 
 use std::process::Command;
 
-use crate::support::Result;
 use crate::support::client::run;
-use crate::support::envoy::{binary, config_file, fresh_wasm, replace, shipped};
+use crate::support::envoy::{binary, config_file, fresh_wasm, replace, root, shipped};
 use crate::support::temp::TempDir;
 
-/// The folders below `envoy/` with the host names of their registries.
-const EXAMPLES: [(&str, &str); 2] =
-    [("docker-hub", "registry-1.docker.io"), ("private-registry", "registry.example.com")];
+/// The folders below `envoy/`.
+const FOLDERS: [&str; 4] = ["docker-hub", "private-registry", "several-registries", "tls-listener"];
 
 /// Lets Envoy validate a configuration with the filter inlined: Envoy does not read the watched file for that.
-fn validate(bootstrap: &str, filter: &str) -> Result<String> {
+fn validate(bootstrap: &str, filter: &str) -> crate::support::Result<String> {
     fresh_wasm()?;
-    let filter = config_file(filter, 5000);
+    let filter = config_file(filter, None);
     let inlined = filter.lines().skip_while(|line| *line != "  typed_config:");
     let inlined: String = inlined.map(|line| format!("          {line}\n")).collect();
     let (before, rest) = bootstrap.split_once("            config_discovery:\n").expect("the filter's discovery");
@@ -32,20 +30,27 @@ fn example(name: &str) -> (String, String) {
 }
 
 #[test]
+fn every_folder_is_known_here() {
+    let entries = std::fs::read_dir(root().join("envoy")).unwrap().map(Result::unwrap);
+    let mut folders: Vec<_> = entries.filter(|entry| entry.path().is_dir()).map(|entry| entry.file_name()).collect();
+    folders.sort();
+    assert_eq!(folders, FOLDERS);
+}
+
+#[test]
 fn envoy_and_the_filter_accept_every_shipped_configuration() {
-    let mut all: Vec<_> = EXAMPLES.iter().map(|(name, _)| (*name, example(name))).collect();
-    all.push(("demo", (shipped("envoy.yaml").unwrap(), shipped("metahub.yaml").unwrap())));
-    for (name, (bootstrap, filter)) in all {
+    for folder in FOLDERS {
+        let (bootstrap, filter) = example(folder);
         let said = validate(&bootstrap, &filter);
-        assert!(said.is_ok(), "{name}: {said:?}");
-        // The filter's word counts, and Envoy's.
-        let wrong = replace(&filter, "machine_types:", "machine_typos:", 1);
-        let error = validate(&bootstrap, &wrong).err().map(|error| error.to_string()).unwrap_or_default();
-        assert!(error.contains("machine_typos"), "{name}: {error:?}");
-        let wrong =
-            replace(&bootstrap, "connect_timeout:", "connect_timeouts:", bootstrap.matches("connect_timeout:").count());
-        assert!(validate(&wrong, &filter).is_err(), "{name}");
+        assert!(said.is_ok(), "{folder}: {said:?}");
     }
+    let (bootstrap, filter) = (shipped("envoy.yaml").unwrap(), shipped("metahub.yaml").unwrap());
+    assert!(validate(&bootstrap, &filter).is_ok());
+    // The filter's word counts, and Envoy's.
+    let wrong = replace(&filter, "machine_types:", "machine_typos:", 1);
+    let error = validate(&bootstrap, &wrong).err().map(|error| error.to_string()).unwrap_or_default();
+    assert!(error.contains("machine_typos"), "{error:?}");
+    assert!(validate(&replace(&bootstrap, "connect_timeout:", "connect_timeouts:", 1), &filter).is_err());
 }
 
 #[test]
@@ -61,22 +66,50 @@ fn the_filter_accepts_what_the_examples_suggest_in_comments() {
     assert!(validate(&bootstrap, &tokens).is_ok());
 }
 
+/// What the demo's envoy.yaml hardens and limits, every example does: a line of it that an example lacks is one of those
+/// that the example is about.
 #[test]
-fn examples_differ_from_the_demo_in_their_upstreams_only() {
-    let listener = |text: &str| {
-        let (_, text) = text.split_once("\nnode:").expect("the beginning");
-        let (listeners, rest) = text.split_once("  clusters:\n").expect("the clusters");
-        let (_, overload) = rest.split_once("# Envoy protects itself").expect("the overload manager");
-        format!("{listeners}{overload}")
+fn examples_differ_from_the_demo_in_what_they_are_about_only() {
+    let demo = settings(&shipped("envoy.yaml").unwrap(), "");
+    for folder in FOLDERS {
+        let theirs = settings(&shipped(&format!("{folder}/envoy.yaml")).unwrap(), folder);
+        let about = |line: &&String| {
+            let upstream = ["host_rewrite_literal", "address: 127.0.0.1, port_value: 5000", "type: STRICT_DNS"];
+            let routes =
+                ["name: registry", "cluster_name: registry", "domains:", "match:", "{ max_conn", "retry_policy:"];
+            upstream.iter().any(|part| folder != "tls-listener" && line.contains(part))
+                || routes.iter().any(|part| folder == "several-registries" && line.contains(part))
+        };
+        let missing: Vec<_> = demo.iter().filter(|line| !theirs.contains(line)).filter(|line| !about(line)).collect();
+        assert!(missing.is_empty(), "{folder} lacks {missing:#?}");
+    }
+}
+
+/// The lines of a configuration without comments, YAML's anchors, indentation, and the folder's name.
+fn settings(text: &str, folder: &str) -> Vec<String> {
+    let line = |line: &str| {
+        let code = line.split(" #").next().unwrap_or_default().trim();
+        let words = code.split(' ').filter(|word| !word.starts_with('&') && !word.starts_with('*'));
+        let text = words.collect::<Vec<_>>().join(" ");
+        let text = if folder.is_empty() { text } else { text.replace(&format!("envoy/{folder}"), "envoy") };
+        text.trim_start_matches("- ").to_owned()
     };
-    let demo = replace(&listener(&shipped("envoy.yaml").unwrap()), ", host_rewrite_literal: \"127.0.0.1:5000\"", "", 2);
-    for (name, host) in EXAMPLES {
-        let (bootstrap, _) = example(name);
-        let same = replace(&listener(&bootstrap), &format!(", host_rewrite_literal: {host}"), "", 2);
-        assert!(same.replace(&format!("envoy/{name}"), "envoy") == demo, "{name}: its listener is not the demo's");
-        let clusters = bootstrap.matches("    load_assignment:\n").count();
-        for needed in ["trusted_ca:", "sni:", "match_typed_subject_alt_names:"] {
-            assert_eq!(bootstrap.matches(needed).count(), clusters, "{name}: {needed}");
-        }
+    text.lines().filter(|line| !line.trim_start().starts_with('#')).map(line).filter(|line| !line.is_empty()).collect()
+}
+
+/// A cluster with TLS says which name it asks for, whom it trusts, and whose certificate it takes.
+#[test]
+fn tls_to_registries_is_verified() {
+    for (folder, clusters) in [("docker-hub", 2), ("private-registry", 1), ("several-registries", 3)] {
+        let (bootstrap, _) = example(folder);
+        let values = |key: &str, end: char| {
+            let found = bootstrap.split(key).skip(1).filter_map(|rest| rest.split([end, ' ', ',', '\n']).next());
+            found.map(str::to_owned).collect::<Vec<_>>()
+        };
+        let addresses: Vec<_> = values("socket_address: { address: ", ',').into_iter().skip(2).collect();
+        assert_eq!(addresses.len(), clusters, "{folder}");
+        assert_eq!(values("sni: ", '\n'), addresses, "{folder}");
+        assert_eq!(values("san_type: DNS, matcher: { exact: ", ' '), addresses, "{folder}");
+        assert_eq!(bootstrap.matches("trusted_ca: { filename: /etc/ssl/certs/ca-certificates.crt }").count(), clusters);
     }
 }

@@ -38,10 +38,15 @@ impl Bench {
 
     /// Uploads everything, with the list under the tag `latest`.
     pub(crate) fn push(&self, registry: &Registry) -> Result<()> {
+        self.push_as(registry, REPOSITORY)
+    }
+
+    /// The same as another repository.
+    pub(crate) fn push_as(&self, registry: &Registry, repository: &str) -> Result<()> {
         for image in &self.images {
-            registry.push_image(REPOSITORY, image)?;
+            registry.push_image(repository, image)?;
         }
-        registry.push_manifest(REPOSITORY, "latest", &self.list)
+        registry.push_manifest(repository, "latest", &self.list)
     }
 
     /// The image with exactly these features.

@@ -10,18 +10,22 @@ use std::time::{Duration, SystemTime};
 use super::http::{Request, Response};
 use super::process::Process;
 use super::temp::TempDir;
-use super::{Failure, Result, port, wait_for};
+use super::{Failure, Result, certificates, port, wait_for};
 
 /// The filter as the shipped configuration names it.
 const WASM: &str = "target/wasm32-wasip1/release/metahub.wasm";
 
 /// An Envoy to be started.
 pub(crate) struct Builder {
+    folder: String,
     ports: Ports,
+    stand_ins: Vec<(&'static str, u16)>,
+    certificates: Option<PathBuf>,
     concurrency: u16,
     filter: bool,
     show_access_log: bool,
     log_level: &'static str,
+    component_log_level: Option<&'static str>,
     environment: Vec<(&'static str, &'static str)>,
     edit_bootstrap: Vec<Edit>,
     edit_config: Vec<Edit>,
@@ -29,12 +33,13 @@ pub(crate) struct Builder {
 
 type Edit = Box<dyn FnOnce(String) -> String>;
 
-/// The three ports in the shipped files.
+/// The ports in the shipped files.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ports {
     pub(crate) clients: u16,
     pub(crate) admin: u16,
-    pub(crate) upstream: u16,
+    /// The demo's registry, where the files lead to one.
+    pub(crate) upstream: Option<u16>,
 }
 
 /// A running Envoy.
@@ -48,16 +53,12 @@ impl Envoy {
     /// An Envoy in front of the server on the port `upstream`, with MetaHub's filter, the shipped machine types and
     /// two worker threads.
     pub(crate) fn before(upstream: u16) -> Builder {
-        Builder {
-            ports: Ports { clients: port::free(), admin: port::free(), upstream },
-            concurrency: 2,
-            filter: true,
-            show_access_log: false,
-            log_level: "info",
-            environment: Vec::new(),
-            edit_bootstrap: Vec::new(),
-            edit_config: Vec::new(),
-        }
+        Builder::new("", Some(upstream))
+    }
+
+    /// An Envoy with the configuration of a folder below `envoy/` whose registries are elsewhere.
+    pub(crate) fn of_folder(folder: &str) -> Builder {
+        Builder::new(folder, None)
     }
 
     /// The port for clients.
@@ -111,6 +112,11 @@ impl Envoy {
         fs::read_to_string(self.config_path()).unwrap_or_default()
     }
 
+    /// The folder with the certificate of a listener with TLS, which Envoy watches.
+    pub(crate) fn certificates(&self) -> PathBuf {
+        self.directory.join("certs")
+    }
+
     /// Where the watched file is; replace it by renaming another file over it, or with [`Envoy::replace_config`].
     pub(crate) fn config_path(&self) -> PathBuf {
         self.directory.join("watched/metahub.yaml")
@@ -144,6 +150,41 @@ pub(crate) struct Updates {
 }
 
 impl Builder {
+    fn new(folder: &str, upstream: Option<u16>) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            ports: Ports { clients: port::free(), admin: port::free(), upstream },
+            stand_ins: Vec::new(),
+            certificates: None,
+            concurrency: 2,
+            filter: true,
+            show_access_log: false,
+            log_level: "info",
+            component_log_level: None,
+            environment: Vec::new(),
+            edit_bootstrap: Vec::new(),
+            edit_config: Vec::new(),
+        }
+    }
+
+    /// With the configuration of this folder below `envoy/`; it leads to the demo's registry too.
+    pub(crate) fn in_folder(mut self, folder: &str) -> Self {
+        folder.clone_into(&mut self.folder);
+        self
+    }
+
+    /// Shows the certificate of this folder where the files name one, not the tests'.
+    pub(crate) fn certificates(mut self, folder: &Path) -> Self {
+        self.certificates = Some(folder.to_owned());
+        self
+    }
+
+    /// The server on this port stands for `host`, port 443; it shows the test certificate.
+    pub(crate) fn stand_in(mut self, host: &'static str, port: u16) -> Self {
+        self.stand_ins.push((host, port));
+        self
+    }
+
     /// Uses given ports instead of free ones.
     pub(crate) fn ports(mut self, clients: u16, admin: u16) -> Self {
         self.ports.clients = clients;
@@ -175,6 +216,12 @@ impl Builder {
         self
     }
 
+    /// The log levels of single components, such as `wasm:debug`.
+    pub(crate) fn component_log_level(mut self, levels: &'static str) -> Self {
+        self.component_log_level = Some(levels);
+        self
+    }
+
     /// Adds a variable to Envoy's environment.
     pub(crate) fn environment(mut self, name: &'static str, value: &'static str) -> Self {
         self.environment.push((name, value));
@@ -201,7 +248,7 @@ impl Builder {
         let watched = directory.join("watched");
         fs::create_dir(&watched)?;
 
-        let mut config = config_file(&shipped("metahub.yaml")?, self.ports.upstream);
+        let mut config = config_file(&shipped(&in_folder(&self.folder, "metahub.yaml"))?, self.ports.upstream);
         if self.filter {
             fresh_wasm()?;
         }
@@ -210,7 +257,17 @@ impl Builder {
         }
         fs::write(watched.join("metahub.yaml"), config)?;
 
-        let mut bootstrap = bootstrap_file(&shipped("envoy.yaml")?, self.ports, &watched);
+        let mut bootstrap = bootstrap_file(&self.folder, self.ports, &watched)?;
+        if self.folder == "tls-listener" {
+            let certificates = match &self.certificates {
+                Some(folder) => folder,
+                None => certificates::folder()?,
+            };
+            bootstrap = with_certificate(&bootstrap, certificates, &directory)?;
+        }
+        if !self.stand_ins.is_empty() {
+            bootstrap = with_stand_ins(&bootstrap, &self.stand_ins)?;
+        }
         if !self.filter {
             bootstrap = without_filter(&bootstrap);
         }
@@ -223,6 +280,9 @@ impl Builder {
         let mut command = Command::new(binary);
         command.arg("--config-path").arg(&bootstrap_path);
         command.args(["--concurrency", &self.concurrency.to_string(), "--log-level", self.log_level]);
+        if let Some(levels) = self.component_log_level {
+            command.args(["--component-log-level", levels]);
+        }
         // Several Envoys on one machine must not share memory; without hot restart none does.
         command.args(["--disable-hot-restart", "--drain-time-s", "1"]);
         // The access log is for whoever watches, or for a test that reads it: not ten seconds late.
@@ -255,27 +315,60 @@ pub(crate) fn shipped(name: &str) -> Result<String> {
     fs::read_to_string(&path).map_err(|error| Failure::new(format!("{}: {error}", path.display())))
 }
 
+/// The name of a file of a folder below `envoy/`, which may be `envoy/` itself.
+pub(crate) fn in_folder(folder: &str, file: &str) -> String {
+    if folder.is_empty() { file.to_owned() } else { format!("{folder}/{file}") }
+}
+
 /// The shipped envoy.yaml on other ports, watching another directory.
-fn bootstrap_file(shipped: &str, ports: Ports, watched: &Path) -> String {
-    let watched = watched.display();
-    let text = replace(shipped, "port_value: 8080", &format!("port_value: {}", ports.clients), 1);
-    let text = replace(&text, "port_value: 9901", &format!("port_value: {}", ports.admin), 1);
-    let text = replace(&text, "port_value: 5000", &format!("port_value: {}", ports.upstream), 1);
-    let text = replace(
-        &text,
-        "host_rewrite_literal: \"127.0.0.1:5000\"",
-        &format!("host_rewrite_literal: \"127.0.0.1:{}\"", ports.upstream),
-        2,
-    );
-    let text = replace(&text, "path: envoy/metahub.yaml", &format!("path: {watched}/metahub.yaml"), 1);
-    replace(&text, "{ path: envoy }", &format!("{{ path: {watched} }}"), 1)
+fn bootstrap_file(folder: &str, ports: Ports, watched: &Path) -> Result<String> {
+    let text = shipped(&in_folder(folder, "envoy.yaml"))?;
+    let (folder, watched) = (in_folder("envoy", folder), watched.display());
+    let folder = folder.trim_end_matches('/');
+    let text = replace(&text, "port_value: 8080", &format!("port_value: {}", ports.clients), 1);
+    let mut text = replace(&text, "port_value: 9901", &format!("port_value: {}", ports.admin), 1);
+    if let Some(upstream) = ports.upstream {
+        text = replace(&text, "port_value: 5000", &format!("port_value: {upstream}"), 1);
+        let host = |port: u16| format!("host_rewrite_literal: \"127.0.0.1:{port}\"");
+        text = replace(&text, &host(5000), &host(upstream), 2);
+    }
+    let text = replace(&text, &format!("path: {folder}/metahub.yaml"), &format!("path: {watched}/metahub.yaml"), 1);
+    Ok(replace(&text, &format!("{{ path: {folder} }}"), &format!("{{ path: {watched} }}"), 1))
 }
 
 /// The shipped metahub.yaml (or an operator's edited one) for another upstream port, with the filter's absolute path.
-pub(crate) fn config_file(text: &str, upstream: u16) -> String {
+pub(crate) fn config_file(text: &str, upstream: Option<u16>) -> String {
     let wasm = root().join(WASM);
-    text.replace(&format!("filename: {WASM}"), &format!("filename: {}", wasm.display()))
-        .replace("host: \"127.0.0.1:5000\"", &format!("host: \"127.0.0.1:{upstream}\""))
+    let text = text.replace(&format!("filename: {WASM}"), &format!("filename: {}", wasm.display()));
+    let Some(upstream) = upstream else { return text };
+    text.replace("host: \"127.0.0.1:5000\"", &format!("host: \"127.0.0.1:{upstream}\""))
+}
+
+/// The listener's certificate from a copy of this folder, in which a test may replace it.
+fn with_certificate(bootstrap: &str, folder: &Path, directory: &TempDir) -> Result<String> {
+    let certs = directory.join("certs");
+    fs::create_dir(&certs)?;
+    for file in ["server.crt", "server.key"] {
+        let from = folder.join(file);
+        fs::copy(&from, certs.join(file)).map_err(|error| Failure::new(format!("{}: {error}", from.display())))?;
+    }
+    let file = "tls-listener/certificate.yaml";
+    let certificate = replace(&shipped(file)?, ": certs", &format!(": {}", certs.display()), 3);
+    let path = directory.join("certificate.yaml");
+    fs::write(&path, certificate)?;
+    Ok(replace(bootstrap, &format!("path: envoy/{file}"), &format!("path: {}", path.display()), 1))
+}
+
+/// Leads to servers of ours instead of these hosts. All that is said of their names stays: SNI, Host, and what the
+/// certificate must be for; it is the test authority's.
+fn with_stand_ins(bootstrap: &str, stand_ins: &[(&str, u16)]) -> Result<String> {
+    let authority = certificates::authority()?;
+    let mut text = bootstrap.replace("/etc/ssl/certs/ca-certificates.crt", &authority.display().to_string());
+    for (host, port) in stand_ins {
+        let address = |host: &str, port: u16| format!("address: {host}, port_value: {port}");
+        text = replace(&text, &address(host, 443), &address("127.0.0.1", *port), 1);
+    }
+    Ok(text)
 }
 
 /// Cuts the filter's entry out of the list of HTTP filters.
@@ -285,7 +378,8 @@ fn without_filter(bootstrap: &str) -> String {
     format!("{}{}", &bootstrap[..start], &bootstrap[end..])
 }
 
-fn root() -> &'static Path {
+/// The top of the repository.
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 

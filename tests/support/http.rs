@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::{Failure, Result};
 
 pub(crate) mod connection;
-mod h2c;
+mod curl;
 
 /// A limit on every single read and write, so that a hung server fails a test instead of stopping it.
 const PATIENCE: Duration = Duration::from_secs(20);

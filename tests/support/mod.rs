@@ -15,6 +15,7 @@
 )]
 
 pub(crate) mod bench;
+pub(crate) mod certificates;
 pub(crate) mod client;
 pub(crate) mod elf;
 pub(crate) mod envoy;
@@ -29,6 +30,7 @@ pub(crate) mod sandbox;
 pub(crate) mod schema;
 pub(crate) mod tar;
 pub(crate) mod temp;
+pub(crate) mod tls_front;
 pub(crate) mod token_service;
 
 use std::fmt;

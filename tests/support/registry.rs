@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::client::Login;
+use super::envoy::replace;
 use super::http::{Request, Response};
 use super::image::{Document, Image};
 use super::process::Process;
 use super::temp::TempDir;
 use super::token_service::{ISSUER, SERVICE, TokenService};
-use super::{Failure, Result, port};
+use super::{Failure, Result, certificates, port};
 
 /// Who may pull.
 pub(crate) enum Access<'a> {
@@ -21,6 +22,8 @@ pub(crate) enum Access<'a> {
     Htpasswd(&'a [Login]),
     /// Whoever brings a token of this service.
     Token(&'a TokenService),
+    /// Everybody who speaks TLS; the registry shows the test certificate.
+    Tls,
 }
 
 /// A running registry on the loopback address.
@@ -28,7 +31,7 @@ pub(crate) struct Registry {
     process: Process,
     port: u16,
     storage: Arc<TempDir>,
-    _own: TempDir,
+    own: TempDir,
 }
 
 impl Registry {
@@ -49,15 +52,23 @@ impl Registry {
     fn serve(storage: Arc<TempDir>, port: u16, access: &Access<'_>) -> Result<Self> {
         let own = TempDir::new("registry-config")?;
         let config = own.join("config.yml");
-        std::fs::write(&config, configuration(storage.path(), port) + &access.configure(&own)?)?;
+        let mut text = configuration(storage.path(), port) + &access.configure(&own)?;
+        if matches!(access, Access::Tls) {
+            text = with_tls(&text)?;
+        }
+        std::fs::write(&config, text)?;
         let mut command = Command::new(binary());
         command.arg("serve").arg(&config).env("OTEL_TRACES_EXPORTER", "none");
         let mut process = Process::spawn("docker-registry", &command, &own.join("log"))?;
-        let ready = if matches!(access, Access::Open) { 200 } else { 401 };
+        let ready = match access {
+            Access::Open => 200,
+            Access::Htpasswd(_) | Access::Token(_) => 401,
+            Access::Tls => 400, // speaks to nobody without TLS, and says so
+        };
         process.wait_until_ready(Duration::from_secs(20), || {
             Request::get("/v2/").send(port).is_ok_and(|response| response.status == ready)
         })?;
-        Ok(Self { process, port, storage, _own: own })
+        Ok(Self { process, port, storage, own })
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -76,6 +87,14 @@ impl Registry {
     /// Stops the registry, as if its machine had gone; the port then refuses connections.
     pub(crate) fn stop(&mut self) {
         self.process.stop();
+    }
+
+    /// From now on a registry with passwords knows these users only, as when its operator changes the file.
+    pub(crate) fn replace_users(&self, logins: &[Login]) -> Result<()> {
+        // The registry reads the file again when its time of modification has changed.
+        let new = self.own.join("htpasswd.new");
+        std::fs::write(&new, htpasswd(logins))?;
+        Ok(std::fs::rename(new, self.own.join("htpasswd"))?)
     }
 
     /// Uploads a blob.
@@ -115,14 +134,10 @@ impl Access<'_> {
     /// The registry's `auth`, with the files that it names.
     fn configure(&self, directory: &TempDir) -> Result<String> {
         match self {
-            Self::Open => Ok(String::new()),
+            Self::Open | Self::Tls => Ok(String::new()),
             Self::Htpasswd(logins) => {
                 let path = directory.join("htpasswd");
-                let line = |login: &Login| {
-                    let hash = bcrypt::hash_with_salt(&login.password, 4, *b"not very secret!");
-                    format!("{}:{}\n", login.user, hash.expect("a password"))
-                };
-                std::fs::write(&path, logins.iter().map(line).collect::<String>())?;
+                std::fs::write(&path, htpasswd(logins))?;
                 Ok(format!("auth: {{htpasswd: {{realm: upstream, path: {}}}}}\n", path.display()))
             }
             Self::Token(service) => {
@@ -138,6 +153,15 @@ impl Access<'_> {
     }
 }
 
+/// The file that `htpasswd -nbB` would make.
+fn htpasswd(logins: &[Login]) -> String {
+    let line = |login: &Login| {
+        let hash = bcrypt::hash_with_salt(&login.password, 4, *b"not very secret!");
+        format!("{}:{}\n", login.user, hash.expect("a password"))
+    };
+    logins.iter().map(line).collect()
+}
+
 fn unexpected(what: &str, response: &Response) -> Failure {
     Failure::new(format!("{what}: the registry answered {}: {}", response.status, response.text()))
 }
@@ -146,6 +170,12 @@ fn unexpected(what: &str, response: &Response) -> Failure {
 fn binary() -> PathBuf {
     let unpacked = Path::new(env!("CARGO_MANIFEST_DIR")).join(".tools/registry/usr/bin/docker-registry");
     if unpacked.exists() { unpacked } else { PathBuf::from("docker-registry") }
+}
+
+fn with_tls(configuration: &str) -> Result<String> {
+    let folder = certificates::folder()?.display();
+    let tls = format!(", tls: {{certificate: {folder}/server.crt, key: {folder}/server.key}}}}\n");
+    Ok(replace(configuration, "'}\n", &format!("'{tls}"), 1))
 }
 
 fn configuration(root: &Path, port: u16) -> String {

@@ -1,5 +1,5 @@
 //! A place for container software that leaves nothing behind: namespaces of its own (see `sandbox.sh`), a directory
-//! and a name for its control groups.
+//! and a name for its control groups. In it [`TLS_HOST`] is this machine, and the test authority is trusted.
 //!
 //! Daemons, their shims and whatever they run end with the value, also when a test panics or the test run is killed:
 //! the supervising script waits on a pipe that only we hold open. It leads its own process group, so Ctrl-C reaches
@@ -12,6 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use super::certificates::{TLS_HOST, authority};
 use super::{Failure, Result, wait_for};
 
 const SCRIPT: &str = include_str!("sandbox.sh");
@@ -35,6 +36,10 @@ impl Sandbox {
         // The name is that of a dead process's directory, if it exists at all.
         let _ = std::fs::remove_dir_all(&directory);
         std::fs::create_dir_all(&directory)?;
+        // Connections to 0.0.0.0 reach this machine, but docker does not know that: it asks for a good certificate.
+        let hosts = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
+        std::fs::write(directory.join("etc-hosts"), format!("{hosts}\n0.0.0.0 {TLS_HOST}\n"))?;
+        std::fs::copy(authority()?, directory.join("ca.crt"))?;
         let mut supervisor = Command::new("sh")
             .args(["-c", SCRIPT, "sandbox.sh"])
             .arg(&directory)
@@ -76,11 +81,13 @@ impl Sandbox {
         trial.status().is_ok_and(|status| status.success())
     }
 
-    /// The command that runs `program` in the sandbox. It gets a home of its own and no other environment.
+    /// The command that runs `program` in the sandbox. It gets a home of its own, trusts the test authority, and gets no
+    /// other environment.
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new("nsenter");
         command.args(["--target", &self.init, "--mount", "--pid", "--", program]);
         command.env_clear().env("PATH", path()).env("HOME", &self.directory).env("TMPDIR", &self.directory);
+        command.env("SSL_CERT_FILE", self.directory.join("ca.crt"));
         command
     }
 

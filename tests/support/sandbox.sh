@@ -15,10 +15,11 @@ unshare --mount --propagation private --pid --fork --kill-child sh -c '
     # What these programs write to fixed places (shim sockets, caches) goes away too, and none of them finds systemd.
     mount -n -t tmpfs metahub-tests /run || exit 1
     mount -n -t tmpfs metahub-tests /var/lib || exit 1
+    mount -n --bind "$1/etc-hosts" /etc/hosts || exit 1
     echo "$pid"
     cat > /dev/null
     exit 0 # keeps this shell here beside cat: somebody must collect the orphans that end in the meantime
-'
+' sh "$directory"
 status=$?
 
 # Control groups know no namespace to die with. A group that its last process has just left may be busy for a moment.

@@ -19,16 +19,25 @@ pub(crate) const SERVICE: &str = "registry.test";
 /// The service's name in its tokens.
 pub(crate) const ISSUER: &str = "issuer.test";
 
+/// For so many seconds after its end docker-registry takes a token for good.
+const LEEWAY: i64 = 60;
+
 /// How the service answers.
 #[derive(Clone, Debug)]
 pub(crate) enum Mood {
     /// With good tokens that promise this `expires_in`, in seconds.
     Issue(u64),
+    /// With good tokens of which it does not say how long they last.
+    NoExpiry,
+    /// With good tokens, after so long.
+    Late(Duration),
+    /// With tokens that are good for so many seconds as the registry counts, and promise this `expires_in`.
+    Brief { good: i64, promised: u64 },
+    /// The next one with a token that is good for a second or two and promises an hour; then with good ones.
+    LieOnce,
     /// With tokens of a key that the registry does not trust, and the promise of an hour: what a token is that was
     /// revoked.
     Revoked,
-    /// With good tokens that promise an hour and end after 3 s.
-    Brief,
     /// With this status, these header lines and this body, whoever asks.
     Say(u16, &'static str, String),
     /// Not at all.
@@ -62,8 +71,8 @@ struct Shared {
 
 struct State {
     mood: Mood,
-    /// Users whose tokens allow nothing.
-    denied: Vec<String>,
+    /// Who may not pull from which repository, whatever is asked for; an empty one stands for all.
+    denied: Vec<(String, String)>,
     calls: Vec<Call>,
     issued: Vec<String>,
 }
@@ -117,7 +126,17 @@ impl TokenService {
 
     /// From now on this user's tokens allow nothing.
     pub(crate) fn deny(&self, user: &str) {
-        self.shared.state().denied.push(user.to_owned());
+        self.deny_repository(user, "");
+    }
+
+    /// From now on this user's tokens do not allow this repository.
+    pub(crate) fn deny_repository(&self, user: &str, repository: &str) {
+        self.shared.state().denied.push((user.to_owned(), repository.to_owned()));
+    }
+
+    /// Nothing is denied any more.
+    pub(crate) fn allow_all(&self) {
+        self.shared.state().denied.clear();
     }
 
     /// The calls since the last look.
@@ -149,6 +168,7 @@ impl Shared {
         };
         let known = user.is_none()
             || self.users.iter().any(|login| Some(&login.user) == user.as_ref() && login.password == password);
+        let good = || self.token(&self.trusted, user.as_deref(), &scope, 300);
         let answer = match mood {
             Mood::Silent => {
                 // Until the other side gives up.
@@ -158,14 +178,20 @@ impl Shared {
             }
             Mood::HangUp => return,
             Mood::Say(status, headers, body) => answer(status, headers, &body),
-            Mood::Issue(_) | Mood::Revoked | Mood::Brief if !known => answer(401, "", "{}"),
-            Mood::Issue(lifetime) => {
-                let token = self.token(&self.trusted, user.as_deref(), &scope, 300);
-                answer(200, "", &json!({ "token": token, "expires_in": lifetime }).to_string())
+            _ if !known => answer(401, "", "{}"),
+            Mood::NoExpiry => answer(200, "", &json!({ "token": good() }).to_string()),
+            Mood::Late(pause) => {
+                std::thread::sleep(pause);
+                answer(200, "", &json!({ "token": good(), "expires_in": 300 }).to_string())
             }
-            Mood::Brief => {
-                // The registry allows for clocks that differ by a minute.
-                let token = self.token(&self.trusted, user.as_deref(), &scope, -57);
+            Mood::Issue(lifetime) => answer(200, "", &json!({ "token": good(), "expires_in": lifetime }).to_string()),
+            Mood::Brief { good, promised } => {
+                let token = self.token(&self.trusted, user.as_deref(), &scope, good - LEEWAY);
+                answer(200, "", &json!({ "token": token, "expires_in": promised }).to_string())
+            }
+            Mood::LieOnce => {
+                self.state().mood = Mood::Issue(300);
+                let token = self.token(&self.trusted, user.as_deref(), &scope, 1 - LEEWAY);
                 answer(200, "", &json!({ "token": token, "expires_in": 3600 }).to_string())
             }
             Mood::Revoked => {
@@ -176,10 +202,12 @@ impl Shared {
         let _ = reader.get_mut().write_all(answer.as_bytes());
     }
 
-    /// `lifetime` is in seconds.
+    /// A token that ends after `lifetime` seconds, which may be past.
     fn token(&self, key: &Key, user: Option<&str>, scope: &str, lifetime: i64) -> String {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs().cast_signed();
-        let denied = user.is_some_and(|user| self.state().denied.iter().any(|denied| denied == user));
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let denies =
+            |who: &str, what: &str| Some(who) == user && (what.is_empty() || scope.split(':').nth(1) == Some(what));
+        let denied = self.state().denied.iter().any(|(who, what)| denies(who, what));
         let access: Vec<_> = match scope.split(':').collect::<Vec<_>>().as_slice() {
             [kind, name, actions] if !denied => {
                 vec![json!({ "type": kind, "name": name, "actions": actions.split(',').collect::<Vec<_>>() })]
@@ -188,7 +216,7 @@ impl Shared {
         };
         let claims = json!({
             "iss": ISSUER, "sub": user.unwrap_or_default(), "aud": SERVICE, "jti": format!("{:?}", SystemTime::now()),
-            "iat": now - 120, "nbf": now - 120, "exp": now + lifetime, "access": access,
+            "iat": now, "nbf": now - 5, "exp": now.saturating_add_signed(lifetime), "access": access,
         });
         let token = key.token(&claims).expect("openssl signs");
         self.state().issued.push(token.clone());

@@ -1,8 +1,8 @@
 //! A token service that is down, slow or mad: registry errors, a filter that lives, and a next request that succeeds.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::{Stage, blob, code, manifest};
+use super::{Stage, TALL, blob, code, manifest};
 use crate::support::bench::REPOSITORY;
 use crate::support::token_service::Mood;
 
@@ -94,4 +94,33 @@ fn without_a_token_service_there_are_registry_errors() {
         let answer = stage.get(&manifest(REPOSITORY), "alice", "type1");
         assert_eq!((answer.status, code(&answer).as_str()), (503, "UNAVAILABLE"), "{reason}: {}", answer.text());
     }
+}
+
+/// A service that is slow but not too slow, one that does not say how long a token lasts, and one whose tokens have ended
+/// before they were given out.
+#[test]
+fn slow_and_careless_token_services() {
+    let stage = Stage::with_tokens("authentication: upstream");
+    stage.tokens().set(Mood::Late(Duration::from_secs(2)));
+    let started = Instant::now();
+    assert_eq!(stage.get(&manifest(REPOSITORY), "alice", "type1").status, 200);
+    assert!(started.elapsed() >= Duration::from_secs(2));
+
+    // (Another scope than above.) Without a word it is a minute: the next request has the same token.
+    stage.tokens().set(Mood::NoExpiry);
+    drop(stage.exchanges());
+    for _ in 0..3 {
+        assert_eq!(stage.get(&manifest(TALL), "alice", "type1").status, 200);
+    }
+    assert_eq!(stage.exchanges(), [format!("repository:{TALL}:pull")]);
+
+    // The registry refuses a token that nobody has used yet: the login is no good, and nobody goes in circles.
+    stage.tokens().set(Mood::Brief { good: -10, promised: 60 });
+    let answer = stage.get(&manifest(REPOSITORY), "bob", "type1");
+    assert_eq!((answer.status, code(&answer).as_str()), (401, "UNAUTHORIZED"), "{}", answer.text());
+    stage.tokens().set(Mood::Issue(300));
+    let answer = stage.get(&manifest(REPOSITORY), "bob", "type1");
+    let again = stage.get(answer.header("location").unwrap_or_default(), "bob", "type1");
+    assert_eq!((answer.status, again.status), (307, 200));
+    stage.assert_discreet(&[]);
 }

@@ -3,10 +3,14 @@
 mod brought;
 mod faults;
 mod identity;
+mod kinds;
+mod matrix;
 mod passwords;
 mod pulls;
+mod secrets;
 mod shared;
 mod tokens;
+mod two_accounts;
 
 use serde_json::json;
 
@@ -57,7 +61,7 @@ impl Stage {
         let open = Registry::start().unwrap();
         let bench = Bench::build();
         bench.push(&open).unwrap();
-        let tall = tall(&open);
+        let tall = tall(&open, TALL);
         let users = users();
         let access = tokens.as_ref().map_or(Access::Htpasswd(&users), Access::Token);
         let guarded = open.guarded(&access).unwrap();
@@ -148,7 +152,7 @@ fn with_cluster(bootstrap: &str, port: u16) -> String {
 }
 
 /// Pushes an image of ten layers behind an index; returns the layers.
-fn tall(registry: &Registry) -> Vec<Document> {
+fn tall(registry: &Registry, repository: &str) -> Vec<Document> {
     let layers: Vec<Image> =
         (0..10).map(|number| Image::printing(Format::Oci, Architecture::Amd64, &format!("layer {number}"))).collect();
     let config_of = |image: &Image| -> serde_json::Value { serde_json::from_slice(&image.config.bytes).unwrap() };
@@ -167,11 +171,11 @@ fn tall(registry: &Registry) -> Vec<Document> {
     });
     let manifest = Document::json(media_type, &manifest);
     for blob in layers.iter().chain([&config]) {
-        registry.push_blob(TALL, blob).unwrap();
+        registry.push_blob(repository, blob).unwrap();
     }
-    registry.push_manifest(TALL, &manifest.digest(), &manifest).unwrap();
+    registry.push_manifest(repository, &manifest.digest(), &manifest).unwrap();
     let list = index(Format::Oci, &[manifest.entry(&json!({ "architecture": "amd64", "os": "linux" }))]);
-    registry.push_manifest(TALL, "latest", &list).unwrap();
+    registry.push_manifest(repository, "latest", &list).unwrap();
     layers
 }
 

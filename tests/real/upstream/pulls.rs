@@ -1,95 +1,123 @@
-//! Container clients in front of registries that know their users.
+//! What tokens cost container clients: how many exchanges, and which of them they notice. The matrix runs these columns.
 
-use std::sync::Mutex;
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
-use super::{MACHINES, REPOSITORY, Stage, TALL, password};
-use crate::real::clients::reason_to_skip;
-use crate::support::client::containerd::{Containerd, Credentials};
-use crate::support::client::docker::Docker;
-use crate::support::client::podman::Podman;
-use crate::support::client::skopeo::Skopeo;
+use super::{REPOSITORY, Stage, TALL, manifest, tall};
 use crate::support::client::{Client, Login};
-use crate::support::token_service::Mood;
+use crate::support::envoy::replace;
+use crate::support::token_service::{Mood, TokenService};
 use crate::support::{Failure, Result};
 
-/// The daemons start one after the other; they would only be in each other's way.
-static TURN: Mutex<()> = Mutex::new(());
+/// The image of ten layers, where each blob takes a while.
+const SLOW: &str = "library/slow";
+const PASSWORD: &str = "layers-pw";
 
-#[test]
-fn docker() {
-    exercise("docker", &Docker::PROGRAMS, Docker::start);
+/// A column of the matrix.
+pub(super) struct Column {
+    pub(super) name: &'static str,
+    pub(super) check: fn(&mut dyn Client, &Layers) -> Result<()>,
+    /// Whether it takes many seconds.
+    pub(super) slow: bool,
 }
 
-#[test]
-fn containerd() {
-    exercise("containerd", &Containerd::PROGRAMS, || Containerd::start(Credentials::Option));
+pub(super) const COLUMNS: [Column; 4] = [
+    Column { name: "ten layers", check: ten_layers, slow: false },
+    Column { name: "revoked", check: revoked, slow: false },
+    Column { name: "expiring", check: expiring, slow: true },
+    Column { name: "lying", check: lying, slow: true },
+];
+
+/// A registry with tokens, and users enough that each check has one of whom MetaHub keeps nothing.
+pub(super) struct Layers {
+    stage: Stage,
+    users: Vec<Login>,
+    next: AtomicUsize,
 }
 
-#[test]
-fn containerd_with_hosts_toml() {
-    exercise("hosts.toml", &Containerd::PROGRAMS, || Containerd::start(Credentials::HostsToml));
-}
-
-#[test]
-fn podman() {
-    exercise("podman", &Podman::PROGRAMS, Podman::new);
-}
-
-#[test]
-fn skopeo() {
-    exercise("skopeo", &Skopeo::PROGRAMS, Skopeo::new);
-}
-
-fn exercise<C: Client>(name: &str, programs: &[&str], start: impl FnOnce() -> Result<C>) {
-    let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    if let Some(reason) = reason_to_skip(programs, true) {
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "{name}: {reason}, and with CI=true none may be skipped");
-        return eprintln!("{name}: skipped: {reason}");
+impl Layers {
+    pub(super) fn set() -> Self {
+        let users: Vec<Login> = (0..20).map(|number| Login::new(&format!("user{number}"), PASSWORD)).collect();
+        let tokens = TokenService::start(&users).unwrap();
+        let stage = Stage::set(Some(tokens), "authentication: upstream", |builder| builder.edit_bootstrap(with_delay));
+        tall(&stage._open, SLOW);
+        Self { stage, users, next: AtomicUsize::new(0) }
     }
-    let mut client = start().unwrap();
-    for stage in [Stage::with_passwords("authentication: upstream"), Stage::with_tokens("authentication: upstream")] {
-        let kind = if stage.tokens.is_some() { "tokens" } else { "passwords" };
-        wrong_password(&mut client, &stage).unwrap_or_else(|error| panic!("{name}, {kind}, wrong password: {error}"));
-        pulls(&mut client, &stage).unwrap_or_else(|error| panic!("{name}, {kind}: {error}"));
-        if stage.tokens.is_some() {
-            ended(&mut client, &stage).unwrap_or_else(|error| panic!("{name}, token that ended: {error}"));
+
+    /// Somebody's login who has never been here, as this machine type; clients have it from now on.
+    fn newcomer(&self, client: &mut dyn Client, machine: &str) -> Result<Login> {
+        let user = &self.users[self.next.fetch_add(1, Ordering::Relaxed)];
+        let login = Login::new(&format!("{}-{machine}", user.user), &user.password);
+        client.keep(&self.stage.front(), &login)?;
+        drop(self.stage.exchanges());
+        Ok(login)
+    }
+
+    /// Pulls the slow image: how long that took, how many tokens it cost, and how often a client was sent round.
+    fn pull_slowly(&self, client: &mut dyn Client, mood: Mood) -> Result<(Duration, u64, u64)> {
+        self.newcomer(client, "type1")?;
+        self.stage.tokens().set(mood);
+        let rounds = || self.stage.envoy.stat("", "metahub_token_refused");
+        let (before, started) = (rounds()?, Instant::now());
+        let logged = self.stage.envoy.log().len();
+        let outcome = client.pull(&format!("{}/{SLOW}:latest", self.stage.front()));
+        let took = started.elapsed();
+        self.stage.tokens().set(Mood::Issue(300));
+        outcome?;
+        // The access log may be a moment late, which is no matter: a failed request would have failed the client.
+        let log = self.stage.envoy.log().split_off(logged);
+        let failed = log.lines().find(|line| line.contains(&format!("GET /v2/{SLOW}/blobs/")) && line.contains(" 40"));
+        match failed {
+            Some(line) => Err(Failure::new(format!("a failed request: {line}"))),
+            None => Ok((took, self.stage.exchanges().len() as u64, rounds()? - before)),
         }
-        stage.assert_discreet(&["hunter2-wrong"]);
     }
 }
 
-fn wrong_password(client: &mut dyn Client, stage: &Stage) -> Result<()> {
-    let logged_in = client.log_in(&stage.front(), &Login::new("alice-type1", "hunter2-wrong"));
-    let outcome = match (client.logs_in(), logged_in) {
-        (true, outcome) => outcome,
-        (false, _) => client.pull(&format!("{}/{REPOSITORY}:latest", stage.front())).map(drop),
-    };
-    let error = outcome.err().ok_or_else(|| Failure::new("it succeeded"))?.to_string();
-    if client.refused().iter().any(|word| error.contains(word)) { Ok(()) } else { Err(Failure::new(error)) }
+/// Blobs of [`SLOW`] wait for 0.6 s between MetaHub and the registry, with the token that MetaHub gave them.
+fn with_delay(bootstrap: String) -> String {
+    let router = "          - name: envoy.filters.http.router\n";
+    let delay = format!(
+        "          - name: envoy.filters.http.fault\n            typed_config:\n              \
+         \"@type\": type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault\n              \
+         delay: {{ fixed_delay: 0.6s, percentage: {{ numerator: 100 }} }}\n              \
+         headers: [{{ name: \":path\", string_match: {{ contains: {SLOW}/blobs/ }} }}]\n{router}"
+    );
+    replace(&bootstrap, router, &delay, 1)
 }
 
-fn pulls(client: &mut dyn Client, stage: &Stage) -> Result<()> {
-    for (machine, features) in MACHINES {
-        client.log_in(&stage.front(), &Login::new(&format!("alice-{machine}"), password("alice")))?;
-        expect(client, stage, features)?;
-    }
-    if stage.tokens.is_some() {
-        drop(stage.exchanges());
-        let reference = format!("{}/{TALL}:latest", stage.front());
-        client.pull(&reference)?;
-        let exchanges = stage.exchanges();
-        let once = exchanges == [format!("repository:{TALL}:pull")];
-        return if once { Ok(()) } else { Err(Failure::new(format!("exchanges for ten layers: {exchanges:?}"))) };
-    }
-    Ok(())
+fn ten_layers(client: &mut dyn Client, layers: &Layers) -> Result<()> {
+    layers.newcomer(client, "type1")?;
+    client.pull(&format!("{}/{TALL}:latest", layers.stage.front()))?;
+    let exchanges = layers.stage.exchanges();
+    let once = exchanges == [format!("repository:{TALL}:pull")];
+    if once { Ok(()) } else { Err(Failure::new(format!("exchanges for ten layers: {exchanges:?}"))) }
+}
+
+/// Tokens that end while layers are fetched, as the service says.
+fn expiring(client: &mut dyn Client, layers: &Layers) -> Result<()> {
+    let (took, exchanges, _) = layers.pull_slowly(client, Mood::Brief { good: 4, promised: 2 })?;
+    // MetaHub uses a token for a second.
+    let renewed = took < Duration::from_secs(3) || exchanges > 1;
+    let bounded = exchanges <= 2 * took.as_secs() + 3;
+    if renewed && bounded { Ok(()) } else { Err(Failure::new(format!("{exchanges} exchanges in {took:?}"))) }
+}
+
+/// A token that ends while layers are fetched, although the service promised an hour. Several requests have it by then,
+/// and each of them is sent round.
+fn lying(client: &mut dyn Client, layers: &Layers) -> Result<()> {
+    let (took, exchanges, rounds) = layers.pull_slowly(client, Mood::LieOnce)?;
+    let noticed = took < Duration::from_secs(3) || (rounds > 0 && (2..=rounds + 1).contains(&exchanges));
+    if noticed { Ok(()) } else { Err(Failure::new(format!("{exchanges} exchanges, {rounds} rounds in {took:?}"))) }
 }
 
 /// The registry refuses the token that MetaHub keeps: the client is sent round, and notices nothing.
-fn ended(client: &mut dyn Client, stage: &Stage) -> Result<()> {
-    let login = Login::new("bob-type2", password("bob"));
-    stage.tokens().set(Mood::Brief);
-    for path in ["/v2/".to_owned(), super::manifest(REPOSITORY)] {
+fn revoked(client: &mut dyn Client, layers: &Layers) -> Result<()> {
+    let stage = &layers.stage;
+    let login = layers.newcomer(client, "type2")?;
+    // The service promises an hour, and the registry refuses it after a few seconds.
+    stage.tokens().set(Mood::Brief { good: 4, promised: 3600 });
+    for path in ["/v2/".to_owned(), manifest(REPOSITORY)] {
         let answer = stage.ask("GET", &path, &login.user, &login.password);
         if answer.status != 200 {
             return Err(Failure::new(format!("{path}: {}", answer.status)));
@@ -97,15 +125,14 @@ fn ended(client: &mut dyn Client, stage: &Stage) -> Result<()> {
     }
     std::thread::sleep(Duration::from_secs(5));
     stage.tokens().set(Mood::Issue(300));
-    let before = stage.envoy.stat("", "metahub_token_refused")?;
+    let rounds = || stage.envoy.stat("", "metahub_token_refused");
+    let before = rounds()?;
     client.log_in(&stage.front(), &login)?;
-    expect(client, stage, &["cpu:skylake"])?;
-    let sent_round = stage.envoy.stat("", "metahub_token_refused")? - before;
-    if sent_round > 0 { Ok(()) } else { Err(Failure::new("nobody was sent round")) }
-}
-
-fn expect(client: &mut dyn Client, stage: &Stage, features: &[&str]) -> Result<()> {
     let pulled = client.pull(&format!("{}/{REPOSITORY}:latest", stage.front()))?;
-    let expected = stage.bench.digest(features);
-    if pulled.digest == expected { Ok(()) } else { Err(Failure::new(format!("{pulled:?}, expected {expected}"))) }
+    let expected = stage.bench.digest(&["cpu:skylake"]);
+    match (pulled.digest == expected, rounds()? > before) {
+        (true, true) => Ok(()),
+        (false, _) => Err(Failure::new(format!("{pulled:?}, expected {expected}"))),
+        (true, false) => Err(Failure::new("nobody was sent round")),
+    }
 }

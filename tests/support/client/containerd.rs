@@ -5,11 +5,11 @@ use std::process::Command;
 
 use base64::Engine as _;
 
-use super::{Client, Login, Pulled, run, split_reference};
+use super::{Client, Login, Pulled, run, speaks_tls, split_reference};
 use crate::support::sandbox::Sandbox;
 use crate::support::{Failure, Result};
 
-/// The registry's name in references that go through `hosts.toml`: nothing answers there.
+/// The registry's name in references that go through `hosts.toml`, unless another one is given: nothing answers there.
 const MIRRORED: &str = "registry.example";
 
 /// How credentials reach containerd.
@@ -27,6 +27,8 @@ pub(crate) struct Containerd {
     sandbox: Sandbox,
     credentials: Credentials,
     login: Option<Login>,
+    mirrored: String,
+    hosts: Option<String>,
     pulls: u32,
 }
 
@@ -47,9 +49,20 @@ impl Containerd {
         );
         std::fs::write(sandbox.directory().join("config.toml"), configuration)?;
         let arguments = [format!("--config={}", sandbox.path("config.toml"))];
-        let containerd = Self { sandbox, credentials, login: None, pulls: 0 };
+        let containerd =
+            Self { sandbox, credentials, login: None, mirrored: MIRRORED.to_owned(), hosts: None, pulls: 0 };
         containerd.sandbox.start("containerd", &arguments, || run(containerd.ctr().arg("version")).is_ok())?;
         Ok(containerd)
+    }
+
+    /// From now on references that go through `hosts.toml` name this registry.
+    pub(crate) fn mirror(&mut self, registry: &str) {
+        registry.clone_into(&mut self.mirrored);
+    }
+
+    /// From now on `hosts.toml` is this.
+    pub(crate) fn replace_hosts(&mut self, text: &str) {
+        self.hosts = Some(text.to_owned());
     }
 
     /// `ctr` in a containerd namespace that belongs to the current pull: what another one fetched is not seen in it.
@@ -60,21 +73,25 @@ impl Containerd {
         command
     }
 
-    /// Writes the `hosts.toml` that sends requests for [`MIRRORED`] to `registry`.
+    /// Writes the `hosts.toml` that sends requests for the mirrored registry to `registry`, as README.md says.
     fn write_hosts(&self, registry: &str) -> Result<()> {
         let header = self.login.as_ref().map_or_else(String::new, |login| {
             let token = base64::engine::general_purpose::STANDARD.encode(login.pair());
             format!("Authorization = \"Basic {token}\"\n")
         });
-        let directory = self.sandbox.directory().join("hosts").join(MIRRORED);
+        let directory = self.sandbox.directory().join("hosts").join(&self.mirrored);
         std::fs::create_dir_all(&directory)?;
+        let (url, authority) = match speaks_tls(registry) {
+            true => (format!("https://{registry}"), format!("ca = {:?}\n", self.sandbox.path("ca.crt"))),
+            false => (format!("http://{registry}"), String::new()),
+        };
         // The header stands twice because `server`, the fallback, does not inherit the host's.
         let text = format!(
-            "server = \"http://{registry}\"\n\n[header]\n{header}\n\
-             [host.\"http://{registry}\"]\ncapabilities = [\"pull\", \"resolve\"]\n\n\
-             [host.\"http://{registry}\".header]\n{header}"
+            "server = \"{url}\"\n{authority}\n[header]\n{header}\n\
+             [host.\"{url}\"]\ncapabilities = [\"pull\", \"resolve\"]\n{authority}\n\
+             [host.\"{url}\".header]\n{header}"
         );
-        Ok(std::fs::write(directory.join("hosts.toml"), text)?)
+        Ok(std::fs::write(directory.join("hosts.toml"), self.hosts.as_ref().unwrap_or(&text))?)
     }
 
     fn fetch(&self, reference: &str) -> Result<String> {
@@ -83,16 +100,16 @@ impl Containerd {
         pull.args(["images", "pull", "--snapshotter=native"]);
         let mut name = reference.to_owned();
         match (self.credentials, &self.login) {
-            (Credentials::Option, Some(login)) => {
-                pull.args(["--plain-http", "--user", &login.pair()]);
-            }
-            (Credentials::Option, None) => {
-                pull.arg("--plain-http");
+            (Credentials::Option, login) => {
+                pull.args((!speaks_tls(registry)).then_some("--plain-http"));
+                if let Some(login) = login {
+                    pull.args(["--user", &login.pair()]);
+                }
             }
             (Credentials::HostsToml, _) => {
                 self.write_hosts(registry)?;
-                pull.args(["--hosts-dir", &self.sandbox.path("hosts")]);
-                name = reference.replacen(registry, MIRRORED, 1);
+                pull.args(["--hosts-dir", &self.sandbox.path("hosts")]).env_remove("SSL_CERT_FILE");
+                name = reference.replacen(registry, &self.mirrored, 1);
             }
         }
         run(pull.arg(&name))?;

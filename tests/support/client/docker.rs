@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::{Client, Login, Pulled, run, run_with_input};
+use super::{Client, Login, Pulled, auth_file, run, run_with_input};
 use crate::support::sandbox::Sandbox;
 use crate::support::{Failure, Result};
 
@@ -71,6 +71,11 @@ impl Client for Docker {
         let mut command = self.command();
         command.args(["login", "--username", &login.user, "--password-stdin", registry]);
         run_with_input(&mut command, login.password.as_bytes())
+    }
+
+    fn keep(&mut self, registry: &str, login: &Login) -> Result<()> {
+        std::fs::create_dir_all(self.sandbox.path("docker-config"))?;
+        Ok(std::fs::write(self.sandbox.path("docker-config/config.json"), auth_file(registry, login))?)
     }
 
     fn pull(&mut self, reference: &str) -> Result<Pulled> {

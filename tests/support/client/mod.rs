@@ -11,6 +11,9 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::{Child, Command, Output, Stdio};
 
+use base64::Engine as _;
+
+use super::certificates::TLS_HOST;
 use super::sandbox::Sandbox;
 use super::{Failure, Result};
 
@@ -45,6 +48,11 @@ pub(crate) struct Pulled {
 pub(crate) trait Client {
     /// Presents credentials to `registry` (`host:port`). Clients without a login command keep them for the pull.
     fn log_in(&mut self, registry: &str, login: &Login) -> Result<()>;
+
+    /// Stores credentials for `registry` without asking it, as a file from elsewhere would.
+    fn keep(&mut self, registry: &str, login: &Login) -> Result<()> {
+        self.log_in(registry, login)
+    }
 
     /// Pulls `reference` (`host:port/repository:tag` or `…@digest`), runs it if the client can, and forgets it again.
     fn pull(&mut self, reference: &str) -> Result<Pulled>;
@@ -115,6 +123,17 @@ pub(crate) fn is_installed(program: &str) -> bool {
         .stdout(Stdio::null())
         .status()
         .is_ok_and(|status| status.success())
+}
+
+/// Whether clients are to speak TLS with this registry (`host:port`), or with the registry of this reference.
+pub(crate) fn speaks_tls(registry: &str) -> bool {
+    registry.starts_with(TLS_HOST)
+}
+
+/// The text of docker's, podman's and skopeo's file of credentials.
+fn auth_file(registry: &str, login: &Login) -> String {
+    let auth = base64::engine::general_purpose::STANDARD.encode(login.pair());
+    serde_json::json!({ "auths": { registry: { "auth": auth } } }).to_string()
 }
 
 /// `host:port/repository:tag` or `host:port/repository@digest` in its parts: host, repository, tag or digest.

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::{Client, Login, Pulled, run, run_with_input};
+use super::{Client, Login, Pulled, auth_file, run, run_with_input, speaks_tls};
 use crate::support::Result;
 use crate::support::sandbox::Sandbox;
 
@@ -52,12 +52,16 @@ impl Podman {
 impl Client for Podman {
     fn log_in(&mut self, registry: &str, login: &Login) -> Result<()> {
         let mut command = self.command();
-        command.args(["login", "--tls-verify=false", "--username", &login.user, "--password-stdin", registry]);
+        command.args(["login", &verify(registry), "--username", &login.user, "--password-stdin", registry]);
         run_with_input(&mut command, login.password.as_bytes())
     }
 
+    fn keep(&mut self, registry: &str, login: &Login) -> Result<()> {
+        Ok(std::fs::write(self.sandbox.path("auth.json"), auth_file(registry, login))?)
+    }
+
     fn pull(&mut self, reference: &str) -> Result<Pulled> {
-        run(self.command().args(["pull", "--tls-verify=false", reference]))?;
+        run(self.command().args(["pull", &verify(reference), reference]))?;
         let digest = run(self.command().args(["image", "inspect", "--format", "{{.Digest}}", reference]))?;
         let mut container = self.command();
         container.args(["run", "--rm", "--network=none", "--pull=never", "--cgroup-parent", &self.sandbox.name()]);
@@ -81,4 +85,9 @@ impl Client for Podman {
     fn sandbox(&self) -> Option<&Sandbox> {
         Some(&self.sandbox)
     }
+}
+
+/// The option that says whether the registry must show a good certificate; without it, it may even speak no TLS.
+pub(super) fn verify(registry: &str) -> String {
+    format!("--tls-verify={}", speaks_tls(registry))
 }

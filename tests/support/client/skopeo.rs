@@ -4,7 +4,8 @@ use std::process::Command;
 
 use metahub::digest::Digest;
 
-use super::{Client, Login, Pulled, run, run_for_bytes, run_with_input};
+use super::podman::verify;
+use super::{Client, Login, Pulled, auth_file, run, run_for_bytes, run_with_input, speaks_tls};
 use crate::support::sandbox::Sandbox;
 use crate::support::{Failure, Result};
 
@@ -24,7 +25,8 @@ impl Skopeo {
         Ok(Self { sandbox, copies: 0 })
     }
 
-    fn command(&self) -> Command {
+    /// `skopeo` with a configuration of its own.
+    pub(crate) fn command(&self) -> Command {
         let mut command = self.sandbox.command("skopeo");
         command.args(["--policy", &self.sandbox.path("policy.json")]);
         command.env("REGISTRY_AUTH_FILE", self.sandbox.path("auth.json"));
@@ -35,7 +37,7 @@ impl Skopeo {
     /// The manifest's or index's own bytes.
     fn inspect(&self, reference: &str) -> Result<Vec<u8>> {
         let mut command = self.command();
-        command.args(["inspect", "--raw", "--tls-verify=false", &format!("docker://{reference}")]);
+        command.args(["inspect", "--raw", &verify(reference), &format!("docker://{reference}")]);
         run_for_bytes(&mut command)
     }
 }
@@ -43,15 +45,24 @@ impl Skopeo {
 impl Client for Skopeo {
     fn log_in(&mut self, registry: &str, login: &Login) -> Result<()> {
         let mut command = self.command();
-        command.args(["login", "--tls-verify=false", "--username", &login.user, "--password-stdin", registry]);
+        command.args(["login", &verify(registry), "--username", &login.user, "--password-stdin", registry]);
         run_with_input(&mut command, login.password.as_bytes())
+    }
+
+    fn keep(&mut self, registry: &str, login: &Login) -> Result<()> {
+        Ok(std::fs::write(self.sandbox.path("auth.json"), auth_file(registry, login))?)
     }
 
     fn pull(&mut self, reference: &str) -> Result<Pulled> {
         self.copies += 1;
         let directory = self.sandbox.directory().join(format!("copy-{}", self.copies));
         let mut copy = self.command();
-        copy.args(["copy", "--all", "--src-tls-verify=false", &format!("docker://{reference}")]);
+        copy.args([
+            "copy",
+            "--all",
+            &format!("--src-tls-verify={}", speaks_tls(reference)),
+            &format!("docker://{reference}"),
+        ]);
         run(copy.arg(format!("dir:{}", directory.display())))?;
         let digest = Digest::of(&std::fs::read(directory.join("manifest.json"))?);
         let inspected = Digest::of(&self.inspect(reference)?);

@@ -1,0 +1,190 @@
+//! The rows: what is measured, what it is compared with, and the limit of each.
+
+use crate::generated::Generated;
+use crate::machine::Cores;
+use crate::nginx::{Item, Nginx, TOKEN};
+use crate::report::{Limit, Row};
+use crate::requests::Kind;
+use crate::rounds::{Comparison, Effort, Side, compare};
+use crate::subject::{Authentication, Cache, SUPPORTED, Setup, Subject};
+use crate::support::{Failure, Result};
+
+/// Connections that ask at once; large blobs need no more than two to keep Envoy busy.
+const CONNECTIONS: usize = 16;
+
+/// Measures all rows and tells `show` of each when it is there.
+pub(crate) struct Table<'a> {
+    pub(crate) cores: &'a Cores,
+    pub(crate) effort: Effort,
+    pub(crate) show: &'a dyn Fn(&Row),
+    /// Only rows whose name contains one of these.
+    pub(crate) parts: Option<Vec<&'a str>>,
+    /// Whether a difference between two bare Envoys ends the run: its other rows would not count.
+    pub(crate) strict: bool,
+    pub(crate) rows: Vec<Row>,
+}
+
+impl Table<'_> {
+    /// The whole table. The first row compares bare with bare.
+    pub(crate) fn measure(&mut self) -> Result<()> {
+        let nginx = Nginx::start()?;
+        let bare = Subject::bare(nginx.port, self.cores)?;
+        self.bare(&nginx, &bare)?;
+        self.without_cache(&nginx, &bare)?;
+        if SUPPORTED {
+            self.with_cache(&nginx, &bare)?;
+        }
+        self.cold()?;
+        self.authentications(&nginx, &bare)?;
+        self.machine_types(&nginx)
+    }
+
+    fn bare(&mut self, nginx: &Nginx, bare: &Subject) -> Result<()> {
+        let other = Subject::bare(nginx.port, self.cores)?;
+        let kind = || by_digest("GET", &nginx.image);
+        self.row("bare Envoy against bare Envoy", Limit::Same(1.03), (bare, kind()), (&other, kind()), CONNECTIONS)
+    }
+
+    fn without_cache(&mut self, nginx: &Nginx, bare: &Subject) -> Result<()> {
+        let metahub = Subject::metahub(nginx.port, Setup::new(Cache::Off), self.cores)?;
+        let ping = || Kind::same("GET", "/v2/").expecting_length(2);
+        self.row("ping, remembered login", Limit::AtMost(0.50), (bare, ping()), (&metahub, ping()), CONNECTIONS)?;
+        let image = || by_digest("GET", &nginx.image);
+        let name = "manifest by digest, passed through";
+        self.row(name, Limit::AtMost(1.22), (bare, image()), (&metahub, image()), CONNECTIONS)?;
+        for (name, length, limit, connections) in [
+            ("blob of 1 KiB", 1 << 10, 1.22, CONNECTIONS),
+            ("blob of 1 MiB", 1 << 20, 1.05, 4),
+            ("blob of 64 MiB", 64 << 20, 1.05, 2),
+        ] {
+            let blob = nginx.blob(length)?;
+            let kind = || {
+                let path = format!("/v2/bench/app/blobs/sha256:{}", blob.hex);
+                Kind::same("GET", &path).expecting_length(blob.length)
+            };
+            self.row(name, Limit::AtMost(limit), (bare, kind()), (&metahub, kind()), connections)?;
+        }
+        let four = nginx.index(4)?;
+        let tag = || by_tag("GET", &four, &nginx.image);
+        self.row("manifest by tag, no cache", Limit::None, (bare, image()), (&metahub, tag()), CONNECTIONS)?;
+        let bare_head = by_digest("HEAD", &nginx.image).expecting_length(0);
+        let our_head = by_tag("HEAD", &four, &nginx.image).expecting_length(0);
+        self.row("HEAD by tag, no cache", Limit::None, (bare, bare_head), (&metahub, our_head), CONNECTIONS)?;
+        self.index_sizes(nginx, bare, &metahub, "no cache")
+    }
+
+    fn with_cache(&mut self, nginx: &Nginx, bare: &Subject) -> Result<()> {
+        let metahub = Subject::metahub(nginx.port, Setup::new(Cache::REVALIDATED), self.cores)?;
+        let four = nginx.index(4)?;
+        let image = || by_digest("GET", &nginx.image);
+        let tag = || by_tag("GET", &four, &nginx.image);
+        self.row("manifest by tag, revalidated", Limit::AtMost(1.35), (bare, image()), (&metahub, tag()), CONNECTIONS)?;
+        let name = "manifest by digest, known content revalidated";
+        self.row(name, Limit::AtMost(1.35), (bare, image()), (&metahub, image()), CONNECTIONS)?;
+        let bare_head = by_digest("HEAD", &nginx.image).expecting_length(0);
+        let our_head = by_tag("HEAD", &four, &nginx.image).expecting_length(0);
+        let name = "HEAD by tag, revalidated";
+        self.row(name, Limit::AtMost(1.35), (bare, bare_head), (&metahub, our_head), CONNECTIONS)?;
+        self.index_sizes(nginx, bare, &metahub, "revalidated")?;
+        drop(metahub);
+        let lasting = Cache::On { tag_ttl: 3600, stale: 0 };
+        let metahub = Subject::metahub(nginx.port, Setup::new(lasting), self.cores)?;
+        let name = "manifest by tag, within its ttl";
+        self.row(name, Limit::AtMost(0.60), (bare, image()), (&metahub, tag()), CONNECTIONS)
+    }
+
+    /// Indexes of other sizes; the client gets the same image of each.
+    fn index_sizes(&mut self, nginx: &Nginx, bare: &Subject, metahub: &Subject, how: &str) -> Result<()> {
+        for (name, index, connections) in [
+            ("of 100 entries", nginx.index(100)?, CONNECTIONS),
+            ("of 1,000 entries", nginx.index(1_000)?, 4),
+            ("of 10,000 entries, 4 MiB", nginx.largest_index(10_000)?, 2),
+        ] {
+            let name = format!("index {name}, {how}");
+            let (base, ours) = (by_digest("GET", &nginx.image), by_tag("GET", &index, &nginx.image));
+            self.row(&name, Limit::None, (bare, base), (metahub, ours), connections)?;
+        }
+        Ok(())
+    }
+
+    /// Each request asks for an image that was never asked for before.
+    fn cold(&mut self) -> Result<()> {
+        let upstream = Generated::start(4)?;
+        let bare = Subject::bare(upstream.port, self.cores)?;
+        let metahub = Subject::metahub(upstream.port, Setup::new(Cache::REVALIDATED), self.cores)?;
+        // What the client receives in both cases has this length.
+        let length = upstream.image(0).children[0].text.len() as u64;
+        let digest = upstream.image(0).children[0].digest.clone();
+        let base = Kind::same("GET", &format!("/v2/bench/0/manifests/{digest}")).expecting_length(length);
+        let ours = Kind::numbered("GET", |number| format!("/v2/bench/{number}/manifests/latest"));
+        let ours = ours.expecting_length(length);
+        let name = "manifest by tag, cold: each another image";
+        self.row(name, Limit::AtMost(2.50), (&bare, base), (&metahub, ours), CONNECTIONS)
+    }
+
+    /// Other ways to check who asks. Their cost beside `accounts` is what matters, so they stand without a limit.
+    fn authentications(&mut self, nginx: &Nginx, bare: &Subject) -> Result<()> {
+        let four = nginx.index(4)?;
+        let setup = |authentication| Setup { authentication, ..Setup::new(Cache::REVALIDATED) };
+        let metahub = Subject::metahub(nginx.port, setup(Authentication::Upstream), self.cores)?;
+        let (base, ours) = (by_digest("GET", &nginx.image), by_tag("GET", &four, &nginx.image));
+        let name = "manifest by tag, passwords checked upstream";
+        self.row(name, Limit::None, (bare, base), (&metahub, ours), CONNECTIONS)?;
+        drop(metahub);
+        let bare = Subject::bare(nginx.guarded, self.cores)?;
+        let metahub = Subject::metahub(nginx.guarded, setup(Authentication::Token(nginx.tokens)), self.cores)?;
+        let bearer = format!("Bearer {TOKEN}");
+        for (name, ours) in [
+            ("manifest by tag, upstream token kept", by_tag("GET", &four, &nginx.image)),
+            ("manifest by digest, upstream token kept", by_digest("GET", &nginx.image)),
+        ] {
+            let base = by_digest("GET", &nginx.image).authorized(&bearer);
+            self.row(name, Limit::None, (&bare, base), (&metahub, ours), CONNECTIONS)?;
+        }
+        Ok(())
+    }
+
+    fn machine_types(&mut self, nginx: &Nginx) -> Result<()> {
+        let four = nginx.index(4)?;
+        let few = Subject::metahub(nginx.port, Setup::new(Cache::REVALIDATED), self.cores)?;
+        let setup = Setup { machine_types: 10_000, ..Setup::new(Cache::REVALIDATED) };
+        let many = Subject::metahub(nginx.port, setup, self.cores)?;
+        let kind = || by_tag("GET", &four, &nginx.image);
+        let name = "10,000 machine types against few";
+        self.row(name, Limit::Close(1.03), (&few, kind()), (&many, kind()), CONNECTIONS)
+    }
+
+    fn row(
+        &mut self,
+        name: &str,
+        limit: Limit,
+        base: (&Subject, Kind),
+        measured: (&Subject, Kind),
+        connections: usize,
+    ) -> Result<()> {
+        if self.parts.as_ref().is_some_and(|parts| !parts.iter().any(|part| name.contains(part))) {
+            return Ok(());
+        }
+        let side = |(subject, kind)| Side { subject, kind };
+        let (base, measured) = (side(base), side(measured));
+        let comparison: Comparison = compare(&base, &measured, connections, self.effort)?;
+        let row = Row { name: name.to_owned(), limit, comparison };
+        (self.show)(&row);
+        if self.strict && matches!(limit, Limit::Same(_)) && !row.holds() {
+            return Err(Failure::new(
+                "this run does not count: two Envoys without the filter differ; is the machine idle?",
+            ));
+        }
+        self.rows.push(row);
+        Ok(())
+    }
+}
+
+fn by_digest(method: &'static str, item: &Item) -> Kind {
+    Kind::same(method, &format!("/v2/bench/app/manifests/sha256:{}", item.hex)).expecting_digest(&item.hex)
+}
+
+/// The tag of an index; what must come is the image to which it leads.
+fn by_tag(method: &'static str, index: &Item, image: &Item) -> Kind {
+    Kind::same(method, &format!("/v2/bench/app/manifests/at-{}", index.hex)).expecting_digest(&image.hex)
+}

@@ -1,0 +1,161 @@
+use super::*;
+use crate::digest::Digest;
+use crate::index::Descriptor;
+use crate::memory::tests::Map;
+
+fn repository(name: &str) -> Repository {
+    Repository::parse(name).unwrap()
+}
+
+fn cache(bytes: u64) -> Cache {
+    Cache { bytes, ..Cache::default() }
+}
+
+/// What the memory takes, keys aside.
+fn taken(memory: &Map) -> u64 {
+    memory.values.borrow().values().map(|value| value.len() as u64).sum()
+}
+
+fn resolution(top: &str) -> Resolution {
+    Resolution {
+        top: Digest::of(top.as_bytes()),
+        served: Descriptor { media_type: "a/b".into(), digest: Digest::of(b"x"), size: 7 },
+        reason: "only one fits".into(),
+        missing: "cpu:icelake".into(),
+        location: None,
+    }
+}
+
+#[test]
+fn keeps_documents_of_all_sizes() {
+    let (memory, cache, name) = (Map::default(), cache(64 << 20), repository("a/b"));
+    let shelf = Shelf { cluster: "c", repository: &name };
+    for size in [0, 1, 3_000, 30_000, 300_000] {
+        let body = vec![b'x'; size];
+        let digest = Digest::of(&body).to_string();
+        let (location, growth) = cache.keep_document(&memory, shelf, &digest, "a/b", &body);
+        assert!(growth.bytes > size as i64 && growth.evicted == 0, "{growth:?}");
+        let document = cache.document(&memory, shelf, &digest, location.unwrap()).unwrap();
+        assert_eq!((document.media_type.as_str(), &document.body), ("a/b", &body));
+        assert_eq!(cache.find(&memory, shelf, &digest), Some(document));
+    }
+    let large = vec![b'x'; 600_000];
+    let (location, growth) = cache.keep_document(&memory, shelf, Digest::of(&large).as_str(), "a/b", &large);
+    assert_eq!((location, growth), (None, Growth::default()));
+}
+
+#[test]
+fn what_is_kept_is_known_in_its_repository_and_cluster_only() {
+    let (memory, cache) = (Map::default(), cache(1 << 20));
+    let (one, other) = (repository("a"), repository("b"));
+    let tag = Tag::parse("latest").unwrap();
+    let shelf = Shelf { cluster: "c", repository: &one };
+    let _ = cache.keep_document(&memory, shelf, "d", "a/b", b"x");
+    let _ = cache.keep_tag(&memory, shelf, &tag);
+    let _ = cache.keep_resolution(&memory, shelf, &tag, b"view", &resolution("1"));
+    let _ = cache.keep_confirmed(&memory, shelf, &tag, b"view", &[1; 32], resolution("1"));
+    for (elsewhere, known) in [
+        (shelf, true),
+        (Shelf { cluster: "c", repository: &other }, false),
+        (Shelf { cluster: "e", repository: &one }, false),
+    ] {
+        assert_eq!(cache.find(&memory, elsewhere, "d").is_some(), known);
+        assert_eq!(cache.knows_tag(&memory, elsewhere, &tag), known);
+        assert_eq!(cache.resolution(&memory, elsewhere, &tag, b"view").is_some(), known);
+        assert_eq!(cache.confirmed(&memory, elsewhere, &tag, b"view", &[1; 32]).is_some(), known);
+    }
+    assert_eq!(cache.resolution(&memory, shelf, &tag, b"other"), None);
+    assert_eq!(cache.confirmed(&memory, shelf, &tag, b"view", &[2; 32]), None, "another identity");
+}
+
+#[test]
+fn a_location_that_was_taken_over_is_a_miss() {
+    let (memory, cache, name) = (Map::default(), cache(1 << 20), repository("a"));
+    let shelf = Shelf { cluster: "c", repository: &name };
+    let (first, _) = cache.keep_document(&memory, shelf, "first", "a/b", b"first");
+    let mut evicted = 0;
+    for number in 0..64 {
+        evicted += cache.keep_document(&memory, shelf, &format!("other {number}"), "a/b", b"other").1.evicted;
+    }
+    assert_eq!(cache.document(&memory, shelf, "first", first.unwrap()), None);
+    assert_eq!(evicted, 1, "64 slots for 65 documents");
+    assert!(cache.find(&memory, shelf, "other 0").is_some());
+}
+
+#[test]
+fn never_takes_more_than_configured() {
+    for bytes in [1 << 20, 3 << 20] {
+        let (memory, cache, name) = (Map::default(), cache(bytes), repository("a"));
+        let shelf = Shelf { cluster: "c", repository: &name };
+        let mut grown = 0;
+        for number in 0..3_000_usize {
+            let tag = Tag::parse(&format!("t{number}")).unwrap();
+            let body = vec![b'x'; (number * 37) % 40_000];
+            let (_, growth) = cache.keep_document(&memory, shelf, &format!("{number}"), "a/b", &body);
+            let growth = growth.and(cache.keep_tag(&memory, shelf, &tag)).and(cache.keep_resolution(
+                &memory,
+                shelf,
+                &tag,
+                b"view",
+                &resolution("1"),
+            ));
+            grown += growth.bytes;
+        }
+        let heads = 3 * 4;
+        assert!(taken(&memory) <= bytes + heads, "{} > {bytes}", taken(&memory));
+        assert!(taken(&memory) > bytes / 4, "{} of {bytes} used", taken(&memory));
+        let heads: usize =
+            memory.values.borrow().iter().filter(|(key, _)| key.contains("ring")).map(|(_, v)| v.len()).sum();
+        assert_eq!(grown as u64 + heads as u64, taken(&memory), "accounted for");
+    }
+}
+
+#[test]
+fn resizing_empties_what_is_beyond() {
+    let (memory, name) = (Map::default(), repository("a"));
+    let shelf = Shelf { cluster: "c", repository: &name };
+    let large = cache(8 << 20);
+    assert_eq!(large.resize(&memory), Growth::default());
+    for number in 0..2_000 {
+        let _ = large.keep_document(&memory, shelf, &format!("{number}"), "a/b", &vec![b'x'; 3_000]);
+    }
+    let before = taken(&memory);
+    let small = cache(1 << 20);
+    let growth = small.resize(&memory);
+    assert_eq!(before as i64 + growth.bytes, taken(&memory) as i64);
+    assert!(taken(&memory) <= (1 << 20) + 64, "{}", taken(&memory));
+    assert!(growth.evicted > 0);
+    assert_eq!(small.resize(&memory), Growth::default(), "once");
+    let off = cache(0);
+    let _ = off.resize(&memory);
+    assert!(taken(&memory) < 64, "{}", taken(&memory));
+    assert_eq!(off.keep_document(&memory, shelf, "d", "a/b", b"x"), (None, Growth::default()));
+    assert_eq!(off.find(&memory, shelf, "d"), None);
+}
+
+#[test]
+fn damaged_memory_is_as_good_as_none() {
+    let (memory, cache, name) = (Map::default(), cache(1 << 20), repository("a"));
+    let shelf = Shelf { cluster: "c", repository: &name };
+    let tag = Tag::parse("latest").unwrap();
+    let (location, _) = cache.keep_document(&memory, shelf, "d", "a/b", b"body");
+    let _ = cache.keep_resolution(&memory, shelf, &tag, b"view", &resolution("1"));
+    for length in [20, 3, 1, 0] {
+        memory.values.borrow_mut().values_mut().for_each(|value| value.truncate(length));
+        assert_eq!(cache.find(&memory, shelf, "d"), None);
+        assert_eq!(cache.resolution(&memory, shelf, &tag, b"view"), None);
+        assert_eq!(cache.document(&memory, shelf, "d", location.unwrap()), None);
+    }
+}
+
+#[test]
+fn records_are_what_was_put_in() {
+    for location in [None, Some(Location::default())] {
+        let resolution = Resolution { location, ..resolution("1") };
+        assert_eq!(Resolution::decode(&resolution.encode()), Some(resolution.clone()));
+        let confirmed = Confirmed { at: 12, resolution };
+        assert_eq!(Confirmed::decode(&confirmed.encode()), Some(confirmed));
+    }
+    assert_eq!(Resolution::decode(&[]), None);
+    assert_eq!(Resolution::decode(&[9, 1, 2]), None);
+}

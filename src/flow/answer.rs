@@ -1,0 +1,114 @@
+//! Answers that carry a manifest, and upstream's word where that is the answer.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use super::{Counter, Effects, Report, fetch};
+use crate::cache::{Growth, Resolution};
+use crate::errors::{Code, Reply};
+use crate::headers::Headers;
+use crate::media_type;
+use crate::request::{Repository, Tag};
+
+/// Headers of upstream's answer for an index that say nothing about the manifest.
+pub(super) const OF_THE_INDEX: [&str; 7] =
+    ["last-modified", "accept-ranges", "age", "expires", "content-md5", "digest", "repr-digest"];
+
+/// Headers of upstream's answer that belong to its connection or to Envoy, or that MetaHub says itself: its challenge
+/// never reaches a client.
+const NOT_RELAYED: [&str; 14] = [
+    "connection",
+    "content-length",
+    "date",
+    "docker-distribution-api-version",
+    "keep-alive",
+    "proxy-authenticate",
+    "server",
+    "set-cookie",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "www-authenticate",
+    "x-envoy-upstream-service-time",
+];
+
+/// `repository:tag`, as people write it.
+pub(super) struct Image<'a> {
+    pub(super) repository: &'a Repository,
+    pub(super) tag: &'a Tag,
+}
+
+impl fmt::Display for Image<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.repository, self.tag)
+    }
+}
+
+/// What a tag is worth to a machine type.
+pub(super) struct Worth<'a> {
+    pub(super) machine_type: &'a str,
+    pub(super) resolution: &'a Resolution,
+}
+
+impl Worth<'_> {
+    /// What is said about the manifest. `Vary` and `Cache-Control`: one path has many answers.
+    pub(super) fn headers(&self) -> Vec<(&'static str, String)> {
+        let Resolution { served, reason, .. } = self.resolution;
+        let mut headers = document(&served.media_type, served.digest.as_str());
+        headers.push(("vary", "Authorization".to_owned()));
+        headers.push(("cache-control", "private".to_owned()));
+        headers.push(("x-metahub-machine-type", self.machine_type.to_owned()));
+        let selected =
+            if self.resolution.passed_through() { reason.clone() } else { format!("{}: {reason}", served.digest) };
+        headers.push(("x-metahub-selected", selected));
+        headers
+    }
+
+    pub(super) fn reply(&self, body: Vec<u8>) -> Reply {
+        Reply::document(self.headers(), body)
+    }
+}
+
+/// What is said about every manifest.
+pub(super) fn document(content_type: &str, digest: &str) -> Vec<(&'static str, String)> {
+    let mut headers = vec![
+        ("docker-content-digest", digest.to_owned()),
+        ("etag", format!("\"{digest}\"")),
+        ("docker-distribution-api-version", "registry/2.0".to_owned()),
+    ];
+    // Without parameters: what an index adds there has no business in a header.
+    let content_type = media_type::essence(content_type);
+    if !content_type.is_empty() {
+        headers.push(("content-type", content_type.to_owned()));
+    }
+    headers
+}
+
+/// Upstream's own word: its status, its headers but for those of its connection, and this body.
+pub(super) fn relay(headers: Headers<'_>, body: Vec<u8>) -> Effects {
+    let status = u16::try_from(fetch::status(headers)).unwrap_or(502);
+    let mut reply = Reply { status, headers: Vec::new(), body }.with("docker-distribution-api-version", "registry/2.0");
+    reply.headers.extend(relayed(headers));
+    Effects::reply(reply)
+}
+
+/// Upstream limits requests (429), and the answer to a HEAD has no body that could say so.
+pub(super) fn limited(headers: Headers<'_>, host: &str) -> Effects {
+    let message = format!("the registry {host} limits requests (429); try again later");
+    let mut reply = Reply::error(Code::TooManyRequests, &message);
+    reply.headers.extend(relayed(headers).filter(|(name, _)| name != "content-type"));
+    Effects::reply(reply)
+}
+
+/// Upstream's headers but for those of its connection. A value that is not UTF-8 is left out.
+fn relayed(headers: Headers<'_>) -> impl Iterator<Item = (Cow<'static, str>, String)> {
+    let relayed = headers.0.iter().filter(|(name, _)| !name.starts_with(':') && !NOT_RELAYED.contains(&name.as_str()));
+    relayed.filter_map(|(name, value)| Some((Cow::Owned(name.clone()), std::str::from_utf8(value).ok()?.to_owned())))
+}
+
+/// How the cache grew, as reports.
+pub(super) fn growth(growth: Growth) -> impl Iterator<Item = Report> {
+    let reports = [(Counter::CacheBytes, growth.bytes), (Counter::CacheEvicted, growth.evicted)];
+    reports.into_iter().filter(|(_, amount)| *amount != 0).map(|(counter, amount)| Report::amount(counter, amount))
+}

@@ -1,0 +1,147 @@
+//! A manifest by digest: content that is known is answered from the cache once upstream has said, to the caller's own
+//! credentials, that it is there; anything else is fetched once for everybody who asks at that moment. Its bytes are
+//! never changed.
+
+use super::answer;
+use super::fetch::{self, Fault, MAX_MANIFEST, status};
+use super::{Answer, Authorizing, Callout, Counter, Effects, Event, Exchange, Report, Step, Upstream};
+use crate::cache::{Cache, Location, Shelf};
+use crate::digest::Digest;
+use crate::errors::Reply;
+use crate::headers::{HeaderChange, Headers};
+use crate::memory::Memory;
+use crate::request::Repository;
+use crate::upstream::TokenRequest;
+
+/// A manifest by digest under way.
+#[derive(Debug)]
+pub struct Content {
+    repository: Repository,
+    digest: Digest,
+    user: String,
+    pub(super) upstream: Upstream,
+    cache: Cache,
+    accept: String,
+    /// Where the manifest is while upstream is asked with HEAD; `None` while it is fetched.
+    location: Option<Location>,
+}
+
+impl Content {
+    /// Asks upstream with HEAD for what is known, and for all of what is not.
+    pub(super) fn begin(
+        repository: Repository,
+        digest: Digest,
+        user: String,
+        upstream: Upstream,
+        cache: Cache,
+        accept: String,
+        memory: &dyn Memory,
+    ) -> Effects {
+        let mut content = Self { repository, digest, user, upstream, cache, accept, location: None };
+        content.location = cache.locate(memory, content.shelf(), content.digest.as_str());
+        if content.location.is_some() {
+            let step = Step::Continue(vec![HeaderChange::Set(":method", "HEAD".to_owned())]);
+            return Effects::new(Exchange::Reading(Box::new(content)), step);
+        }
+        content.fetch()
+    }
+
+    fn shelf(&self) -> Shelf<'_> {
+        Shelf { cluster: self.upstream.registry.cluster.as_str(), repository: &self.repository }
+    }
+
+    fn fetch(mut self) -> Effects {
+        self.location = None;
+        let callout = self.callout();
+        Effects::new(Exchange::Reading(Box::new(self)), Step::CallOut(callout))
+    }
+
+    fn callout(&self) -> Callout {
+        fetch::callout(&self.upstream, &self.repository, self.digest.as_str(), Some(&self.accept))
+    }
+
+    /// Calls out with another token.
+    fn fetch_again(mut self, request: TokenRequest) -> Effects {
+        self.location = None;
+        let (upstream, callout) = (self.upstream.clone(), self.callout());
+        Authorizing::again(request, upstream, Exchange::Reading(Box::new(self)), callout)
+    }
+
+    pub(super) fn advance(self, memory: &dyn Memory, event: &Event<'_>) -> Effects {
+        match (event, self.location) {
+            (Event::ResponseHeaders { headers }, Some(location)) => self.on_head(memory, *headers, location),
+            (Event::CalloutAnswered(answer), None) => self.on_answer(memory, *answer),
+            _ => Effects::new(Exchange::Reading(Box::new(self)), Step::Hold),
+        }
+    }
+
+    fn on_head(mut self, memory: &dyn Memory, headers: Headers<'_>, location: Location) -> Effects {
+        if let Some(request) = self.upstream.renew(memory, headers) {
+            return self.fetch_again(request);
+        }
+        if let Some(refusal) = self.upstream.refusal(memory, headers) {
+            return refusal;
+        }
+        match status(headers) {
+            200 => match self.cache.document(memory, self.shelf(), self.digest.as_str(), location) {
+                Some(document) => {
+                    let headers = answer::document(&document.media_type, self.digest.as_str());
+                    let reply = Reply::document(headers, document.body);
+                    Effects::reply(reply).reporting(Report::count(Counter::CacheHit))
+                }
+                None => self.fetch(),
+            },
+            429 => answer::limited(headers, &self.upstream.registry.host),
+            status @ (500.. | 0) => {
+                self.fail(&Fault::unavailable(&self.upstream.registry.host, status).retrying(headers))
+            }
+            // HEAD may be refused where GET is not, and has no body that could tell the client why.
+            _ => self.fetch(),
+        }
+    }
+
+    fn on_answer(mut self, memory: &dyn Memory, answer: Option<Answer<'_>>) -> Effects {
+        if let Some(request) = answer.and_then(|answer| self.upstream.renew(memory, answer.headers)) {
+            return self.fetch_again(request);
+        }
+        let host = &self.upstream.registry.host;
+        let Some(Answer { headers, body }) = answer else {
+            return self.fail(&Fault::upstream(format!("the registry {host} broke off; try again later")));
+        };
+        if let Some(refusal) = self.upstream.refusal(memory, headers) {
+            return refusal;
+        }
+        match status(headers) {
+            200 => {}
+            status @ (500.. | 0) => return self.fail(&Fault::unavailable(host, status).retrying(headers)),
+            // Upstream's word to the client; redirects of content are followed by clients, which verify what they get.
+            _ => return answer::relay(headers, body.to_vec()),
+        }
+        if body.len() > MAX_MANIFEST {
+            return self.fail(&Fault::too_large());
+        }
+        if fetch::is_encoded(headers) {
+            return self.fail(&Fault::invalid("it came compressed although MetaHub asked for it as it is".to_owned()));
+        }
+        if !self.digest.verifies(body) {
+            return self.fail(&Fault::invalid(format!("it hashes to {}", Digest::of(body))));
+        }
+        let media_type = headers.text("content-type").unwrap_or_default();
+        let (_, growth) = self.cache.keep_document(memory, self.shelf(), self.digest.as_str(), media_type, body);
+        let mut effects = answer::relay(headers, body.to_vec()).reporting(Report::count(Counter::CacheMiss));
+        effects.reports.extend(answer::growth(growth));
+        effects
+    }
+
+    fn fail(&self, fault: &Fault) -> Effects {
+        let message = format!("{}@{}: {}", self.repository, self.digest, fault.message);
+        let (status, user, host) = (fault.code.status(), &self.user, &self.upstream.registry.host);
+        let line = format!("{status} {message} (login {user:?}, registry {host})");
+        Effects::reply(fault.reply(&message)).reporting(Report::fault(fault.counter, line))
+    }
+
+    /// Whether the client's request itself waits, and has not gone upstream.
+    pub(super) const fn holds_request(&self) -> bool {
+        self.location.is_none()
+    }
+}

@@ -1,0 +1,342 @@
+//! What the cache spares upstream, and what it must never do.
+
+use metahub::digest::Digest;
+use metahub::media_type::DOCKER_MANIFEST;
+use serde_json::{Value, json};
+
+use super::driver::{Outcome, Response, Upstream, child, configuration, exchange, list, parse, send, upstream};
+
+const DEMO: &str = "qnib/bench:latest";
+
+fn demo() -> Upstream {
+    upstream(&[child(&[]), child(&["cpu:skylake"]), child(&["cpu:broadwell"])])
+}
+
+fn with_cache(cache: &Value) -> Value {
+    let mut document = configuration();
+    document["cache"] = cache.clone();
+    document
+}
+
+/// What went to the registry, in order: `GET latest, GET sha256:…`; the client's own request last.
+fn requests(outcome: &Outcome) -> Vec<String> {
+    let path = |headers: &[(&str, String)]| {
+        let value = |name: &str| headers.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone()).unwrap();
+        let last = value(":path").rsplit('/').next().unwrap().split(':').next().unwrap().to_owned();
+        format!("{} {last}", value(":method"))
+    };
+    let own = outcome.asked.iter().map(|method| format!("{method} own"));
+    own.chain(outcome.callouts.iter().map(|callout| path(&callout.headers))).collect()
+}
+
+#[test]
+fn a_known_image_costs_upstream_one_head() {
+    let (config, upstream) = (parse(&configuration()), demo());
+    let pull = |method, user| exchange(&config, method, DEMO, user, &upstream);
+    let cold = pull("GET", "qnib-type1");
+    assert_eq!(requests(&cold), ["GET latest", "GET sha256"]);
+    assert_eq!(cold.cache.iter().filter(|name| **name == "metahub_cache_miss").count(), 1);
+    for method in ["GET", "HEAD", "GET"] {
+        let warm = pull(method, "qnib-type1");
+        assert_eq!(requests(&warm), ["HEAD own"], "{method}");
+        assert_eq!((warm.status, warm.counters.as_slice()), (200, ["metahub_selected"].as_slice()));
+        assert_eq!(warm.cache, ["metahub_cache_hit"]);
+        let differing = |name: &&String| !matches!(name.as_str(), "last-modified");
+        let headers = |outcome: &Outcome| {
+            let mut names: Vec<String> = outcome.headers.keys().filter(differing).cloned().collect();
+            names.retain(|name| name != "docker-distribution-api-version");
+            names.sort();
+            names.into_iter().map(|name| (outcome.header(&name).to_owned(), name)).collect::<Vec<_>>()
+        };
+        assert_eq!(headers(&warm), headers(&cold), "{method}");
+        if method == "GET" {
+            assert_eq!(warm.body, cold.body);
+        }
+    }
+}
+
+#[test]
+fn a_fleet_costs_one_get_per_index_and_one_per_selected_image() {
+    let (config, upstream) = (parse(&configuration()), demo());
+    let mut gets = 0;
+    for _ in 0..10 {
+        for user in ["team-type1", "team-type2", "qnib-type1"] {
+            let image = if user.starts_with("team") { "team/bench:latest" } else { DEMO };
+            let outcome = exchange(&config, "GET", image, user, &upstream);
+            let digest = outcome.header("docker-content-digest").to_owned();
+            let by_digest = format!("/v2/{}/manifests/{digest}", image.split(':').next().unwrap());
+            let password = user.strip_suffix("-type1").or(user.strip_suffix("-type2")).filter(|name| *name == "team");
+            let again = send(&config, "GET", &by_digest, user, password.unwrap_or(user), &upstream);
+            if outcome.status == 200 {
+                assert_eq!((again.status, &again.body), (200, &outcome.body));
+                assert_eq!(requests(&again), ["HEAD own"]);
+            }
+            gets += requests(&outcome).iter().filter(|request| request.starts_with("GET")).count();
+        }
+    }
+    // Two repositories; the team's login names are refused by `exchange`, whose passwords are the whole names.
+    assert_eq!(gets, 2);
+}
+
+#[test]
+fn machine_types_share_an_index() {
+    let (config, upstream) = (parse(&configuration()), demo());
+    let team = |user| send(&config, "GET", "/v2/team/bench/manifests/latest", user, "team", &upstream);
+    assert_eq!(requests(&team("team-type1")), ["GET latest", "GET sha256"]);
+    assert_eq!(requests(&team("team-type2")), ["HEAD own", "GET sha256"], "the index is known, the image is not");
+    assert_eq!(requests(&team("team-type1")), ["HEAD own"]);
+    assert_eq!(requests(&team("team-type2")), ["HEAD own"]);
+}
+
+#[test]
+fn a_moved_tag_takes_effect_at_once() {
+    let (config, mut upstream) = (parse(&configuration()), demo());
+    let pull = |upstream: &Upstream| exchange(&config, "GET", DEMO, "qnib-type1", upstream);
+    assert_eq!(pull(&upstream).status, 200);
+    let (entry, bytes) = child(&["cpu:haswell"]);
+    let moved = super::driver::upstream(&[(entry, bytes.clone())]);
+    let index = moved.index.clone().unwrap();
+    upstream.by_digest.extend(moved.by_digest);
+    upstream.by_digest.insert(Digest::of(&index.body).to_string(), Some(index.clone()));
+    let before = upstream.index.replace(index);
+    let outcome = pull(&upstream);
+    assert_eq!(requests(&outcome), ["HEAD own", "GET sha256", "GET sha256"]);
+    assert_eq!(outcome.body, bytes);
+    upstream.index = before;
+    assert_eq!(requests(&pull(&upstream)), ["HEAD own"], "moved back: all of it is known");
+}
+
+#[test]
+fn denied_and_deleted_tags_take_effect_at_once() {
+    let config = parse(&configuration());
+    for (status, expected) in [(401, 403), (403, 403), (404, 404), (429, 429), (503, 503)] {
+        let mut upstream = demo();
+        assert_eq!(exchange(&config, "GET", DEMO, "qnib-type1", &upstream).status, 200);
+        let response = Response::new(status, "application/json", "{\"errors\":[]}").with("retry-after", "9");
+        upstream.index = Some(response.with("ratelimit-remaining", "0;w=21600"));
+        let outcome = exchange(&config, "GET", DEMO, "qnib-type1", &upstream);
+        assert_eq!(outcome.status, expected, "{status}");
+        assert_eq!(outcome.header("retry-after"), if matches!(status, 401) { "" } else { "9" }, "{status}");
+        if status == 429 {
+            assert_eq!(outcome.header("ratelimit-remaining"), "0;w=21600");
+            assert_eq!(outcome.code(), "TOOMANYREQUESTS");
+            assert_eq!(requests(&outcome), ["HEAD own"], "no further request");
+        }
+    }
+}
+
+#[test]
+fn a_registry_without_head_or_digests_is_asked_with_get() {
+    let config = parse(&configuration());
+    let mut upstream = demo();
+    upstream.index = upstream.index.map(|index| index.without("docker-content-digest"));
+    for _ in 0..2 {
+        let outcome = exchange(&config, "GET", DEMO, "qnib-type1", &upstream);
+        assert_eq!(outcome.status, 200);
+        assert_eq!(requests(&outcome)[0], "GET latest", "a HEAD would say nothing");
+    }
+    let mut upstream = demo();
+    assert_eq!(exchange(&config, "GET", DEMO, "qnib-type1", &upstream).status, 200);
+    upstream.refuses_head = true;
+    let outcome = exchange(&config, "GET", DEMO, "qnib-type1", &upstream);
+    assert_eq!((outcome.status, requests(&outcome)), (200, vec!["HEAD own".to_owned(), "GET latest".to_owned()]));
+}
+
+#[test]
+fn content_is_served_only_after_upstreams_word() {
+    let (config, mut upstream) = (parse(&configuration()), demo());
+    let (entry, bytes) = child(&["cpu:broadwell"]);
+    let digest = entry["digest"].as_str().unwrap();
+    let path = |repository: &str| format!("/v2/{repository}/manifests/{digest}");
+    let get = |repository: &str, upstream: &Upstream| {
+        send(&config, "GET", &path(repository), "qnib-type1", "qnib-type1", upstream)
+    };
+    assert_eq!(requests(&get("qnib/bench", &upstream)), ["GET sha256"]);
+    let known = get("qnib/bench", &upstream);
+    assert_eq!((known.status, &known.body, requests(&known)), (200, &bytes, vec!["HEAD own".to_owned()]));
+    assert_eq!(known.header("content-type"), DOCKER_MANIFEST);
+    assert_eq!(known.header("docker-content-digest"), digest);
+    assert_eq!(requests(&get("other/bench", &upstream)), ["GET sha256"], "known in one repository only");
+    for (status, expected) in [(401, 403), (403, 403), (404, 404), (429, 429), (500, 503)] {
+        upstream.by_digest.insert(digest.to_owned(), Some(Response::new(status, "text/plain", "no")));
+        let outcome = get("qnib/bench", &upstream);
+        assert_eq!(outcome.status, expected);
+        assert_ne!(outcome.body, bytes, "{status}");
+    }
+}
+
+#[test]
+fn content_that_hashes_to_something_else_is_refused_and_not_kept() {
+    let (config, mut upstream) = (parse(&configuration()), demo());
+    let (entry, bytes) = child(&["cpu:broadwell"]);
+    let digest = entry["digest"].as_str().unwrap();
+    let path = format!("/v2/qnib/bench/manifests/{digest}");
+    let get = |upstream: &Upstream| send(&config, "GET", &path, "qnib-type1", "qnib-type1", upstream);
+    upstream.by_digest.insert(digest.to_owned(), Some(Response::new(200, DOCKER_MANIFEST, "forged")));
+    let outcome = get(&upstream);
+    assert_eq!((outcome.status, outcome.code().as_str()), (502, "MANIFEST_INVALID"));
+    upstream.by_digest.insert(digest.to_owned(), Some(Response::new(200, DOCKER_MANIFEST, bytes.clone())));
+    let outcome = get(&upstream);
+    assert_eq!((requests(&outcome), outcome.body), (vec!["GET sha256".to_owned()], bytes));
+}
+
+/// Upstream names a digest that is not the index's: nothing is kept under it, and what is served is verified as ever.
+#[test]
+fn a_digest_that_lies_is_as_good_as_none() {
+    let (config, mut upstream) = (parse(&configuration()), demo());
+    let index = upstream.index.take().unwrap().without("docker-content-digest");
+    upstream.index = Some(index.with("docker-content-digest", Digest::of(b"another").as_str()));
+    for _ in 0..2 {
+        let outcome = exchange(&config, "GET", DEMO, "qnib-type1", &upstream);
+        assert_eq!((outcome.status, requests(&outcome)[0].as_str()), (200, "GET latest"));
+        assert_eq!(outcome.body, child(&["cpu:broadwell"]).1);
+    }
+}
+
+/// HEAD names a digest behind which GET has something else.
+#[test]
+fn a_moved_tag_must_lead_to_what_it_names() {
+    let (config, mut upstream) = (parse(&configuration()), demo());
+    assert_eq!(exchange(&config, "GET", DEMO, "qnib-type1", &upstream).status, 200);
+    let (index, other) = (upstream.index.take().unwrap(), Digest::of(b"another"));
+    upstream.by_digest.insert(other.to_string(), Some(index.clone()));
+    upstream.index = Some(index.without("docker-content-digest").with("docker-content-digest", other.as_str()));
+    let outcome = exchange(&config, "GET", DEMO, "qnib-type1", &upstream);
+    assert_eq!((outcome.status, outcome.code().as_str()), (502, "MANIFEST_INVALID"));
+}
+
+#[test]
+fn single_manifests_are_known_too() {
+    let (config, mut upstream) = (parse(&configuration()), demo());
+    let (_, bytes) = child(&["cpu:skylake"]);
+    let digest = Digest::of(&bytes).to_string();
+    upstream.index = Some(Response::new(200, DOCKER_MANIFEST, bytes.clone()).with("docker-content-digest", &digest));
+    for expected in [["GET latest"], ["HEAD own"]] {
+        let outcome = exchange(&config, "GET", DEMO, "qnib-type1", &upstream);
+        assert_eq!((requests(&outcome), &outcome.body), (expected.map(str::to_owned).to_vec(), &bytes));
+        assert_eq!(outcome.counters, ["metahub_passed_through"]);
+        assert_eq!(outcome.header("x-metahub-selected"), "passed through: not an index");
+    }
+}
+
+#[test]
+fn a_missing_variant_is_counted_from_the_cache_too() {
+    let (config, upstream) = (parse(&configuration()), upstream(&[child(&[]), child(&["cpu:haswell"])]));
+    for _ in 0..2 {
+        let outcome = exchange(&config, "GET", DEMO, "qnib-type1", &upstream);
+        assert_eq!(outcome.counters, ["metahub_selected", "metahub_missing_variant"]);
+        assert!(outcome.lines[0].contains("cpu:broadwell"), "{:?}", outcome.lines);
+    }
+}
+
+#[test]
+fn within_the_ttl_upstream_is_not_asked() {
+    let config = parse(&with_cache(&json!({ "tag_ttl": "30s" })));
+    let upstream = demo();
+    upstream.memory.now.set(1_000);
+    let pull = |method, user| exchange(&config, method, DEMO, user, &upstream);
+    let cold = pull("GET", "qnib-type1");
+    upstream.memory.now.set(1_029);
+    for method in ["GET", "HEAD"] {
+        let warm = pull(method, "qnib-type1");
+        assert_eq!((requests(&warm).len(), warm.status, &warm.body), (0, 200, &cold.body));
+        assert_eq!(warm.header("docker-content-digest"), cold.header("docker-content-digest"));
+    }
+    assert_eq!(exchange(&config, "GET", DEMO, "all", &upstream).asked.as_deref(), Some("GET"), "another login");
+    upstream.memory.now.set(1_030);
+    assert_eq!(requests(&pull("GET", "qnib-type1")), ["HEAD own"]);
+    upstream.memory.now.set(1_059);
+    assert_eq!(requests(&pull("GET", "qnib-type1")).len(), 0, "confirmed anew");
+    upstream.memory.now.set(900);
+    assert_eq!(requests(&pull("GET", "qnib-type1")), ["HEAD own"], "a clock that was set back");
+}
+
+#[test]
+fn a_word_given_to_one_credential_is_worth_nothing_to_another() {
+    let mut document = with_cache(&json!({ "tag_ttl": "30s", "serve_stale_on_error": "1h" }));
+    document["registries"]["registry"]["authentication"] = json!("upstream");
+    let config = parse(&document);
+    let mut upstream = demo();
+    let get = |user, password, upstream: &Upstream| {
+        send(&config, "GET", "/v2/qnib/bench/manifests/latest", user, password, upstream)
+    };
+    assert_eq!(get("me-type1", "right", &upstream).status, 200);
+    assert_eq!(requests(&get("me-type1", "right", &upstream)).len(), 0);
+    upstream.index = Some(Response::new(401, "application/json", "{}"));
+    for (user, password) in [("me-type1", "wrong"), ("you-type1", "right"), ("me-type1", "")] {
+        let outcome = get(user, password, &upstream);
+        assert_eq!((outcome.status, requests(&outcome)), (401, vec!["HEAD own".to_owned()]), "{user} {password}");
+    }
+    upstream.index = None;
+    for (user, password) in [("me-type1", "wrong"), ("you-type1", "right")] {
+        assert_eq!(get(user, password, &upstream).status, 404, "{user} {password}");
+    }
+}
+
+#[test]
+fn what_was_known_stands_in_while_upstream_is_down() {
+    let config = parse(&with_cache(&json!({ "serve_stale_on_error": "1m" })));
+    let mut upstream = demo();
+    upstream.memory.now.set(1_000);
+    let pull = |upstream: &Upstream| exchange(&config, "GET", DEMO, "qnib-type1", upstream);
+    let cold = pull(&upstream);
+    let up = upstream.index.replace(Response::new(503, "text/plain", "down"));
+    upstream.memory.now.set(1_059);
+    let stale = pull(&upstream);
+    assert_eq!((stale.status, &stale.body, requests(&stale)), (200, &cold.body, vec!["HEAD own".to_owned()]));
+    assert!(stale.counters.contains(&"metahub_served_stale"), "{:?}", stale.counters);
+    let [line] = stale.lines.as_slice() else { panic!("{:?}", stale.lines) };
+    assert!(line.contains("qnib/bench:latest") && line.contains("registry.example"), "{line}");
+    upstream.memory.now.set(1_060);
+    assert_eq!(pull(&upstream).status, 503, "too old");
+    upstream.index = up;
+    upstream.memory.now.set(1_061);
+    assert_eq!(requests(&pull(&upstream)), ["HEAD own"]);
+    let config = parse(&configuration());
+    upstream.index = Some(Response::new(503, "text/plain", "down"));
+    assert_eq!(exchange(&config, "GET", DEMO, "qnib-type1", &upstream).status, 503, "not unless configured");
+}
+
+#[test]
+fn a_permission_that_was_taken_away_is_gone_at_once() {
+    let mut document = with_cache(&json!({ "tag_ttl": "1h" }));
+    let upstream = demo();
+    let get = |document: &Value| {
+        send(&parse(document), "GET", "/v2/team/bench/manifests/latest", "team-type1", "team", &upstream)
+    };
+    assert_eq!((get(&document).status, requests(&get(&document)).len()), (200, 0));
+    document["accounts"]["team"]["repositories"] = json!(["else/**"]);
+    assert_eq!(get(&document).status, 403);
+    document["accounts"]["team"]["repositories"] = json!(["team/**"]);
+    document["accounts"]["team"]["machine_types"] = json!(["type2"]);
+    assert_eq!(get(&document).status, 403);
+}
+
+#[test]
+fn on_no_match_takes_effect_with_the_configuration() {
+    let upstream = upstream(&[child(&["cpu:zen4"])]);
+    let mut document = configuration();
+    document["on_no_match"] = json!("unfiltered");
+    for (on_no_match, status) in [("unfiltered", 200), ("refuse", 404), ("unfiltered", 200)] {
+        document["on_no_match"] = json!(on_no_match);
+        assert_eq!(exchange(&parse(&document), "GET", DEMO, "qnib-type1", &upstream).status, status, "{on_no_match}");
+    }
+}
+
+#[test]
+fn nested_indexes_are_kept_too() {
+    let (config, mut upstream) = (parse(&configuration()), demo());
+    let inner = upstream.index.take().unwrap();
+    let digest = Digest::of(&inner.body).to_string();
+    let entry = json!({ "mediaType": metahub::media_type::DOCKER_LIST, "digest": digest, "size": inner.body.len(),
+        "platform": { "os": "linux", "architecture": "amd64" } });
+    upstream.by_digest.insert(digest, Some(inner));
+    let outer = list(&[entry]);
+    let named = Digest::of(&outer).to_string();
+    upstream.index =
+        Some(Response::new(200, metahub::media_type::DOCKER_LIST, outer).with("docker-content-digest", &named));
+    let team = |user| requests(&send(&config, "GET", "/v2/team/b/manifests/latest", user, "team", &upstream));
+    assert_eq!(team("team-type1"), ["GET latest", "GET sha256", "GET sha256"]);
+    assert_eq!(team("team-type1"), ["HEAD own"]);
+    assert_eq!(team("team-type2"), ["HEAD own", "GET sha256"]);
+}

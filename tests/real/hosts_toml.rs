@@ -1,0 +1,83 @@
+//! README.md's `hosts.toml` for nodes, word for word, and why each of its lines is there.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::support::Result;
+use crate::support::bench::{Bench, REPOSITORY};
+use crate::support::certificates::{TLS_HOST, authority};
+use crate::support::client::containerd::{Containerd, Credentials};
+use crate::support::client::{Client as _, Pulled};
+use crate::support::envoy::{Envoy, replace};
+use crate::support::registry::Registry;
+
+/// The registry whose images nodes name, MetaHub before it, and a node.
+struct Stage {
+    containerd: Containerd,
+    envoy: Envoy,
+    registry: Registry,
+    bench: Bench,
+}
+
+impl Stage {
+    fn set() -> Option<Self> {
+        if let Some(reason) = super::clients::reason_to_skip(&Containerd::PROGRAMS, true) {
+            assert!(std::env::var("CI").as_deref() != Ok("true"), "containerd: {reason}");
+            return None;
+        }
+        let registry = Registry::start().unwrap();
+        let bench = Bench::build();
+        bench.push(&registry).unwrap();
+        let envoy = Envoy::before(registry.port()).in_folder("tls-listener").start().unwrap();
+        let mut containerd = Containerd::start(Credentials::HostsToml).unwrap();
+        containerd.mirror(&format!("127.0.0.1:{}", registry.port()));
+        Some(Self { containerd, envoy, registry, bench })
+    }
+
+    /// README.md's file with these credentials.
+    fn hosts(&self, password: &str) -> String {
+        let readme = include_str!("../../README.md");
+        let (_, rest) = readme.split_once("```toml\nserver = ").expect("hosts.toml in README.md");
+        let (text, _) = rest.split_once("```").expect("its end");
+        let text =
+            replace(&format!("server = {text}"), "metahub.example", &format!("{TLS_HOST}:{}", self.envoy.port()), 3);
+        let text = replace(&text, "/etc/metahub/ca.crt", &authority().unwrap().display().to_string(), 2);
+        replace(&text, "bm9kZS1ncHU6c2VjcmV0", &STANDARD.encode(format!("qnib-type2:{password}")), 2)
+    }
+
+    fn pull(&mut self, hosts: &str) -> Result<Pulled> {
+        self.containerd.replace_hosts(hosts);
+        self.containerd.pull(&format!("127.0.0.1:{}/{REPOSITORY}:latest", self.registry.port()))
+    }
+}
+
+/// The lines of a table, which begins with `[name]`, cut out of a TOML text.
+fn without_table(text: &str, name: &str) -> String {
+    let (before, rest) = text.split_once(name).expect("the table");
+    let (_, after) = rest.split_once("\n\n").unwrap_or((rest, ""));
+    format!("{before}{after}")
+}
+
+#[test]
+fn a_node_gets_its_image_or_none() {
+    let Some(mut stage) = Stage::set() else { return };
+    let selected = stage.bench.digest(&["cpu:skylake"]);
+    let (good, wrong) = (stage.hosts("qnib-type2"), stage.hosts("wrong"));
+    assert_eq!(stage.pull(&good).unwrap().digest, selected);
+    let error = stage.pull(&wrong).unwrap_err().to_string();
+    assert!(error.contains("401 Unauthorized"), "{error}");
+
+    // Without `server` a wrong password is no error: the node gets what every node gets.
+    let server = good.lines().next().unwrap();
+    let unnoticed = stage.pull(&replace(&wrong, server, "", 1)).unwrap();
+    assert_eq!(unnoticed.digest, stage.bench.list.digest(), "is `server` not needed any more?");
+
+    // With the header in one of the tables only, one of two tries comes without a login. What then happens depends on
+    // containerd's version; it is never another image.
+    let root = without_table(&good, "[header]");
+    let host = without_table(&good, &format!("[host.\"https://{TLS_HOST}:{}\".header]", stage.envoy.port()));
+    for (name, hosts) in [("without the root's", root), ("without the host's", host)] {
+        let outcome = stage.pull(&hosts);
+        assert!(outcome.is_err() || outcome.is_ok_and(|pulled| pulled.digest == selected), "{name}");
+    }
+}

@@ -1,0 +1,99 @@
+//! envoy/tls-listener, and the certificates that registries must show.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::support::bench::{Bench, REPOSITORY};
+use crate::support::certificates;
+use crate::support::envoy::{Envoy, replace, root};
+use crate::support::http::Request;
+use crate::support::mock_registry::{Answer, MockRegistry};
+use crate::support::registry::Registry;
+use crate::support::temp::TempDir;
+use crate::support::tls_front::TlsFront;
+use crate::support::wait_for;
+
+fn manifest() -> Request {
+    Request::get(&format!("/v2/{REPOSITORY}/manifests/latest")).login("qnib-type2", "qnib-type2")
+}
+
+#[test]
+fn the_listener_speaks_tls_and_shows_a_renewed_certificate() {
+    let registry = Registry::start().unwrap();
+    let bench = Bench::build();
+    bench.push(&registry).unwrap();
+    let envoy = Envoy::before(registry.port()).in_folder("tls-listener").start().unwrap();
+    let port = envoy.port();
+    let answer = manifest().send_tls(port).unwrap();
+    assert_eq!((answer.status, &answer.body), (200, &bench.image(&["cpu:skylake"]).manifest.bytes));
+    assert_eq!(Request::get("/v2/").send_tls(port).unwrap().status, 401);
+    assert!(manifest().send(port).is_err(), "passwords travel in clear text");
+    assert_eq!(envoy.stat("http.clients.downstream_cx_http2_total", "").unwrap(), 2, "HTTP/2 was not agreed on");
+
+    // As an operator renews it: the key first. Of another authority, so that it can be told from the old one.
+    let other = TempDir::new("other-authority").unwrap();
+    certificates::make(other.path(), &[certificates::TLS_HOST]).unwrap();
+    for file in ["server.key", "server.crt"] {
+        let new = envoy.certificates().with_extension(file);
+        std::fs::copy(other.join(file), &new).unwrap();
+        std::fs::rename(new, envoy.certificates().join(file)).unwrap();
+    }
+    wait_for("the new certificate", Duration::from_secs(5), || manifest().send_tls(port).is_err().then_some(()))
+        .unwrap();
+    let error = manifest().send_tls(port).err().map(|error| error.to_string()).unwrap_or_default();
+    assert!(error.contains("certificate"), "{error}");
+}
+
+/// A registry whose certificate is for another name, or of an authority that is not trusted, gets nothing.
+#[test]
+fn a_registry_must_prove_its_name() {
+    let upstream = MockRegistry::start(|_| Answer::new(200).acts()).unwrap();
+    let front = TlsFront::before(&[upstream.port()]).unwrap();
+    let start = |edit: fn(String) -> String| {
+        let builder = Envoy::of_folder("private-registry").stand_in("registry.example.com", front.port(0));
+        builder.edit_bootstrap(edit).start().unwrap()
+    };
+    let login = |path: &str| Request::get(path).login("alice-type1", "s3cret");
+    let good = start(|bootstrap| bootstrap);
+    assert_eq!(good.send(&login("/v2/")).unwrap().status, 200);
+    let before = upstream.received("").len();
+
+    let other_name = start(|bootstrap| {
+        replace(&bootstrap, "matcher: { exact: registry.example.com }", "matcher: { exact: other.example.com }", 1)
+    });
+    let other_authority = start(|bootstrap| {
+        let ours = certificates::authority().unwrap().display().to_string();
+        replace(&bootstrap, &ours, "/etc/ssl/certs/ca-certificates.crt", 1)
+    });
+    for (envoy, what) in [(other_name, "another name"), (other_authority, "another authority")] {
+        for path in ["/v2/", "/v2/a/manifests/latest", "/metahub/v1/machine-types"] {
+            let answer = envoy.send(&login(path)).unwrap();
+            assert_eq!(answer.status, 503, "{what} {path}: {}", answer.text());
+            assert_eq!(answer.json()["errors"][0]["code"], "UNAVAILABLE", "{what} {path}");
+        }
+        assert!(envoy.stat("cluster.registry.ssl.fail_verify", "").unwrap() > 0, "{what}");
+    }
+    assert_eq!(upstream.received("").len(), before, "credentials went to a server that proved nothing");
+}
+
+/// `make certs` keeps what is good, and makes anew what lacks a name.
+#[test]
+fn certificates_are_made_once() {
+    let folder = TempDir::new("certs").unwrap();
+    let make = |names: &[&str]| {
+        certificates::make(folder.path(), names).unwrap();
+        std::fs::read(folder.join("server.crt")).unwrap()
+    };
+    let first = make(&["a.example"]);
+    assert_eq!(first, make(&["a.example"]));
+    assert_ne!(first, make(&["a.example", "b.example"]));
+    let files = std::fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(files, 5, "two keys, two certificates and their names");
+    assert!(is_private(&folder.join("ca.key")) && is_private(&folder.join("server.key")));
+    assert!(std::fs::read_to_string(root().join(".gitignore")).unwrap().contains("/certs/"));
+}
+
+fn is_private(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    path.metadata().unwrap().mode() & 0o077 == 0
+}

@@ -1,0 +1,129 @@
+//! MetaHub in front of four kinds of registries, with the same account, the same images and the same prohibitions.
+
+use super::{password, users, with_cluster};
+use crate::real::logins::with_account;
+use crate::support::bench::{Bench, REPOSITORY};
+use crate::support::certificates::TLS_HOST;
+use crate::support::client::Login;
+use crate::support::envoy::{Envoy, replace};
+use crate::support::registry::{Access, Registry};
+use crate::support::tls_front::TlsFront;
+use crate::support::token_service::{SERVICE, TokenService};
+
+/// The account, and a repository that exists and that it may not pull from.
+const ACCOUNT: &str = "alice";
+pub(super) const KEPT: &str = "qnib/kept";
+
+/// One MetaHub, as clients see it.
+pub(super) struct Kind {
+    pub(super) name: &'static str,
+    /// Where clients reach it.
+    pub(super) front: String,
+    /// A login with a machine type that is forbidden to it.
+    pub(super) forbidden: Login,
+    envoy: Envoy,
+}
+
+/// All kinds, and what they stand on. Fields are dropped in their order: each Envoy before its registry.
+pub(super) struct Kinds {
+    pub(super) kinds: Vec<Kind>,
+    pub(super) bench: Bench,
+    tokens: TokenService,
+    _front: TlsFront,
+    _registries: [Registry; 4],
+}
+
+impl Kinds {
+    pub(super) fn set() -> Self {
+        let open = Registry::start().unwrap();
+        let bench = Bench::build();
+        bench.push(&open).unwrap();
+        bench.push_as(&open, KEPT).unwrap();
+        let users = users();
+        let tokens = TokenService::start(&users).unwrap();
+        tokens.deny_repository(ACCOUNT, KEPT);
+        let htpasswd = open.guarded(&Access::Htpasswd(&users)).unwrap();
+        let token = open.guarded(&Access::Token(&tokens)).unwrap();
+        let tls = open.guarded(&Access::Tls).unwrap();
+        // htpasswd knows no permissions; a proxy before it does.
+        let front = TlsFront::keeping(&format!("/v2/{KEPT}/"), &[htpasswd.port()]).unwrap();
+        let kinds = vec![
+            plain(&open),
+            of_users("htpasswd", private(&front)),
+            of_users("token", with_tokens(&token, &tokens)),
+            behind_tls(&tls),
+        ];
+        Self { kinds, bench, tokens, _front: front, _registries: [open, htpasswd, token, tls] }
+    }
+
+    /// The login that may pull as `machine`.
+    pub(super) fn login(machine: &str) -> Login {
+        Login::new(&format!("{ACCOUNT}-{machine}"), password(ACCOUNT))
+    }
+
+    /// That nobody followed a challenge, and that no VM died.
+    pub(super) fn assert_sound(&self) {
+        assert!(!self.tokens.is_trapped(), "somebody followed the challenge");
+        for kind in &self.kinds {
+            crate::real::observe::assert_no_vm_died(&kind.envoy);
+            assert!(!kind.envoy.log().contains(password(ACCOUNT)), "{}: the password is in the log", kind.name);
+        }
+    }
+}
+
+/// Passwords and permissions are MetaHub's; the registry asks for nothing.
+fn plain(registry: &Registry) -> Kind {
+    let envoy = Envoy::before(registry.port()).edit_config(accounts).start().unwrap();
+    Kind { name: "plain", front: format!("127.0.0.1:{}", envoy.port()), forbidden: Kinds::login("type3"), envoy }
+}
+
+/// The same with TLS on both sides.
+fn behind_tls(registry: &Registry) -> Kind {
+    let builder = Envoy::before(registry.port()).in_folder("tls-listener").edit_config(accounts);
+    let envoy = builder.edit_bootstrap(|bootstrap| with_tls(&bootstrap)).start().unwrap();
+    Kind { name: "TLS", front: format!("{TLS_HOST}:{}", envoy.port()), forbidden: Kinds::login("type3"), envoy }
+}
+
+/// Passwords and permissions are the registry's. A machine type can only be forbidden to all.
+fn of_users(name: &'static str, envoy: Envoy) -> Kind {
+    Kind { name, front: format!("127.0.0.1:{}", envoy.port()), forbidden: Kinds::login("unfiltered"), envoy }
+}
+
+/// The shipped configuration for a registry with users.
+fn private(front: &TlsFront) -> Envoy {
+    Envoy::of_folder("private-registry").stand_in("registry.example.com", front.port(0)).start().unwrap()
+}
+
+fn with_tokens(registry: &Registry, tokens: &TokenService) -> Envoy {
+    let port = tokens.port();
+    let fields = format!(
+        "              authentication: upstream\n              \
+         token_service: {{ cluster: tokens, realm: \"http://tokens.test/token\", service: {SERVICE} }}\n"
+    );
+    let builder = Envoy::before(registry.port()).edit_config(move |config| {
+        let line = "              authentication: accounts # passwords are checked here, against `accounts`\n";
+        replace(&config, line, &fields, 1)
+    });
+    builder.edit_bootstrap(move |bootstrap| with_cluster(&bootstrap, port)).start().unwrap()
+}
+
+fn accounts(config: String) -> String {
+    let hash = bcrypt::hash(password(ACCOUNT), 4).unwrap();
+    let account =
+        format!("{{ password: \"{hash}\", machine_types: [type1, type2], repositories: [\"{REPOSITORY}\"] }}");
+    with_account(&config, &format!("{ACCOUNT}: {account}"))
+}
+
+/// The cluster speaks TLS, as README.md says.
+fn with_tls(bootstrap: &str) -> String {
+    let readme = include_str!("../../../README.md");
+    let (_, rest) =
+        readme.split_once("If the registry speaks\n   TLS, add under the cluster:\n\n   ```yaml\n").expect("README");
+    let (snippet, _) = rest.split_once("   ```\n").expect("the end of the snippet");
+    let snippet: String = snippet.lines().map(|line| format!(" {line}\n")).collect();
+    let snippet = replace(&snippet, "registry.example", TLS_HOST, 2);
+    let authority = crate::support::certificates::authority().unwrap().display().to_string();
+    let snippet = replace(&snippet, "/etc/ssl/certs/ca-certificates.crt", &authority, 1);
+    let line = "    connect_timeout: 5s\n";
+    replace(bootstrap, line, &format!("{snippet}{line}"), 1)
+}

@@ -1,0 +1,157 @@
+//! No secret gets out: not into Envoy's log, not into ours at its most talkative, not into what the admin port shows of
+//! MetaHub's doing, and not into an answer.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::{REPOSITORY, Stage, TALL, blob, manifest, password, users};
+use crate::real::logins::with_account;
+use crate::support::envoy::{Builder, replace};
+use crate::support::http::{Request, Response};
+use crate::support::token_service::{Mood, TokenService};
+
+/// A wrong password, and what stands where a hash should.
+const WRONG: &str = "hunter2-wr0ng";
+const NO_HASH: &str = "pl4intext-by-mistake";
+/// The hash of an account's password; the account and the password are called `bound`.
+const HASH: &str = "$2y$05$okLZ6CV1P2.NBGAgVDXdd.lVETudF8wCDJ/9igUITRMc6.Hj7ah9i";
+const BOUND: (&str, &str) = ("qnib-type1", "qnib-type1");
+
+/// MetaHub's own credentials at the registry are alice's: inline, and from the environment.
+const INLINE: &str = "credentials: { username: alice, password: \"al:ice pässword\" }";
+const PUBLIC: &str = "credentials: { username_env: HUB_USER, password_env: HUB_PASSWORD, public: true }";
+
+#[test]
+fn every_mode_keeps_its_secrets() {
+    // (What is configured, whether there is a token service, the login that is right.)
+    let rows = [
+        (format!("authentication: accounts\n              {INLINE}"), false, BOUND),
+        (format!("authentication: accounts\n              {INLINE}"), true, BOUND),
+        ("authentication: upstream".to_owned(), false, ("alice-type1", password("alice"))),
+        ("authentication: upstream".to_owned(), true, ("alice-type1", password("alice"))),
+        (format!("authentication: none\n              {PUBLIC}"), true, ("anybody-type1", "some-passw0rd")),
+    ];
+    for (fields, tokens, login) in rows {
+        let tokens = tokens.then(|| TokenService::start(&users()).unwrap());
+        let stage = Stage::set(tokens, &fields, talkative);
+        let mut shown = use_it(&stage, login);
+        shown.push(("the log", stage.envoy.log()));
+        let admin = |path: &str| Request::get(path).send(stage.envoy.admin_port()).unwrap().text();
+        shown.push(("/stats", admin("/stats")));
+        shown.push(("/stats/prometheus", admin("/stats/prometheus")));
+        let (_, log) = shown.iter().find(|(what, _)| *what == "the log").unwrap();
+        assert!(log.contains("GET /v2/") && log.contains("wasm log metahub"), "both logs are in the log:\n{log}");
+        for secret in secrets(&stage, login) {
+            for (what, text) in &shown {
+                assert!(!text.contains(&secret), "{fields}: {secret} is in {what}:\n{text}");
+            }
+        }
+        // Envoy holds the filter's configuration, and the one that was refused last, and shows both on its admin port,
+        // hashes and all. It holds no more.
+        let dump = admin("/config_dump");
+        assert!(dump.contains("machine_types"), "{dump}");
+        for secret in secrets(&stage, login) {
+            let inline = fields.contains(INLINE) && secret == password("alice");
+            let configured = secret.contains("$2y$") || secret == NO_HASH || inline;
+            assert!(configured || !dump.contains(&secret), "{fields}: {secret} is in /config_dump");
+        }
+    }
+}
+
+/// Our log at its most talkative; an environment with credentials.
+fn talkative(builder: Builder) -> Builder {
+    let keys = "vm_config:\n        environment_variables: { host_env_keys: [HUB_USER, HUB_PASSWORD] }\n";
+    builder
+        .component_log_level("wasm:debug")
+        .environment("HUB_USER", "alice")
+        .environment("HUB_PASSWORD", password("alice"))
+        .edit_config(move |config| replace(&config, "vm_config:\n", keys, 1))
+}
+
+/// Does all that can be done with logins, right and wrong, and all that can go wrong behind MetaHub; returns every answer.
+fn use_it(stage: &Stage, (user, password): (&str, &str)) -> Vec<(&'static str, String)> {
+    let mut answers: Vec<Response> = Vec::new();
+    let mut ask = |path: &str, user: &str, password: &str| {
+        for method in ["GET", "HEAD"] {
+            answers.push(stage.ask(method, path, user, password));
+        }
+    };
+    let image = stage.bench.image(&["cpu:broadwell"]);
+    let missing = blob(REPOSITORY, &crate::support::image::Document::new("text/plain", "missing"));
+    let paths = [
+        "/v2/".to_owned(),
+        manifest(REPOSITORY),
+        manifest("qnib/missing"),
+        format!("/v2/{REPOSITORY}/manifests/{}", image.manifest.digest()),
+        blob(REPOSITORY, &image.layer),
+        missing,
+        format!("/v2/{REPOSITORY}/tags/list"),
+        format!("/metahub/v1/explain?image={REPOSITORY}"),
+        "/metahub/v1/machine-types".to_owned(),
+        "/metahub/v1/health".to_owned(),
+        format!("/v2/{REPOSITORY}/manifests/UPPER/CASE"),
+    ];
+    for path in &paths {
+        ask(path, user, password);
+        ask(path, user, WRONG);
+        ask(path, &user.replace("type1", "type9"), password);
+        ask(path, "alice-unfiltered", super::password("alice"));
+    }
+    if let Some(tokens) = &stage.tokens {
+        let moods = [
+            Mood::Say(403, "", "{}".to_owned()),
+            Mood::Say(429, "", "{}".to_owned()),
+            Mood::Say(500, "", "{}".to_owned()),
+            Mood::Say(200, "", "{\"token\":".to_owned()),
+            Mood::Revoked,
+        ];
+        for (mood, path) in moods.into_iter().zip([manifest(TALL), "/v2/x/tags/list".to_owned()].iter().cycle()) {
+            tokens.set(mood);
+            ask(path, user, password);
+        }
+        ask(&manifest(TALL), user, password);
+        tokens.set(Mood::Issue(300));
+        ask(&manifest(TALL), user, password);
+    }
+    // Headers that cannot be read are not repeated.
+    let pair = STANDARD.encode(format!("{user}:{password}"));
+    let basic = |request: Request| request.header("authorization", format!("Basic {pair}"));
+    let malformed = [
+        Request::get("/v2/").header("authorization", format!("Basic {pair}!!")),
+        Request::get("/v2/").header("authorization", format!("Bearer {pair}")),
+        basic(basic(Request::get("/v2/"))),
+    ];
+    answers.extend(malformed.iter().map(|request| stage.envoy.send(request).unwrap()));
+    // Configurations that are refused say why, and not what stands there.
+    let config = stage.envoy.config();
+    let wrong = [
+        with_account(&config, &format!("eve: {{ password: \"{NO_HASH}\" }}")),
+        with_account(&config, &format!("eve: {{ passwort: \"{NO_HASH}\" }}")),
+        with_account(&config, &format!("eve: {{ password: [\"{HASH}\"] }}")),
+        config.replace("host: \"127.0.0.1", &format!("password: {NO_HASH}\n              host: \"127.0.0.1")),
+    ];
+    for config in wrong {
+        assert!(!stage.envoy.reload(&config).unwrap(), "{config}");
+    }
+    let text = |answer: Response| {
+        let headers =
+            answer.headers.iter().map(|(name, value)| format!("{name}: {}\n", String::from_utf8_lossy(value)));
+        ("an answer", headers.collect::<String>() + &answer.text())
+    };
+    answers.into_iter().map(text).collect()
+}
+
+fn secrets(stage: &Stage, login: (&str, &str)) -> Vec<String> {
+    let mut secrets = vec![WRONG.to_owned(), NO_HASH.to_owned(), HASH.to_owned(), HASH.replace('/', "\\/")];
+    let mut pairs =
+        vec![login, (login.0, WRONG), ("alice", password("alice")), ("alice-unfiltered", password("alice"))];
+    pairs.push(("alice", WRONG));
+    // A demo's password is its login's name, which the log may say.
+    secrets.extend(pairs.iter().filter(|pair| pair.0 != pair.1).map(|pair| pair.1.to_owned()));
+    secrets.extend(pairs.iter().map(|(user, password)| STANDARD.encode(format!("{user}:{password}"))));
+    let issued = stage.tokens.as_ref().map(TokenService::issued).unwrap_or_default();
+    // Whole, and the signature: what comes before it says nothing that is secret.
+    secrets.extend(issued.iter().filter_map(|token| Some(token.rsplit_once('.')?.1.to_owned())));
+    secrets.extend(issued);
+    secrets
+}

@@ -1,0 +1,187 @@
+//! What one account may see is not another's, whatever MetaHub remembers: not of a good pull a moment ago, and not of a
+//! permission that was taken away since.
+
+use std::time::Duration;
+
+use super::{REPOSITORY, Stage, blob, manifest, password, users};
+use crate::real::logins::with_account;
+use crate::support::client::Login;
+use crate::support::envoy::replace;
+use crate::support::http::Response;
+use crate::support::token_service::Mood;
+
+/// What MetaHub may remember of answers; each test holds for all of them. An operator who lets it believe the registry's
+/// word for so long says himself how long that is.
+const CACHES: [&str; 3] =
+    ["cache: { bytes: 64MiB }", "cache: { bytes: 0 }", "cache: { tag_ttl: 2s, serve_stale_on_error: 2s }"];
+/// No word is believed for so long, and no token used.
+const FORGOTTEN: Duration = Duration::from_millis(2100);
+
+/// Everything that there is to ask about the demo repository, with each answer that an allowed login gets.
+fn questions(stage: &Stage) -> Vec<(&'static str, String)> {
+    let image = stage.bench.image(&["cpu:broadwell"]);
+    let child = format!("/v2/{REPOSITORY}/manifests/{}", image.manifest.digest());
+    let list = format!("/v2/{REPOSITORY}/manifests/{}", stage.bench.list.digest());
+    let (config, layer) = (blob(REPOSITORY, &image.config), blob(REPOSITORY, &image.layer));
+    let both = [manifest(REPOSITORY), child, list, config, layer];
+    let get = [format!("/v2/{REPOSITORY}/tags/list"), format!("/metahub/v1/explain?image={REPOSITORY}")];
+    let both = both.into_iter().flat_map(|path| [("HEAD", path.clone()), ("GET", path)]);
+    both.chain(get.map(|path| ("GET", path))).collect()
+}
+
+/// Puts another cache in force; `config` is the configuration without one.
+fn put_in_force(stage: &Stage, config: &str, cache: &str) {
+    let line = format!("          {cache}\n          machine_types:\n");
+    let config = replace(config, "          machine_types:\n", &line, 1);
+    assert!(stage.envoy.reload(&config).unwrap(), "{cache}");
+}
+
+/// Asks, and follows MetaHub's own redirect, as clients do.
+fn ask(stage: &Stage, (method, path): &(&str, String), login: &str, password: &str) -> Response {
+    let answer = stage.ask(method, path, login, password);
+    match answer.header("location").filter(|location| location.contains("metahub-retry")) {
+        Some(again) => stage.ask(method, again, login, password),
+        None => answer,
+    }
+}
+
+/// This login gets everything, twice: whatever can be remembered of it is.
+fn assert_served(stage: &Stage, user: &str, password: &str) {
+    for question in questions(stage).iter().cycle().take(2 * questions(stage).len()) {
+        let answer = ask(stage, question, &format!("{user}-type1"), password);
+        assert_eq!(answer.status, 200, "{user} {question:?}: {}", answer.text());
+    }
+}
+
+/// This login gets nothing of it, on either worker, and the answers to it say nothing of the images.
+fn assert_refused(stage: &Stage, user: &str, password: &str, status: u16) {
+    for question in questions(stage).iter().cycle().take(2 * questions(stage).len()) {
+        let answer = ask(stage, question, &format!("{user}-type1"), password);
+        let text = answer.text();
+        assert_eq!(answer.status, status, "{user} {question:?}: {text}");
+        assert_eq!(answer.header("docker-content-digest"), None, "{user} {question:?}");
+        assert_eq!(answer.header("x-metahub-selected"), None, "{user} {question:?}");
+        assert!(!text.contains("sha256:"), "{user} {question:?}: {text}");
+    }
+}
+
+#[test]
+fn permissions_and_passwords_of_metahubs_own_accounts() {
+    let line = |user: &str, password: &str, fields: &str| {
+        format!("{user}: {{ password: \"{}\", {fields} }}", bcrypt::hash(password, 4).unwrap())
+    };
+    let everything = format!("machine_types: [type1, type2], repositories: [\"{REPOSITORY}\", \"library/*\"]");
+    let (alice, bob) = (line("alice", password("alice"), &everything), line("bob", password("bob"), &everything));
+    let stage = Stage::with_passwords(SHARED);
+    let config = with_account(&with_account(&stage.envoy.config(), &alice), &bob);
+    let narrow = "machine_types: [type1, type2], repositories: [\"library/*\"]";
+    // (What bob is now, and what he gets with his old password and with the new one.)
+    let rows = [
+        (line("bob", password("bob"), narrow), 403, 401, "another repository"),
+        (line("bob", "n3w-password", &everything), 401, 200, "a new password"),
+        (line("carol", password("bob"), &everything), 401, 401, "gone"),
+    ];
+    for cache in CACHES {
+        put_in_force(&stage, &config, cache);
+        for user in ["alice", "bob"] {
+            assert_served(&stage, user, password(user));
+        }
+        assert_refused(&stage, "alice", "hunter2-wrong", 401);
+        assert_refused(&stage, "alice", password("bob"), 401);
+        for (bob_now, old, new, what) in &rows {
+            put_in_force(&stage, &replace(&config, &bob, bob_now, 1), cache);
+            assert_refused(&stage, "bob", password("bob"), *old);
+            match new {
+                200 => assert_served(&stage, "bob", "n3w-password"),
+                status => assert_refused(&stage, "bob", "n3w-password", *status),
+            }
+            assert_served(&stage, "alice", password("alice"));
+            put_in_force(&stage, &config, cache);
+            assert_eq!(stage.get(&manifest(REPOSITORY), "bob", "type1").status, 200, "{what}: and back");
+        }
+    }
+    stage.assert_discreet(&["hunter2-wrong", "n3w-password"]);
+}
+
+/// A machine type taken away from an account: what it pulled as that type a moment ago is not for it any more.
+#[test]
+fn machine_types_of_metahubs_own_accounts() {
+    let stage = Stage::with_passwords(SHARED);
+    let line = |types: &str| {
+        format!("bob: {{ password: \"{}\", machine_types: [{types}] }}", bcrypt::hash(password("bob"), 4).unwrap())
+    };
+    let (both, one) = (line("type1, type2"), line("type2"));
+    let config = with_account(&stage.envoy.config(), &both);
+    for cache in CACHES {
+        put_in_force(&stage, &config, cache);
+        assert_served(&stage, "bob", password("bob"));
+        put_in_force(&stage, &replace(&config, &both, &one, 1), cache);
+        for question in questions(&stage) {
+            // What the other machine type gets, bob may still ask.
+            if !question.1.contains("explain") {
+                assert_eq!(ask(&stage, &question, "bob-type1", password("bob")).status, 403, "{question:?}");
+            }
+        }
+        assert_eq!(stage.get(&manifest(REPOSITORY), "bob", "type2").status, 200);
+    }
+}
+
+/// MetaHub's own at the registry, which is alice's.
+const SHARED: &str = "authentication: accounts\n              \
+                      credentials: { username: alice, password: \"al:ice pässword\" }";
+
+/// The operator of the registry changes its file.
+#[test]
+fn users_of_a_registry_with_passwords() {
+    let stage = Stage::with_passwords("authentication: upstream");
+    let config = stage.envoy.config();
+    let all = users();
+    let [alice, bob] = &all[..] else { panic!("two users") };
+    for cache in CACHES {
+        put_in_force(&stage, &config, cache);
+        for user in [alice, bob] {
+            assert_served(&stage, &user.user, &user.password);
+        }
+        stage.guarded.replace_users(std::slice::from_ref(alice)).unwrap();
+        wait_if_believed(cache);
+        assert_refused(&stage, "bob", &bob.password, 401);
+        assert_served(&stage, "alice", &alice.password);
+
+        stage.guarded.replace_users(&[alice.clone(), Login::new("bob", "n3w-password")]).unwrap();
+        assert_refused(&stage, "bob", &bob.password, 401);
+        assert_served(&stage, "bob", "n3w-password");
+        assert_refused(&stage, "alice", "n3w-password", 401);
+        assert_served(&stage, "alice", &alice.password);
+        stage.guarded.replace_users(&all).unwrap();
+    }
+    stage.assert_discreet(&["n3w-password"]);
+}
+
+/// The operator of the token service takes a permission away: that counts when the tokens given out until then end.
+#[test]
+fn users_of_a_registry_with_tokens() {
+    let stage = Stage::with_tokens("authentication: upstream");
+    stage.tokens().set(Mood::Issue(2));
+    let config = stage.envoy.config();
+    for cache in CACHES {
+        put_in_force(&stage, &config, cache);
+        stage.tokens().allow_all();
+        std::thread::sleep(FORGOTTEN);
+        for user in ["alice", "bob"] {
+            assert_served(&stage, user, password(user));
+        }
+        assert_refused(&stage, "alice", "hunter2-wrong", 401);
+        stage.tokens().deny("bob");
+        std::thread::sleep(FORGOTTEN);
+        assert_refused(&stage, "bob", password("bob"), 403);
+        assert_refused(&stage, "bob", password("alice"), 401);
+        assert_served(&stage, "alice", password("alice"));
+    }
+    stage.assert_discreet(&["hunter2-wrong"]);
+}
+
+fn wait_if_believed(cache: &str) {
+    if cache.contains("tag_ttl") {
+        std::thread::sleep(FORGOTTEN);
+    }
+}
