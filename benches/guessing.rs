@@ -2,7 +2,7 @@
 //!
 //! One Envoy worker, so that nobody can go round it. A client with a remembered login pings all the time; others send
 //! wrong passwords for names of their own, over a few connections or over many at once. Figures are not asserted;
-//! README.md, "Guessing", has some.
+//! docs/guessing.md has some.
 
 #![allow(clippy::indexing_slicing, clippy::string_slice, clippy::unwrap_used, reason = "a benchmark may panic")]
 
