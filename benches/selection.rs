@@ -1,25 +1,37 @@
-//! Parsing and selecting, timed: `cargo bench --bench selection`.
+//! Parsing, selecting and hashing, timed: `cargo bench --bench selection`.
 //!
-//! Prints the fastest of many runs. Targets: 1 ms natively for selecting from 1,000 entries for a type of 20 features.
+//! Prints the fastest of many runs, and the memory that parsing takes. Target: 1 ms natively for selecting from 1,000
+//! entries for a type of 20 features.
 
 mod indexes;
 
 use std::hint::black_box;
+use std::process::Command;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use indexes::{description, index, padded};
+use metahub::digest::Digest;
+use metahub::explain::Explanation;
 use metahub::feature::FeatureRules;
 use metahub::index::Index;
 use metahub::machine_type::MachineType;
-use metahub::select::select;
+use metahub::select::{Selection, missing_variants, select};
 
 /// What the entries point to.
 const TARGET: (&str, usize) = ("sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", 1000);
 
 fn main() {
+    let mut arguments = std::env::args().skip_while(|argument| argument != MEMORY).skip(1);
+    if let Some(entries) = arguments.next().and_then(|entries| entries.parse().ok()) {
+        return println!("{}", peak_of(entries));
+    }
     let rules = FeatureRules::default();
     let types = [machine("4 features", 4, &rules), machine("20 features", 20, &rules)];
-    println!("{:<28}{:>12}{:>12}{:>16}{:>16}", "index", "bytes", "parse", "select 4 f.", "select 20 f.");
+    println!(
+        "{:<28}{:>12}{:>12}{:>12}{:>16}{:>16}{:>14}",
+        "index", "bytes", "sha256", "parse", "select 4 f.", "select 20 f.", "missing 20 f."
+    );
     for entries in [4, 100, 1_000] {
         row(&format!("{entries} entries"), &index(entries, 4, TARGET), &types);
     }
@@ -30,7 +42,62 @@ fn main() {
     let time = fastest(|| (0..1_000).filter(|_| MachineType::new("t", &description, &rules).is_ok()).count());
     println!("1,000 machine types of 20 features: {time:?}");
     let machine = fastest(|| MachineType::new("t", &description, &rules).map(|machine| machine.fingerprint()));
-    println!("one machine type with fingerprint: {machine:?}");
+    println!("one machine type with fingerprint: {machine:?}\n");
+    explanations(&rules);
+    println!("{:<28}{:>12}{:>26}", "entries, 4 features each", "bytes", "memory beyond the bytes");
+    for entries in [0, 2_500, 5_000, 10_000] {
+        let bytes = index(entries.max(1), 4, TARGET).len();
+        println!("{entries:<28}{bytes:>12}{:>22} KiB", memory(entries).unwrap_or_default());
+    }
+}
+
+/// The first page of `explain`, which says most, with as many machine types as a configuration has at most.
+fn explanations(rules: &FeatureRules) {
+    let alike = description(20);
+    let machine_types: Vec<Rc<MachineType>> = (0..10_000)
+        .filter_map(|number| {
+            let mut description = alike.clone();
+            description.features.push(format!("rack:{number}"));
+            Some(Rc::new(MachineType::new(&format!("t{number:05}"), &description, rules).ok()?))
+        })
+        .collect();
+    println!("explain for 10,000 machine types, first page:");
+    for entries in [4, 1_000, 10_000] {
+        let Ok(index) = Index::parse(index(entries, 4, TARGET).as_bytes()) else { continue };
+        let (image, media_type) = ("bench:latest".to_owned(), "application/vnd.oci.image.index.v1+json".to_owned());
+        let explanation =
+            Explanation::new(image, media_type, Digest::of(b""), Some(index), metahub::config::OnNoMatch::Refuse);
+        let page = || explanation.page(&machine_types, None, "image=bench").to_string();
+        let (time, bytes) = (fastest(page), page().len());
+        println!("{:<28}{bytes:>12}{:>12}", format!("{entries} entries"), format!("{time:.1?}"));
+    }
+    println!();
+}
+
+/// The argument with which this program measures itself.
+const MEMORY: &str = "--memory";
+
+/// The memory that parsing an index of this many entries needs at most, in KiB, less that of parsing nothing: of a
+/// process that does only that.
+fn memory(entries: usize) -> Option<u64> {
+    let peak = |entries: usize| -> Option<u64> {
+        let output = Command::new(std::env::current_exe().ok()?).args([MEMORY, &entries.to_string()]).output().ok()?;
+        String::from_utf8(output.stdout).ok()?.trim().parse().ok()
+    };
+    Some(peak(entries)?.saturating_sub(peak(0)?))
+}
+
+/// The growth of this process's peak while it parses, in KiB; Linux only.
+fn peak_of(entries: usize) -> u64 {
+    let text = index(entries.max(1), 4, TARGET);
+    let peak = || {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+        line.split_whitespace().next().and_then(|number| number.parse::<u64>().ok()).unwrap_or_default()
+    };
+    let before = peak();
+    black_box(Index::parse(text.as_bytes()).is_ok());
+    peak().saturating_sub(before)
 }
 
 fn machine(name: &'static str, features: usize, rules: &FeatureRules) -> (&'static str, MachineType) {
@@ -52,13 +119,14 @@ fn row(name: &str, text: &str, types: &[(&str, MachineType)]) {
         }
     };
     let parse = fastest(|| Index::parse(black_box(text.as_bytes())));
-    print!("{name:<28}{:>12}{:>12}", text.len(), format!("{parse:.1?}"));
+    let hash = fastest(|| Digest::of(black_box(text.as_bytes())));
+    print!("{name:<28}{:>12}{:>12}{:>12}", text.len(), format!("{hash:.1?}"), format!("{parse:.1?}"));
     for (_, machine) in types {
-        let time =
-            fastest(|| black_box(select(black_box(&index), machine)) == metahub::select::Selection::NotAnImageIndex);
+        let time = fastest(|| matches!(black_box(select(black_box(&index), machine)), Selection::NotAnImageIndex));
         print!("{:>16}", format!("{time:.1?}"));
     }
-    println!();
+    let missing = types.last().map(|(_, machine)| fastest(|| missing_variants(black_box(&index), machine).len()));
+    println!("{:>14}", format!("{:.1?}", missing.unwrap_or_default()));
 }
 
 /// The fastest of many runs, at least 11 and for 200 ms: what else the machine does only ever adds time.

@@ -21,6 +21,9 @@ const MAX_ENTRIES: usize = 10_000;
 const MAX_LISTED: usize = 1000;
 /// Comparisons of an entry with a machine type that one answer may cost: about 10 ms of a worker.
 const MAX_WORK: usize = 4000;
+/// What a machine type costs beside its entries, in such comparisons: an image of few entries must not let a thousand
+/// types into one answer.
+const TYPE_WORK: usize = 16;
 /// Machine types in one answer.
 pub const MAX_NAMES: usize = 1000;
 /// Names in a list that is only an illustration.
@@ -71,10 +74,10 @@ impl Explanation {
         }
         let mut level: Vec<&Index> = self.root.iter().collect();
         for _ in 1..MAX_LEVELS {
-            let below: Vec<&Entry> = level.iter().flat_map(|index| nested(index)).collect();
+            let below: Vec<Entry<'_>> = level.iter().flat_map(|index| nested(index)).collect();
             let missing = below.iter().find(|entry| !self.nested.contains_key(&entry.descriptor().digest));
             if let Some(entry) = missing {
-                return Some(entry.descriptor().clone());
+                return Some(entry.descriptor());
             }
             level =
                 below.iter().filter_map(|entry| self.nested.get(&entry.descriptor().digest)?.as_ref().ok()).collect();
@@ -146,25 +149,25 @@ impl Explanation {
     }
 
     /// All readable entries with the digest of the index they are in, the root's first.
-    fn entries(&self) -> impl Iterator<Item = (&Digest, &Entry)> {
+    fn entries(&self) -> impl Iterator<Item = (&Digest, Entry<'_>)> {
         let root = self.root.iter().map(|index| (&self.digest, index));
         let nested = self.nested.iter().filter_map(|(digest, index)| Some((digest, index.as_ref().ok()?)));
-        root.chain(nested).flat_map(|(digest, index)| index.entries().iter().map(move |entry| (digest, entry)))
+        root.chain(nested).flat_map(|(digest, index)| index.entries().map(move |entry| (digest, entry)))
     }
 
     /// One page of the answer, for these machine types in the order of their names. `rest` is the request's query
     /// without `after`.
     #[must_use]
     pub fn page(&self, machine_types: &[Rc<MachineType>], after: Option<&str>, rest: &str) -> Value {
-        let entries = self.entries().count().max(1);
+        let work = self.entries().count() + TYPE_WORK;
         let mut groups: Vec<(Fingerprint, Vec<&MachineType>)> = Vec::new();
         let mut known: BTreeMap<Fingerprint, usize> = BTreeMap::new();
         let (mut names, mut last, mut more) = (0, None, false);
         for machine_type in machine_types.iter().filter(|one| after.is_none_or(|after| one.name() > after)) {
             let fingerprint = machine_type.fingerprint();
             let group = known.get(&fingerprint).copied();
-            let full = names == MAX_NAMES
-                || (group.is_none() && !groups.is_empty() && (groups.len() + 1) * entries > MAX_WORK);
+            let full =
+                names == MAX_NAMES || (group.is_none() && !groups.is_empty() && (groups.len() + 1) * work > MAX_WORK);
             if full {
                 more = true;
                 break;
@@ -205,14 +208,14 @@ impl Explanation {
             selected.extend(verdict.selected);
         }
         let machines: Vec<&MachineType> = groups.iter().filter_map(|alike| alike.first().copied()).collect();
-        let is_left = |(_, entry): &(&Digest, &Entry)| {
-            let descriptor = entry.descriptor();
-            entry.exclusion().is_none() && !entry.is_nested_index() && !selected.contains(&descriptor.digest)
+        let selected: BTreeSet<&str> = selected.iter().map(Digest::as_str).collect();
+        let is_left = |(_, entry): &(&Digest, Entry<'_>)| {
+            entry.exclusion().is_none() && !entry.is_nested_index() && !selected.contains(entry.digest())
         };
-        let left = self.entries().filter(is_left);
+        let mut left = self.entries().filter(is_left);
         let unselected: Vec<Value> =
-            left.take(MAX_LISTED).map(|(index, entry)| unselected(index, entry, &machines)).collect();
-        let more_unselected = self.entries().filter(is_left).count() - unselected.len();
+            left.by_ref().take(MAX_LISTED).map(|(index, entry)| unselected(index, &entry, &machines)).collect();
+        let more_unselected = left.count();
         let mut document = json!({
             "image": self.image,
             "digest": self.digest.as_str(),
@@ -226,7 +229,7 @@ impl Explanation {
         if let Some(object) = document.as_object_mut().filter(|_| first_page) {
             object.insert(
                 "entries".to_owned(),
-                self.entries().take(MAX_LISTED).map(|(index, entry)| describe(index, entry)).collect(),
+                self.entries().take(MAX_LISTED).map(|(index, entry)| describe(index, &entry)).collect(),
             );
             object.insert("more_entries".to_owned(), json!(self.entries().count().saturating_sub(MAX_LISTED)));
             object.insert("unreadable".to_owned(), self.unreadable());
@@ -244,19 +247,19 @@ impl Explanation {
 }
 
 /// Entries that are indexes and could be selected.
-fn nested(index: &Index) -> impl Iterator<Item = &Entry> {
-    index.entries().iter().filter(|entry| entry.is_nested_index() && entry.exclusion().is_none())
+fn nested(index: &Index) -> impl Iterator<Item = Entry<'_>> {
+    index.entries().filter(|entry| entry.is_nested_index() && entry.exclusion().is_none())
 }
 
 fn names(machine_types: &[&MachineType]) -> Vec<String> {
     machine_types.iter().map(|machine_type| machine_type.name().to_owned()).collect()
 }
 
-fn requirements(entry: &Entry) -> Vec<String> {
+fn requirements(entry: &Entry<'_>) -> Vec<String> {
     entry.requirements().map(|requirement| requirement.to_string()).collect()
 }
 
-fn describe(index: &Digest, entry: &Entry) -> Value {
+fn describe(index: &Digest, entry: &Entry<'_>) -> Value {
     let descriptor = entry.descriptor();
     json!({
         "index": index.as_str(),
@@ -272,7 +275,7 @@ fn describe(index: &Digest, entry: &Entry) -> Value {
 }
 
 /// An entry that none of these machines gets: what a machine would need, and which have that but get better.
-fn unselected(index: &Digest, entry: &Entry, machines: &[&MachineType]) -> Value {
+fn unselected(index: &Digest, entry: &Entry<'_>, machines: &[&MachineType]) -> Value {
     let fits: Vec<&str> = machines
         .iter()
         .filter(|machine| unmet(entry, machine).is_empty())

@@ -5,16 +5,21 @@
 //! cannot be read (wrong types, no digest, a feature list beyond the limits) is set aside and never selected; the
 //! others stay usable, and the set-aside one is named in messages. The whole document is refused only when it is no
 //! index: not JSON, no `manifests`, `layers` beside `manifests`, or beyond the limits.
+//!
+//! Entries are views of a few tables, because large lists repeat themselves: words stand there once, and what a machine
+//! makes of a platform or feature is found once for all entries.
 
 use std::fmt;
 
 use crate::digest::Digest;
-use crate::feature::{self, Feature};
-use crate::microarchitecture::Microarchitecture;
-use crate::words::printable;
 
 mod entry;
+mod json;
+mod parse;
 mod raw;
+mod table;
+
+pub(crate) use table::{Known, KnownPlatform};
 
 pub use entry::{CpuRequirement, Entry, Exclusion, Level, Origin, Platform, Requirement};
 
@@ -62,8 +67,15 @@ impl fmt::Display for Unreadable {
 /// A manifest list or an OCI index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Index {
-    entries: Vec<Entry>,
+    records: Vec<table::Record>,
     unreadable: Vec<Unreadable>,
+    /// The digests of all entries, one behind the other.
+    digests: String,
+    /// Sorted by key, without repetitions.
+    features: Vec<Known>,
+    of_entries: Vec<u32>,
+    platforms: Vec<KnownPlatform>,
+    media_types: Vec<table::MediaType>,
     artifact_type: bool,
 }
 
@@ -114,36 +126,29 @@ impl Index {
         if bytes.len() > MAX_BYTES {
             return Err(IndexError::TooLarge);
         }
-        let document = raw::document(bytes)?;
-        let mut entries = Vec::with_capacity(document.manifests.len());
-        let mut unreadable = Vec::new();
-        let mut features = 0;
-        for (position, text) in document.manifests.iter().enumerate() {
-            match entry::parse(position, text.get()) {
-                Ok(entry) => {
-                    features += entry.features().len();
-                    if features > MAX_TOTAL_FEATURES {
-                        return Err(IndexError::TooManyFeatures);
-                    }
-                    entries.push(entry);
-                }
-                Err(problem) => unreadable.push(Unreadable { position, problem: printable(&problem, 160) }),
-            }
-        }
-        Ok(Self { entries, unreadable, artifact_type: document.artifact_type })
+        parse::parse(bytes)
     }
 
     /// Whether a document whose media type says nothing is an index, usable or not: where we cannot tell, a machine
     /// must not be handed a whole index by accident.
     #[must_use]
     pub fn is_index(bytes: &[u8]) -> bool {
-        raw::has_manifests(bytes)
+        parse::has_manifests(bytes)
     }
 
     /// The readable entries, in the order of the list.
-    #[must_use]
-    pub fn entries(&self) -> &[Entry] {
-        &self.entries
+    pub fn entries(&self) -> impl ExactSizeIterator<Item = Entry<'_>> + Clone {
+        self.records.iter().map(|record| Entry { index: self, record })
+    }
+
+    /// The different features of all entries, sorted by key; an entry has numbers of them.
+    pub(crate) fn features(&self) -> &[Known] {
+        &self.features
+    }
+
+    /// The platforms of all entries; an entry has the number of one.
+    pub(crate) fn platforms(&self) -> &[KnownPlatform] {
+        &self.platforms
     }
 
     /// The entries that could not be read; never selected.
@@ -157,8 +162,8 @@ impl Index {
     /// as one with a platform: what we do not understand must not switch selection off.
     #[must_use]
     pub fn is_image_index(&self) -> bool {
-        let selectable = |entry: &Entry| entry.platform().is_some() || entry.is_nested_index();
-        !self.artifact_type && (!self.unreadable.is_empty() || self.entries.iter().any(selectable))
+        let selectable = |entry: Entry<'_>| entry.platform().is_some() || entry.is_nested_index();
+        !self.artifact_type && (!self.unreadable.is_empty() || self.entries().any(selectable))
     }
 }
 
@@ -177,20 +182,4 @@ pub fn is_artifact_tag(tag: &str) -> bool {
 /// The features of an annotation's value; empty pieces (a trailing comma) ask for nothing.
 fn annotated(value: &str) -> impl Iterator<Item = &str> {
     value.split(',').map(str::trim).filter(|piece| !piece.is_empty())
-}
-
-/// The microarchitecture that an architecture and variant stand for.
-fn level_of(architecture: &str, variant: Option<&str>) -> Option<Level> {
-    match variant {
-        None => Microarchitecture::baseline(architecture).map(Level::Known),
-        Some(variant) => Some(
-            Microarchitecture::of_variant(architecture, variant)
-                .map_or_else(|| Level::Variant(variant.to_owned()), Level::Known),
-        ),
-    }
-}
-
-/// Whether `feature` belongs to the key `cpu`.
-fn is_cpu(feature: &Feature) -> bool {
-    feature.key() == feature::CPU
 }

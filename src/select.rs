@@ -15,11 +15,14 @@
 
 use std::cmp::Ordering;
 
-use crate::feature::{CPU, Match, Nearness};
-use crate::index::{Entry, Index, Requirement};
+use crate::feature::Nearness;
+use crate::index::{Entry, Index};
 use crate::machine_type::MachineType;
 
+mod evaluation;
 mod explain;
+
+use evaluation::Evaluation;
 
 pub use explain::{Criterion, MissingVariant, Offer, Reason, Unmet, missing_variants, unmet};
 
@@ -27,12 +30,12 @@ pub use explain::{Criterion, MissingVariant, Offer, Reason, Unmet, missing_varia
 pub const MAX_LEVELS: u32 = 3;
 
 /// What an index comes to for a machine type.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Selection<'a> {
     /// This entry; when it is a nested index, selection goes on in there.
     Selected {
         /// What to serve.
-        entry: &'a Entry,
+        entry: Entry<'a>,
         /// Why this one.
         reason: Reason,
     },
@@ -48,26 +51,33 @@ pub fn select<'a>(index: &'a Index, machine: &MachineType) -> Selection<'a> {
     if !index.is_image_index() {
         return Selection::NotAnImageIndex;
     }
-    let mut best: Option<Candidate<'a>> = None;
-    let mut second: Option<Candidate<'a>> = None;
+    let evaluation = Evaluation::new(index, machine);
+    let (mut best, mut second): (Option<Candidate<'a>>, Option<Candidate<'a>>) = (None, None);
+    // The memory of the candidate that lost last, for the next.
+    let mut spare = Vec::new();
     let mut eligible = 0;
-    for candidate in candidates(index, machine) {
+    for entry in index.entries().filter(|entry| evaluation.fits(entry)) {
         eligible += 1;
+        let candidate = Candidate::new(entry, &evaluation, spare);
         let wins = |over: &Option<Candidate<'_>>| {
             over.as_ref().is_none_or(|over| candidate.compare(over, machine).0 == Ordering::Less)
         };
-        if wins(&best) {
-            second = best.replace(candidate);
+        let loser = if wins(&best) {
+            let beaten = best.replace(candidate);
+            std::mem::replace(&mut second, beaten)
         } else if wins(&second) {
-            second = Some(candidate);
-        }
+            second.replace(candidate)
+        } else {
+            Some(candidate)
+        };
+        spare = loser.map(|loser| loser.nearness).unwrap_or_default();
     }
     match best {
         None => Selection::NoMatch(Offer::of(index)),
         Some(best) => {
             let criterion =
                 second.map_or(Criterion::Only, |second| best.compare(&second, machine).1.into_criterion(machine));
-            let reason = Reason::new(best.entry, criterion, eligible, index);
+            let reason = Reason::new(&best.entry, criterion, eligible, index);
             Selection::Selected { entry: best.entry, reason }
         }
     }
@@ -76,64 +86,31 @@ pub fn select<'a>(index: &'a Index, machine: &MachineType) -> Selection<'a> {
 /// All eligible entries, the selected one first; empty also for an index that is not one of images. For a nested
 /// index in which nothing fits, the next of these is the next best.
 #[must_use]
-pub fn rank<'a>(index: &'a Index, machine: &MachineType) -> Vec<&'a Entry> {
+pub fn rank<'a>(index: &'a Index, machine: &MachineType) -> Vec<Entry<'a>> {
     if !index.is_image_index() {
         return Vec::new();
     }
-    let mut ranked: Vec<Candidate<'a>> = candidates(index, machine).collect();
+    let evaluation = Evaluation::new(index, machine);
+    let eligible = index.entries().filter(|entry| evaluation.fits(entry));
+    let mut ranked: Vec<Candidate<'a>> = eligible.map(|entry| Candidate::new(entry, &evaluation, Vec::new())).collect();
     ranked.sort_by(|a, b| a.compare(b, machine).0);
     ranked.into_iter().map(|candidate| candidate.entry).collect()
 }
 
-fn candidates<'a>(index: &'a Index, machine: &MachineType) -> impl Iterator<Item = Candidate<'a>> {
-    index.entries().iter().filter_map(move |entry| Candidate::new(entry, machine))
-}
-
 /// An eligible entry with all that ranking needs.
 struct Candidate<'a> {
-    entry: &'a Entry,
-    /// The nearest match of each key it asks for, with the key's place in [`MachineType::order`], by which it is
-    /// sorted. `cpu` is among them even if only the architecture asks for it.
-    nearness: Vec<(usize, Nearness)>,
+    entry: Entry<'a>,
+    /// The nearest match of each key, at the key's place in [`MachineType::order`]; `None` where it asks for nothing.
+    /// `cpu` is among them even if only the architecture asks for it.
+    nearness: Vec<Option<Nearness>>,
     names_os_version: bool,
 }
 
 impl<'a> Candidate<'a> {
-    /// `None` unless the machine meets every requirement.
-    fn new(entry: &'a Entry, machine: &MachineType) -> Option<Self> {
-        if entry.exclusion().is_some() {
-            return None;
-        }
-        let mut candidate = Self { entry, nearness: Vec::new(), names_os_version: false };
-        for requirement in entry.platform_requirements() {
-            let Match { nearness, .. } = machine.meets(&requirement)?;
-            match requirement {
-                Requirement::Cpu(_) => candidate.add(machine.cpu_place(), nearness),
-                Requirement::OsVersion(_) => candidate.names_os_version = true,
-                Requirement::Os(_) | Requirement::Architecture(_) | Requirement::Feature(_) => {}
-            }
-        }
-        // Both sides are sorted by key.
-        let mut offers = machine.offers().iter().peekable();
-        for feature in entry.features().iter().filter(|feature| feature.key() != CPU) {
-            while offers.next_if(|offer| offer.key.as_str() < feature.key()).is_some() {}
-            let offer = offers.peek().filter(|offer| offer.key == feature.key())?;
-            candidate.add(offer.place, offer.values.satisfies(feature.value())?.nearness);
-        }
-        candidate.nearness.sort_unstable_by_key(|(place, _)| *place);
-        Some(candidate)
-    }
-
-    /// Requirements of one key follow each other; the nearest of them counts.
-    fn add(&mut self, place: usize, nearness: Nearness) {
-        match self.nearness.last_mut() {
-            Some((last, known)) if *last == place => *known = (*known).max(nearness),
-            Some(_) => self.nearness.push((place, nearness)),
-            None => {
-                self.nearness.reserve_exact(self.entry.distinct_keys() + 1);
-                self.nearness.push((place, nearness));
-            }
-        }
+    /// An entry that fits; `memory` is used again.
+    fn new(entry: Entry<'a>, evaluation: &Evaluation, mut memory: Vec<Option<Nearness>>) -> Self {
+        evaluation.nearness(&entry, &mut memory);
+        Self { entry, nearness: memory, names_os_version: evaluation.names_os_version(&entry) }
     }
 
     /// `Less` when this one goes before `other`, and what decides between them.
@@ -167,21 +144,9 @@ impl<'a> Candidate<'a> {
     /// The first place, in the machine's order of keys, at which the two differ: one names the key and the other does
     /// not, or one is nearer.
     fn nearer(&self, other: &Self) -> Option<(usize, Ordering)> {
-        let mut pairs = self.nearness.iter().zip(&other.nearness);
-        let (own, others) = match pairs.find(|(own, others)| own != others) {
-            Some((own, others)) => (Some(own), Some(others)),
-            None => (self.nearness.get(other.nearness.len()), other.nearness.get(self.nearness.len())),
-        };
-        match (own, others) {
-            (Some((own, nearness)), Some((others, other_nearness))) => {
-                // At the earlier place only one of them names the key.
-                let order = own.cmp(others).then_with(|| other_nearness.cmp(nearness));
-                Some((*own.min(others), order))
-            }
-            (Some((place, _)), None) => Some((*place, Ordering::Less)),
-            (None, Some((place, _))) => Some((*place, Ordering::Greater)),
-            (None, None) => None,
-        }
+        let pairs = self.nearness.iter().zip(&other.nearness).enumerate();
+        // Nothing is less than something.
+        pairs.map(|(place, (own, others))| (place, others.cmp(own))).find(|(_, order)| order.is_ne())
     }
 
     fn names(&self, place: usize, machine: &MachineType) -> bool {
@@ -189,7 +154,7 @@ impl<'a> Candidate<'a> {
     }
 
     fn nearness_at(&self, place: usize) -> Option<Nearness> {
-        self.nearness.iter().find(|(known, _)| *known == place).map(|(_, nearness)| *nearness)
+        *self.nearness.get(place)?
     }
 }
 

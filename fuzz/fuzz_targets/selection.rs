@@ -45,7 +45,7 @@ fuzz_target!(|bytes: &[u8]| {
             assert!(entry.exclusion().is_none() && unmet(entry, machine).is_empty());
         }
         for entry in index.entries() {
-            assert!(unmet(entry, machine).iter().all(|unmet| harmless(&unmet.to_string())));
+            assert!(unmet(&entry, machine).iter().all(|unmet| harmless(&unmet.to_string())));
         }
         match select(&index, machine) {
             Selection::Selected { entry, reason } => {

@@ -332,7 +332,7 @@ impl Pull {
         let machine_type = Rc::clone(&self.wish.machine_type);
         match select(&index, &machine_type) {
             Selection::Selected { entry, reason } => {
-                let (descriptor, nested) = (entry.descriptor().clone(), entry.is_nested_index());
+                let (descriptor, nested) = (entry.descriptor(), entry.is_nested_index());
                 self.on_selected(memory, top, &index, descriptor, nested.then_some(1), reason.to_string())
             }
             Selection::NotAnImageIndex => {
@@ -354,7 +354,7 @@ impl Pull {
         let machine_type = Rc::clone(&self.wish.machine_type);
         match select(&index, &machine_type) {
             Selection::Selected { entry, reason } => {
-                let (descriptor, nested) = (entry.descriptor().clone(), entry.is_nested_index());
+                let (descriptor, nested) = (entry.descriptor(), entry.is_nested_index());
                 self.on_selected(memory, top, &index, descriptor, nested.then_some(levels + 1), reason.to_string())
             }
             Selection::NotAnImageIndex => {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use super::evaluation::{Evaluation, Met};
 use crate::index::{Entry, Index, Requirement};
 use crate::machine_type::{Key, MachineType};
 use crate::words::printable;
@@ -73,7 +74,7 @@ pub struct Reason {
 }
 
 impl Reason {
-    pub(super) fn new(entry: &Entry, criterion: Criterion, eligible: usize, index: &Index) -> Self {
+    pub(super) fn new(entry: &Entry<'_>, criterion: Criterion, eligible: usize, index: &Index) -> Self {
         let entries = index.entries().len() + index.unreadable().len();
         Self { entry: entry.to_string(), criterion, eligible, entries }
     }
@@ -102,8 +103,8 @@ impl Offer {
     pub fn of(index: &Index) -> Self {
         let mut offered = Vec::new();
         let mut different = BTreeSet::new();
-        for entry in index.entries().iter().filter(|entry| entry.exclusion().is_none()) {
-            let new = different.insert((entry.platform(), entry.features(), entry.is_nested_index()));
+        for entry in index.entries().filter(|entry| entry.exclusion().is_none()) {
+            let new = different.insert((entry.platform(), entry.feature_numbers(), entry.is_nested_index()));
             if new && offered.len() < MAX_OFFERED {
                 offered.push(entry.to_string());
             }
@@ -150,7 +151,7 @@ impl fmt::Display for Unmet {
 /// What keeps `machine` from running `entry`; empty when nothing does. An entry with an
 /// [exclusion](Entry::exclusion) is not selected even then.
 #[must_use]
-pub fn unmet(entry: &Entry, machine: &MachineType) -> Vec<Unmet> {
+pub fn unmet(entry: &Entry<'_>, machine: &MachineType) -> Vec<Unmet> {
     let unmet = |requirement: &Requirement<'_>| machine.meets(requirement).is_none();
     let describe = |requirement: Requirement<'_>| Unmet {
         requirement: requirement.to_string(),
@@ -175,34 +176,30 @@ pub struct MissingVariant {
 /// nothing is eligible.
 #[must_use]
 pub fn missing_variants(index: &Index, machine: &MachineType) -> Vec<MissingVariant> {
-    let eligible: Vec<&Entry> = super::candidates(index, machine).map(|candidate| candidate.entry).collect();
-    if !index.is_image_index() || eligible.is_empty() {
+    if !index.is_image_index() {
         return Vec::new();
     }
-    let (mut named, mut full) = (BTreeSet::new(), BTreeSet::new());
-    for entry in eligible {
-        if entry.names_cpu() {
-            named.insert(machine.cpu_place());
-        }
-        for requirement in entry.requirements() {
-            let place = match requirement {
-                Requirement::Cpu(_) => Some(machine.cpu_place()),
-                Requirement::Feature(feature) => machine.offer(feature.key()).map(|offer| offer.place),
-                Requirement::Os(_) | Requirement::Architecture(_) | Requirement::OsVersion(_) => None,
-            };
-            if matches!(requirement, Requirement::Feature(_)) {
-                named.extend(place);
-            }
-            if machine.meets(&requirement).is_some_and(|found| found.exact) {
-                full.extend(place);
+    let evaluation = Evaluation::new(index, machine);
+    let mut eligible = false;
+    // By the place of the key: whether some entry names it, and whether one asks for it to the full.
+    let mut asked = vec![(false, false); machine.order().len()];
+    for entry in index.entries().filter(|entry| evaluation.fits(entry)) {
+        eligible = true;
+        for Met { place, found } in evaluation.matches(&entry) {
+            if let Some((named, full)) = asked.get_mut(place) {
+                *named |= place != machine.cpu_place() || entry.names_cpu();
+                *full |= found.exact;
             }
         }
     }
-    let describe = |(place, key): (usize, &Key)| MissingVariant {
+    if !eligible {
+        return Vec::new();
+    }
+    let describe = |(key, (named, _)): (&Key, (bool, bool))| MissingVariant {
         key: machine.key_name(*key).to_owned(),
         features: machine.offered_words(*key),
-        falls_back: named.contains(&place),
+        falls_back: named,
     };
-    let missing = machine.order().iter().enumerate().filter(|(place, _)| !full.contains(place)).map(describe);
+    let missing = machine.order().iter().zip(asked).filter(|(_, (_, full))| !full).map(describe);
     missing.filter(|missing| !missing.features.is_empty()).collect()
 }

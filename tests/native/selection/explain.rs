@@ -81,7 +81,7 @@ fn unmet_requirements_name_both_sides() {
         ("- cpu:skylake a", "linux/amd64 cpu:haswell a", vec![]),
     ] {
         let index = index(&[entry]);
-        let unmet = unmet(&index.entries()[0], &machine(written));
+        let unmet = unmet(&index.entries().next().unwrap(), &machine(written));
         let found: Vec<String> = unmet.iter().map(ToString::to_string).collect();
         assert!(found.starts_with(&words.iter().map(ToString::to_string).collect::<Vec<_>>()), "{entry}: {found:?}");
         assert_eq!(found.is_empty(), words.is_empty(), "{entry}: {found:?}");

@@ -140,6 +140,11 @@ fn depth_and_number_are_bounded() {
         let _ = parse(&format!(r#"{{"manifests":[{{"platform":{deep}}}]}}"#));
         let _ = parse(&format!(r#"{{"manifests":[{{"platform":{{"features":[{deep}]}}}}]}}"#));
     }
+    let levels = |depth: usize| format!(r#"{{"x":{}{},"manifests":[{one}]}}"#, "[".repeat(depth), "]".repeat(depth));
+    assert!(parse(&levels(127)).is_ok());
+    assert!(
+        matches!(parse(&levels(128)), Err(IndexError::Malformed(problem)) if problem.starts_with("nested too deep"))
+    );
     let many = |count: usize| format!(r#"{{"manifests":[{}]}}"#, vec!["{}"; count].join(","));
     assert_eq!(parse(&many(MAX_ENTRIES)).unwrap().unreadable().len(), MAX_ENTRIES);
     assert_eq!(parse(&many(MAX_ENTRIES + 1)), Err(IndexError::TooManyEntries));
@@ -148,6 +153,51 @@ fn depth_and_number_are_bounded() {
     let heavy = entry(0, &format!("linux/amd64 {}", features.join(" "))).to_string();
     let heavy = format!(r#"{{"manifests":[{}]}}"#, vec![heavy; 300].join(","));
     assert_eq!(parse(&heavy), Err(IndexError::TooManyFeatures));
+    let mut wide = entry(0, "linux/amd64");
+    wide["platform"]["features"] = json!((0..10_000).map(|number| format!("f{number}")).collect::<Vec<_>>());
+    let index = parse(&json!({"manifests": [wide, entry(1, "linux/amd64")]}).to_string()).unwrap();
+    assert_eq!((index.unreadable().len(), outcome(&index, &machine("-/amd64"))), (1, 1));
+}
+
+#[test]
+fn what_others_may_read_as_an_index_is_one() {
+    let one = entry(0, "linux/amd64");
+    let deep = format!("{}{}", "[".repeat(1000), "]".repeat(1000));
+    for (bytes, expected) in [
+        (format!(r#"{{"manifests":[{one}]}}"#).into_bytes(), true),
+        (r#"{"manifests":null}"#.into(), true),
+        (r#"{"\u006danifests":7}"#.into(), true),
+        (format!(r#"{{"x":{deep},"manifests":[{one}]}}"#).into_bytes(), true),
+        (b"{\"x\":\"\xff\",\"manifests\":[]}".to_vec(), true),
+        (r#"{"x":{"manifests":[]}}"#.into(), false),
+        (r#"["manifests"]"#.into(), false),
+        (r#"{"manifests":[]"#.into(), false),
+        (Vec::new(), false),
+    ] {
+        assert_eq!(Index::is_index(&bytes), expected, "{}", String::from_utf8_lossy(&bytes));
+    }
+}
+
+#[test]
+fn repetitions_are_found_however_far_apart() {
+    let entries: Vec<serde_json::Value> = (0..3000)
+        .map(|number| {
+            entry(number, &format!("linux/amd64 b:{} a:{number} b:{} b:{}", number % 7, number % 7, number % 5))
+        })
+        .collect();
+    let index = parse(&json!({ "manifests": entries }).to_string()).unwrap();
+    for (number, entry) in index.entries().enumerate() {
+        let features: Vec<&str> = entry.features().map(metahub::feature::Feature::as_str).collect();
+        let mut expected = vec![format!("a:{number}"), format!("b:{}", number % 7), format!("b:{}", number % 5)];
+        expected.sort();
+        expected.dedup();
+        assert_eq!(
+            (features, entry.distinct_keys(), entry.position()),
+            (expected.iter().map(String::as_str).collect(), 2, number)
+        );
+    }
+    assert_eq!(outcome(&index, &machine("-/amd64 a:2999 b:3 b:4")), 2999);
+    assert_eq!(outcome(&index, &machine("-/amd64 a:2999 b:3")), NONE);
 }
 
 #[test]
@@ -165,7 +215,7 @@ fn words_of_a_hostile_index_stay_harmless() {
     let words = offer.to_string();
     assert!(words.len() < 2000 && words.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()), "{words}");
     consistent(&index, &machine("-/amd64"));
-    for unmet in metahub::select::unmet(&index.entries()[0], &machine("-/amd64")) {
+    for unmet in metahub::select::unmet(&index.entries().next().unwrap(), &machine("-/amd64")) {
         let words = unmet.to_string();
         assert!(words.len() < 400 && words.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()), "{words}");
     }

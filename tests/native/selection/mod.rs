@@ -141,8 +141,8 @@ pub(super) fn check(rows: &[Row]) {
 /// Selection, ranking and explanation must say the same.
 pub(super) fn consistent(index: &Index, machine: &MachineType) {
     let ranked = rank(index, machine);
-    let fits = |entry: &&metahub::index::Entry| entry.exclusion().is_none() && unmet(entry, machine).is_empty();
-    let explained = if index.is_image_index() { index.entries().iter().filter(fits).count() } else { 0 };
+    let fits = |entry: &metahub::index::Entry<'_>| entry.exclusion().is_none() && unmet(entry, machine).is_empty();
+    let explained = if index.is_image_index() { index.entries().filter(fits).count() } else { 0 };
     assert_eq!(ranked.len(), explained, "ranking and explanation differ on what fits");
     if let Selection::Selected { entry, reason } = select(index, machine) {
         assert_eq!(ranked.first().map(|entry| entry.position()), Some(entry.position()));

@@ -89,7 +89,7 @@ fn equal(one: &String, other: &String, machine: &MachineType) -> bool {
     first(one, other) && first(other, one)
 }
 
-fn eligible(entry: &Entry, machine: &MachineType) -> bool {
+fn eligible(entry: &Entry<'_>, machine: &MachineType) -> bool {
     entry.exclusion().is_none() && unmet(entry, machine).is_empty()
 }
 
@@ -101,7 +101,7 @@ proptest! {
         let index = index_of(&entries);
         consistent(&index, &machine);
         if let Selection::Selected { entry, .. } = select(&index, &machine) {
-            prop_assert!(eligible(entry, &machine));
+            prop_assert!(eligible(&entry, &machine));
             prop_assert!(!entries[entry.position()].contains("attestation"));
             prop_assert!(!entries[entry.position()].starts_with("unknown"));
         }
@@ -111,7 +111,7 @@ proptest! {
     fn irrelevant_entries_do_not_matter(entries in entries(), machine in a_machine()) {
         let whole = index_of(&entries);
         prop_assume!(whole.is_image_index());
-        let relevant: Vec<String> = whole.entries().iter().filter(|entry| eligible(entry, &machine))
+        let relevant: Vec<String> = whole.entries().filter(|entry| eligible(entry, &machine))
             .map(|entry| entries[entry.position()].clone()).collect();
         if relevant.is_empty() {
             prop_assert_eq!(chosen(&entries, &machine), None);
@@ -145,8 +145,8 @@ proptest! {
         let mut longer = entries.clone();
         longer.push(more.clone());
         let index = index_of(&longer);
-        let added = &index.entries()[longer.len() - 1];
-        prop_assume!(eligible(added, &machine));
+        let added = index.entries().nth(longer.len() - 1).unwrap();
+        prop_assume!(eligible(&added, &machine));
         let after = chosen(&longer, &machine).cloned();
         prop_assert!(after == Some(more.clone()) || equal(selected, &more, &machine), "{} then {:?}", more, after);
     }

@@ -1,0 +1,106 @@
+//! What an index asks for, held against a machine once: thousands of entries share a few platforms and features.
+
+use crate::feature::{Match, Nearness};
+use crate::index::{Entry, Index, Known, KnownPlatform, Requirement};
+use crate::machine_type::MachineType;
+
+/// The platforms and features of one index, as one machine meets them.
+pub(super) struct Evaluation {
+    /// By the number of the platform; `None` where the machine does not meet it.
+    platforms: Vec<Option<Platform>>,
+    /// By the number of the feature, likewise.
+    features: Vec<Option<Met>>,
+    cpu_place: usize,
+    places: usize,
+}
+
+/// A feature that the machine meets.
+#[derive(Clone, Copy)]
+pub(super) struct Met {
+    /// The place of its key in [`MachineType::order`].
+    pub(super) place: usize,
+    pub(super) found: Match,
+}
+
+/// A platform that the machine meets.
+struct Platform {
+    cpu: Option<Match>,
+    names_os_version: bool,
+}
+
+impl Evaluation {
+    pub(super) fn new(index: &Index, machine: &MachineType) -> Self {
+        Self {
+            platforms: index.platforms().iter().map(|known| platform(known, machine)).collect(),
+            features: features(index.features(), machine),
+            cpu_place: machine.cpu_place(),
+            places: machine.order().len(),
+        }
+    }
+
+    /// Whether the entry is eligible.
+    pub(super) fn fits(&self, entry: &Entry<'_>) -> bool {
+        let platform = || entry.platform_number().is_none_or(|number| self.platform(number).is_some());
+        let met = |number: &u32| self.feature(*number).is_some();
+        entry.exclusion().is_none() && platform() && entry.feature_numbers().iter().all(met)
+    }
+
+    /// The nearest match of each key, by its place.
+    pub(super) fn nearness(&self, entry: &Entry<'_>, nearness: &mut Vec<Option<Nearness>>) {
+        nearness.clear();
+        nearness.resize(self.places, None);
+        for Met { place, found } in self.matches(entry) {
+            if let Some(nearest) = nearness.get_mut(place) {
+                *nearest = (*nearest).max(Some(found.nearness));
+            }
+        }
+    }
+
+    /// What the machine meets of what the entry asks for, operating system and architecture apart.
+    pub(super) fn matches(&self, entry: &Entry<'_>) -> impl Iterator<Item = Met> {
+        let cpu = entry.platform_number().and_then(|number| self.platform(number)?.cpu);
+        let cpu = cpu.map(|found| Met { place: self.cpu_place, found });
+        cpu.into_iter().chain(entry.feature_numbers().iter().filter_map(|number| self.feature(*number)))
+    }
+
+    /// Whether the entry is made for the machine's operating system version.
+    pub(super) fn names_os_version(&self, entry: &Entry<'_>) -> bool {
+        let platform = entry.platform_number().and_then(|number| self.platform(number));
+        platform.is_some_and(|platform| platform.names_os_version)
+    }
+
+    fn platform(&self, number: u32) -> Option<&Platform> {
+        self.platforms.get(number as usize)?.as_ref()
+    }
+
+    fn feature(&self, number: u32) -> Option<Met> {
+        *self.features.get(number as usize)?
+    }
+}
+
+fn platform(known: &KnownPlatform, machine: &MachineType) -> Option<Platform> {
+    let mut platform = Platform { cpu: None, names_os_version: false };
+    for requirement in known.requirements() {
+        let found = machine.meets(&requirement)?;
+        match requirement {
+            Requirement::Cpu(_) => platform.cpu = Some(found),
+            Requirement::OsVersion(_) => platform.names_os_version = true,
+            Requirement::Os(_) | Requirement::Architecture(_) | Requirement::Feature(_) => {}
+        }
+    }
+    Some(platform)
+}
+
+fn features(features: &[Known], machine: &MachineType) -> Vec<Option<Met>> {
+    // Both sides are sorted by key.
+    let mut offers = machine.offers().iter().peekable();
+    let mut met = |known: &Known| match &known.cpu {
+        Some(cpu) => Some(Met { place: machine.cpu_place(), found: machine.meets(&Requirement::Cpu(cpu))? }),
+        None => {
+            while offers.next_if(|offer| offer.key.as_str() < known.feature.key()).is_some() {}
+            let offer = offers.peek().filter(|offer| offer.key == known.feature.key())?;
+            Some(Met { place: offer.place, found: offer.values.satisfies(known.feature.value())? })
+        }
+    };
+    features.iter().map(&mut met).collect()
+}
