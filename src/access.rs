@@ -20,9 +20,11 @@ const SLOTS: u32 = 16_384;
 const FAILURE_SECONDS: u64 = 10;
 /// Failed checks of one login name in that time, before further passwords are not looked at.
 const FAILURES: u32 = 10;
-/// Failed checks of all login names in that time. This bounds what guessing can cost: with one password an account,
-/// 0.2 s of a worker in ten at cost 5, 5.7 s at cost 10, the dearest that is accepted.
+/// What failed checks of all login names may weigh in that time. This bounds what guessing can cost: 0.2 s of a worker
+/// in ten at cost 5, 0.8 s at cost 7 and above.
 const ALL_FAILURES: u32 = 100;
+/// A check of one hash weighs 1 up to this cost, and twice as much for each step above.
+const LIGHT_COST: u32 = 7;
 /// Format of the values in shared data.
 const FORMAT: u8 = 1;
 /// Where the process keeps the key of its digests.
@@ -73,7 +75,9 @@ pub fn verify(memory: &dyn Memory, config: &Config, account: Option<&Account>, c
         memory.set(&accepted, &remember(&key, u64::MAX));
     } else {
         memory.set(&rejected, &remember(&key, now.saturating_add(FAILURE_SECONDS)));
-        budgets.iter().for_each(|budget| budget.spend(memory));
+        let [own, all] = budgets;
+        own.spend(memory, 1);
+        all.spend(memory, weight(hashes));
     }
     verdict
 }
@@ -81,6 +85,11 @@ pub fn verify(memory: &dyn Memory, config: &Config, account: Option<&Account>, c
 fn check(hashes: &[PasswordHash], credentials: &Credentials) -> Verdict {
     let password = credentials.password.expose();
     if hashes.iter().any(|hash| hash.verifies(password)) { Verdict::Accepted } else { Verdict::Rejected }
+}
+
+/// What a check of all these hashes costs, in checks of a light one.
+fn weight(hashes: &[PasswordHash]) -> u32 {
+    hashes.iter().map(|hash| 1 << hash.cost().saturating_sub(LIGHT_COST)).sum()
 }
 
 /// The key of this process's digests, made by whichever worker comes first.
@@ -150,7 +159,7 @@ fn recall(value: &[u8], key: &[u8; 32], now: u64) -> Option<Verdict> {
     }
 }
 
-/// Failed checks of one login name, or of all, in the current window. Names that meet in one slot share a budget.
+/// Failed checks of one login name, or the weight of all, in the current window. Names that meet in one slot share a budget.
 struct Budget {
     slot: String,
     most: u32,
@@ -183,9 +192,9 @@ impl Budget {
         (self.failures >= self.most).then(|| self.since.saturating_add(FAILURE_SECONDS).saturating_sub(now).max(1))
     }
 
-    fn spend(&self, memory: &dyn Memory) {
+    fn spend(&self, memory: &dyn Memory, weight: u32) {
         let mut value = self.since.to_le_bytes().to_vec();
-        value.extend_from_slice(&self.failures.saturating_add(1).to_le_bytes());
+        value.extend_from_slice(&self.failures.saturating_add(weight).to_le_bytes());
         memory.set(&self.slot, &value);
     }
 }
@@ -303,6 +312,29 @@ mod tests {
         memory.now.set(FAILURE_SECONDS);
         assert_eq!(attempt(&memory, &config, "other", "other"), Verdict::Accepted);
         assert_eq!(logins(&memory), 2);
+    }
+
+    #[test]
+    fn dear_checks_weigh_more() {
+        let of_cost = |cost: u32| {
+            let line = format!("$2y${cost:02}$G0ZJwTQx2MUP8Q9yMmMbquMmTyiHnlNFpQiKlRlDTgmbDLmPuHWTi");
+            PasswordHash::parse(&line).unwrap()
+        };
+        for (cost, expected) in [(4, 1), (5, 1), (7, 1), (8, 2), (10, 8)] {
+            assert_eq!(weight(&[of_cost(cost)]), expected, "{cost}");
+        }
+        assert_eq!(weight(&[of_cost(5), of_cost(10), of_cost(9)]), 13, "a wrong password is checked against each");
+        let (memory, config) = (Map::default(), config(&["one", "two", "three", "four"]));
+        let guess = |name: &str| {
+            let credentials = Credentials { user: name.to_owned(), password: Secret::new("guess".to_owned()) };
+            verify(&memory, &config, config.accounts.get("user"), &credentials)
+        };
+        // One name after the other for one account of four hashes, as logins of several machine types are.
+        let looked_at = (0..100).filter(|number| {
+            memory.values.borrow_mut().retain(|key, _| !key.starts_with("metahub.rejected."));
+            guess(&format!("user-type{number}")) == Verdict::Rejected
+        });
+        assert_eq!(looked_at.count(), 25);
     }
 
     #[test]

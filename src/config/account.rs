@@ -66,7 +66,7 @@ impl PasswordHash {
         Self::parse(&format!("$2y${cost:02}$......................{}", ".".repeat(31))).ok()
     }
 
-    pub(super) const fn cost(&self) -> u32 {
+    pub(crate) const fn cost(&self) -> u32 {
         self.cost
     }
 

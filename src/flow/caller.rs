@@ -229,3 +229,72 @@ fn identity(memory: &dyn Memory, registry: &Registry, credential: &[&str]) -> Op
     parts.extend(credential.iter().map(|part| part.as_bytes()));
     Some(access::digest(&access::process_key(memory)?, &parts))
 }
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use serde_json::json;
+
+    use super::*;
+    use crate::flow::Step;
+    use crate::memory::tests::Map;
+
+    fn config() -> Config {
+        let registry = |authentication| json!({ "host": "h", "authentication": authentication, "anonymous": "type1" });
+        let mut document = json!({
+            "machine_types": { "type1": { "features": ["cpu:skylake"] } },
+            "registries": { "a": registry("upstream"), "b": registry("upstream"), "c": registry("accounts") },
+            "accounts": { "me": { "password": bcrypt::hash("pw", 4).unwrap(), "machine_type": "type1" } },
+        });
+        document["registries"]["a"]["accept_jwt"] = json!(true);
+        Config::parse(document.to_string().as_bytes(), &|_| None).unwrap()
+    }
+
+    fn headers(authorization: &str) -> Vec<(String, Vec<u8>)> {
+        [(":authority", "localhost"), ("authorization", authorization)]
+            .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()))
+            .to_vec()
+    }
+
+    fn identity(config: &Config, memory: &Map, cluster: &str, authorization: &str) -> Option<[u8; 32]> {
+        let headers = headers(authorization);
+        let caller = identify(config, memory, config.registry(cluster).unwrap(), Headers(&headers));
+        caller.map_err(|refusal| format!("{refusal:?}")).unwrap().identity
+    }
+
+    /// `Authorization` with a token of MetaHub's own.
+    fn token(config: &Config, memory: &Map, cluster: &str, authorization: &str) -> String {
+        let registry = Rc::clone(config.registry(cluster).unwrap());
+        let headers = headers(authorization);
+        let effects = token::issue(config, memory, &registry, Headers(&headers)).unwrap();
+        let Step::Reply(reply) = effects.step else { panic!("{effects:?}") };
+        let body: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+        format!("Bearer {}", body["token"].as_str().unwrap())
+    }
+
+    #[test]
+    fn an_identity_is_one_credential_at_one_registry() {
+        let (config, memory) = (config(), Map::default());
+        let basic = |user: &str, password: &str| format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
+        let identity = |cluster, authorization: &str| identity(&config, &memory, cluster, authorization);
+        let mut seen = vec![
+            identity("a", &basic("me", "pw")),
+            identity("a", &basic("me", "pwd")),
+            identity("a", &basic("mep", "w")),
+            identity("b", &basic("me", "pw")),
+            identity("c", &basic("me", "pw")),
+            identity("c", &token(&config, &memory, "c", &basic("me", "pw"))),
+            identity("a", &token(&config, &memory, "a", "Basic Og==")),
+            identity("b", &token(&config, &memory, "b", "Basic Og==")),
+        ];
+        assert_eq!(identity("a", &basic("me", "pw")), seen[0], "the same every time");
+        assert_eq!(identity("a", &token(&config, &memory, "a", "Basic Og==")), seen[6], "anonymous is anonymous");
+        assert!(seen.iter().all(Option::is_some));
+        seen.sort();
+        seen.dedup();
+        assert_eq!(seen.len(), 8, "each its own");
+        let brought = "Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJtZSJ9.c2ln";
+        assert_eq!(identity("a", brought), None, "only the registry can judge it");
+    }
+}
