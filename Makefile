@@ -87,6 +87,7 @@ check: ## Check format, lints, licences and documentation; run the tests that ne
 bench: build ## Measure against bare Envoy, and write docs/performance.md; fails where a limit is missed
 	@$(INSTALL) envoy registry bench
 	cargo bench --locked --bench selection
+	cargo bench --locked --bench guessing
 	cargo bench --locked --bench load -- $(ARGS)
 
 .PHONY: clean

@@ -12,6 +12,7 @@ use sha2::Sha256;
 use crate::config::{Account, Config, PasswordHash};
 use crate::identity::Credentials;
 use crate::memory::Memory;
+use crate::token::Key;
 
 /// Remembered logins at most, over all workers. One slot takes about 150 bytes.
 const SLOTS: u32 = 16_384;
@@ -113,6 +114,13 @@ fn login_key(
     let mut parts = vec![kind.as_slice(), name.as_bytes(), credentials.password.expose().as_bytes()];
     parts.extend(hashes.iter().map(|hash| hash.line().as_bytes()));
     digest(process_key, &parts)
+}
+
+/// What changes when an account's passwords do, or when it is another account: tokens of MetaHub's own are bound to it.
+pub(crate) fn binding(key: &Key, account: &Account) -> [u8; 32] {
+    let mut parts = vec![b"account".as_slice(), account.name().as_bytes()];
+    parts.extend(account.hashes.iter().map(|hash| hash.line().as_bytes()));
+    key.digest(&parts)
 }
 
 /// The name of the slot that a key falls into.

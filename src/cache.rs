@@ -109,13 +109,7 @@ impl Cache {
 
     /// What the tag last came to for machine types that are alike; `view` says what they are.
     #[must_use]
-    pub fn resolution(
-        &self,
-        memory: &dyn Memory,
-        shelf: Shelf<'_>,
-        tag: &Tag,
-        view: &[u8],
-    ) -> Option<Resolution> {
+    pub fn resolution(&self, memory: &dyn Memory, shelf: Shelf<'_>, tag: &Tag, view: &[u8]) -> Option<Resolution> {
         facts::recall(self, memory, &key(b't', shelf, &[tag.as_str().as_bytes(), view]))
             .and_then(|value| Resolution::decode(&value))
     }

@@ -8,12 +8,15 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 
 use crate::secret::Secret;
 
-/// Longest `Authorization` value that is looked at, in bytes. Passwords are tens of bytes; ECR's, the longest
-/// known, about 2 KiB.
+/// Longest `Basic` value that is looked at, in bytes. Passwords are tens of bytes; ECR's, the longest known, about
+/// 2 KiB.
 const MAX_AUTHORIZATION: usize = 16 * 1024;
 
+/// Longest `Bearer` value that is looked at, in bytes: a token of MetaHub's own may carry the longest password.
+const MAX_BEARER: usize = 32 * 1024;
+
 /// Longest login name, in bytes: it is searched for machine types and stands in log lines.
-const MAX_USER: usize = 255;
+pub(crate) const MAX_USER: usize = 255;
 
 /// RFC 4648 with or without padding: some clients leave it out.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -30,6 +33,17 @@ pub struct Credentials {
     pub password: Secret,
 }
 
+/// What somebody shows of who they are: a client to MetaHub, or MetaHub to a registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Presented {
+    /// Nothing.
+    Nothing,
+    /// A login name and a password.
+    Password(Credentials),
+    /// A bearer token, printable and not empty.
+    Token(Secret),
+}
+
 /// Why an `Authorization` header is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InvalidAuthorization {
@@ -37,8 +51,10 @@ pub enum InvalidAuthorization {
     Duplicate,
     /// Above the limit.
     TooLong,
-    /// A scheme other than Basic.
+    /// A scheme that is neither Basic nor Bearer.
     Scheme,
+    /// No bearer token: empty, or with characters that none has (RFC 6750 §2.1).
+    Token,
     /// Not base64.
     Base64,
     /// No colon between user and password.
@@ -57,7 +73,8 @@ impl fmt::Display for InvalidAuthorization {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Duplicate => "more than one Authorization header",
-            Self::TooLong => "Authorization header above 16 KiB",
+            Self::TooLong => "Authorization header above 16 KiB (a bearer token: 32 KiB)",
+            Self::Token => "Authorization header without a bearer token",
             Self::Scheme => "Authorization scheme is not Basic",
             Self::Base64 => "Authorization header is not base64",
             Self::NoColon => "Authorization header has no colon between user and password",
@@ -71,43 +88,64 @@ impl fmt::Display for InvalidAuthorization {
 
 impl std::error::Error for InvalidAuthorization {}
 
-impl Credentials {
+impl Presented {
     /// Reads all `Authorization` values of a request. No header, and an empty user with an empty password (what
-    /// podman and skopeo send without a login), are `None`.
+    /// podman and skopeo send without a login), are [`Presented::Nothing`].
     ///
     /// # Errors
     /// [`InvalidAuthorization`], never quoting the header.
-    pub fn decode<'a>(mut values: impl Iterator<Item = &'a [u8]>) -> Result<Option<Self>, InvalidAuthorization> {
-        let Some(value) = values.next() else { return Ok(None) };
+    pub fn decode<'a>(mut values: impl Iterator<Item = &'a [u8]>) -> Result<Self, InvalidAuthorization> {
+        let Some(value) = values.next() else { return Ok(Self::Nothing) };
         if values.next().is_some() {
             return Err(InvalidAuthorization::Duplicate);
+        }
+        if let Some(token) = strip_scheme(value, b"bearer ") {
+            return bearer(token).map(Self::Token);
         }
         if value.len() > MAX_AUTHORIZATION {
             return Err(InvalidAuthorization::TooLong);
         }
-        let encoded = strip_basic(value).ok_or(InvalidAuthorization::Scheme)?;
-        // Envoy joins the values of repeated headers with a comma, which is in no scheme's alphabet.
-        if encoded.contains(&b',') {
-            return Err(InvalidAuthorization::Duplicate);
-        }
-        let decoded = BASE64.decode(encoded).map_err(|_| InvalidAuthorization::Base64)?;
-        let text = String::from_utf8(decoded).map_err(|_| InvalidAuthorization::NotUtf8)?;
-        if text.chars().any(char::is_control) {
-            return Err(InvalidAuthorization::ControlCharacter);
-        }
-        match text.split_once(':').ok_or(InvalidAuthorization::NoColon)? {
-            ("", "") => Ok(None),
-            ("", _) => Err(InvalidAuthorization::EmptyUser),
-            (user, _) if user.len() > MAX_USER => Err(InvalidAuthorization::LongUser),
-            (user, password) => Ok(Some(Self { user: user.to_owned(), password: Secret::new(password.to_owned()) })),
-        }
+        let encoded = strip_scheme(value, b"basic ").ok_or(InvalidAuthorization::Scheme)?;
+        Ok(basic(encoded)?.map_or(Self::Nothing, Self::Password))
     }
 }
 
-/// What follows `Basic `, in any letter case, surrounding blanks removed.
-fn strip_basic(value: &[u8]) -> Option<&[u8]> {
-    let (scheme, encoded) = value.trim_ascii().split_at_checked(6)?;
-    scheme.eq_ignore_ascii_case(b"basic ").then(|| encoded.trim_ascii())
+/// What follows `Basic `; `None` for an empty user with an empty password.
+fn basic(encoded: &[u8]) -> Result<Option<Credentials>, InvalidAuthorization> {
+    // Envoy joins the values of repeated headers with a comma, which is in no scheme's alphabet.
+    if encoded.contains(&b',') {
+        return Err(InvalidAuthorization::Duplicate);
+    }
+    let decoded = BASE64.decode(encoded).map_err(|_| InvalidAuthorization::Base64)?;
+    let text = String::from_utf8(decoded).map_err(|_| InvalidAuthorization::NotUtf8)?;
+    if text.chars().any(char::is_control) {
+        return Err(InvalidAuthorization::ControlCharacter);
+    }
+    match text.split_once(':').ok_or(InvalidAuthorization::NoColon)? {
+        ("", "") => Ok(None),
+        ("", _) => Err(InvalidAuthorization::EmptyUser),
+        (user, _) if user.len() > MAX_USER => Err(InvalidAuthorization::LongUser),
+        (user, password) => Ok(Some(Credentials { user: user.to_owned(), password: Secret::new(password.to_owned()) })),
+    }
+}
+
+/// What follows `Bearer `.
+fn bearer(token: &[u8]) -> Result<Secret, InvalidAuthorization> {
+    if token.len() > MAX_BEARER {
+        return Err(InvalidAuthorization::TooLong);
+    }
+    if token.contains(&b',') {
+        return Err(InvalidAuthorization::Duplicate);
+    }
+    let text = std::str::from_utf8(token).map_err(|_| InvalidAuthorization::Token)?;
+    let valid = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if valid { Ok(Secret::new(text.to_owned())) } else { Err(InvalidAuthorization::Token) }
+}
+
+/// What follows a scheme (with its blank), in any letter case, surrounding blanks removed.
+fn strip_scheme<'a>(value: &'a [u8], scheme: &[u8]) -> Option<&'a [u8]> {
+    let (start, rest) = value.trim_ascii_start().split_at_checked(scheme.len())?;
+    start.eq_ignore_ascii_case(scheme).then(|| rest.trim_ascii())
 }
 
 /// Ways to read `user` as `<account><separator><machine type>`, the longest machine type first. Both parts may
@@ -131,36 +169,48 @@ mod tests {
     type Row<'a> = (&'a [u8], Option<(&'a str, &'a str)>);
 
     fn decode(value: &[u8]) -> Result<Option<(String, String)>, InvalidAuthorization> {
-        let credentials = Credentials::decode(std::iter::once(value))?;
-        Ok(credentials.map(|credentials| (credentials.user, credentials.password.expose().to_owned())))
+        Ok(match Presented::decode(std::iter::once(value))? {
+            Presented::Nothing => None,
+            Presented::Password(credentials) => Some((credentials.user, credentials.password.expose().to_owned())),
+            Presented::Token(token) => Some(("bearer".to_owned(), token.expose().to_owned())),
+        })
     }
 
     #[test]
     fn reads_credentials() {
-        let rows: [Row<'_>; 6] = [
+        let rows: [Row<'_>; 8] = [
             (&basic(b"qnib-type1:secret"), Some(("qnib-type1", "secret"))),
             (&basic(b"user:pass:word:"), Some(("user", "pass:word:"))),
             (&basic("ünï:pässwörd €".as_bytes()), Some(("ünï", "pässwörd €"))),
             (&basic(b"user:"), Some(("user", ""))),
             (b"bAsIc   dXNlcjpwYXNz  ", Some(("user", "pass"))),
             (b"Basic Og==", None),
+            (b"Bearer mh1.x_-y", Some(("bearer", "mh1.x_-y"))),
+            (b"bEARER  a.b.c ", Some(("bearer", "a.b.c"))),
         ];
         for (value, expected) in rows {
             let expected = expected.map(|(user, password)| (user.to_owned(), password.to_owned()));
             assert_eq!(decode(value), Ok(expected), "{}", String::from_utf8_lossy(value));
         }
         assert_eq!(decode(b"Basic dXNlcjpwYXNzMQ"), Ok(Some(("user".into(), "pass1".into()))), "no padding");
-        assert_eq!(Credentials::decode(std::iter::empty()), Ok(None));
+        assert_eq!(Presented::decode(std::iter::empty()), Ok(Presented::Nothing));
     }
 
     #[test]
     fn refuses_malformed_headers() {
         use InvalidAuthorization as E;
         let long = basic(&[b'a'; 64 * 1024]);
-        let rows: [(&[u8], E); 15] = [
+        let long_token = [b"Bearer ".as_slice(), &[b'a'; MAX_BEARER + 1]].concat();
+        let rows: [(&[u8], E); 21] = [
             (b"", E::Scheme),
             (b"Basic", E::Scheme),
-            (b"Bearer abc", E::Scheme),
+            (b"Digest abc", E::Scheme),
+            (b"Bearer", E::Scheme),
+            (b"Bearer ", E::Token),
+            (b"Bearer a b", E::Token),
+            (b"Bearer \xff", E::Token),
+            (b"Bearer a,Bearer b", E::Duplicate),
+            (&long_token, E::TooLong),
             (b"Basic\tdXNlcjpwYXNz", E::Scheme),
             (b"\xff\xfe\xfd\xfc\xfb\xfa\xf9\xf8", E::Scheme),
             (b"Basic dXNlcjpwYXNz,Basic dXNlcjpwYXNz", E::Duplicate),
@@ -178,7 +228,7 @@ mod tests {
             assert_eq!(decode(value), Err(error), "{}", String::from_utf8_lossy(value));
         }
         let twice = [&basic(b"a:b")[..], &basic(b"a:b")[..]].map(<[u8]>::to_vec);
-        assert_eq!(Credentials::decode(twice.iter().map(Vec::as_slice)), Err(E::Duplicate));
+        assert_eq!(Presented::decode(twice.iter().map(Vec::as_slice)), Err(E::Duplicate));
     }
 
     #[test]

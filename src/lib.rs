@@ -3,7 +3,7 @@
 //! A proxy-wasm filter for Envoy that stands between container runtimes and an OCI registry. A machine logs in
 //! as a *machine type*; every manifest list or OCI index it pulls by tag comes back as the one entry that fits.
 //!
-//! The modules follow a request's way: [`request`] → [`identity`], [`login`], [`access`] → [`machine_type`] →
+//! The modules follow a request's way: [`request`] → [`identity`], [`token`], [`login`], [`access`] → [`machine_type`] →
 //! [`index`] → [`select`] → [`errors`] or the answer, driven by [`flow`]. Nothing here knows Envoy except `filter`,
 //! which exists only in the WebAssembly build.
 
@@ -20,6 +20,7 @@ pub mod flow;
 pub mod headers;
 pub mod identity;
 pub mod index;
+pub mod jwt;
 pub mod login;
 pub mod machine_type;
 pub mod media_type;
@@ -27,8 +28,10 @@ pub mod memory;
 pub mod microarchitecture;
 pub mod platform;
 pub mod query;
+pub mod realm;
 pub mod request;
 pub mod secret;
 pub mod select;
+pub mod token;
 pub mod upstream;
 pub mod words;

@@ -87,20 +87,18 @@ impl Config {
     }
 
     /// `authentication: upstream`: the account that the registry knows, and what the login gets to see once the
-    /// registry has accepted the password. `None` for an empty account.
-    #[must_use]
-    pub fn upstream_login<'u>(&'u self, user: &'u str) -> Option<(&'u str, Result<View, Refused>)> {
+    /// registry has accepted the password. A machine type without an account is nobody's login; that too is said only
+    /// behind the registry's word, or guessing would tell the names of machine types.
+    pub fn upstream_login<'u>(&'u self, user: &'u str) -> (&'u str, Result<View, Refused>) {
         let named = splits(user, &self.username_separator)
             .find_map(|(account, name)| Some((account, self.machine_types.get(name)?)));
         if let Some((account, machine_type)) = named {
-            return Some((account, Ok(View::Machine(machine_type.clone()))));
+            return (account, Ok(View::Machine(machine_type.clone())));
         }
         let is_type_alone =
             user.strip_prefix(&self.username_separator).is_some_and(|rest| self.machine_types.contains_key(rest));
-        if user.is_empty() || is_type_alone {
-            return None;
-        }
-        Some((user, self.default_machine_type.clone().ok_or_else(|| self.no_machine_type(user))))
+        let default = self.default_machine_type.clone().filter(|_| !is_type_alone);
+        (user, default.ok_or_else(|| self.no_machine_type(user)))
     }
 
     fn no_machine_type(&self, user: &str) -> Refused {

@@ -7,6 +7,7 @@ use std::fmt;
 
 use crate::digest::Digest;
 use crate::query::{self, ExplainQuery};
+use crate::realm;
 
 /// Longest repository name that is accepted, in bytes (OCI distribution spec, §Pulling manifests).
 const MAX_REPOSITORY_LENGTH: usize = 255;
@@ -54,6 +55,8 @@ pub enum Request {
     Referrers(Repository),
     /// `/metahub/v1/health`
     Health,
+    /// `/metahub/v1/token`
+    Token,
     /// `/metahub/v1/machine-types`, from behind this name on
     MachineTypes(Option<String>),
     /// `/metahub/v1/explain`
@@ -65,7 +68,7 @@ impl Request {
     #[must_use]
     pub const fn repository(&self) -> Option<&Repository> {
         match self {
-            Self::Ping | Self::Health | Self::MachineTypes(_) => None,
+            Self::Ping | Self::Health | Self::Token | Self::MachineTypes(_) => None,
             Self::Explain(query) => Some(&query.repository),
             Self::Manifest(repository, _)
             | Self::Blob(repository)
@@ -81,7 +84,7 @@ impl Request {
     #[must_use]
     pub fn in_namespace(mut self, namespace: Option<&Repository>) -> (Self, Option<&Repository>) {
         let repository = match &mut self {
-            Self::Ping | Self::Health | Self::MachineTypes(_) => return (self, None),
+            Self::Ping | Self::Health | Self::Token | Self::MachineTypes(_) => return (self, None),
             Self::Explain(query) => &mut query.repository,
             Self::Manifest(repository, _)
             | Self::Blob(repository)
@@ -154,6 +157,7 @@ impl Request {
         match path {
             "/v2" | "/v2/" => return Ok(Self::Ping),
             "/metahub/v1/health" => return Ok(Self::Health),
+            realm::PATH => return Ok(Self::Token),
             "/metahub/v1/machine-types" => return Ok(Self::MachineTypes(query::after(query))),
             "/metahub/v1/explain" => return query::explain(query).map(|query| Self::Explain(Box::new(query))),
             _ => {}
@@ -294,6 +298,7 @@ mod tests {
             ("/v2".to_owned(), Request::Ping),
             ("/v2/?ns=docker.io".to_owned(), Request::Ping),
             ("/metahub/v1/health".to_owned(), Request::Health),
+            ("/metahub/v1/token?service=metahub&scope=%zz&scope=repository:a:pull".to_owned(), Request::Token),
             ("/v2/a/manifests/latest".to_owned(), Request::Manifest(repository("a"), tag("latest"))),
             (
                 "/v2/a/b-c/d__e.f/manifests/V1.0_x-y?ns=x".to_owned(),

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::access::{digest, process_key, slot};
 use crate::config::{Registry, TokenService};
-use crate::identity::Credentials;
+use crate::identity::{Credentials, Presented};
 use crate::memory::Memory;
 use crate::request::Repository;
 use crate::secret::Secret;
@@ -36,6 +36,8 @@ pub enum Authorization {
     Nothing,
     /// This header value.
     Header(Secret),
+    /// A bearer token of an earlier request, as header value, and how to get another one.
+    Kept(Secret, Box<TokenRequest>),
     /// A bearer token that must be asked for first.
     Token(Box<TokenRequest>),
 }
@@ -51,10 +53,6 @@ pub struct TokenRequest {
     pub authorization: Option<Secret>,
     key: Option<[u8; 32]>,
 }
-
-/// A token that was kept, so that it can be dropped when upstream does not want it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Kept(String);
 
 /// Why the answer of a token service is of no use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,19 +82,20 @@ fn basic(credentials: &Credentials) -> Secret {
     Secret::new(format!("Basic {}", STANDARD.encode(format!("{}:{}", credentials.user, credentials.password.expose()))))
 }
 
-/// What a request about `repository` (none for a ping) needs, for these credentials or anonymously. A kept token
-/// comes with the means to drop it.
+/// What a request about `repository` (none for a ping) needs, for what is presented. A token that a client brought
+/// goes to the registry as it is: whoever gave it has said what it is good for.
 pub fn authorize(
     memory: &dyn Memory,
     registry: &Registry,
-    credentials: Option<&Credentials>,
+    presented: &Presented,
     repository: Option<&Repository>,
-) -> (Authorization, Option<Kept>) {
-    let Some(service) = &registry.token_service else {
-        return (
-            credentials.map_or(Authorization::Nothing, |credentials| Authorization::Header(basic(credentials))),
-            None,
-        );
+) -> Authorization {
+    let (credentials, service) = match (presented, &registry.token_service) {
+        (Presented::Token(token), _) => return Authorization::Header(bearer(token.expose())),
+        (Presented::Password(credentials), None) => return Authorization::Header(basic(credentials)),
+        (Presented::Nothing, None) => return Authorization::Nothing,
+        (Presented::Password(credentials), Some(service)) => (Some(credentials), service),
+        (Presented::Nothing, Some(service)) => (None, service),
     };
     let scope = repository.map(|repository| format!("repository:{repository}:pull")).unwrap_or_default();
     let key = process_key(memory).map(|process_key| {
@@ -114,14 +113,12 @@ pub fn authorize(
         ];
         digest(&process_key, &parts)
     });
-    if let Some(key) = key
-        && let Some(token) = memory.get(&token_slot(&key)).and_then(|value| recall(&value, &key, memory.now()))
-    {
-        return (Authorization::Header(bearer(&token)), Some(Kept(token_slot(&key))));
-    }
     let path = exchange_path(service, &scope);
-    let request = TokenRequest { service: service.clone(), path, authorization: credentials.map(basic), key };
-    (Authorization::Token(Box::new(request)), None)
+    let request = Box::new(TokenRequest { service: service.clone(), path, authorization: credentials.map(basic), key });
+    match request.kept(memory) {
+        Some(token) => Authorization::Kept(token, request),
+        None => Authorization::Token(request),
+    }
 }
 
 fn bearer(token: &str) -> Secret {
@@ -192,12 +189,20 @@ impl TokenRequest {
         }
         Ok(bearer(token))
     }
-}
 
-impl Kept {
-    /// Forgets the token.
-    pub fn drop_from(&self, memory: &dyn Memory) {
-        memory.set(&self.0, &[]);
+    /// The header value of the token that is kept for this request.
+    fn kept(&self, memory: &dyn Memory) -> Option<Secret> {
+        let key = self.key.as_ref()?;
+        let token = recall(&memory.get(&token_slot(key))?, key, memory.now())?;
+        Some(bearer(&token))
+    }
+
+    /// Forgets a token (its header value) that the registry does not want. One that has taken its place meanwhile
+    /// stays.
+    pub fn forget(&self, memory: &dyn Memory, token: &Secret) {
+        if let Some(key) = self.key.as_ref().filter(|_| self.kept(memory).as_ref() == Some(token)) {
+            memory.set(&token_slot(key), &[]);
+        }
     }
 }
 
@@ -237,6 +242,8 @@ mod tests {
             }),
             credentials: None,
             default_namespace: None,
+            anonymous: None,
+            accept_jwt: false,
         }
     }
 
@@ -244,15 +251,19 @@ mod tests {
         Credentials { user: user.into(), password: Secret::new(password.into()) }
     }
 
+    fn presented(credentials: Option<&Credentials>) -> Presented {
+        credentials.cloned().map_or(Presented::Nothing, Presented::Password)
+    }
+
     fn exchange(memory: &Map, credentials: Option<&Credentials>, repository: &str) -> Option<Box<TokenRequest>> {
         let repository = Repository::parse(repository).unwrap();
-        match authorize(memory, &registry(), credentials, Some(&repository)).0 {
+        match authorize(memory, &registry(), &presented(credentials), Some(&repository)) {
             Authorization::Token(request) => Some(request),
-            Authorization::Header(header) => {
+            Authorization::Kept(header, _) => {
                 assert!(header.expose().starts_with("Bearer "));
                 None
             }
-            Authorization::Nothing => panic!("a token is needed"),
+            other => panic!("a token is needed, not {other:?}"),
         }
     }
 
@@ -262,7 +273,7 @@ mod tests {
         let exchange = exchange(&memory, Some(&credentials("me", "p:w")), "library/nginx").unwrap();
         assert_eq!(exchange.path, "/token?a=b&service=the%20registry&scope=repository%3Alibrary%2Fnginx%3Apull");
         assert_eq!(exchange.authorization.unwrap().expose(), "Basic bWU6cDp3");
-        let (ping, _) = authorize(&memory, &registry(), None, None);
+        let ping = authorize(&memory, &registry(), &Presented::Nothing, None);
         let Authorization::Token(ping) = ping else { panic!("{ping:?}") };
         assert_eq!((ping.path.as_str(), &ping.authorization), ("/token?a=b&service=the%20registry", &None));
     }
@@ -288,12 +299,14 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_upstream_refuses_is_dropped() {
+    fn a_token_that_upstream_refuses_is_dropped_and_no_other() {
         let memory = Map::default();
-        let repository = Repository::parse("a").unwrap();
-        exchange(&memory, None, "a").unwrap().redeem(&memory, br#"{"token":"t1","expires_in":100}"#).unwrap();
-        let (_, kept) = authorize(&memory, &registry(), None, Some(&repository));
-        kept.unwrap().drop_from(&memory);
+        let request = exchange(&memory, None, "a").unwrap();
+        let first = request.redeem(&memory, br#"{"token":"t1","expires_in":100}"#).unwrap();
+        let second = request.redeem(&memory, br#"{"token":"t2","expires_in":100}"#).unwrap();
+        request.forget(&memory, &first);
+        assert_eq!(exchange(&memory, None, "a"), None, "the second one, of another request, stays");
+        request.forget(&memory, &second);
         assert!(exchange(&memory, None, "a").is_some());
     }
 
@@ -331,9 +344,19 @@ mod tests {
     fn without_a_token_service_passwords_go_as_they_are() {
         let plain = Registry { token_service: None, ..registry() };
         let memory = Map::default();
-        let (authorization, kept) = authorize(&memory, &plain, Some(&credentials("me", "pw")), None);
+        let me = presented(Some(&credentials("me", "pw")));
+        let authorization = authorize(&memory, &plain, &me, None);
         assert!(matches!(authorization, Authorization::Header(header) if header.expose() == "Basic bWU6cHc="));
-        assert_eq!(kept, None);
-        assert!(matches!(authorize(&memory, &plain, None, None).0, Authorization::Nothing));
+        assert!(matches!(authorize(&memory, &plain, &Presented::Nothing, None), Authorization::Nothing));
+    }
+
+    #[test]
+    fn a_token_that_a_client_brought_goes_as_it_is() {
+        let memory = Map::default();
+        let brought = Presented::Token(Secret::new("a.b.c".into()));
+        for registry in [registry(), Registry { token_service: None, ..registry() }] {
+            let authorization = authorize(&memory, &registry, &brought, None);
+            assert!(matches!(authorization, Authorization::Header(header) if header.expose() == "Bearer a.b.c"));
+        }
     }
 }

@@ -43,13 +43,8 @@ impl Resolution {
         let mut record = vec![FORMAT];
         record.extend_from_slice(&self.served.size.to_le_bytes());
         let location = self.location.map(Location::encode).unwrap_or_default();
-        let texts = [
-            self.top.as_str(),
-            self.served.digest.as_str(),
-            &self.served.media_type,
-            &self.reason,
-            &self.missing,
-        ];
+        let texts =
+            [self.top.as_str(), self.served.digest.as_str(), &self.served.media_type, &self.reason, &self.missing];
         texts.iter().for_each(|text| put(&mut record, text.as_bytes()));
         put(&mut record, &location);
         record

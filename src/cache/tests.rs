@@ -92,15 +92,20 @@ fn never_takes_more_than_configured() {
             let tag = Tag::parse(&format!("t{number}")).unwrap();
             let body = vec![b'x'; (number * 37) % 40_000];
             let (_, growth) = cache.keep_document(&memory, shelf, &format!("{number}"), "a/b", &body);
-            let growth = growth
-                .and(cache.keep_tag(&memory, shelf, &tag))
-                .and(cache.keep_resolution(&memory, shelf, &tag, b"view", &resolution("1")));
+            let growth = growth.and(cache.keep_tag(&memory, shelf, &tag)).and(cache.keep_resolution(
+                &memory,
+                shelf,
+                &tag,
+                b"view",
+                &resolution("1"),
+            ));
             grown += growth.bytes;
         }
         let heads = 3 * 4;
         assert!(taken(&memory) <= bytes + heads, "{} > {bytes}", taken(&memory));
         assert!(taken(&memory) > bytes / 4, "{} of {bytes} used", taken(&memory));
-        let heads: usize = memory.values.borrow().iter().filter(|(key, _)| key.contains("ring")).map(|(_, v)| v.len()).sum();
+        let heads: usize =
+            memory.values.borrow().iter().filter(|(key, _)| key.contains("ring")).map(|(_, v)| v.len()).sum();
         assert_eq!(grown as u64 + heads as u64, taken(&memory), "accounted for");
     }
 }

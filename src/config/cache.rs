@@ -28,7 +28,10 @@ pub(super) fn cache(raw: Option<RawCache>) -> Result<Cache, ConfigError> {
         serve_stale_on_error: seconds("serve_stale_on_error", serve_stale_on_error)?,
     };
     if !cache.is_on() && (cache.tag_ttl > 0 || cache.serve_stale_on_error > 0) {
-        return Err(ConfigError::new("cache.bytes", "0 leaves nothing that tag_ttl or serve_stale_on_error could serve"));
+        return Err(ConfigError::new(
+            "cache.bytes",
+            "0 leaves nothing that tag_ttl or serve_stale_on_error could serve",
+        ));
     }
     Ok(cache)
 }

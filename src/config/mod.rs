@@ -20,6 +20,7 @@ pub use registry::{Authentication, Registry, TokenService};
 
 use crate::cache::Cache;
 use crate::machine_type::MachineType;
+use crate::token::Key;
 
 /// Why a configuration is refused: the field, and what is wrong with it. Never quotes a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +91,8 @@ pub struct Config {
     pub(crate) default_machine_type: Option<View>,
     pub(crate) on_no_match: OnNoMatch,
     pub(crate) cache: Cache,
+    pub(crate) public_url: Option<String>,
+    pub(crate) token_key: Option<Key>,
     decoy: Option<PasswordHash>,
     hash: String,
     warnings: Vec<String>,

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::raw::{RawCredentials, RawRegistry, RawTokenService};
-use super::{ConfigError, Environment};
+use super::validate::{self, MachineTypes};
+use super::{ConfigError, Environment, View};
 use crate::identity::Credentials;
 use crate::request::Repository;
 
@@ -34,7 +35,7 @@ pub struct TokenService {
 }
 
 /// A registry behind MetaHub.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Registry {
     /// The Envoy cluster that the route chose.
     pub cluster: String,
@@ -42,6 +43,10 @@ pub struct Registry {
     pub host: String,
     /// Who checks passwords.
     pub authentication: Authentication,
+    /// What clients without credentials get to see; `None`: they are refused.
+    pub anonymous: Option<View>,
+    /// Whether a client may bring a bearer token of its own, which the registry checks.
+    pub accept_jwt: bool,
     /// For registries that want bearer tokens.
     pub token_service: Option<TokenService>,
     /// MetaHub's own, for all clients.
@@ -52,53 +57,96 @@ pub struct Registry {
 
 pub(super) fn registries(
     raw: BTreeMap<String, RawRegistry>,
+    machine_types: &MachineTypes,
     environment: Environment<'_>,
 ) -> Result<BTreeMap<String, Rc<Registry>>, ConfigError> {
     if raw.is_empty() {
         return Err(ConfigError::new("registries", "name at least one Envoy cluster with a registry behind it"));
     }
-    raw.into_iter().map(|(cluster, raw)| Ok((cluster.clone(), Rc::new(registry(cluster, raw, environment)?)))).collect()
+    let validate = |(cluster, raw): (String, RawRegistry)| {
+        Ok((cluster.clone(), Rc::new(registry(cluster, raw, machine_types, environment)?)))
+    };
+    raw.into_iter().map(validate).collect()
 }
 
-fn registry(cluster: String, raw: RawRegistry, environment: Environment<'_>) -> Result<Registry, ConfigError> {
+fn registry(
+    cluster: String,
+    raw: RawRegistry,
+    machine_types: &MachineTypes,
+    environment: Environment<'_>,
+) -> Result<Registry, ConfigError> {
     let field = |name: &str| format!("registries.{cluster}.{name}");
     let missing = "missing; name the registry's host, with its port if it has one";
     let host = raw.host.ok_or_else(|| ConfigError::new(field("host"), missing))?;
     if !is_host(&host) {
         return Err(ConfigError::new(field("host"), "not a host name with an optional port (no scheme, no path)"));
     }
-    let authentication = match raw.authentication.as_deref() {
-        Some("accounts") => Authentication::Accounts,
-        Some("upstream") => Authentication::Upstream,
-        Some("none") => Authentication::None,
-        Some(_) => return Err(ConfigError::new(field("authentication"), "must be accounts, upstream or none")),
-        None => return Err(ConfigError::new(field("authentication"), "missing; one of accounts, upstream, none")),
-    };
+    let authentication = authentication(raw.authentication.as_deref())
+        .map_err(|message| ConfigError::new(field("authentication"), message))?;
+    let anonymous = anonymous(raw.anonymous.as_deref(), machine_types)
+        .map_err(|message| ConfigError::new(field("anonymous"), message))?;
+    let accept_jwt = raw.accept_jwt == Some(true);
+    if accept_jwt && authentication != Authentication::Upstream {
+        let message = "only with authentication: upstream; nobody else checks such a token";
+        return Err(ConfigError::new(field("accept_jwt"), message));
+    }
     let token_service = raw.token_service.map(|raw| token_service(raw, &field("token_service"))).transpose()?;
     if let Some(raw) = &raw.credentials {
-        shared(raw, authentication).map_err(|message| ConfigError::new(field("credentials"), message))?;
+        shared(raw, authentication, anonymous.is_some())
+            .map_err(|message| ConfigError::new(field("credentials"), message))?;
     }
     let credentials = raw.credentials.map(|raw| credentials(raw, &field("credentials"), environment)).transpose()?;
     let default_namespace = raw.default_namespace.map(|name| {
         Repository::parse(&name).map_err(|error| ConfigError::new(field("default_namespace"), error.to_string()))
     });
     let default_namespace = default_namespace.transpose()?;
-    Ok(Registry { host, authentication, cluster, token_service, credentials, default_namespace })
+    Ok(Registry { host, authentication, cluster, anonymous, accept_jwt, token_service, credentials, default_namespace })
+}
+
+fn authentication(raw: Option<&str>) -> Result<Authentication, &'static str> {
+    match raw {
+        Some("accounts") => Ok(Authentication::Accounts),
+        Some("upstream") => Ok(Authentication::Upstream),
+        Some("none") => Ok(Authentication::None),
+        Some(_) => Err("must be accounts, upstream or none"),
+        None => Err("missing; one of accounts, upstream, none"),
+    }
+}
+
+fn anonymous(raw: Option<&str>, machine_types: &MachineTypes) -> Result<Option<View>, String> {
+    match raw {
+        None | Some("refuse") => Ok(None),
+        Some(name) => match validate::view(name, machine_types) {
+            Ok(view) => Ok(Some(view)),
+            Err(message) => Err(format!("{message}, nor `refuse`")),
+        },
+    }
 }
 
 /// Whether MetaHub's own credentials may serve the clients of this kind.
-fn shared(raw: &RawCredentials, authentication: Authentication) -> Result<(), &'static str> {
+fn shared(raw: &RawCredentials, authentication: Authentication, anonymous: bool) -> Result<(), &'static str> {
     match authentication {
-        Authentication::Accounts => Ok(()),
         Authentication::Upstream => Err("have no use with authentication: upstream, where each client brings its own"),
-        Authentication::None if raw.public => Ok(()),
+        Authentication::Accounts | Authentication::None if raw.public => Ok(()),
+        Authentication::Accounts if anonymous => {
+            Err("would serve everybody with anonymous; if that is meant, add public: true")
+        }
+        Authentication::Accounts => Ok(()),
         Authentication::None => {
             Err("would serve everybody with authentication: none; if that is meant, add public: true")
         }
     }
 }
 
-fn is_host(host: &str) -> bool {
+/// What to say of a variable of Envoy's environment that is not there.
+pub(super) fn unset(variable: &str) -> String {
+    format!(
+        "the environment variable {variable} is not set; start Envoy with it and list it in \
+         vm_config.environment_variables.host_env_keys"
+    )
+}
+
+pub(super) fn is_host(host: &str) -> bool {
     let valid = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'[' | b']');
     !host.is_empty() && host.bytes().all(valid)
 }
@@ -124,13 +172,9 @@ fn token_service(raw: RawTokenService, field: &str) -> Result<TokenService, Conf
 fn credentials(raw: RawCredentials, field: &str, environment: Environment<'_>) -> Result<Credentials, ConfigError> {
     let read = |name: &str, inline: Option<String>, variable: Option<String>| match (inline, variable) {
         (Some(text), None) => Ok(text),
-        (None, Some(variable)) => environment(&variable).ok_or_else(|| {
-            let message = format!(
-                "the environment variable {variable} is not set; start Envoy with it and list it in \
-                 vm_config.environment_variables.host_env_keys"
-            );
-            ConfigError::new(format!("{field}.{name}_env"), message)
-        }),
+        (None, Some(variable)) => {
+            environment(&variable).ok_or_else(|| ConfigError::new(format!("{field}.{name}_env"), unset(&variable)))
+        }
         (Some(_), Some(_)) => {
             Err(ConfigError::new(format!("{field}.{name}"), "is there twice, inline and from the environment"))
         }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::cache::Cache;
 
 /// `htpasswd -nbB -C 5 user secret`
 const HASH: &str = "$2y$05$G0ZJwTQx2MUP8Q9yMmMbquMmTyiHnlNFpQiKlRlDTgmbDLmPuHWTi";
@@ -61,7 +62,24 @@ fn every_refusal_names_its_field() {
         ("/registries/registry/host", json!(""), "registries.registry.host"),
         ("/registries/registry", json!({ "host": "h" }), "registries.registry.authentication"),
         ("/registries/registry/authentication", json!("maybe"), "registries.registry.authentication"),
-        ("/registries/registry/anonymous", json!("type1"), "registries.registry.anonymous"),
+        ("/registries/registry/anonymous", json!("type9"), "registries.registry.anonymous"),
+        ("/registries/registry/anonymous", json!("none"), "registries.registry.anonymous"),
+        (
+            "/registries/registry",
+            json!({
+                "host": "h", "authentication": "accounts", "anonymous": "type1",
+                "credentials": { "username": "u", "password": "p" },
+            }),
+            "registries.registry.credentials",
+        ),
+        (
+            "/registries/registry",
+            json!({
+                "host": "h", "authentication": "upstream", "anonymous": "type1",
+                "credentials": { "username": "u", "password": "p", "public": true },
+            }),
+            "registries.registry.credentials",
+        ),
         ("/registries/registry/token_service", json!({ "cluster": 1 }), "registries.registry.token_service.cluster"),
         (
             "/registries/registry/token_service",
@@ -128,9 +146,22 @@ fn every_refusal_names_its_field() {
         ),
         ("/registries/registry/default_namespace", json!("Library"), "registries.registry.default_namespace"),
         ("/registries/registry/accept_jwt", json!(true), "registries.registry.accept_jwt"),
-        ("/public_url", json!("https://hub.example"), "public_url"),
+        (
+            "/registries/registry",
+            json!({ "host": "h", "authentication": "none", "accept_jwt": true }),
+            "registries.registry.accept_jwt",
+        ),
+        ("/public_url", json!("hub.example"), "public_url"),
+        ("/public_url", json!("ftp://hub.example"), "public_url"),
+        ("/public_url", json!("https://hub.example/"), "public_url"),
+        ("/public_url", json!("https://hub.example/metahub"), "public_url"),
+        ("/public_url", json!("https://me@hub.example"), "public_url"),
+        ("/public_url", json!("https://"), "public_url"),
         ("/token_key_env", json!("KEY"), "token_key_env"),
-        ("/cache", json!({ "bytes": "64MiB" }), "cache"),
+        ("/cache", json!({ "bytes": "64MB" }), "cache.bytes"),
+        ("/cache", json!({ "bytes": 0, "tag_ttl": "1s" }), "cache.bytes"),
+        ("/cache", json!({ "tag_ttl": "1d" }), "cache.tag_ttl"),
+        ("/cache", json!({ "serve_stale_on_error": "-1s" }), "cache.serve_stale_on_error"),
         ("/accounts", json!({}), "accounts"),
         ("/accounts/a:b", json!({ "password": HASH }), "accounts.a:b"),
         ("/accounts/ops/password", json!(HASH), "accounts.ops"),
@@ -169,9 +200,12 @@ fn a_secret_of_the_wrong_type_is_not_quoted() {
 }
 
 #[test]
-fn unsupported_fields_say_so() {
-    let error = parse(&with("/cache", json!({}))).unwrap_err();
-    assert!(error.message.contains("not yet supported"), "{error}");
+fn the_cache_is_on_unless_told_otherwise() {
+    assert_eq!(parse(&with("/cache", json!({}))).unwrap().cache(), Cache::default());
+    let cache = json!({ "bytes": "1GiB", "tag_ttl": "30s", "serve_stale_on_error": "1h" });
+    let expected = Cache { bytes: 1 << 30, tag_ttl: 30, serve_stale_on_error: 3600 };
+    assert_eq!(parse(&with("/cache", cache)).unwrap().cache(), expected);
+    assert!(!parse(&with("/cache", json!({ "bytes": 0 }))).unwrap().cache().is_on());
 }
 
 #[test]
@@ -229,4 +263,50 @@ fn a_realm_is_taken_apart() {
     assert_eq!(realm("https://auth.docker.io/token"), "auth.docker.io /token");
     assert_eq!(realm("http://127.0.0.1:5001/a/b?c=d"), "127.0.0.1:5001 /a/b?c=d");
     assert_eq!(realm("https://quay.example"), "quay.example /");
+}
+
+#[test]
+fn anonymous_clients_get_a_view_or_nothing() {
+    let anonymous = |value: &str| {
+        let config = parse(&with("/registries/registry/anonymous", json!(value))).unwrap();
+        let view = config.registry("registry").unwrap().anonymous.clone();
+        view.map(|view| view.name().to_owned())
+    };
+    assert_eq!(anonymous("refuse"), None);
+    assert_eq!(anonymous("type1").as_deref(), Some("type1"));
+    assert_eq!(anonymous("unfiltered").as_deref(), Some("unfiltered"));
+    assert!(parse(&base()).unwrap().registry("registry").unwrap().anonymous.is_none());
+    let public = json!({
+        "host": "h", "authentication": "accounts", "anonymous": "type1",
+        "credentials": { "username": "u", "password": "p", "public": true },
+    });
+    assert!(parse(&with("/registries/registry", public)).is_ok());
+    let jwt = with("/registries/registry", json!({ "host": "h", "authentication": "upstream", "accept_jwt": true }));
+    assert!(parse(&jwt).unwrap().registry("registry").unwrap().accept_jwt);
+}
+
+#[test]
+fn the_public_url_is_a_scheme_and_a_host() {
+    for url in ["https://hub.example", "https://hub.example:8443", "http://127.0.0.1:8080", "http://[::1]:80"] {
+        let config = parse(&with("/public_url", json!(url))).unwrap();
+        assert_eq!((config.public_url.as_deref(), config.warnings()), (Some(url), [].as_slice()));
+    }
+    let config = parse(&with("/public_url", json!("http://hub.example"))).unwrap();
+    assert!(matches!(config.warnings(), [warning] if warning.starts_with("public_url")), "{:?}", config.warnings());
+}
+
+#[test]
+fn the_token_key_comes_from_the_environment() {
+    let read = |value: Option<&str>| {
+        let environment = |name: &str| value.filter(|_| name == "SEAL").map(str::to_owned);
+        Config::parse(with("/token_key_env", json!("SEAL")).to_string().as_bytes(), &environment)
+    };
+    let long = "qRkxRBRBWTiX03fTGAXZ5BLXHzJ9Po0+RkxS0n6uXIM=";
+    assert!(read(Some(long)).unwrap().token_key.is_some());
+    for (value, says) in [(None, "host_env_keys"), (Some("hunter2"), "32 characters"), (Some(""), "32 characters")] {
+        let error = read(value).unwrap_err();
+        assert_eq!(error.field, "token_key_env");
+        assert!(error.message.contains(says) && !error.message.contains("hunter2"), "{error}");
+    }
+    assert!(!format!("{:?}", read(Some(long)).unwrap()).contains(long));
 }

@@ -5,19 +5,23 @@ use std::rc::Rc;
 
 use super::raw::{RawAccount, RawConfig, RawMachineType};
 use super::{
-    Account, Authentication, Config, ConfigError, Environment, Grant, OnNoMatch, PasswordHash, Pattern, View, cache, registry,
+    Account, Authentication, Config, ConfigError, Environment, Grant, OnNoMatch, PasswordHash, Pattern, View, cache,
+    registry,
 };
 use crate::feature::FeatureRules;
 use crate::machine_type::{Description, MachineType};
+use crate::realm::is_loopback;
 use crate::secret::Secret;
+use crate::token::Key;
 
 /// Passwords of one account: the old and the new one, and as many again.
 const MAX_PASSWORDS: usize = 4;
+/// Shortest secret that tokens are sealed with, in bytes.
+const MIN_KEY: usize = 32;
 
-type MachineTypes = BTreeMap<String, Rc<MachineType>>;
+pub(super) type MachineTypes = BTreeMap<String, Rc<MachineType>>;
 
 pub(super) fn validate(raw: RawConfig, hash: String, environment: Environment<'_>) -> Result<Config, ConfigError> {
-    refuse_unsupported(&raw)?;
     let mut warnings = Vec::new();
     let rules = FeatureRules::new(&raw.feature_rules)
         .map_err(|error| ConfigError::new(format!("feature_rules.{}", error.field), error.message))?;
@@ -26,8 +30,9 @@ pub(super) fn validate(raw: RawConfig, hash: String, environment: Environment<'_
     let default_machine_type =
         default_machine_type.transpose().map_err(|message| ConfigError::new("default_machine_type", message))?;
     let accounts = accounts(raw.accounts, &machine_types, &mut warnings)?;
-    let registries = registry::registries(raw.registries, environment)?;
+    let registries = registry::registries(raw.registries, &machine_types, environment)?;
     let username_separator = separator(raw.username_separator)?;
+    let public_url = raw.public_url.map(|url| public_url(url, &mut warnings)).transpose()?;
     if let Some(registry) = registries.values().find(|registry| registry.authentication == Authentication::Accounts)
         && accounts.is_empty()
     {
@@ -43,6 +48,8 @@ pub(super) fn validate(raw: RawConfig, hash: String, environment: Environment<'_
         default_machine_type,
         on_no_match: on_no_match(raw.on_no_match.as_deref())?,
         cache: cache::cache(raw.cache)?,
+        public_url,
+        token_key: raw.token_key_env.map(|variable| token_key(&variable, environment)).transpose()?,
         decoy: dearest.and_then(PasswordHash::decoy),
         accounts,
         hash,
@@ -50,24 +57,32 @@ pub(super) fn validate(raw: RawConfig, hash: String, environment: Environment<'_
     })
 }
 
-/// What the schema has and this version does not do yet. Ignoring it silently would be worse than refusing it.
-fn refuse_unsupported(raw: &RawConfig) -> Result<(), ConfigError> {
-    let refuse =
-        |field: String| Err(ConfigError::new(field, "this value is not yet supported by this version of MetaHub"));
-    for (cluster, registry) in &raw.registries {
-        let fields = [
-            ("accept_jwt", registry.accept_jwt == Some(true)),
-            ("anonymous", registry.anonymous.as_deref().is_some_and(|anonymous| anonymous != "refuse")),
-        ];
-        if let Some((field, _)) = fields.iter().find(|(_, set)| *set) {
-            return refuse(format!("registries.{cluster}.{field}"));
-        }
+/// How clients reach MetaHub: scheme and host, to which the token endpoint's path is added.
+fn public_url(url: String, warnings: &mut Vec<String>) -> Result<String, ConfigError> {
+    let plain = url.strip_prefix("http://");
+    if plain.is_some_and(|host| !is_loopback(host)) {
+        warnings.push("public_url: clients will send their passwords there without TLS".to_owned());
     }
-    let fields = [
-        ("public_url", raw.public_url.is_some()),
-        ("token_key_env", raw.token_key_env.is_some()),
-    ];
-    fields.iter().find(|(_, set)| *set).map_or(Ok(()), |(field, _)| refuse((*field).to_owned()))
+    if plain.or_else(|| url.strip_prefix("https://")).is_some_and(registry::is_host) {
+        return Ok(url);
+    }
+    Err(ConfigError::new(
+        "public_url",
+        "must be https:// or http:// and a host with an optional port, nothing behind it",
+    ))
+}
+
+/// The key that seals tokens, from Envoy's environment: replicas that share it accept each other's tokens.
+fn token_key(variable: &str, environment: Environment<'_>) -> Result<Key, ConfigError> {
+    let refuse = |message| Err(ConfigError::new("token_key_env", message));
+    match environment(variable) {
+        Some(secret) if secret.trim().len() >= MIN_KEY => Ok(Key::derive(secret.trim().as_bytes())),
+        Some(_) => refuse(format!(
+            "the environment variable {variable} is shorter than {MIN_KEY} characters; make one with: \
+             openssl rand -base64 32"
+        )),
+        None => refuse(registry::unset(variable)),
+    }
 }
 
 fn machine_types(
@@ -93,7 +108,7 @@ fn machine_types(
 }
 
 /// A machine type by name, or the unfiltered view.
-fn view(name: &str, machine_types: &MachineTypes) -> Result<View, String> {
+pub(super) fn view(name: &str, machine_types: &MachineTypes) -> Result<View, String> {
     match machine_types.get(name) {
         Some(machine_type) => Ok(View::Machine(Rc::clone(machine_type))),
         None if name == "unfiltered" => Ok(View::Unfiltered),

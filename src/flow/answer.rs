@@ -59,11 +59,8 @@ impl Worth<'_> {
         headers.push(("vary", "Authorization".to_owned()));
         headers.push(("cache-control", "private".to_owned()));
         headers.push(("x-metahub-machine-type", self.machine_type.to_owned()));
-        let selected = if self.resolution.passed_through() {
-            reason.clone()
-        } else {
-            format!("{}: {reason}", served.digest)
-        };
+        let selected =
+            if self.resolution.passed_through() { reason.clone() } else { format!("{}: {reason}", served.digest) };
         headers.push(("x-metahub-selected", selected));
         headers
     }
@@ -107,9 +104,7 @@ pub(super) fn limited(headers: Headers<'_>, host: &str) -> Effects {
 /// Upstream's headers but for those of its connection. A value that is not UTF-8 is left out.
 fn relayed(headers: Headers<'_>) -> impl Iterator<Item = (Cow<'static, str>, String)> {
     let relayed = headers.0.iter().filter(|(name, _)| !name.starts_with(':') && !NOT_RELAYED.contains(&name.as_str()));
-    relayed.filter_map(|(name, value)| {
-        Some((Cow::Owned(name.clone()), std::str::from_utf8(value).ok()?.to_owned()))
-    })
+    relayed.filter_map(|(name, value)| Some((Cow::Owned(name.clone()), std::str::from_utf8(value).ok()?.to_owned())))
 }
 
 /// How the cache grew, as reports.

@@ -4,13 +4,14 @@
 
 use super::answer;
 use super::fetch::{self, Fault, MAX_MANIFEST, status};
-use super::{Answer, Counter, Effects, Event, Exchange, Report, Step, Upstream};
+use super::{Answer, Authorizing, Callout, Counter, Effects, Event, Exchange, Report, Step, Upstream};
 use crate::cache::{Cache, Location, Shelf};
 use crate::digest::Digest;
 use crate::errors::Reply;
 use crate::headers::{HeaderChange, Headers};
 use crate::memory::Memory;
 use crate::request::Repository;
+use crate::upstream::TokenRequest;
 
 /// A manifest by digest under way.
 #[derive(Debug)]
@@ -51,8 +52,19 @@ impl Content {
 
     fn fetch(mut self) -> Effects {
         self.location = None;
-        let callout = fetch::callout(&self.upstream, &self.repository, self.digest.as_str(), Some(&self.accept));
+        let callout = self.callout();
         Effects::new(Exchange::Reading(Box::new(self)), Step::CallOut(callout))
+    }
+
+    fn callout(&self) -> Callout {
+        fetch::callout(&self.upstream, &self.repository, self.digest.as_str(), Some(&self.accept))
+    }
+
+    /// Calls out with another token.
+    fn fetch_again(mut self, request: TokenRequest) -> Effects {
+        self.location = None;
+        let (upstream, callout) = (self.upstream.clone(), self.callout());
+        Authorizing::again(request, upstream, Exchange::Reading(Box::new(self)), callout)
     }
 
     pub(super) fn advance(self, memory: &dyn Memory, event: &Event<'_>) -> Effects {
@@ -63,7 +75,10 @@ impl Content {
         }
     }
 
-    fn on_head(self, memory: &dyn Memory, headers: Headers<'_>, location: Location) -> Effects {
+    fn on_head(mut self, memory: &dyn Memory, headers: Headers<'_>, location: Location) -> Effects {
+        if let Some(request) = self.upstream.renew(memory, headers) {
+            return self.fetch_again(request);
+        }
         if let Some(refusal) = self.upstream.refusal(memory, headers) {
             return refusal;
         }
@@ -85,7 +100,10 @@ impl Content {
         }
     }
 
-    fn on_answer(self, memory: &dyn Memory, answer: Option<Answer<'_>>) -> Effects {
+    fn on_answer(mut self, memory: &dyn Memory, answer: Option<Answer<'_>>) -> Effects {
+        if let Some(request) = answer.and_then(|answer| self.upstream.renew(memory, answer.headers)) {
+            return self.fetch_again(request);
+        }
         let host = &self.upstream.registry.host;
         let Some(Answer { headers, body }) = answer else {
             return self.fail(&Fault::upstream(format!("the registry {host} broke off; try again later")));
@@ -109,8 +127,7 @@ impl Content {
             return self.fail(&Fault::invalid(format!("it hashes to {}", Digest::of(body))));
         }
         let media_type = headers.text("content-type").unwrap_or_default();
-        let (_, growth) =
-            self.cache.keep_document(memory, self.shelf(), self.digest.as_str(), media_type, body);
+        let (_, growth) = self.cache.keep_document(memory, self.shelf(), self.digest.as_str(), media_type, body);
         let mut effects = answer::relay(headers, body.to_vec()).reporting(Report::count(Counter::CacheMiss));
         effects.reports.extend(answer::growth(growth));
         effects

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::fetch::{self, Fault, MAX_MANIFEST};
-use super::{Answer, Counter, Effects, Event, Exchange, Report, Step, Upstream};
+use super::{Answer, Authorizing, Counter, Effects, Event, Exchange, Report, Step, Upstream};
 use crate::config::{OnNoMatch, Registry};
 use crate::digest::Digest;
 use crate::errors::{Code, Reply};
@@ -54,6 +54,13 @@ impl Explain {
         let Event::CalloutAnswered(answer) = event else {
             return Effects::new(Exchange::Explaining(Box::new(self)), Step::Hold);
         };
+        if let Some(request) = answer.and_then(|answer| self.upstream.renew(memory, answer.headers)) {
+            let wanted = self.known.as_ref().map(|(descriptor, _)| descriptor.digest.as_str());
+            let wanted = wanted.unwrap_or_else(|| reference(&self.query.reference));
+            let callout = fetch::callout(&self.upstream, &self.query.repository, wanted, None);
+            let upstream = self.upstream.clone();
+            return Authorizing::again(request, upstream, Exchange::Explaining(Box::new(self)), callout);
+        }
         if let Some(refusal) = answer.and_then(|answer| self.upstream.refusal(memory, answer.headers)) {
             return refusal;
         }

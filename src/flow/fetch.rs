@@ -76,12 +76,7 @@ pub(super) fn is_encoded(headers: Headers<'_>) -> bool {
 }
 
 /// A callout for a manifest of these types, or of any. `reference` is a tag or a digest.
-pub(super) fn callout(
-    upstream: &Upstream,
-    repository: &Repository,
-    reference: &str,
-    accept: Option<&str>,
-) -> Callout {
+pub(super) fn callout(upstream: &Upstream, repository: &Repository, reference: &str, accept: Option<&str>) -> Callout {
     let registry = &upstream.registry;
     let mut headers = vec![
         (":method", "GET".to_owned()),

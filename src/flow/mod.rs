@@ -4,12 +4,15 @@
 //! do the same with values. The request side is [`begin`], the response side [`Exchange::advance`].
 
 mod answer;
+mod caller;
+mod challenge;
 mod content;
 mod explain;
 mod fetch;
 mod pull;
 mod request;
 mod standing;
+mod token;
 
 pub use content::Content;
 pub use explain::Explain;
@@ -18,7 +21,7 @@ pub use pull::Pull;
 pub use request::begin;
 pub use standing::{Authorizing, Upstream, Verifying};
 
-use crate::errors::{Code, Reply};
+use crate::errors::Reply;
 use crate::headers::{HeaderChange, Headers};
 use crate::memory::Memory;
 
@@ -91,8 +94,14 @@ pub enum Counter {
     InvalidManifest,
     /// The upstream is down, slow, broken, or refuses MetaHub.
     UpstreamFailed,
-    /// Upstream refused a token that was kept; the client was sent round once more.
+    /// Upstream refused a token that was kept; another one was asked for, or the client sent round once more.
     TokenRefused,
+    /// A client that did not log in was served as one.
+    Anonymous,
+    /// A token of MetaHub's own was given out.
+    TokenIssued,
+    /// A token of MetaHub's own had expired, was revoked, or was none.
+    TokenInvalid,
     /// A machine type got less than it could use of an image that is made in variants.
     MissingVariant,
     /// A manifest was answered from the cache; upstream was asked with HEAD at most.
@@ -109,7 +118,7 @@ pub enum Counter {
 
 impl Counter {
     /// All counters.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 20] = [
         Self::Selected,
         Self::PassedThrough,
         Self::NoMatch,
@@ -121,6 +130,9 @@ impl Counter {
         Self::InvalidManifest,
         Self::UpstreamFailed,
         Self::TokenRefused,
+        Self::Anonymous,
+        Self::TokenIssued,
+        Self::TokenInvalid,
         Self::MissingVariant,
         Self::CacheHit,
         Self::CacheMiss,
@@ -150,6 +162,9 @@ impl Counter {
             Self::InvalidManifest => "metahub_invalid_manifest",
             Self::UpstreamFailed => "metahub_upstream_failed",
             Self::TokenRefused => "metahub_token_refused",
+            Self::Anonymous => "metahub_anonymous",
+            Self::TokenIssued => "metahub_token_issued",
+            Self::TokenInvalid => "metahub_token_invalid",
             Self::MissingVariant => "metahub_missing_variant",
             Self::CacheHit => "metahub_cache_hit",
             Self::CacheMiss => "metahub_cache_miss",
@@ -215,11 +230,13 @@ pub struct Effects {
     pub step: Step,
     /// What to count and log.
     pub reports: Vec<Report>,
+    /// The registry has accepted the caller's credential before, so that this needs no word of it.
+    proven: bool,
 }
 
 impl Effects {
     fn new(exchange: Exchange, step: Step) -> Self {
-        Self { exchange, step, reports: Vec::new() }
+        Self { exchange, step, reports: Vec::new(), proven: false }
     }
 
     fn reply(reply: Reply) -> Self {
@@ -271,7 +288,10 @@ impl Exchange {
     }
 }
 
-/// 401 with the one challenge there is: always MetaHub's, never upstream's.
-fn challenge(message: &str) -> Reply {
-    Reply::error(Code::Unauthorized, message).with("www-authenticate", "Basic realm=\"MetaHub\"")
+/// Method and path as a log line may show them: escaped, without the query (it may be signed), not endless.
+fn target(headers: Headers<'_>) -> String {
+    let show = |name| String::from_utf8_lossy(headers.first(name).unwrap_or_default()).into_owned();
+    let path = show(":path");
+    let path: String = path.split('?').next().unwrap_or_default().chars().take(200).collect();
+    format!("{} {}", show(":method").escape_debug(), path.escape_debug())
 }

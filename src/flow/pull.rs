@@ -14,7 +14,7 @@ use std::rc::Rc;
 
 use super::answer::{self, Image, Worth};
 use super::fetch::{self, Fault, MAX_MANIFEST, Unusable, status};
-use super::{Answer, Counter, Effects, Event, Exchange, Report, Step, Upstream};
+use super::{Answer, Authorizing, Callout, Counter, Effects, Event, Exchange, Report, Step, Upstream};
 use crate::cache::{Cache, Growth, Location, Resolution, Shelf};
 use crate::config::OnNoMatch;
 use crate::digest::Digest;
@@ -26,6 +26,7 @@ use crate::media_type::{self, Kind};
 use crate::memory::Memory;
 use crate::request::{Method, Repository, Tag};
 use crate::select::{MAX_LEVELS, Selection, missing_variants, select};
+use crate::upstream::TokenRequest;
 use crate::words::printable;
 
 /// Longest list of missing features that is kept and logged, in bytes.
@@ -38,8 +39,8 @@ pub(super) struct Wish {
     pub(super) repository: Repository,
     pub(super) tag: Tag,
     pub(super) user: String,
-    /// A keyed digest of the caller's complete credential.
-    pub(super) identity: [u8; 32],
+    /// A keyed digest of the caller's complete credential; `None` where upstream's word must not outlive the answer.
+    pub(super) identity: Option<[u8; 32]>,
     pub(super) machine_type: Rc<MachineType>,
     pub(super) on_no_match: OnNoMatch,
     pub(super) cache: Cache,
@@ -102,12 +103,12 @@ impl Pull {
         if ttl > 0
             && let Some(effects) = pull.on_earlier_word(memory, ttl)
         {
-            return effects;
+            return Effects { proven: true, ..effects };
         }
         let (cache, shelf) = (pull.wish.cache, pull.shelf());
         let known = cache.resolution(memory, shelf, &pull.wish.tag, &pull.wish.view());
         if known.is_none() && !cache.knows_tag(memory, shelf, &pull.wish.tag) {
-            return pull.fetch_top(By::Tag);
+            return pull.fetch(State::FetchingTop(By::Tag));
         }
         pull.state = State::Revalidating(known.map(Box::new));
         pull.proceed(Step::Continue(changes))
@@ -120,6 +121,9 @@ impl Pull {
             }
             (state, Event::CalloutAnswered(answer)) => {
                 // The token was good for the request before and may have ended since.
+                if let Some(request) = answer.and_then(|answer| self.upstream.renew(memory, answer.headers)) {
+                    return self.fetch_again(request, state);
+                }
                 if let Some(refusal) = answer.and_then(|answer| self.upstream.refusal(memory, answer.headers)) {
                     return refusal;
                 }
@@ -137,15 +141,13 @@ impl Pull {
         let registry = &self.upstream.registry;
         match state {
             State::FetchingTop(by) => self.on_top_answer(memory, by, answer),
-            State::FetchingNested { top, descriptor, levels } => {
-                match fetch::verified(registry, &descriptor, answer) {
-                    Ok(body) => {
-                        let body = body.to_vec();
-                        self.keeping(memory, &descriptor, &body).0.on_nested(memory, top, &body, levels)
-                    }
-                    Err(fault) => self.fail(memory, &fault),
+            State::FetchingNested { top, descriptor, levels } => match fetch::verified(registry, &descriptor, answer) {
+                Ok(body) => {
+                    let body = body.to_vec();
+                    self.keeping(memory, &descriptor, &body).0.on_nested(memory, top, &body, levels)
                 }
-            }
+                Err(fault) => self.fail(memory, &fault),
+            },
             State::FetchingChild(resolution) => match fetch::verified(registry, &resolution.served, answer) {
                 Ok(body) => {
                     let (pull, location) = self.keeping(memory, &resolution.served, body);
@@ -171,7 +173,7 @@ impl Pull {
     /// An answer on what upstream has said to this caller in the last `seconds`.
     fn on_earlier_word(&mut self, memory: &dyn Memory, seconds: u64) -> Option<Effects> {
         let wish = &self.wish;
-        let confirmed = wish.cache.confirmed(memory, self.shelf(), &wish.tag, &wish.view(), &wish.identity)?;
+        let confirmed = wish.cache.confirmed(memory, self.shelf(), &wish.tag, &wish.view(), wish.identity.as_ref()?)?;
         let now = memory.now();
         // A clock that was set back must not make a word last for ever.
         let valid = (confirmed.at..confirmed.at.saturating_add(seconds)).contains(&now);
@@ -184,6 +186,9 @@ impl Pull {
 
     /// Upstream's answer to the HEAD that asks what the tag points to.
     fn on_head(mut self, memory: &dyn Memory, known: Option<Resolution>, headers: Headers<'_>) -> Effects {
+        if let Some(request) = self.upstream.renew(memory, headers) {
+            return self.fetch_again(request, State::FetchingTop(By::Tag));
+        }
         if let Some(refusal) = self.upstream.refusal(memory, headers) {
             return refusal;
         }
@@ -195,10 +200,10 @@ impl Pull {
                 return self.fail(memory, &fault);
             }
             // HEAD may be refused where GET is not, and has no body that could tell the client why.
-            _ => return self.fetch_top(By::TagAfterHead),
+            _ => return self.fetch(State::FetchingTop(By::TagAfterHead)),
         }
         let Some(digest) = headers.text("docker-content-digest").and_then(|text| Digest::parse(text).ok()) else {
-            return self.fetch_top(By::TagAfterHead);
+            return self.fetch(State::FetchingTop(By::TagAfterHead));
         };
         match known.filter(|known| known.top == digest) {
             Some(resolution) => {
@@ -207,7 +212,7 @@ impl Pull {
             }
             None => match self.wish.cache.find(memory, self.shelf(), digest.as_str()) {
                 Some(document) => self.on_top(memory, digest, &document.media_type, &document.body, Counter::CacheHit),
-                None => self.fetch_top(By::Digest(digest)),
+                None => self.fetch(State::FetchingTop(By::Digest(digest))),
             },
         }
     }
@@ -240,21 +245,33 @@ impl Pull {
             self.known &= location == resolution.location;
             return self.answer(memory, Resolution { location, ..resolution }, document.body, Counter::CacheHit);
         }
-        let callout = fetch::callout(&self.upstream, &self.wish.repository, served.digest.as_str(), None);
         self.known = false;
-        self.state = State::FetchingChild(Box::new(resolution));
+        self.fetch(State::FetchingChild(Box::new(resolution)))
+    }
+
+    /// Calls out for what a state waits for.
+    fn fetch(mut self, state: State) -> Effects {
+        self.state = state;
+        let callout = self.callout();
         self.proceed(Step::CallOut(callout))
     }
 
-    fn fetch_top(mut self, by: By) -> Effects {
-        let wish = &self.wish;
-        let reference = match &by {
-            By::Tag | By::TagAfterHead => wish.tag.as_str(),
-            By::Digest(digest) => digest.as_str(),
+    fn callout(&self) -> Callout {
+        let (accept, tag) = (Some(self.wish.accept.as_str()), self.wish.tag.as_str());
+        let (reference, accept) = match &self.state {
+            State::FetchingTop(By::Digest(digest)) => (digest.as_str(), accept),
+            State::FetchingTop(By::Tag | By::TagAfterHead) | State::Revalidating(_) => (tag, accept),
+            State::FetchingNested { descriptor, .. } => (descriptor.digest.as_str(), None),
+            State::FetchingChild(resolution) => (resolution.served.digest.as_str(), None),
         };
-        let callout = fetch::callout(&self.upstream, &wish.repository, reference, Some(&wish.accept));
-        self.state = State::FetchingTop(by);
-        self.proceed(Step::CallOut(callout))
+        fetch::callout(&self.upstream, &self.wish.repository, reference, accept)
+    }
+
+    /// Calls out with another token.
+    fn fetch_again(mut self, request: TokenRequest, state: State) -> Effects {
+        self.state = state;
+        let (upstream, callout) = (self.upstream.clone(), self.callout());
+        Authorizing::again(request, upstream, Exchange::Pulling(Box::new(self)), callout)
     }
 
     /// The answer to the request for what the tag points to.
@@ -373,9 +390,7 @@ impl Pull {
         if let Some(document) = self.wish.cache.find(memory, self.shelf(), descriptor.digest.as_str()) {
             return self.on_nested(memory, top, &document.body, levels);
         }
-        let callout = fetch::callout(&self.upstream, &self.wish.repository, descriptor.digest.as_str(), None);
-        self.state = State::FetchingNested { top, descriptor, levels };
-        self.proceed(Step::CallOut(callout))
+        self.fetch(State::FetchingNested { top, descriptor, levels })
     }
 
     fn note_missing(&mut self, index: &Index) {
@@ -410,8 +425,7 @@ impl Pull {
     /// Keeps a document that was verified.
     fn keeping(mut self, memory: &dyn Memory, descriptor: &Descriptor, body: &[u8]) -> (Self, Option<Location>) {
         let Descriptor { media_type, digest, .. } = descriptor;
-        let (location, growth) =
-            self.wish.cache.keep_document(memory, self.shelf(), digest.as_str(), media_type, body);
+        let (location, growth) = self.wish.cache.keep_document(memory, self.shelf(), digest.as_str(), media_type, body);
         self.growth = self.growth.and(growth);
         (self, location)
     }
@@ -431,9 +445,9 @@ impl Pull {
         } else {
             Growth::default()
         };
-        if cache.trusts_earlier_words() {
+        if let Some(identity) = wish.identity.filter(|_| cache.trusts_earlier_words()) {
             let (shelf, resolution) = (self.shelf(), resolution.clone());
-            let confirmed = cache.keep_confirmed(memory, shelf, &wish.tag, &view, &wish.identity, resolution);
+            let confirmed = cache.keep_confirmed(memory, shelf, &wish.tag, &view, &identity, resolution);
             growth = growth.and(confirmed);
         }
         self.growth = self.growth.and(growth);

@@ -4,40 +4,21 @@ use std::rc::Rc;
 
 use serde_json::json;
 
+use super::caller::{self, Caller};
 use super::pull::Wish;
-use super::{
-    Authorizing, Content, Counter, Effects, Exchange, Explain, Pull, Report, Step, Upstream, Verifying, challenge,
-};
-use crate::access::{self, Verdict};
-use crate::config::{Account, Authentication, Config, Registry, View};
+use super::{Content, Counter, Effects, Exchange, Explain, Pull, Report, Step, Upstream, Verifying, target, token};
+use crate::config::{Authentication, Config, Registry, View};
 use crate::errors::{Code, Reply};
 use crate::explain;
 use crate::headers::{HeaderChange, Headers};
-use crate::identity::Credentials;
 use crate::index::is_artifact_tag;
-use crate::login::Refused;
 use crate::media_type;
 use crate::memory::Memory;
 use crate::request::{InvalidRequest, Method, Reference, Repository, Request};
-use crate::upstream::{self, Authorization};
-
-/// What a client is told before it has logged in.
-const LOG_IN: &str = "log in to MetaHub with the login of a machine type";
 
 /// Request headers that would make upstream answer with less than the whole index.
 const CONDITIONS: [&str; 6] =
     ["if-none-match", "if-match", "if-modified-since", "if-unmodified-since", "range", "if-range"];
-
-/// A login that was checked.
-struct Caller<'a> {
-    user: String,
-    view: Result<View, Refused>,
-    account: Option<&'a Account>,
-    /// What upstream gets to check, or to let MetaHub in.
-    credentials: Option<Credentials>,
-    /// A keyed digest of the complete credential.
-    identity: [u8; 32],
-}
 
 /// Where a request arrived.
 #[derive(Clone, Copy)]
@@ -60,24 +41,22 @@ fn decide(
     cluster: Option<&str>,
     headers: Headers<'_>,
 ) -> Result<Effects, Box<Effects>> {
-    let method =
-        Method::parse(headers.first(":method").unwrap_or_default()).map_err(|error| invalid(error, headers))?;
-    let request =
-        Request::parse(headers.first(":path").unwrap_or_default()).map_err(|error| invalid(error, headers))?;
+    let method = Method::parse(headers.first(":method").unwrap_or_default());
+    let request = Request::parse(headers.first(":path").unwrap_or_default());
+    if request == Ok(Request::Token) && method != Ok(Method::Get) {
+        return Err(token::only_get());
+    }
+    let method = method.map_err(|error| invalid(error, headers))?;
+    let request = request.map_err(|error| invalid(error, headers))?;
     if request == Request::Health {
         return Ok(Effects::reply(health(config)));
     }
-    let credentials = credentials(headers)?;
     let registry = registry(config, cluster)?;
+    if request == Request::Token {
+        return token::issue(config, memory, registry, headers);
+    }
     let (request, namespace) = request.in_namespace(registry.default_namespace.as_ref());
-    let identity = access::process_key(memory).map_or([0; 32], |key| {
-        access::digest(&key, &[b"identity", registry.cluster.as_bytes(), credentials.user.as_bytes(), credentials.password.expose().as_bytes()])
-    });
-    let caller = match registry.authentication {
-        Authentication::Accounts => by_account(config, memory, registry, credentials, identity)?,
-        Authentication::Upstream => by_upstream(config, credentials, identity)?,
-        Authentication::None => by_name(config, registry, credentials, identity),
-    };
+    let caller = caller::identify(config, memory, registry, headers)?;
     let repository = request.repository().cloned();
     if let (Some(account), Some(repository)) = (caller.account, &repository)
         && !account.may_pull(repository)
@@ -86,74 +65,47 @@ fn decide(
             format!("account {:?} may not pull from {repository}; ask for it, or log in as another", account.name());
         return Err(refuse(Code::Denied, Counter::Denied, &message));
     }
-    let credentials = caller.credentials.clone();
-    let mut effects = take_up(config, memory, registry, caller, method, request, headers)?;
+    let (user, standing, anonymous) = (caller.user.clone(), caller.standing.clone(), caller.is_anonymous());
+    let mut effects =
+        take_up(Site { config, memory, registry }, caller, method, request, headers).unwrap_or_else(|refusal| *refusal);
     if let (Step::Continue(changes), Some(path)) =
         (&mut effects.step, namespace.and_then(|name| namespaced(name, headers)))
     {
         changes.push(path);
     }
-    Ok(authorize(memory, registry, credentials.as_ref(), repository.as_ref(), headers, effects))
+    // Who has shown no right password yet must not learn which machine types there are, nor get anything else.
+    let unproven = registry.authentication == Authentication::Upstream && !anonymous;
+    if unproven && !effects.proven && matches!(effects.step, Step::Reply(_)) {
+        effects = Verifying::begin(Upstream::new(registry, &user), effects);
+    }
+    let effects = standing.authorize(memory, registry, repository.as_ref(), headers, effects);
+    Ok(if anonymous { effects.reporting(Report::count(Counter::Anonymous)) } else { effects })
 }
 
 /// What to do with an allowed request, upstream's `Authorization` aside.
 fn take_up(
-    config: &Config,
-    memory: &dyn Memory,
-    registry: &Rc<Registry>,
+    site: Site<'_>,
     caller: Caller<'_>,
     method: Method,
     request: Request,
     headers: Headers<'_>,
 ) -> Result<Effects, Box<Effects>> {
+    let Site { config, registry, .. } = site;
     match request {
         Request::MachineTypes(after) => {
-            let document = explain::machine_types(&config.allowed_machine_types(caller.account), after.as_deref());
+            let document = explain::machine_types(&caller.machine_types(config), after.as_deref());
             let reply = Reply::json(200, &document).with("cache-control", "no-store").with("vary", "Authorization");
-            Ok(match registry.authentication {
-                Authentication::Upstream => Verifying::begin(Upstream::new(registry, &caller.user), reply),
-                Authentication::Accounts | Authentication::None => Effects::reply(reply),
-            })
+            Ok(Effects::reply(reply))
         }
         Request::Explain(query) => {
-            let machine_types = config.allowed_machine_types(caller.account);
+            let machine_types = caller.machine_types(config);
             Ok(Explain::begin(*query, caller.user, registry, machine_types, config.on_no_match))
         }
         request => {
-            let view = caller
-                .view
-                .clone()
-                .map_err(|refused| refuse(Code::Denied, Counter::Denied, &refused.to_string()))?;
-            Ok(dispatch(Site { config, memory, registry }, caller, view, method, request, headers))
+            let view =
+                caller.view.clone().map_err(|refused| refuse(Code::Denied, Counter::Denied, &refused.to_string()))?;
+            Ok(dispatch(site, caller, view, method, request, headers))
         }
-    }
-}
-
-/// Gives a request that goes upstream its `Authorization`, by way of the token service if need be.
-fn authorize(
-    memory: &dyn Memory,
-    registry: &Rc<Registry>,
-    credentials: Option<&Credentials>,
-    repository: Option<&Repository>,
-    headers: Headers<'_>,
-    mut effects: Effects,
-) -> Effects {
-    if !matches!(effects.step, Step::Continue(_) | Step::CallOut(_)) {
-        return effects;
-    }
-    let (authorization, kept) = upstream::authorize(memory, registry, credentials, repository);
-    match authorization {
-        Authorization::Nothing => effects.authorized(None),
-        Authorization::Header(value) => {
-            if let Some(upstream) = effects.exchange.upstream_mut() {
-                upstream.keeping(kept, headers.text(":path").unwrap_or_default());
-            }
-            effects.authorized(Some(value))
-        }
-        Authorization::Token(request) => match effects.exchange.upstream_mut().cloned() {
-            Some(upstream) => Authorizing::begin(*request, upstream, effects),
-            None => effects.authorized(None),
-        },
     }
 }
 
@@ -242,17 +194,6 @@ fn accept(headers: Headers<'_>) -> String {
     others.chain(media_type::ALL).collect::<Vec<_>>().join(", ")
 }
 
-fn credentials(headers: Headers<'_>) -> Result<Credentials, Box<Effects>> {
-    match Credentials::decode(headers.all("authorization")) {
-        Ok(Some(credentials)) => Ok(credentials),
-        Ok(None) => Err(Box::new(Effects::reply(challenge(LOG_IN)).reporting(Report::count(Counter::Challenged)))),
-        Err(error) => {
-            let line = format!("401 {}: {error}", target(headers));
-            Err(rejected(challenge(&error.to_string()), Counter::Unauthorized, line))
-        }
-    }
-}
-
 fn registry<'a>(config: &'a Config, cluster: Option<&str>) -> Result<&'a Rc<Registry>, Box<Effects>> {
     let Some(cluster) = cluster else {
         return Err(refuse(
@@ -267,56 +208,12 @@ fn registry<'a>(config: &'a Config, cluster: Option<&str>) -> Result<&'a Rc<Regi
     })
 }
 
-/// `authentication: accounts`.
-fn by_account<'a>(
-    config: &'a Config,
-    memory: &dyn Memory,
-    registry: &Registry,
-    credentials: Credentials,
-    identity: [u8; 32],
-) -> Result<Caller<'a>, Box<Effects>> {
-    let login = config.account_login(&credentials.user);
-    let account = login.as_ref().map(|login| login.account);
-    match (access::verify(memory, config, account, &credentials), login) {
-        (Verdict::Accepted, Some(login)) => {
-            Ok(Caller { user: credentials.user, view: login.view, account, credentials: registry.credentials.clone(), identity })
-        }
-        (Verdict::Limited { retry_after }, _) => {
-            let line = format!("429 login {:?}: too many wrong passwords lately", credentials.user);
-            let reply = Reply::error(Code::TooManyRequests, "too many wrong passwords lately; try again later");
-            let reply = reply.with("retry-after", retry_after.to_string());
-            Err(rejected(reply, Counter::Limited, line))
-        }
-        _ => {
-            let line = format!("401 login {:?}: no such account or wrong password", credentials.user);
-            let reply = challenge("no such account or wrong password");
-            Err(rejected(reply, Counter::Unauthorized, line))
-        }
-    }
-}
-
-/// `authentication: upstream`: the registry will say whether the password is right.
-fn by_upstream<'a>(config: &Config, credentials: Credentials, identity: [u8; 32]) -> Result<Caller<'a>, Box<Effects>> {
-    let Some((account, view)) = config.upstream_login(&credentials.user) else {
-        let line = format!("401 login {:?}: no account", credentials.user);
-        return Err(rejected(challenge("the login has no account"), Counter::Unauthorized, line));
-    };
-    let account = Credentials { user: account.to_owned(), password: credentials.password };
-    Ok(Caller { user: credentials.user.clone(), view, account: None, credentials: Some(account), identity })
-}
-
-/// `authentication: none`.
-fn by_name<'a>(config: &Config, registry: &Registry, credentials: Credentials, identity: [u8; 32]) -> Caller<'a> {
-    let view = config.open_login(&credentials.user);
-    Caller { user: credentials.user, view, account: None, credentials: registry.credentials.clone(), identity }
-}
-
-fn rejected(reply: Reply, counter: Counter, line: String) -> Box<Effects> {
+pub(super) fn rejected(reply: Reply, counter: Counter, line: String) -> Box<Effects> {
     Box::new(Effects::reply(reply).reporting(Report::fault(counter, line)))
 }
 
 /// A refusal whose message serves the client and the log alike.
-fn refuse(code: Code, counter: Counter, message: &str) -> Box<Effects> {
+pub(super) fn refuse(code: Code, counter: Counter, message: &str) -> Box<Effects> {
     let line = format!("{} {message}", code.status());
     rejected(Reply::error(code, message), counter, line)
 }
@@ -334,14 +231,6 @@ fn invalid(error: InvalidRequest, headers: Headers<'_>) -> Box<Effects> {
         _ => Reply::error(code, &error.to_string()),
     };
     rejected(reply, Counter::Refused, line)
-}
-
-/// Method and path as a log line may show them: escaped, without the query (it may be signed), not endless.
-fn target(headers: Headers<'_>) -> String {
-    let show = |name| String::from_utf8_lossy(headers.first(name).unwrap_or_default()).into_owned();
-    let path = show(":path");
-    let path: String = path.split('?').next().unwrap_or_default().chars().take(200).collect();
-    format!("{} {}", show(":method").escape_debug(), path.escape_debug())
 }
 
 fn health(config: &Config) -> Reply {

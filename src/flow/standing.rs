@@ -2,53 +2,91 @@
 
 use std::rc::Rc;
 
+use super::challenge::Challenge;
 use super::fetch::{self, Fault, status};
-use super::{Answer, Callout, Counter, Effects, Event, Exchange, Report, Step, challenge};
+use super::{Answer, Callout, Counter, Effects, Event, Exchange, Report, Step};
 use crate::config::{Authentication, Registry};
 use crate::errors::{Code, Reply};
 use crate::headers::{HeaderChange, Headers};
+use crate::identity::Presented;
 use crate::memory::Memory;
 use crate::query::RETRY;
+use crate::request::Repository;
 use crate::secret::Secret;
-use crate::upstream::{Kept, TokenRequest};
+use crate::upstream::{self, Authorization, TokenRequest};
 
 /// The registry of a request, and what it gets as `Authorization`.
 #[derive(Clone, Debug)]
 pub struct Upstream {
     pub(super) registry: Rc<Registry>,
     pub(super) authorization: Option<Secret>,
-    /// A token of an earlier request, and where to send the client should it have expired.
-    kept: Option<(Kept, String)>,
+    token: Option<Box<Token>>,
+    challenge: Challenge,
     user: String,
+}
+
+/// A token of the token service's, in use.
+#[derive(Clone, Debug)]
+struct Token {
+    /// How to get another one.
+    request: TokenRequest,
+    /// It is of an earlier request and may have ended since.
+    kept: bool,
+    /// Where to send the client for another try; empty if this is one.
+    again: String,
 }
 
 impl Upstream {
     pub(super) fn new(registry: &Rc<Registry>, user: &str) -> Self {
-        Self { registry: Rc::clone(registry), authorization: None, kept: None, user: user.to_owned() }
+        Self {
+            registry: Rc::clone(registry),
+            authorization: None,
+            token: None,
+            challenge: Challenge::basic(),
+            user: user.to_owned(),
+        }
     }
 
-    /// With a token of an earlier request; `path` is the client's.
-    pub(super) fn keeping(&mut self, kept: Option<Kept>, path: &str) {
+    /// With a token of the token service's; `path` is the client's.
+    fn with_token(&mut self, request: &TokenRequest, kept: bool, path: &str) {
         let separator = if path.contains('?') { '&' } else { '?' };
         let repeated = path.split(['?', '&']).any(|part| part == RETRY);
-        self.kept = kept.map(|kept| (kept, if repeated { String::new() } else { format!("{path}{separator}{RETRY}") }));
+        let again = if repeated { String::new() } else { format!("{path}{separator}{RETRY}") };
+        self.token = Some(Box::new(Token { request: request.clone(), kept, again }));
+    }
+
+    /// For callouts: what to exchange if this answer refuses a token of an earlier request, which is forgotten. The
+    /// callout can then be repeated by [`Authorizing::again`]; the new token is not renewed once more.
+    pub(super) fn renew(&mut self, memory: &dyn Memory, headers: Headers<'_>) -> Option<TokenRequest> {
+        // ECR Public says 400 to an expired token. Said again to a new one, it is about the request itself.
+        let token = self.token.as_mut().filter(|token| token.kept && matches!(status(headers), 400 | 401))?;
+        token.kept = false;
+        let request = token.request.clone();
+        self.forget(memory);
+        self.authorization = None;
+        Some(request)
+    }
+
+    fn forget(&self, memory: &dyn Memory) {
+        if let (Some(token), Some(authorization)) = (&self.token, &self.authorization) {
+            token.request.forget(memory, authorization);
+        }
     }
 
     /// What an answer means: `None`, unless the registry refuses what it was sent. Its challenge never reaches the
-    /// client, which would send its password to whomever it names.
+    /// client, which would send its password to whomever it names. A request whose headers have gone upstream cannot be
+    /// sent again, so if it was an old token that was refused the client is sent round once.
     pub(super) fn refusal(&self, memory: &dyn Memory, headers: Headers<'_>) -> Option<Effects> {
         let status = status(headers);
-        // ECR Public says 400 to an expired token. Said again to a new one, it is about the request itself.
-        let expired = status == 400 && self.kept.as_ref().is_some_and(|(_, again)| !again.is_empty());
-        if status != 401 && !expired {
+        let again = self.token.as_ref().filter(|token| token.kept && !token.again.is_empty()).map(|token| &token.again);
+        // 400 as in `renew`.
+        if status != 401 && !(status == 400 && again.is_some()) {
             return None;
         }
-        if let Some((kept, again)) = &self.kept {
-            kept.drop_from(memory);
-            if !again.is_empty() {
-                let reply = Reply { status: 307, headers: Vec::new(), body: Vec::new() }.with("location", again.as_str());
-                return Some(Effects::reply(reply).reporting(Report::count(Counter::TokenRefused)));
-            }
+        self.forget(memory);
+        if let Some(again) = again {
+            let reply = Reply { status: 307, headers: Vec::new(), body: Vec::new() }.with("location", again.as_str());
+            return Some(Effects::reply(reply).reporting(Report::count(Counter::TokenRefused)));
         }
         if self.registry.authentication == Authentication::Upstream && lacks_permission(headers) {
             return Some(self.denied());
@@ -69,7 +107,7 @@ impl Upstream {
         let host = &self.registry.host;
         if self.registry.authentication == Authentication::Upstream {
             let line = format!("401 login {:?}: the registry {host} refuses it ({status})", self.user);
-            let reply = challenge(&format!("the registry {host} does not accept this login"));
+            let reply = self.challenge.reply(&format!("the registry {host} does not accept this login"));
             return Effects::reply(reply).reporting(Report::fault(Counter::Unauthorized, line));
         }
         let message =
@@ -114,6 +152,12 @@ impl Authorizing {
         let callout = Callout { cluster: service.cluster.clone(), headers };
         let authorizing = Self { request, upstream, next };
         Effects::new(Exchange::Authorizing(Box::new(authorizing)), Step::CallOut(callout))
+    }
+
+    /// Repeats a callout with a new token. `exchange` is the state that the callout was made in.
+    pub(super) fn again(request: TokenRequest, upstream: Upstream, exchange: Exchange, callout: Callout) -> Effects {
+        Self::begin(request, upstream, Effects::new(exchange, Step::CallOut(callout)))
+            .reporting(Report::count(Counter::TokenRefused))
     }
 
     pub(super) fn advance(self, memory: &dyn Memory, event: &Event<'_>) -> Effects {
@@ -162,35 +206,83 @@ impl Authorizing {
 #[derive(Debug)]
 pub struct Verifying {
     pub(super) upstream: Upstream,
-    reply: Reply,
+    next: Effects,
 }
 
 impl Verifying {
-    /// Asks the registry by a ping.
-    pub(super) fn begin(upstream: Upstream, reply: Reply) -> Effects {
-        let registry = &upstream.registry;
-        let headers =
-            vec![(":method", "GET".to_owned()), (":path", "/v2/".to_owned()), (":authority", registry.host.clone())];
-        let callout = Callout { cluster: registry.cluster.clone(), headers };
-        Effects::new(Exchange::Verifying(Box::new(Self { upstream, reply })), Step::CallOut(callout))
+    /// Asks the registry by a ping; `next` is what to do if it accepts the login.
+    pub(super) fn begin(upstream: Upstream, next: Effects) -> Effects {
+        let callout = ping(&upstream.registry);
+        Effects::new(Exchange::Verifying(Box::new(Self { upstream, next })), Step::CallOut(callout))
     }
 
-    pub(super) fn advance(self, memory: &dyn Memory, event: &Event<'_>) -> Effects {
+    pub(super) fn advance(mut self, memory: &dyn Memory, event: &Event<'_>) -> Effects {
         let Event::CalloutAnswered(answer) = event else {
             return Effects::new(Exchange::Verifying(Box::new(self)), Step::Hold);
         };
+        if let Some(request) = answer.and_then(|answer| self.upstream.renew(memory, answer.headers)) {
+            let (upstream, callout) = (self.upstream.clone(), ping(&self.upstream.registry));
+            return Authorizing::again(request, upstream, Exchange::Verifying(Box::new(self)), callout);
+        }
         let status = answer.map_or(0, |answer| status(answer.headers));
         if let Some(refusal) = answer.and_then(|answer| self.upstream.refusal(memory, answer.headers)) {
             return refusal;
         }
         if status == 200 {
-            return Effects::reply(self.reply);
+            return self.next;
         }
         let message =
             format!("the registry {} is not available ({status}); try again later", self.upstream.registry.host);
         let fault = Fault::upstream(message);
         let line = format!("503 {} (login {:?})", fault.message, self.upstream.user);
         Effects::reply(fault.reply(&fault.message)).reporting(Report::fault(fault.counter, line))
+    }
+}
+
+/// A callout that says whether a login is right, once it is authorized.
+fn ping(registry: &Registry) -> Callout {
+    let headers =
+        vec![(":method", "GET".to_owned()), (":path", "/v2/".to_owned()), (":authority", registry.host.clone())];
+    Callout { cluster: registry.cluster.clone(), headers }
+}
+
+/// What is presented to a registry for a request, and how its client is asked for better credentials.
+#[derive(Clone, Debug)]
+pub(super) struct Standing {
+    pub(super) presented: Presented,
+    pub(super) challenge: Challenge,
+}
+
+impl Standing {
+    /// Gives a request that goes upstream its `Authorization`, by way of the token service if need be.
+    pub(super) fn authorize(
+        &self,
+        memory: &dyn Memory,
+        registry: &Registry,
+        repository: Option<&Repository>,
+        headers: Headers<'_>,
+        mut effects: Effects,
+    ) -> Effects {
+        if !matches!(effects.step, Step::Continue(_) | Step::CallOut(_)) {
+            return effects;
+        }
+        let authorization = upstream::authorize(memory, registry, &self.presented, repository);
+        let path = headers.text(":path").unwrap_or_default();
+        let Some(upstream) = effects.exchange.upstream_mut() else { return effects.authorized(None) };
+        upstream.challenge = self.challenge.clone();
+        match authorization {
+            Authorization::Nothing => effects.authorized(None),
+            Authorization::Header(value) => effects.authorized(Some(value)),
+            Authorization::Kept(value, request) => {
+                upstream.with_token(&request, true, path);
+                effects.authorized(Some(value))
+            }
+            Authorization::Token(request) => {
+                upstream.with_token(&request, false, path);
+                let upstream = upstream.clone();
+                Authorizing::begin(*request, upstream, effects)
+            }
+        }
     }
 }
 
@@ -203,6 +295,7 @@ impl Effects {
                 None => HeaderChange::Remove("authorization"),
             }),
             Step::CallOut(callout) => {
+                callout.headers.retain(|(name, _)| *name != "authorization");
                 callout.headers.extend(authorization.iter().map(|value| ("authorization", value.expose().to_owned())));
             }
             _ => {}

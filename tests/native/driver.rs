@@ -22,6 +22,7 @@ pub(crate) fn basic(user: &str, password: &str) -> String {
     format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}")))
 }
 
+/// Memory with a clock to turn.
 #[derive(Default)]
 pub(crate) struct Map {
     values: RefCell<HashMap<String, Vec<u8>>>,
@@ -157,15 +158,22 @@ pub(crate) struct Upstream {
     pub(crate) index: Option<Response>,
     /// `None`: the connection breaks.
     pub(crate) by_digest: HashMap<String, Option<Response>>,
+    /// A request with this `Authorization` is answered with this status.
+    pub(crate) refuses: Option<(String, u16)>,
     pub(crate) memory: Map,
     /// HEAD is answered 405.
     pub(crate) refuses_head: bool,
 }
 
 impl Upstream {
-    fn answer(&self, path: &str, own: bool) -> Option<Response> {
+    fn answer(&self, path: &str, authorization: Option<&String>, own: bool) -> Option<Response> {
         let last = path.split('?').next().unwrap().rsplit('/').next().unwrap();
         let not_found = || Response::new(404, "application/json", "{}");
+        if let Some((refused, status)) = &self.refuses
+            && authorization == Some(refused)
+        {
+            return Some(Response::new(*status, "application/json", "{}"));
+        }
         let index = || Some(self.index.clone().filter(|_| own && !last.contains(':')).unwrap_or_else(not_found));
         self.by_digest.get(last).cloned().unwrap_or_else(index)
     }
@@ -188,8 +196,13 @@ pub(crate) fn send(
 ) -> Outcome {
     let authorization = basic(user, password);
     let headers = header_list(&[(":method", method), (":path", path), ("authorization", &authorization)]);
+    send_headers(config, &headers, upstream)
+}
+
+/// Sends a request with exactly these headers through the flow.
+pub(crate) fn send_headers(config: &Config, headers: &HeaderList, upstream: &Upstream) -> Outcome {
     let mut outcome = Outcome::default();
-    let effects = begin(config, &upstream.memory, Some("registry"), Headers(&headers));
+    let effects = begin(config, &upstream.memory, Some("registry"), Headers(headers));
     let (state, step) = note(effects, &mut outcome);
     let (state, step) = call_out(state, step, upstream, &mut outcome);
     match step {
@@ -206,8 +219,8 @@ pub(crate) fn send(
                     _ => None,
                 })
             };
-            let method = changed(":method").unwrap_or_else(|| method.to_owned());
-            let path = changed(":path").unwrap_or_else(|| path.to_owned());
+            let sent = |name: &str| Headers(headers).text(name).unwrap_or_default().to_owned();
+            let [method, path] = [":method", ":path"].map(|name| changed(name).unwrap_or_else(|| sent(name)));
             outcome.asked = Some(method.clone());
             outcome.changes = changes;
             respond(state, &method, &path, upstream, &mut outcome);
@@ -229,7 +242,8 @@ fn note(effects: Effects, outcome: &mut Outcome) -> (Exchange, Step) {
 
 /// Upstream answers the client's own request.
 fn respond(state: Exchange, method: &str, path: &str, upstream: &Upstream, outcome: &mut Outcome) {
-    let mut response = upstream.answer(path, true).expect("an upstream that is up");
+    let authorization = outcome.authorization.clone().flatten();
+    let mut response = upstream.answer(path, authorization.as_ref(), true).expect("an upstream that is up");
     if upstream.refuses_head && method == "HEAD" {
         response = Response::new(405, "application/json", "{}");
     }
@@ -248,7 +262,10 @@ fn respond(state: Exchange, method: &str, path: &str, upstream: &Upstream, outco
 fn call_out(mut state: Exchange, mut step: Step, upstream: &Upstream, outcome: &mut Outcome) -> (Exchange, Step) {
     while let Step::CallOut(callout) = step {
         let path = callout.headers.iter().find(|(name, _)| *name == ":path").unwrap().1.clone();
-        let response = upstream.answer(&path, callout.cluster == "registry");
+        let response = {
+            let authorization = callout.headers.iter().find(|(name, _)| *name == "authorization");
+            upstream.answer(&path, authorization.map(|(_, value)| value), callout.cluster == "registry")
+        };
         if callout.cluster == "registry" && outcome.authorization.is_none() {
             let sent = callout.headers.iter().find(|(name, _)| *name == "authorization");
             outcome.authorization = Some(sent.map(|(_, value)| value.clone()));
@@ -321,6 +338,7 @@ pub(crate) fn upstream(children: &[(Value, Vec<u8>)]) -> Upstream {
         ),
         memory: Map::default(),
         refuses_head: false,
+        refuses: None,
         by_digest: by_digest.collect(),
     }
 }

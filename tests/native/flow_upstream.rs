@@ -48,11 +48,42 @@ fn passwords_go_to_the_registry_that_owns_them_machine_types_never() {
 }
 
 #[test]
-fn logins_without_account_or_machine_type_never_reach_upstream() {
+fn logins_without_account_or_machine_type_get_nothing() {
     let config = parse(&registry("upstream", json!({})));
-    for (user, status) in [("-type1", 401), ("me", 403), ("me-type7", 403)] {
-        let outcome = send(&config, "GET", MANIFEST, user, "pw", &demo());
-        assert_eq!((outcome.status, outcome.authorization), (status, None), "{user}");
+    let mut upstream = demo();
+    upstream.by_digest.insert(String::new(), Some(token("{}")));
+    for user in ["-type1", "me", "me-type7"] {
+        let outcome = send(&config, "GET", MANIFEST, user, "pw", &upstream);
+        assert_eq!((outcome.status, outcome.asked), (403, None), "{user}");
+        assert!(outcome.callouts.iter().all(|callout| header(&callout.headers, ":path") == Some("/v2/")), "{user}");
+    }
+}
+
+/// What is said before the registry has accepted a password must not depend on which machine types there are.
+#[test]
+fn a_wrong_password_learns_no_machine_type() {
+    for fields in [json!({}), token_service()] {
+        let config = parse(&registry("upstream", fields));
+        let mut upstream = Upstream { index: Some(Response::new(401, "text/plain", "")), ..Upstream::default() };
+        upstream.by_digest.insert(String::new(), Some(Response::new(401, "text/plain", "")));
+        upstream.by_digest.insert("token".into(), Some(token(r#"{"token":"t","expires_in":300}"#)));
+        upstream.by_digest.insert("latest".into(), Some(Response::new(401, "text/plain", "")));
+        for path in [
+            MANIFEST,
+            "/v2/",
+            "/v2/a/tags/list",
+            "/metahub/v1/machine-types",
+            "/metahub/v1/explain?image=a",
+            "/metahub/v1/explain?image=a&machine_type=type1",
+            "/metahub/v1/explain?image=a&machine_type=type7",
+        ] {
+            let answers = ["me-type1", "me-type7", "me", "-type1", "-type7"].map(|user| {
+                let outcome = send(&config, "GET", path, user, "wrong", &upstream);
+                (outcome.status, outcome.headers, outcome.body)
+            });
+            assert_eq!(answers[0].0, 401, "{path}");
+            assert!(answers.iter().all(|answer| *answer == answers[0]), "{path}: {answers:?}");
+        }
     }
 }
 
@@ -126,15 +157,14 @@ fn without_credentials_the_token_is_anonymous() {
 #[test]
 fn a_token_that_upstream_refuses_is_renewed_by_going_round_once() {
     let config = parse(&registry("upstream", token_service()));
-    for (status, path) in
-        [(401, MANIFEST), (400, MANIFEST), (401, "/v2/a/tags/list?n=1"), (401, "/metahub/v1/explain?image=a")]
-    {
+    let blob = "/v2/a/blobs/sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    for (status, path) in [(401, blob), (400, blob), (401, "/v2/a/tags/list?n=1")] {
         let mut upstream = demo();
         upstream.by_digest.insert("token".into(), Some(token(r#"{"token":"t","expires_in":300}"#)));
-        upstream.by_digest.insert("latest".into(), Some(token("{}")));
         assert_ne!(send(&config, "GET", path, "me-type1", "pw", &upstream).status, 307);
         upstream.index = Some(Response::new(status, "application/json", "{}"));
-        upstream.by_digest.insert("latest".into(), upstream.index.clone());
+        let digest = path.rsplit('/').next().unwrap().to_owned();
+        upstream.by_digest.insert(digest, upstream.index.clone());
         let outcome = send(&config, "GET", path, "me-type1", "pw", &upstream);
         assert_eq!(outcome.status, 307, "{path}");
         let again = outcome.header("location").to_owned();
@@ -149,22 +179,60 @@ fn a_token_that_upstream_refuses_is_renewed_by_going_round_once() {
     }
 }
 
-/// A token can end between the index and the manifest that it names.
+/// A callout can be repeated: a token that ended costs the client nothing.
 #[test]
-fn a_token_that_ends_within_a_pull_is_renewed_too() {
+fn a_callout_whose_token_is_refused_is_repeated_with_another_one() {
     let config = parse(&registry("upstream", token_service()));
-    let mut upstream = upstream(&[child(&["cpu:skylake"]), child(&["cpu:broadwell"])]);
-    upstream.by_digest.insert("token".into(), Some(token(r#"{"token":"t","expires_in":300}"#)));
-    assert_eq!(send(&config, "GET", MANIFEST, "me-type1", "pw", &upstream).status, 200);
-    let good = upstream.by_digest.clone();
-    for (_, answer) in upstream.by_digest.iter_mut().filter(|(key, _)| key.starts_with("sha256:")) {
-        *answer = Some(Response::new(401, "application/json", "{}"));
+    let rows = [
+        (MANIFEST, 401),
+        (MANIFEST, 400),
+        ("/metahub/v1/explain?image=qnib/bench", 401),
+        ("/metahub/v1/explain?image=qnib/bench&metahub-retry=1", 400),
+        ("/metahub/v1/machine-types", 401),
+        ("/v2/a/manifests/latest", 401),
+    ];
+    for (path, status) in rows {
+        let mut upstream = demo();
+        upstream.by_digest.insert(String::new(), Some(token("{}")));
+        upstream.by_digest.insert("latest".into(), upstream.index.clone());
+        upstream.by_digest.insert("token".into(), Some(token(r#"{"token":"old","expires_in":300}"#)));
+        assert_eq!(send(&config, "GET", path, "me-type1", "pw", &upstream).status, 200, "{path}");
+        upstream.refuses = Some(("Bearer old".into(), status));
+        upstream.by_digest.insert("token".into(), Some(token(r#"{"token":"new","expires_in":300}"#)));
+        let outcome = send(&config, "GET", path, "me-type1", "pw", &upstream);
+        let shown: Vec<_> = outcome
+            .callouts
+            .iter()
+            .map(|callout| (callout.cluster.as_str(), header(&callout.headers, "authorization").unwrap_or_default()))
+            .collect();
+        let me = basic("me", "pw");
+        // A known tag is asked for with the client's own request, which is followed by a callout.
+        let own = usize::from(path == MANIFEST || path == "/v2/a/manifests/latest");
+        let expected = [("registry", "Bearer old"), ("auth", &me), ("registry", "Bearer new")];
+        assert_eq!(shown, expected[own..], "{path}");
+        assert_eq!((outcome.status, outcome.asked.is_some()), (200, own == 1), "{path}");
+        assert!(outcome.counters.contains(&"metahub_token_refused"), "{:?}", outcome.counters);
+        // The new one is kept, and no loop comes of one that is refused as well.
+        upstream.refuses = Some(("Bearer new".into(), 401));
+        let last = send(&config, "GET", path, "me-type1", "pw", &upstream);
+        assert_eq!((last.status, last.callouts.len()), (401, 3 - own), "{path}");
+        assert_eq!(last.header("www-authenticate"), "Basic realm=\"MetaHub\"", "{path}");
     }
-    let outcome = send(&config, "GET", MANIFEST, "me-type2", "pw", &upstream);
-    assert_eq!((outcome.status, outcome.counters.as_slice()), (307, ["metahub_token_refused"].as_slice()));
-    upstream.by_digest = good;
-    let again = send(&config, "GET", outcome.header("location"), "me-type2", "pw", &upstream);
-    assert_eq!((again.status, again.callouts[0].cluster.as_str()), (200, "auth"), "with a new token");
+}
+
+/// A token that was never good must be asked for anew by the next request.
+#[test]
+fn a_new_token_that_is_refused_is_not_kept() {
+    let config = parse(&registry("upstream", token_service()));
+    for path in [MANIFEST, "/v2/a/tags/list", "/metahub/v1/explain?image=a", "/metahub/v1/machine-types"] {
+        let mut upstream = Upstream { index: Some(Response::new(401, "text/plain", "")), ..Upstream::default() };
+        upstream.refuses = Some(("Bearer bad".into(), 401));
+        upstream.by_digest.insert("token".into(), Some(token(r#"{"token":"bad","expires_in":300}"#)));
+        for _ in 0..2 {
+            let outcome = send(&config, "GET", path, "me-type1", "pw", &upstream);
+            assert_eq!((outcome.status, outcome.callouts[0].cluster.as_str()), (401, "auth"), "{path}");
+        }
+    }
 }
 
 /// A good login that lacks a permission is told so; asking for its password again would not help.

@@ -2,6 +2,7 @@
 
 mod driver;
 mod explain;
+mod flow_access;
 mod flow_cache;
 mod flow_pull;
 mod flow_request;

@@ -1,5 +1,6 @@
 //! Tests with real processes. They are skipped by `make check`, which must need nothing installed.
 
+mod anonymous;
 mod bad_input;
 mod clients;
 mod configurations;

@@ -38,7 +38,7 @@ pub(crate) enum Mood {
     /// With tokens of a key that the registry does not trust, and the promise of an hour: what a token is that was
     /// revoked.
     Revoked,
-    /// With good tokens that promise an hour and end after 3 s.
+    /// With good tokens that promise an hour and end after 4 s.
     Brief,
     /// With this status, these header lines and this body, whoever asks.
     Say(u16, &'static str, String),
@@ -188,7 +188,7 @@ impl Shared {
             }
             Mood::Issue(lifetime) => answer(200, "", &json!({ "token": good(), "expires_in": lifetime }).to_string()),
             Mood::Brief => {
-                let token = self.token(&self.trusted, user.as_deref(), &scope, 3 - LEEWAY);
+                let token = self.token(&self.trusted, user.as_deref(), &scope, 4 - LEEWAY);
                 answer(200, "", &json!({ "token": token, "expires_in": 3600 }).to_string())
             }
             Mood::Ended => {

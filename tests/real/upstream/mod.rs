@@ -1,5 +1,6 @@
 //! Registries that know their users: Envoy with the filter in front of a real registry with passwords or tokens.
 
+mod brought;
 mod faults;
 mod identity;
 mod kinds;

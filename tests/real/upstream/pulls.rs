@@ -82,7 +82,7 @@ impl Layers {
     }
 
     fn guest(&self, client: &mut dyn Client, machine: &str) -> Result<Login> {
-        std::thread::sleep(Duration::from_secs(5).saturating_sub(self.guests_since.elapsed()));
+        std::thread::sleep(Duration::from_secs(6).saturating_sub(self.guests_since.elapsed()));
         self.guests.next(client, &self.stage, machine)
     }
 

@@ -1,0 +1,231 @@
+//! `Authorization` → who calls, what it gets to see, and what the registry is shown for it.
+
+use std::rc::Rc;
+
+use super::challenge::{Challenge, TokenError};
+use super::request::rejected;
+use super::standing::Standing;
+use super::token;
+use super::{Counter, Effects, Report, target};
+use crate::access::{self, Verdict};
+use crate::config::{Account, Authentication, Config, Registry, View};
+use crate::errors::{Code, Reply};
+use crate::headers::Headers;
+use crate::identity::{Credentials, InvalidAuthorization, Presented};
+use crate::jwt;
+use crate::login::Refused;
+use crate::machine_type::MachineType;
+use crate::memory::Memory;
+use crate::secret::Secret;
+use crate::token::PREFIX;
+
+/// What a client is told before it has logged in.
+const LOG_IN: &str = "log in to MetaHub with the login of a machine type";
+/// The user in log lines of clients that did not log in.
+const ANONYMOUS: &str = "anonymous";
+
+/// A client whose login was checked as far as MetaHub can: with `authentication: upstream` the registry's word is
+/// still to come.
+pub(super) struct Caller<'a> {
+    pub(super) user: String,
+    pub(super) view: Result<View, Refused>,
+    pub(super) account: Option<&'a Account>,
+    pub(super) standing: Standing,
+    /// A keyed digest of the upstream cluster and the complete credential. `None` where nothing may be kept for the
+    /// caller: a token that only the registry can judge, or no key.
+    pub(super) identity: Option<[u8; 32]>,
+    kind: Kind,
+}
+
+/// How somebody came in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Anonymous,
+    LoggedIn,
+}
+
+impl Caller<'_> {
+    /// Whether the client did not log in.
+    pub(super) fn is_anonymous(&self) -> bool {
+        self.kind == Kind::Anonymous
+    }
+
+    /// The machine types that the caller may ask about.
+    pub(super) fn machine_types(&self, config: &Config) -> Vec<Rc<MachineType>> {
+        match &self.view {
+            Ok(View::Machine(machine_type)) if self.is_anonymous() => vec![Rc::clone(machine_type)],
+            _ => config.allowed_machine_types(self.account),
+        }
+    }
+}
+
+/// Who sends this request. A bare one is always asked for credentials, also where it may go on without: docker learns
+/// the scheme from its bare ping and containerd sends credentials only when asked.
+pub(super) fn identify<'a>(
+    config: &'a Config,
+    memory: &dyn Memory,
+    registry: &Registry,
+    headers: Headers<'_>,
+) -> Result<Caller<'a>, Box<Effects>> {
+    match presented(headers)? {
+        Presented::Nothing => {
+            let reply = Challenge::of(config, registry, headers, None).reply(LOG_IN);
+            Err(Box::new(Effects::reply(reply).reporting(Report::count(Counter::Challenged))))
+        }
+        Presented::Password(credentials) => by_password(config, memory, registry, credentials),
+        Presented::Token(token) if token.expose().starts_with(PREFIX) => {
+            by_token(config, memory, registry, token.expose(), headers)
+        }
+        Presented::Token(token) if registry.accept_jwt => by_jwt(config, token, headers),
+        Presented::Token(_) => Err(malformed(&InvalidAuthorization::Scheme.to_string(), headers)),
+    }
+}
+
+/// What the client shows of who it is.
+pub(super) fn presented(headers: Headers<'_>) -> Result<Presented, Box<Effects>> {
+    Presented::decode(headers.all("authorization")).map_err(|error| malformed(&error.to_string(), headers))
+}
+
+fn malformed(problem: &str, headers: Headers<'_>) -> Box<Effects> {
+    let line = format!("401 {}: {problem}", target(headers));
+    rejected(Challenge::basic().reply(problem), Counter::Unauthorized, line)
+}
+
+/// A login name and a password, as far as MetaHub can check them.
+pub(super) fn by_password<'a>(
+    config: &'a Config,
+    memory: &dyn Memory,
+    registry: &Registry,
+    credentials: Credentials,
+) -> Result<Caller<'a>, Box<Effects>> {
+    let identity = identity(memory, registry, &["Basic", &credentials.user, credentials.password.expose()]);
+    let caller = match registry.authentication {
+        Authentication::Accounts => by_account(config, memory, registry, credentials)?,
+        Authentication::Upstream => by_upstream(config, credentials),
+        Authentication::None => by_name(config, registry, credentials.user),
+    };
+    Ok(Caller { identity, ..caller })
+}
+
+/// `authentication: accounts`.
+fn by_account<'a>(
+    config: &'a Config,
+    memory: &dyn Memory,
+    registry: &Registry,
+    credentials: Credentials,
+) -> Result<Caller<'a>, Box<Effects>> {
+    let login = config.account_login(&credentials.user);
+    let account = login.as_ref().map(|login| login.account);
+    match (access::verify(memory, config, account, &credentials), login) {
+        (Verdict::Accepted, Some(login)) => Ok(logged_in(credentials.user, login.view, account, shared(registry))),
+        (Verdict::Limited { retry_after }, _) => {
+            let line = format!("429 login {:?}: too many wrong passwords lately", credentials.user);
+            let reply = Reply::error(Code::TooManyRequests, "too many wrong passwords lately; try again later");
+            let reply = reply.with("retry-after", retry_after.to_string());
+            Err(rejected(reply, Counter::Limited, line))
+        }
+        _ => {
+            let line = format!("401 login {:?}: no such account or wrong password", credentials.user);
+            let reply = Challenge::basic().reply("no such account or wrong password");
+            Err(rejected(reply, Counter::Unauthorized, line))
+        }
+    }
+}
+
+/// `authentication: upstream`: the registry will say whether the password is right.
+fn by_upstream<'a>(config: &Config, credentials: Credentials) -> Caller<'a> {
+    let (account, view) = config.upstream_login(&credentials.user);
+    let account = Credentials { user: account.to_owned(), password: credentials.password };
+    logged_in(credentials.user, view, None, Presented::Password(account))
+}
+
+/// `authentication: none`.
+fn by_name<'a>(config: &Config, registry: &Registry, user: String) -> Caller<'a> {
+    let view = config.open_login(&user);
+    logged_in(user, view, None, shared(registry))
+}
+
+/// A token of MetaHub's own. What its login may do is looked up now, not when it was made.
+fn by_token<'a>(
+    config: &'a Config,
+    memory: &dyn Memory,
+    registry: &Registry,
+    token: &str,
+    headers: Headers<'_>,
+) -> Result<Caller<'a>, Box<Effects>> {
+    let challenge = |error| Challenge::of(config, registry, headers, Some(error));
+    let invalid = |problem: &str, line: Option<String>| {
+        let effects = Effects::reply(challenge(TokenError::Invalid).reply(problem));
+        Box::new(effects.reporting(Report { line, ..Report::count(Counter::TokenInvalid) }))
+    };
+    let Some(anonymous) = &registry.anonymous else {
+        return Err(malformed("tokens are of no use here; log in with a user name and a password", headers));
+    };
+    let content = token::open(config, memory, registry, token).map_err(|refused| {
+        // Every token ends; that is nothing to tell an operator.
+        let told = refused == crate::token::Refused::Foreign;
+        invalid(&refused.to_string(), told.then(|| format!("401 {}: {refused}", target(headers))))
+    })?;
+    let identity = identity(memory, registry, &["Bearer", token]);
+    let caller = match (registry.authentication, content.password) {
+        _ if content.user.is_empty() => Caller {
+            user: ANONYMOUS.to_owned(),
+            view: Ok(anonymous.clone()),
+            account: None,
+            standing: Standing { presented: shared(registry), challenge: challenge(TokenError::Insufficient) },
+            identity: self::identity(memory, registry, &[]),
+            kind: Kind::Anonymous,
+        },
+        (Authentication::Accounts, _) => {
+            let revoked = || {
+                let line =
+                    format!("401 login {:?}: its token is of a password that is not the account's", content.user);
+                invalid("the account or its password has changed; log in again", Some(line))
+            };
+            let login = config.account_login(&content.user).ok_or_else(revoked)?;
+            if token::binding(config, memory, login.account) != Some(content.binding) {
+                return Err(revoked());
+            }
+            Caller { identity, ..logged_in(content.user, login.view, Some(login.account), shared(registry)) }
+        }
+        (Authentication::Upstream, password) => {
+            let password = password.unwrap_or_else(|| Secret::new(String::new()));
+            let credentials = Credentials { user: content.user, password };
+            let mut caller = by_password(config, memory, registry, credentials)?;
+            caller.standing.challenge = challenge(TokenError::Invalid);
+            caller
+        }
+        (Authentication::None, _) => Caller { identity, ..by_name(config, registry, content.user) },
+    };
+    Ok(caller)
+}
+
+/// A token that the client brought and that only the registry can judge. Failure is answered as a wrong password is:
+/// whoever can log in must not become anonymous by mistake.
+fn by_jwt<'a>(config: &Config, token: Secret, headers: Headers<'_>) -> Result<Caller<'a>, Box<Effects>> {
+    let user = jwt::subject(token.expose())
+        .ok_or_else(|| malformed("the bearer token is no JSON Web Token with a subject", headers))?;
+    let (_, view) = config.upstream_login(&user);
+    Ok(logged_in(user, view, None, Presented::Token(token)))
+}
+
+fn logged_in<'a>(
+    user: String,
+    view: Result<View, Refused>,
+    account: Option<&'a Account>,
+    presented: Presented,
+) -> Caller<'a> {
+    let standing = Standing { presented, challenge: Challenge::basic() };
+    Caller { user, view, account, standing, identity: None, kind: Kind::LoggedIn }
+}
+
+/// What MetaHub itself presents. Where each client brings its own there is nothing (and no configuration with both).
+fn shared(registry: &Registry) -> Presented {
+    registry.credentials.clone().map_or(Presented::Nothing, Presented::Password)
+}
+
+fn identity(memory: &dyn Memory, registry: &Registry, credential: &[&str]) -> Option<[u8; 32]> {
+    let mut parts = vec![b"caller".as_slice(), registry.cluster.as_bytes()];
+    parts.extend(credential.iter().map(|part| part.as_bytes()));
+    Some(access::digest(&access::process_key(memory)?, &parts))
+}

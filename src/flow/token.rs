@@ -1,0 +1,116 @@
+//! `/metahub/v1/token`: MetaHub's own tokens, where clients may be anonymous (distribution spec, token authentication).
+//!
+//! Everybody gets one, with a login or without, so that one challenge serves both. Scopes are not looked at: what a
+//! token is good for is decided when it is used.
+
+use std::rc::Rc;
+
+use serde_json::json;
+
+use super::caller::{self, Caller};
+use super::challenge::Challenge;
+use super::request::{refuse, rejected};
+use super::{Counter, Effects, Report, Upstream, Verifying, target};
+use crate::access;
+use crate::config::{Account, Authentication, Config, Registry};
+use crate::errors::{Code, Reply};
+use crate::headers::Headers;
+use crate::identity::{Credentials, Presented};
+use crate::memory::Memory;
+use crate::token::{Content, Key, LIFETIME, Refused};
+
+/// The answer to anything but GET. containerd tries POST first, each time, so nothing is logged.
+pub(super) fn only_get() -> Box<Effects> {
+    let reply = Reply::error(Code::Unsupported, "ask for a token with GET").with("allow", "GET");
+    Box::new(Effects::reply(reply))
+}
+
+/// A token for whoever asks: with credentials that are right, or without any.
+pub(super) fn issue(
+    config: &Config,
+    memory: &dyn Memory,
+    registry: &Rc<Registry>,
+    headers: Headers<'_>,
+) -> Result<Effects, Box<Effects>> {
+    if registry.anonymous.is_none() {
+        let message = "there are no tokens here; log in with a user name and a password";
+        return Err(refuse(Code::Unsupported, Counter::Refused, message));
+    }
+    match caller::presented(headers)? {
+        Presented::Nothing => {
+            let content = Content { user: String::new(), password: None, binding: [0; 32] };
+            seal(config, memory, registry, &content)
+        }
+        Presented::Password(credentials) => {
+            let caller = caller::by_password(config, memory, registry, credentials.clone())?;
+            let content = content(config, memory, &caller, credentials, registry.authentication);
+            let effects = seal(config, memory, registry, &content)?;
+            Ok(match registry.authentication {
+                Authentication::Upstream => {
+                    let effects = Verifying::begin(Upstream::new(registry, &caller.user), effects);
+                    caller.standing.authorize(memory, registry, None, headers, effects)
+                }
+                Authentication::Accounts | Authentication::None => effects,
+            })
+        }
+        Presented::Token(_) => {
+            let problem = "a token is given for a user name and a password, or for nothing";
+            let line = format!("401 {}: {problem}", target(headers));
+            Err(rejected(Challenge::basic().reply(problem), Counter::Unauthorized, line))
+        }
+    }
+}
+
+/// What a token must hold of a login: no more than is needed to look it up again.
+fn content(
+    config: &Config,
+    memory: &dyn Memory,
+    caller: &Caller<'_>,
+    credentials: Credentials,
+    authentication: Authentication,
+) -> Content {
+    let password = (authentication == Authentication::Upstream).then_some(credentials.password);
+    let binding = caller.account.and_then(|account| binding(config, memory, account)).unwrap_or_default();
+    Content { user: credentials.user, password, binding }
+}
+
+fn seal(config: &Config, memory: &dyn Memory, registry: &Registry, content: &Content) -> Result<Effects, Box<Effects>> {
+    let token = key(config, memory).zip(memory.random()).and_then(|(key, random)| {
+        let (nonce, _) = random.split_first_chunk()?;
+        key.seal(&place(&key, registry), content, memory.now().saturating_add(LIFETIME), *nonce)
+    });
+    let Some(token) = token else {
+        let message = "MetaHub cannot make tokens now: Envoy gives it no random numbers";
+        return Err(refuse(Code::Unavailable, Counter::UpstreamFailed, message));
+    };
+    let token = token.expose();
+    let document = json!({ "token": token, "access_token": token, "expires_in": LIFETIME });
+    let reply = Reply::json(200, &document).with("cache-control", "no-store");
+    Ok(Effects::reply(reply).reporting(Report::count(Counter::TokenIssued)))
+}
+
+/// Reads a token that was made for this registry.
+pub(super) fn open(config: &Config, memory: &dyn Memory, registry: &Registry, token: &str) -> Result<Content, Refused> {
+    let key = key(config, memory).ok_or(Refused::Foreign)?;
+    key.open(&place(&key, registry), token, memory.now())
+}
+
+/// What a token of this account is bound to.
+pub(super) fn binding(config: &Config, memory: &dyn Memory, account: &Account) -> Option<[u8; 32]> {
+    key(config, memory).map(|key| access::binding(&key, account))
+}
+
+/// The configured key, or else this process's.
+fn key(config: &Config, memory: &dyn Memory) -> Option<Key> {
+    config.token_key.clone().or_else(|| Some(Key::derive(&access::process_key(memory)?)))
+}
+
+/// Where a token is good: one registry's passwords must never reach another.
+fn place(key: &Key, registry: &Registry) -> [u8; 32] {
+    let authentication = match registry.authentication {
+        Authentication::Accounts => "accounts",
+        Authentication::Upstream => "upstream",
+        Authentication::None => "none",
+    };
+    key.digest(&[b"place", registry.cluster.as_bytes(), registry.host.as_bytes(), authentication.as_bytes()])
+}

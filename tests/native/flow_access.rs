@@ -1,0 +1,367 @@
+//! Clients with and without a login on one listener: challenges, MetaHub's own tokens, and tokens that clients bring.
+
+use metahub::config::Config;
+use serde_json::{Value, json};
+
+use super::driver::{
+    HeaderList, Outcome, Response, Upstream, basic, child, configuration, header_list, parse, send_headers, upstream,
+};
+
+const MANIFEST: &str = "/v2/qnib/bench/manifests/latest";
+const TOKEN: &str = "/metahub/v1/token?service=metahub&scope=repository:qnib/bench:pull";
+const BEARER: &str = "Bearer realm=\"https://hub.example/metahub/v1/token\",service=\"metahub\"";
+const BASIC: &str = "Basic realm=\"MetaHub\"";
+const SECRET: &str = "a sealing key that two replicas share";
+
+/// The registry with this authentication, for anonymous clients too, and with these fields.
+fn registry(authentication: &str, fields: Value) -> Value {
+    let mut document = configuration();
+    document["machine_types"]["basic"] = json!({ "architecture": "amd64" });
+    let registry = &mut document["registries"]["registry"];
+    registry["authentication"] = json!(authentication);
+    registry["anonymous"] = json!("basic");
+    registry.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    document
+}
+
+fn token_service() -> Value {
+    json!({ "token_service": { "cluster": "auth", "realm": "https://auth.example/token", "service": "hub" } })
+}
+
+fn demo() -> Upstream {
+    let mut upstream = upstream(&[child(&[]), child(&["cpu:broadwell"]), child(&["cpu:skylake"])]);
+    upstream.by_digest.insert(String::new(), Some(Response::new(200, "application/json", "{}")));
+    upstream.memory.now.set(1_000_000);
+    upstream
+}
+
+fn headers(method: &str, path: &str, authorization: &str) -> HeaderList {
+    let mut headers = header_list(&[(":method", method), (":path", path), (":authority", "hub.example")]);
+    if !authorization.is_empty() {
+        headers.extend(header_list(&[("authorization", authorization)]));
+    }
+    headers
+}
+
+fn get(config: &Config, path: &str, authorization: &str, upstream: &Upstream) -> Outcome {
+    send_headers(config, &headers("GET", path, authorization), upstream)
+}
+
+/// `Authorization` with a token of MetaHub's own, given for these credentials.
+fn token(config: &Config, authorization: &str, upstream: &Upstream) -> String {
+    let outcome = get(config, TOKEN, authorization, upstream);
+    assert_eq!(outcome.status, 200, "{}", String::from_utf8_lossy(&outcome.body));
+    assert_eq!(outcome.header("cache-control"), "no-store");
+    assert_eq!(outcome.counters, ["metahub_token_issued"]);
+    let body: Value = serde_json::from_slice(&outcome.body).unwrap();
+    assert_eq!((&body["token"], &body["expires_in"]), (&body["access_token"], &json!(300)));
+    let token = body["token"].as_str().unwrap();
+    assert!(token.starts_with("mh1."), "{token}");
+    format!("Bearer {token}")
+}
+
+fn machine_type(outcome: &Outcome) -> (u16, &str) {
+    (outcome.status, outcome.header("x-metahub-machine-type"))
+}
+
+#[test]
+fn a_bare_request_is_always_challenged() {
+    for authentication in ["accounts", "upstream", "none"] {
+        for (anonymous, challenge) in [("basic", BEARER), ("unfiltered", BEARER), ("refuse", BASIC)] {
+            let config = parse(&registry(authentication, json!({ "anonymous": anonymous })));
+            for path in ["/v2/", MANIFEST, "/v2/a/tags/list", "/metahub/v1/machine-types"] {
+                for (method, authorization) in [("GET", ""), ("HEAD", ""), ("GET", "Basic Og==")] {
+                    let outcome = send_headers(&config, &headers(method, path, authorization), &demo());
+                    let told = (outcome.status, outcome.header("www-authenticate"));
+                    assert_eq!(told, (401, challenge), "{authentication} {anonymous} {method} {path}");
+                    assert_eq!((outcome.counters, outcome.lines.len()), (vec!["metahub_challenged"], 0));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_realm_is_https_off_loopback() {
+    let mut document = registry("accounts", json!({}));
+    let realm = |document: &Value, host: &str, scheme: &str, path: &str| {
+        let headers = header_list(&[(":method", "GET"), (":path", path), (":authority", host), (":scheme", scheme)]);
+        let outcome = send_headers(&parse(document), &headers, &demo());
+        let challenge = outcome.header("www-authenticate");
+        challenge.split('"').nth(1).unwrap_or_default().to_owned()
+    };
+    for (host, scheme, base) in [
+        ("hub.example", "http", "https://hub.example"),
+        ("127.0.0.1:8080", "http", "http://127.0.0.1:8080"),
+        ("localhost", "https", "https://localhost"),
+    ] {
+        assert_eq!(realm(&document, host, scheme, "/v2/"), format!("{base}/metahub/v1/token"));
+    }
+    let with_ns = realm(&document, "hub.example", "https", "/v2/?ns=docker.io");
+    assert_eq!(with_ns, "https://hub.example/metahub/v1/token?ns=docker.io");
+    assert_eq!(realm(&document, "evil\"host", "https", "/v2/"), "MetaHub", "then Basic, which has no URL");
+    document["public_url"] = json!("http://outside.example:81");
+    assert_eq!(realm(&document, "inside", "https", "/v2/"), "http://outside.example:81/metahub/v1/token");
+}
+
+#[test]
+fn wrong_credentials_are_answered_with_basic_everywhere() {
+    let wrong = basic("qnib-type1", "hunter2");
+    let malformed = ["Basic !!!", "Digest x", "Bearer", "Bearer s3cret", "Bearer a,Bearer b"];
+    for authentication in ["accounts", "upstream"] {
+        let config = parse(&registry(authentication, json!({})));
+        for path in ["/v2/", MANIFEST, TOKEN, "/metahub/v1/machine-types"] {
+            let mut upstream = demo();
+            upstream.index = Some(Response::new(401, "text/plain", ""));
+            upstream.by_digest.insert(String::new(), upstream.index.clone());
+            for authorization in malformed.iter().copied().chain([wrong.as_str()]) {
+                let outcome = get(&config, path, authorization, &upstream);
+                let told = (outcome.status, outcome.header("www-authenticate"));
+                assert_eq!(told, (401, BASIC), "{authentication} {path} {authorization}");
+                assert_eq!(outcome.counters, ["metahub_unauthorized"], "{authentication} {path} {authorization}");
+                assert!(!outcome.lines[0].contains("hunter2") && !outcome.lines[0].contains("s3cret"));
+            }
+        }
+    }
+}
+
+#[test]
+fn tokens_stand_for_their_login() {
+    let upstream = demo();
+    for (authentication, user, password) in
+        [("accounts", "qnib-type1", "qnib-type1"), ("none", "x-type1", ""), ("upstream", "me-type1", "p:w ü")]
+    {
+        let config = parse(&registry(authentication, json!({})));
+        let bearer = token(&config, &basic(user, password), &upstream);
+        let outcome = get(&config, MANIFEST, &bearer, &upstream);
+        assert_eq!(machine_type(&outcome), (200, "type1"), "{authentication}");
+        assert!(!outcome.counters.contains(&"metahub_anonymous"));
+        let sent = (authentication == "upstream").then(|| basic("me", password));
+        assert_eq!(outcome.authorization, Some(sent.clone()), "the token itself goes nowhere");
+        assert!(outcome.callouts.iter().all(|callout| callout.cluster == "registry"));
+        let anonymous = token(&config, "", &upstream);
+        let outcome = get(&config, MANIFEST, &anonymous, &upstream);
+        assert_eq!(machine_type(&outcome), (200, "basic"), "{authentication}");
+        assert!(outcome.counters.contains(&"metahub_anonymous"));
+        assert_eq!(outcome.authorization, Some(None));
+    }
+}
+
+#[test]
+fn anonymous_clients_get_what_is_configured_for_them() {
+    let upstream = demo();
+    let config = parse(&registry("accounts", json!({ "anonymous": "unfiltered" })));
+    let bearer = token(&config, "", &upstream);
+    let outcome = get(&config, MANIFEST, &bearer, &upstream);
+    assert_eq!((outcome.status, &outcome.body), (200, &upstream.index.as_ref().unwrap().body), "the whole index");
+    let names = |config: &Config, bearer: &str| {
+        let body: Value =
+            serde_json::from_slice(&get(config, "/metahub/v1/machine-types", bearer, &upstream).body).unwrap();
+        body["machine_types"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let all: Vec<String> = names(&config, &bearer);
+    assert_eq!(all, ["basic", "type1", "type2"]);
+    let config = parse(&registry("upstream", json!({})));
+    let own: Vec<String> = names(&config, &token(&config, "", &upstream));
+    assert_eq!(own, ["basic"]);
+}
+
+/// Where each client brings its own credentials, one without gets what the registry gives to everybody.
+#[test]
+fn upstream_is_asked_anonymously_for_anonymous_clients() {
+    let config = parse(&registry("upstream", token_service()));
+    let mut upstream = demo();
+    upstream.by_digest.insert("token".into(), Some(Response::new(200, "application/json", r#"{"token":"open"}"#)));
+    let bearer = token(&config, "", &upstream);
+    let outcome = get(&config, MANIFEST, &bearer, &upstream);
+    assert_eq!((outcome.status, outcome.authorization), (200, Some(Some("Bearer open".into()))));
+    assert!(outcome.callouts[0].headers.iter().all(|(name, _)| *name != "authorization"), "{:?}", outcome.callouts);
+
+    let config = parse(&registry("upstream", json!({})));
+    let mut closed = demo();
+    closed.index = Some(Response::new(401, "text/plain", ""));
+    let outcome = get(&config, MANIFEST, &token(&config, "", &closed), &closed);
+    assert_eq!(
+        (outcome.status, outcome.header("www-authenticate")),
+        (401, format!("{BEARER},error=\"insufficient_scope\"").as_str())
+    );
+    assert_eq!(outcome.authorization, Some(None));
+}
+
+#[test]
+fn tokens_are_given_for_right_passwords_only() {
+    let mut upstream = demo();
+    let config = parse(&registry("accounts", json!({})));
+    for (user, password) in [("qnib-type1", "wrong"), ("nobody", "x"), ("team-type9", "team")] {
+        let outcome = get(&config, TOKEN, &basic(user, password), &upstream);
+        assert_eq!((outcome.status, outcome.header("www-authenticate")), (401, BASIC), "{user}");
+    }
+    for guess in 0..20 {
+        get(&config, TOKEN, &basic("all", &format!("guess {guess}")), &upstream);
+    }
+    assert_eq!(get(&config, TOKEN, &basic("all", "all"), &upstream).status, 429, "guessing is limited here too");
+
+    let config = parse(&registry("upstream", json!({})));
+    for (status, expected) in [(200, 200), (401, 401), (403, 503), (500, 503)] {
+        upstream.by_digest.insert(String::new(), Some(Response::new(status, "text/plain", "")));
+        let outcome = get(&config, TOKEN, &basic("me-type1", "pw"), &upstream);
+        assert_eq!(outcome.status, expected);
+        let [ping] = outcome.callouts.as_slice() else { panic!("{:?}", outcome.callouts) };
+        let shown: Vec<_> = ping.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        assert!(shown.contains(&(":path", "/v2/")) && shown.contains(&("authorization", &basic("me", "pw"))));
+        assert_eq!(outcome.counters.contains(&"metahub_token_issued"), expected == 200);
+    }
+    let config = parse(&registry("upstream", token_service()));
+    let mut upstream = demo();
+    upstream.by_digest.insert("token".into(), Some(Response::new(401, "text/plain", "")));
+    let outcome = get(&config, TOKEN, &basic("me-type1", "pw"), &upstream);
+    assert_eq!((outcome.status, outcome.header("www-authenticate")), (401, BASIC), "the token service's word");
+}
+
+#[test]
+fn the_endpoint_answers_get_whatever_the_scope() {
+    let config = parse(&registry("accounts", json!({})));
+    for method in ["POST", "HEAD", "PUT", "DELETE"] {
+        let outcome = send_headers(&config, &headers(method, TOKEN, &basic("qnib-type1", "qnib-type1")), &demo());
+        assert_eq!((outcome.status, outcome.header("allow"), outcome.lines.len()), (405, "GET", 0), "{method}");
+    }
+    for query in ["", "?", "?scope=", "?scope=%zz&scope=\u{1}", "?scope=registry:catalog:*&service=other", "?&&==&a"] {
+        let outcome = get(&config, &format!("/metahub/v1/token{query}"), "", &demo());
+        assert_eq!(outcome.status, 200, "{query:?}");
+    }
+    let refusing = parse(&registry("accounts", json!({ "anonymous": "refuse" })));
+    assert_eq!(get(&refusing, TOKEN, &basic("qnib-type1", "qnib-type1"), &demo()).status, 405, "there is no need");
+    let bearer = token(&config, "", &demo());
+    assert_eq!(get(&config, TOKEN, &bearer, &demo()).status, 401, "no token for a token");
+}
+
+#[test]
+fn tokens_expire_and_are_good_in_one_place_only() {
+    let config = parse(&registry("accounts", json!({})));
+    let upstream = demo();
+    let bearer = token(&config, &basic("qnib-type1", "qnib-type1"), &upstream);
+    let invalid = format!("{BEARER},error=\"invalid_token\"");
+    let refused = |config: &Config, bearer: &str, lines: usize| {
+        let outcome = get(config, MANIFEST, bearer, &upstream);
+        assert_eq!((outcome.status, outcome.header("www-authenticate")), (401, invalid.as_str()), "{bearer}");
+        assert_eq!((outcome.counters.as_slice(), outcome.lines.len()), (["metahub_token_invalid"].as_slice(), lines));
+    };
+    upstream.memory.now.set(1_000_299);
+    assert_eq!(get(&config, MANIFEST, &bearer, &upstream).status, 200);
+    upstream.memory.now.set(1_000_300);
+    refused(&config, &bearer, 0);
+    upstream.memory.now.set(1_000_000);
+    refused(&config, "Bearer mh1.", 1);
+    refused(&config, &bearer.replace("mh1.", "mh1.AAAA"), 1);
+    refused(&config, &format!("{}A", bearer), 1);
+    for (key, value) in [("host", "elsewhere.example"), ("authentication", "none"), ("authentication", "upstream")] {
+        refused(&parse(&registry("accounts", json!({ key: value }))), &bearer, 1);
+    }
+    let mut moved = registry("accounts", json!({}));
+    moved["registries"]["other"] = moved["registries"]["registry"].clone();
+    let (moved, headers) = (parse(&moved), headers("GET", MANIFEST, &bearer));
+    let begun = metahub::flow::begin(&moved, &upstream.memory, Some("other"), metahub::headers::Headers(&headers));
+    assert!(matches!(&begun.step, metahub::flow::Step::Reply(reply) if reply.status == 401), "another cluster");
+    let refusing = parse(&registry("accounts", json!({ "anonymous": "refuse" })));
+    assert_eq!(get(&refusing, MANIFEST, &bearer, &upstream).header("www-authenticate"), BASIC);
+}
+
+/// What a token's login may do is looked up when it is used.
+#[test]
+fn rotation_and_lost_permissions_count_at_once() {
+    let document = registry("accounts", json!({}));
+    let config = parse(&document);
+    let upstream = demo();
+    let team = token(&config, &basic("team-type2", "team"), &upstream);
+    let qnib = token(&config, &basic("qnib-type1", "qnib-type1"), &upstream);
+    let path = "/v2/team/app/tags/list";
+    assert_eq!(get(&config, path, &team, &upstream).status, 200);
+    let rows = [
+        ("/accounts/team/repositories", json!(["other/**"]), 403),
+        ("/accounts/team/machine_types", json!(["type1"]), 403),
+        ("/accounts/team/password", json!(bcrypt::hash("team", 4).unwrap()), 401),
+        ("/accounts/other", document["accounts"]["team"].clone(), 200),
+    ];
+    for (pointer, value, status) in rows {
+        let mut changed = document.clone();
+        let (parent, key) = pointer.rsplit_once('/').unwrap();
+        changed.pointer_mut(parent).unwrap().as_object_mut().unwrap().insert(key.into(), value);
+        let changed = parse(&changed);
+        let outcome = get(&changed, path, &team, &upstream);
+        assert_eq!(outcome.status, status, "{pointer}");
+        assert!(status == 200 || outcome.lines[0].contains("team"), "{:?}", outcome.lines);
+        assert_eq!(get(&changed, MANIFEST, &qnib, &upstream).status, 200, "{pointer}: the other account");
+    }
+    let mut gone = document.clone();
+    gone["accounts"].as_object_mut().unwrap().remove("team");
+    let outcome = get(&parse(&gone), path, &team, &upstream);
+    let invalid = format!("{BEARER},error=\"invalid_token\"");
+    assert_eq!((outcome.status, outcome.header("www-authenticate")), (401, invalid.as_str()));
+}
+
+#[test]
+fn replicas_accept_each_others_tokens_with_a_common_key_only() {
+    let with_key = |secret: &'static str| {
+        let mut document = registry("upstream", json!({}));
+        document["token_key_env"] = json!("SEAL");
+        Config::parse(document.to_string().as_bytes(), &|_| Some(secret.to_owned())).unwrap()
+    };
+    let (one, two, other) = (with_key(SECRET), with_key(SECRET), with_key("another key of thirty-two letters"));
+    let bearer = token(&one, &basic("me-type1", "pw"), &demo());
+    assert_eq!(get(&two, MANIFEST, &bearer, &demo()).status, 200, "memory is not shared");
+    assert_eq!(get(&other, MANIFEST, &bearer, &demo()).status, 401);
+    assert_eq!(get(&parse(&registry("upstream", json!({}))), MANIFEST, &bearer, &demo()).status, 401);
+}
+
+fn jwt(payload: &str) -> String {
+    use base64::Engine as _;
+    let encode = |text: &str| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text);
+    format!("Bearer {}.{}.{}", encode(r#"{"alg":"RS256"}"#), encode(payload), encode("signature"))
+}
+
+#[test]
+fn a_token_that_a_client_brings_goes_to_the_registry_untouched() {
+    for fields in [json!({ "accept_jwt": true }), {
+        let mut fields = token_service();
+        fields["accept_jwt"] = json!(true);
+        fields
+    }] {
+        let config = parse(&registry("upstream", fields));
+        let bearer = jwt(r#"{"sub":"me-type1"}"#);
+        let upstream = demo();
+        let outcome = get(&config, MANIFEST, &bearer, &upstream);
+        assert_eq!(machine_type(&outcome), (200, "type1"));
+        assert_eq!(outcome.authorization, Some(Some(bearer.clone())));
+        let [index, child] = outcome.callouts.as_slice() else { panic!("no exchange: {:?}", outcome.callouts) };
+        for callout in [index, child] {
+            assert!(callout.headers.contains(&("authorization", bearer.clone())));
+        }
+        // A forged one: the registry says so, and nothing that the good one got is served.
+        let mut refusing = demo();
+        refusing.memory = upstream.memory;
+        refusing.index = Some(Response::new(401, "text/plain", ""));
+        refusing.refuses = Some((bearer.clone(), 401));
+        for path in [MANIFEST, "/v2/", "/v2/a/tags/list", "/metahub/v1/machine-types", "/metahub/v1/explain?image=a"] {
+            let outcome = get(&config, path, &bearer, &refusing);
+            assert_eq!((outcome.status, outcome.header("www-authenticate")), (401, BASIC), "{path}");
+            assert!(outcome.lines.iter().all(|line| !line.contains("signature") && !line.contains("eyJ")));
+        }
+    }
+}
+
+#[test]
+fn brought_tokens_are_refused_where_they_cannot_be_judged() {
+    let accepting = parse(&registry("upstream", json!({ "accept_jwt": true })));
+    for bearer in ["Bearer opaque", "Bearer a.b.c", &jwt("{}"), &jwt(r#"{"sub":7}"#), &jwt(r#"["sub"]"#)] {
+        let outcome = get(&accepting, MANIFEST, bearer, &demo());
+        assert_eq!((outcome.status, outcome.header("www-authenticate"), &outcome.authorization), (401, BASIC, &None));
+    }
+    let bearer = jwt(r#"{"sub":"qnib-type1"}"#);
+    for authentication in ["accounts", "none", "upstream"] {
+        let outcome = get(&parse(&registry(authentication, json!({}))), MANIFEST, &bearer, &demo());
+        assert_eq!((outcome.status, outcome.header("www-authenticate"), &outcome.authorization), (401, BASIC, &None));
+    }
+    // What begins like ours is never shown to a registry.
+    let outcome = get(&accepting, MANIFEST, &bearer.replace("Bearer ", "Bearer mh1."), &demo());
+    assert_eq!((outcome.status, outcome.authorization), (401, None));
+}

@@ -1,0 +1,247 @@
+//! Clients with and without a login on one listener, and MetaHub's own tokens.
+
+use serde_json::Value;
+
+use super::clients::reason_to_skip;
+use super::logins::with_account;
+use super::observe::{assert_no_vm_died, counters, fault_lines};
+use crate::support::bench::{Bench, REPOSITORY};
+use crate::support::client::containerd::{Containerd, Credentials};
+use crate::support::client::docker::Docker;
+use crate::support::client::podman::Podman;
+use crate::support::client::skopeo::Skopeo;
+use crate::support::client::{Client, Login};
+use crate::support::envoy::{Builder, Envoy, replace};
+use crate::support::http::{Request, Response};
+use crate::support::registry::Registry;
+
+const KEY: &str = "a sealing key of more than thirty-two characters";
+
+/// Envoy before the demo repository; who does not log in is a machine that only the generic image fits.
+struct Stage {
+    bench: Bench,
+    registry: Registry,
+    envoy: Envoy,
+}
+
+impl Stage {
+    fn set() -> Self {
+        let registry = Registry::start().unwrap();
+        let bench = Bench::build();
+        bench.push(&registry).unwrap();
+        let envoy = before(&registry).start().unwrap();
+        Self { bench, registry, envoy }
+    }
+
+    fn digest(&self, features: &[&str]) -> String {
+        self.bench.digest(features)
+    }
+}
+
+fn before(registry: &Registry) -> Builder {
+    Envoy::before(registry.port()).edit_config(|config| {
+        let config =
+            replace(&config, "machine_types:\n", "machine_types:\n            basic: { architecture: amd64 }\n", 1);
+        let line = "              authentication: accounts # passwords are checked here, against `accounts`\n";
+        replace(&config, line, &format!("{line}              anonymous: basic\n"), 1)
+    })
+}
+
+/// With a key from the environment that seals tokens.
+fn sharing(builder: Builder, key: &'static str) -> Builder {
+    builder.environment("METAHUB_TOKEN_KEY", key).edit_config(|config| {
+        let config = replace(
+            &config,
+            "          machine_types:\n",
+            "          token_key_env: METAHUB_TOKEN_KEY\n          machine_types:\n",
+            1,
+        );
+        let code = "        code: { local:";
+        replace(
+            &config,
+            code,
+            &format!("        environment_variables: {{ host_env_keys: [METAHUB_TOKEN_KEY] }}\n{code}"),
+            1,
+        )
+    })
+}
+
+fn manifest() -> Request {
+    Request::get(&format!("/v2/{REPOSITORY}/manifests/latest"))
+}
+
+fn token_request() -> Request {
+    Request::get("/metahub/v1/token?service=metahub")
+}
+
+/// The token of an answer of the endpoint.
+fn token(answer: &Response) -> String {
+    let body: Value = answer.json();
+    format!("Bearer {}", body["token"].as_str().unwrap_or_else(|| panic!("{}: {}", answer.status, answer.text())))
+}
+
+fn challenge(answer: &Response) -> &str {
+    answer.header("www-authenticate").unwrap_or_default()
+}
+
+/// What every client must do: without a login get the anonymous machine type's image, with one its own, and with a
+/// wrong password nothing, not even the anonymous one's.
+fn exercise<C: Client>(programs: &[&str], start: impl FnOnce() -> C) {
+    if let Some(reason) = reason_to_skip(programs, true) {
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "{reason}, and with CI=true none may be skipped");
+        eprintln!("skipped: {reason}");
+        return;
+    }
+    let stage = Stage::set();
+    let mut client = start();
+    let front = format!("127.0.0.1:{}", stage.envoy.port());
+    let tag = format!("{front}/{REPOSITORY}:latest");
+    assert_eq!(client.pull(&tag).unwrap().digest, stage.digest(&[]), "without a login");
+
+    let wrong = client.log_in(&front, &Login::new("qnib-type2", "hunter2-wrong"));
+    if client.logs_in() {
+        let error = wrong.expect_err("a login with a wrong password").to_string();
+        assert!(client.refused().iter().any(|words| error.contains(words)), "{error}");
+    } else {
+        let error = client.pull(&tag).expect_err("a pull with a wrong password").to_string();
+        assert!(client.refused().iter().any(|words| error.contains(words)), "{error}");
+    }
+    for (user, features) in [("qnib-type2", &["cpu:skylake"][..]), ("qnib-type1", &["cpu:broadwell"])] {
+        client.log_in(&front, &Login::new(user, user)).unwrap();
+        assert_eq!(client.pull(&tag).unwrap().digest, stage.digest(features), "{user}");
+    }
+    let counted = counters(&stage.envoy);
+    assert!(counted["anonymous"] > 0 && counted["token_issued"] >= 3 && counted["unauthorized"] > 0, "{counted:?}");
+    let log = stage.envoy.log();
+    assert!(!log.contains("hunter2") && !log.contains("mh1."), "a secret is in the log:\n{log}");
+    assert_no_vm_died(&stage.envoy);
+}
+
+#[test]
+fn docker() {
+    exercise(&Docker::PROGRAMS, || Docker::start().unwrap());
+}
+
+#[test]
+fn containerd() {
+    exercise(&Containerd::PROGRAMS, || Containerd::start(Credentials::Option).unwrap());
+}
+
+#[test]
+fn podman() {
+    exercise(&Podman::PROGRAMS, || Podman::new().unwrap());
+}
+
+#[test]
+fn skopeo() {
+    exercise(&Skopeo::PROGRAMS, || Skopeo::new().unwrap());
+}
+
+#[test]
+fn the_endpoint_and_its_challenges() {
+    let stage = Stage::set();
+    let send = |request: &Request| stage.envoy.send(request).unwrap();
+    let realm =
+        format!("Bearer realm=\"http://127.0.0.1:{}/metahub/v1/token\",service=\"metahub\"", stage.envoy.port());
+    assert_eq!(challenge(&send(&manifest())), realm, "loopback without TLS");
+    let outside = send(&manifest().header("host", "hub.example"));
+    assert_eq!(challenge(&outside), "Bearer realm=\"https://hub.example/metahub/v1/token\",service=\"metahub\"");
+    let wrong = send(&manifest().login("qnib-type1", "hunter2"));
+    assert_eq!((wrong.status, challenge(&wrong)), (401, "Basic realm=\"MetaHub\""));
+
+    for method in ["POST", "HEAD"] {
+        let refused = send(&Request::new(method, "/metahub/v1/token").login("qnib-type1", "qnib-type1"));
+        assert_eq!((refused.status, refused.header("allow")), (405, Some("GET")), "{method}");
+    }
+    let refused = send(&token_request().login("qnib-type1", "hunter2"));
+    assert_eq!((refused.status, challenge(&refused)), (401, "Basic realm=\"MetaHub\""));
+    let answer = send(&token_request().login("qnib-type1", "qnib-type1"));
+    assert_eq!((answer.status, answer.header("cache-control")), (200, Some("no-store")));
+    let bearer = token(&answer);
+    let pulled = send(&manifest().header("authorization", &bearer));
+    assert_eq!(pulled.header("docker-content-digest"), Some(stage.digest(&["cpu:broadwell"]).as_str()));
+    assert_ne!(token(&send(&token_request())), token(&send(&token_request())), "each is sealed anew");
+
+    let damaged = send(&manifest().header("authorization", format!("{bearer}A")));
+    assert_eq!((damaged.status, challenge(&damaged)), (401, format!("{realm},error=\"invalid_token\"").as_str()));
+    let foreign = send(&manifest().header("authorization", "Bearer eyJh.eyJz.c2ln"));
+    assert_eq!((foreign.status, challenge(&foreign)), (401, "Basic realm=\"MetaHub\""));
+    let lines = fault_lines(&stage.envoy);
+    assert!(lines.iter().all(|line| !line.contains("mh1.") && !line.contains("eyJh") && !line.contains("hunter2")));
+    assert_no_vm_died(&stage.envoy);
+}
+
+#[test]
+fn replicas_with_one_key_accept_each_others_tokens() {
+    let stage = Stage::set();
+    let start = |key| sharing(before(&stage.registry), key).start().unwrap();
+    let (one, two, other) = (start(KEY), start(KEY), start("another key, as long as the one before it"));
+    let pull = |envoy: &Envoy, bearer: &str| envoy.send(&manifest().header("authorization", bearer)).unwrap().status;
+    for request in [token_request(), token_request().login("qnib-type2", "qnib-type2")] {
+        let bearer = token(&one.send(&request).unwrap());
+        assert_eq!([pull(&one, &bearer), pull(&two, &bearer), pull(&other, &bearer)], [200, 200, 401]);
+        assert_eq!(pull(&stage.envoy, &bearer), 401, "one with a key of its own");
+        let own = token(&stage.envoy.send(&request).unwrap());
+        assert_eq!([pull(&stage.envoy, &own), pull(&one, &own)], [200, 401]);
+    }
+    for envoy in [&one, &two, &other, &stage.envoy] {
+        assert!(!envoy.log().contains(KEY));
+        assert_no_vm_died(envoy);
+    }
+}
+
+/// Two accounts, one of which loses its permission by reload: at once, whatever was remembered or given out.
+#[test]
+fn a_lost_permission_counts_at_once() {
+    let stage = Stage::set();
+    let account = |name: &str, repositories: &str| {
+        let hash = "$2y$05$kr25QcMCe.74YgdfvNTPVOAqne/XAd5zfoOtyUUhPvDpIR8drBnRK";
+        format!("{name}: {{ password: \"{hash}\", machine_types: [type1, type2], repositories: [\"{repositories}\"] }}")
+    };
+    let base = stage.envoy.config();
+    let write = |ann: &str| with_account(&with_account(&base, &account("ann", ann)), &account("ben", "qnib/*"));
+    assert!(stage.envoy.reload(&write("qnib/*")).unwrap());
+    let bearers = ["ann-type1", "ben-type1"]
+        .map(|user| token(&stage.envoy.send(&token_request().login(user, "qnib-arm1")).unwrap()));
+    let layer = stage.bench.image(&["cpu:broadwell"]).layer.digest();
+    let paths = [
+        format!("/v2/{REPOSITORY}/manifests/latest"),
+        format!("/v2/{REPOSITORY}/manifests/{}", stage.digest(&["cpu:broadwell"])),
+        format!("/v2/{REPOSITORY}/blobs/{layer}"),
+        format!("/v2/{REPOSITORY}/tags/list"),
+        format!("/metahub/v1/explain?image={REPOSITORY}"),
+    ];
+    let ask = |path: &str| {
+        let [ann, ben] = &bearers;
+        let requests = [
+            Request::get(path).login("ann-type1", "qnib-arm1"),
+            Request::get(path).header("authorization", ann),
+            Request::get(path).login("ben-type1", "qnib-arm1"),
+            Request::get(path).header("authorization", ben),
+        ];
+        requests.map(|request| stage.envoy.send(&request).unwrap().status)
+    };
+    paths.iter().for_each(|path| assert_eq!(ask(path), [200; 4], "{path}"));
+    assert!(stage.envoy.reload(&write("other/*")).unwrap());
+    paths.iter().for_each(|path| assert_eq!(ask(path), [403, 403, 200, 200], "{path}"));
+    // And an account that is gone.
+    let gone = with_account(&base, &account("ben", "qnib/*"));
+    assert!(stage.envoy.reload(&gone).unwrap());
+    paths.iter().for_each(|path| assert_eq!(ask(path), [401, 401, 200, 200], "{path}"));
+    assert_no_vm_died(&stage.envoy);
+}
+
+/// A cluster that the configuration does not name is closed, also to those who may be anonymous elsewhere.
+#[test]
+fn an_unnamed_cluster_gives_neither_tokens_nor_images() {
+    let registry = Registry::start().unwrap();
+    let envoy = before(&registry)
+        .edit_config(|config| replace(&config, "            registry:\n", "            another:\n", 1))
+        .start()
+        .unwrap();
+    for request in [manifest(), token_request(), manifest().login("qnib-type1", "qnib-type1")] {
+        let answer = envoy.send(&request).unwrap();
+        assert_eq!((answer.status, answer.header("www-authenticate")), (403, None), "{}", answer.text());
+    }
+    assert_no_vm_died(&envoy);
+}
