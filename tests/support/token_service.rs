@@ -31,13 +31,15 @@ pub(crate) enum Mood {
     NoExpiry,
     /// With good tokens, after so long.
     Late(Duration),
-    /// With tokens that are good for so many seconds as the registry counts, and promise this `expires_in`.
-    Brief { good: i64, promised: u64 },
-    /// The next one with a token that is good for a second or two and promises an hour; then with good ones.
+    /// The next one with a token that promises an hour and ends after a second or two; then with good ones.
     LieOnce,
+    /// With tokens that have ended, and the promise of a minute.
+    Ended,
     /// With tokens of a key that the registry does not trust, and the promise of an hour: what a token is that was
     /// revoked.
     Revoked,
+    /// With good tokens that promise an hour and end after 4 s.
+    Brief,
     /// With this status, these header lines and this body, whoever asks.
     Say(u16, &'static str, String),
     /// Not at all.
@@ -185,15 +187,20 @@ impl Shared {
                 answer(200, "", &json!({ "token": good(), "expires_in": 300 }).to_string())
             }
             Mood::Issue(lifetime) => answer(200, "", &json!({ "token": good(), "expires_in": lifetime }).to_string()),
-            Mood::Brief { good, promised } => {
-                let token = self.token(&self.trusted, user.as_deref(), &scope, good - LEEWAY);
-                answer(200, "", &json!({ "token": token, "expires_in": promised }).to_string())
+            Mood::Brief => {
+                let token = self.token(&self.trusted, user.as_deref(), &scope, 4 - LEEWAY);
+                answer(200, "", &json!({ "token": token, "expires_in": 3600 }).to_string())
             }
-            Mood::LieOnce => {
+            Mood::Ended => {
+                let token = self.token(&self.trusted, user.as_deref(), &scope, -2 * LEEWAY);
+                answer(200, "", &json!({ "token": token, "expires_in": 60 }).to_string())
+            }
+            Mood::LieOnce if !scope.is_empty() => {
                 self.state().mood = Mood::Issue(300);
                 let token = self.token(&self.trusted, user.as_deref(), &scope, 1 - LEEWAY);
                 answer(200, "", &json!({ "token": token, "expires_in": 3600 }).to_string())
             }
+            Mood::LieOnce => answer(200, "", &json!({ "token": good(), "expires_in": 300 }).to_string()),
             Mood::Revoked => {
                 let token = self.token(&self.untrusted, user.as_deref(), &scope, 300);
                 answer(200, "", &json!({ "token": token, "expires_in": 3600 }).to_string())
@@ -216,7 +223,7 @@ impl Shared {
         };
         let claims = json!({
             "iss": ISSUER, "sub": user.unwrap_or_default(), "aud": SERVICE, "jti": format!("{:?}", SystemTime::now()),
-            "iat": now, "nbf": now - 5, "exp": now.saturating_add_signed(lifetime), "access": access,
+            "iat": now - 120, "nbf": now - 120, "exp": now.saturating_add_signed(lifetime), "access": access,
         });
         let token = key.token(&claims).expect("openssl signs");
         self.state().issued.push(token.clone());

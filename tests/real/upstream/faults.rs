@@ -115,12 +115,14 @@ fn slow_and_careless_token_services() {
     assert_eq!(stage.exchanges(), [format!("repository:{TALL}:pull")]);
 
     // The registry refuses a token that nobody has used yet: the login is no good, and nobody goes in circles.
-    stage.tokens().set(Mood::Brief { good: -10, promised: 60 });
+    stage.tokens().set(Mood::Ended);
     let answer = stage.get(&manifest(REPOSITORY), "bob", "type1");
     assert_eq!((answer.status, code(&answer).as_str()), (401, "UNAUTHORIZED"), "{}", answer.text());
     stage.tokens().set(Mood::Issue(300));
-    let answer = stage.get(&manifest(REPOSITORY), "bob", "type1");
-    let again = stage.get(answer.header("location").unwrap_or_default(), "bob", "type1");
-    assert_eq!((answer.status, again.status), (307, 200));
+    let mut answer = stage.get(&manifest(REPOSITORY), "bob", "type1");
+    if answer.status == 307 {
+        answer = stage.get(answer.header("location").unwrap(), "bob", "type1");
+    }
+    assert_eq!(answer.status, 200, "{}", answer.text());
     stage.assert_discreet(&[]);
 }

@@ -80,8 +80,8 @@ fn exercise<C: Client>(
         let cells = vec![
             (COLUMNS[0], right(&mut client, kinds, kind)),
             (COLUMNS[1], wrong_password(&mut client, kind)),
-            (COLUMNS[2], forbidden(&mut client, kind, &kind.forbidden, REPOSITORY)),
-            (COLUMNS[3], forbidden(&mut client, kind, &Kinds::login(MACHINE.0), KEPT)),
+            (COLUMNS[2], forbidden_type(&mut client, kind)),
+            (COLUMNS[3], forbidden(&mut client, kind, &Kinds::login(MACHINE.0), KEPT, &DENIED)),
         ];
         let name = format!("{name:16}{}", kind.name);
         rows.push(Row { name, cells, seconds: started.elapsed().as_secs_f64() });
@@ -118,9 +118,16 @@ fn wrong_password(client: &mut dyn Client, kind: &Kind) -> Result<()> {
     fails("the pull", client.pull(&format!("{}/{REPOSITORY}:latest", kind.front)), client.refused())
 }
 
-fn forbidden(client: &mut dyn Client, kind: &Kind, login: &Login, repository: &str) -> Result<()> {
+/// MetaHub denies the machine type; a registry with users takes what is no machine type for a part of the account's name,
+/// and knows no such account.
+fn forbidden_type(client: &mut dyn Client, kind: &Kind) -> Result<()> {
+    let words = [&DENIED, client.refused()].concat();
+    forbidden(client, kind, &kind.forbidden, REPOSITORY, &words)
+}
+
+fn forbidden(client: &mut dyn Client, kind: &Kind, login: &Login, repository: &str, words: &[&str]) -> Result<()> {
     client.keep(&kind.front, login)?;
-    fails("the pull", client.pull(&format!("{}/{repository}:latest", kind.front)), &DENIED)
+    fails("the pull", client.pull(&format!("{}/{repository}:latest", kind.front)), words)
 }
 
 fn fails<T: std::fmt::Debug>(what: &str, outcome: Result<T>, words: &[&str]) -> Result<()> {

@@ -23,34 +23,67 @@ pub(super) struct Column {
 
 pub(super) const COLUMNS: [Column; 4] = [
     Column { name: "ten layers", check: ten_layers, slow: false },
-    Column { name: "revoked", check: revoked, slow: false },
+    Column { name: "ended", check: ended, slow: false },
     Column { name: "expiring", check: expiring, slow: true },
     Column { name: "lying", check: lying, slow: true },
 ];
 
-/// A registry with tokens, and users enough that each check has one of whom MetaHub keeps nothing.
+/// A registry with tokens, and users enough that each check has one of its own.
 pub(super) struct Layers {
     stage: Stage,
-    users: Vec<Login>,
+    /// Of whom MetaHub keeps nothing.
+    newcomers: Logins,
+    /// Of whom it keeps tokens that have ended.
+    guests: Logins,
+    guests_since: Instant,
+}
+
+struct Logins {
+    logins: Vec<Login>,
     next: AtomicUsize,
+}
+
+impl Logins {
+    fn new(kind: &str) -> Self {
+        let logins = (0..20).map(|number| Login::new(&format!("{kind}{number}"), PASSWORD)).collect();
+        Self { logins, next: AtomicUsize::new(0) }
+    }
+
+    /// Another one than before, as this machine type; the client has it from now on.
+    fn next(&self, client: &mut dyn Client, stage: &Stage, machine: &str) -> Result<Login> {
+        let user = &self.logins[self.next.fetch_add(1, Ordering::Relaxed)];
+        let login = Login::new(&format!("{}-{machine}", user.user), &user.password);
+        client.keep(&stage.front(), &login)?;
+        drop(stage.exchanges());
+        Ok(login)
+    }
 }
 
 impl Layers {
     pub(super) fn set() -> Self {
-        let users: Vec<Login> = (0..20).map(|number| Login::new(&format!("user{number}"), PASSWORD)).collect();
+        let (newcomers, guests) = (Logins::new("newcomer"), Logins::new("guest"));
+        let users = [newcomers.logins.clone(), guests.logins.clone()].concat();
         let tokens = TokenService::start(&users).unwrap();
         let stage = Stage::set(Some(tokens), "authentication: upstream", |builder| builder.edit_bootstrap(with_delay));
         tall(&stage._open, SLOW);
-        Self { stage, users, next: AtomicUsize::new(0) }
+        stage.tokens().set(Mood::Brief);
+        for guest in guests.logins.iter().take(5) {
+            for path in ["/v2/".to_owned(), manifest(REPOSITORY)] {
+                let answer = stage.ask("GET", &path, &format!("{}-type2", guest.user), &guest.password);
+                assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+            }
+        }
+        stage.tokens().set(Mood::Issue(300));
+        Self { stage, newcomers, guests, guests_since: Instant::now() }
     }
 
-    /// Somebody's login who has never been here, as this machine type; clients have it from now on.
     fn newcomer(&self, client: &mut dyn Client, machine: &str) -> Result<Login> {
-        let user = &self.users[self.next.fetch_add(1, Ordering::Relaxed)];
-        let login = Login::new(&format!("{}-{machine}", user.user), &user.password);
-        client.keep(&self.stage.front(), &login)?;
-        drop(self.stage.exchanges());
-        Ok(login)
+        self.newcomers.next(client, &self.stage, machine)
+    }
+
+    fn guest(&self, client: &mut dyn Client, machine: &str) -> Result<Login> {
+        std::thread::sleep(Duration::from_secs(6).saturating_sub(self.guests_since.elapsed()));
+        self.guests.next(client, &self.stage, machine)
     }
 
     /// Pulls the slow image: how long that took, how many tokens it cost, and how often a client was sent round.
@@ -96,7 +129,7 @@ fn ten_layers(client: &mut dyn Client, layers: &Layers) -> Result<()> {
 
 /// Tokens that end while layers are fetched, as the service says.
 fn expiring(client: &mut dyn Client, layers: &Layers) -> Result<()> {
-    let (took, exchanges, _) = layers.pull_slowly(client, Mood::Brief { good: 4, promised: 2 })?;
+    let (took, exchanges, _) = layers.pull_slowly(client, Mood::Issue(2))?;
     // MetaHub uses a token for a second.
     let renewed = took < Duration::from_secs(3) || exchanges > 1;
     let bounded = exchanges <= 2 * took.as_secs() + 3;
@@ -111,20 +144,10 @@ fn lying(client: &mut dyn Client, layers: &Layers) -> Result<()> {
     if noticed { Ok(()) } else { Err(Failure::new(format!("{exchanges} exchanges, {rounds} rounds in {took:?}"))) }
 }
 
-/// The registry refuses the token that MetaHub keeps: the client is sent round, and notices nothing.
-fn revoked(client: &mut dyn Client, layers: &Layers) -> Result<()> {
+/// The registry refuses the token that MetaHub keeps, whatever was promised: the client is sent round, and notices nothing.
+fn ended(client: &mut dyn Client, layers: &Layers) -> Result<()> {
     let stage = &layers.stage;
-    let login = layers.newcomer(client, "type2")?;
-    // The service promises an hour, and the registry refuses it after a few seconds.
-    stage.tokens().set(Mood::Brief { good: 4, promised: 3600 });
-    for path in ["/v2/".to_owned(), manifest(REPOSITORY)] {
-        let answer = stage.ask("GET", &path, &login.user, &login.password);
-        if answer.status != 200 {
-            return Err(Failure::new(format!("{path}: {}", answer.status)));
-        }
-    }
-    std::thread::sleep(Duration::from_secs(5));
-    stage.tokens().set(Mood::Issue(300));
+    let login = layers.guest(client, "type2")?;
     let rounds = || stage.envoy.stat("", "metahub_token_refused");
     let before = rounds()?;
     client.log_in(&stage.front(), &login)?;

@@ -30,30 +30,40 @@ fn every_mode_keeps_its_secrets() {
         ("authentication: upstream".to_owned(), false, ("alice-type1", password("alice"))),
         ("authentication: upstream".to_owned(), true, ("alice-type1", password("alice"))),
         (format!("authentication: none\n              {PUBLIC}"), true, ("anybody-type1", "some-passw0rd")),
+        // With tokens of MetaHub's own, which carry credentials where the registry checks them.
+        (format!("authentication: accounts\n              anonymous: type2\n              {PUBLIC}"), true, BOUND),
+        (
+            "authentication: upstream\n              anonymous: type2".to_owned(),
+            true,
+            ("alice-type1", password("alice")),
+        ),
     ];
     for (fields, tokens, login) in rows {
         let tokens = tokens.then(|| TokenService::start(&users()).unwrap());
         let stage = Stage::set(tokens, &fields, talkative);
+        let own = own_tokens(&stage, login);
+        assert_eq!(own.is_empty(), !fields.contains("anonymous"), "{fields}");
         let mut shown = use_it(&stage, login);
+        shown.extend(use_own(&stage, &own));
         shown.push(("the log", stage.envoy.log()));
         let admin = |path: &str| Request::get(path).send(stage.envoy.admin_port()).unwrap().text();
         shown.push(("/stats", admin("/stats")));
         shown.push(("/stats/prometheus", admin("/stats/prometheus")));
         let (_, log) = shown.iter().find(|(what, _)| *what == "the log").unwrap();
         assert!(log.contains("GET /v2/") && log.contains("wasm log metahub"), "both logs are in the log:\n{log}");
-        for secret in secrets(&stage, login) {
+        for secret in secrets(&stage, login).iter().chain(&own) {
             for (what, text) in &shown {
-                assert!(!text.contains(&secret), "{fields}: {secret} is in {what}:\n{text}");
+                assert!(!text.contains(secret.as_str()), "{fields}: {secret} is in {what}:\n{text}");
             }
         }
         // Envoy holds the filter's configuration, and the one that was refused last, and shows both on its admin port,
         // hashes and all. It holds no more.
         let dump = admin("/config_dump");
         assert!(dump.contains("machine_types"), "{dump}");
-        for secret in secrets(&stage, login) {
+        for secret in secrets(&stage, login).iter().chain(&own) {
             let inline = fields.contains(INLINE) && secret == password("alice");
-            let configured = secret.contains("$2y$") || secret == NO_HASH || inline;
-            assert!(configured || !dump.contains(&secret), "{fields}: {secret} is in /config_dump");
+            let configured = secret.contains("$2y$") || *secret == NO_HASH || inline;
+            assert!(configured || !dump.contains(secret.as_str()), "{fields}: {secret} is in /config_dump");
         }
     }
 }
@@ -139,6 +149,30 @@ fn use_it(stage: &Stage, (user, password): (&str, &str)) -> Vec<(&'static str, S
         ("an answer", headers.collect::<String>() + &answer.text())
     };
     answers.into_iter().map(text).collect()
+}
+
+/// Tokens of MetaHub's own, of this login and of nobody, where it gives out any.
+fn own_tokens(stage: &Stage, (user, password): (&str, &str)) -> Vec<String> {
+    let request = || Request::get("/metahub/v1/token?service=metahub");
+    let answers = [request().login(user, password), request()].map(|request| stage.envoy.send(&request).unwrap());
+    answers.iter().filter_map(|answer| Some(answer.json()["token"].as_str()?.to_owned())).collect()
+}
+
+/// What such tokens are answered with, as they are and with one character changed.
+fn use_own(stage: &Stage, own: &[String]) -> Vec<(&'static str, String)> {
+    let ask = |token: &str, path: &str| {
+        let request = Request::get(path).header("authorization", format!("Bearer {token}"));
+        stage.envoy.send(&request).unwrap()
+    };
+    let mut texts = Vec::new();
+    for token in own {
+        for path in [manifest(REPOSITORY), manifest("qnib/missing"), "/v2/".to_owned()] {
+            let (good, forged) = (ask(token, &path), ask(&format!("{token}A"), &path));
+            assert_eq!(forged.status, 401, "{path}");
+            texts.extend([("an answer to a token", good.text()), ("an answer to a forged token", forged.text())]);
+        }
+    }
+    texts
 }
 
 fn secrets(stage: &Stage, login: (&str, &str)) -> Vec<String> {
