@@ -69,7 +69,7 @@ struct Extent {
 }
 
 const FULL: Extent = Extent {
-    effort: Effort { rounds: 21, round: Duration::from_millis(300) },
+    effort: Effort { rounds: 81, round: Duration::from_millis(75) },
     pulls: 20,
     requests: 1_000_000,
     reloads: 5,
@@ -77,7 +77,7 @@ const FULL: Extent = Extent {
 };
 
 const QUICK: Extent = Extent {
-    effort: Effort { rounds: 5, round: Duration::from_millis(100) },
+    effort: Effort { rounds: 15, round: Duration::from_millis(40) },
     pulls: 3,
     requests: 20_000,
     reloads: 1,
