@@ -10,7 +10,7 @@
 //! | `fleet` | a fleet rolls out |
 //!
 //! Without a name all steps run. Each writes its section of docs/performance.md or docs/scaling.md; the program fails if
-//! a limit is missed. `QUICK=1` takes a few short rounds, for developing: nothing is written then. `ROWS=part,part`
+//! a limit is missed. `QUICK=1` takes a few short rounds, for developing: nothing is written then. `ROWS=part;part`
 //! measures only the rows of the table whose names contain one of the parts, and does not write them either.
 
 #![allow(
@@ -141,7 +141,7 @@ fn measure(step: &str, extent: &Extent, cores: &Cores, rows: Option<&str>, stric
 fn table(effort: Effort, cores: &Cores, rows: Option<&str>, strict: bool) -> Result<Section> {
     machine::pin(std::process::id(), cores.rest)?;
     let show = |row: &Row| eprintln!("{}: {}", row.name, row.cells()[1]);
-    let parts = rows.map(|rows| rows.split(',').collect());
+    let parts = rows.map(|rows| rows.split(';').collect());
     let mut table = Table { cores, effort, show: &show, parts, strict, rows: Vec::new() };
     table.measure()?;
     cores.release()?;
