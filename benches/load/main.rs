@@ -10,7 +10,7 @@
 //! | `fleet` | a fleet rolls out |
 //!
 //! Without a name all steps run. Each writes its section of docs/performance.md or docs/scaling.md; the program fails if
-//! a limit is missed. `QUICK=1` takes a few short rounds, for developing: nothing is written then. `ROWS=part,part`
+//! a limit is missed. `QUICK=1` takes a few short rounds, for developing: nothing is written then. `ROWS=part;part`
 //! measures only the rows of the table whose names contain one of the parts, and does not write them either.
 
 #![allow(
@@ -69,7 +69,7 @@ struct Extent {
 }
 
 const FULL: Extent = Extent {
-    effort: Effort { rounds: 21, round: Duration::from_millis(300) },
+    effort: Effort { rounds: 81, round: Duration::from_millis(75) },
     pulls: 20,
     requests: 1_000_000,
     reloads: 5,
@@ -77,7 +77,7 @@ const FULL: Extent = Extent {
 };
 
 const QUICK: Extent = Extent {
-    effort: Effort { rounds: 5, round: Duration::from_millis(100) },
+    effort: Effort { rounds: 15, round: Duration::from_millis(40) },
     pulls: 3,
     requests: 20_000,
     reloads: 1,
@@ -141,7 +141,7 @@ fn measure(step: &str, extent: &Extent, cores: &Cores, rows: Option<&str>, stric
 fn table(effort: Effort, cores: &Cores, rows: Option<&str>, strict: bool) -> Result<Section> {
     machine::pin(std::process::id(), cores.rest)?;
     let show = |row: &Row| eprintln!("{}: {}", row.name, row.cells()[1]);
-    let parts = rows.map(|rows| rows.split(',').collect());
+    let parts = rows.map(|rows| rows.split(';').collect());
     let mut table = Table { cores, effort, show: &show, parts, strict, rows: Vec::new() };
     table.measure()?;
     cores.release()?;

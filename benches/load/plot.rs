@@ -25,6 +25,10 @@ pub(crate) fn bars(rows: &[Row]) -> String {
         height - 12.0
     );
     for (position, row) in rows.into_iter().enumerate() {
+        let limit = match row.limit {
+            Limit::AtMost(limit) | Limit::Close(limit) | Limit::Same(limit) => limit,
+            Limit::None => continue,
+        };
         let (y, ratio) = (TOP + LINE * position as f64, row.comparison.ratio());
         let fill = if row.holds() { "#3b7dd8" } else { "#d1495b" };
         let _ = writeln!(
@@ -37,18 +41,16 @@ pub(crate) fn bars(rows: &[Row]) -> String {
             row.name,
             y + 5.0,
             scale(ratio),
-            LEFT + scale(ratio) + 6.0,
+            LEFT + scale(ratio.max(limit)) + 6.0,
             y + 17.0
         );
-        if let Limit::AtMost(limit) | Limit::Close(limit) | Limit::Same(limit) = row.limit {
-            let x = LEFT + scale(limit);
-            let _ = writeln!(
-                svg,
-                r##"<line x1="{x:.1}" y1="{:.1}" x2="{x:.1}" y2="{:.1}" stroke="#222" stroke-width="2"/>"##,
-                y + 2.0,
-                y + 24.0
-            );
-        }
+        let x = LEFT + scale(limit);
+        let _ = writeln!(
+            svg,
+            r##"<line x1="{x:.1}" y1="{:.1}" x2="{x:.1}" y2="{:.1}" stroke="#222" stroke-width="2"/>"##,
+            y + 2.0,
+            y + 24.0
+        );
     }
     svg + "</svg>\n"
 }
