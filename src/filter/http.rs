@@ -91,7 +91,7 @@ impl Stream {
         let cluster = hostcalls::get_property(vec!["xds", "cluster_name"]).ok().flatten();
         let cluster =
             cluster.as_deref().and_then(|name| std::str::from_utf8(name).ok()).filter(|name| !name.is_empty());
-        let effects = flow::begin(&config, &SharedData, cluster, Headers(&headers));
+        let effects = flow::begin(&config, &SharedData, &self.worker.callers, cluster, Headers(&headers));
         self.take(effects, Phase::Request)
     }
 

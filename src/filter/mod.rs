@@ -19,7 +19,7 @@ use self::http::Http;
 use self::memory::SharedData;
 use self::metrics::Metrics;
 use crate::config::Config;
-use crate::flow::Counter;
+use crate::flow::{Callers, Counter};
 
 proxy_wasm::main! {{
     proxy_wasm::set_root_context(|_| Box::<Root>::default());
@@ -31,6 +31,7 @@ struct Worker {
     config: Option<Rc<Config>>,
     metrics: Metrics,
     flights: Flights,
+    callers: Callers,
 }
 
 /// One per worker and configuration: a reload makes a new one, and streams keep the one they began with.
@@ -59,7 +60,7 @@ impl RootContext for Root {
                 let growth = config.cache().resize(&SharedData);
                 metrics.add(Counter::CacheBytes, growth.bytes);
                 metrics.add(Counter::CacheEvicted, growth.evicted);
-                self.worker = Rc::new(Worker { config: Some(Rc::new(config)), metrics, flights: Flights::default() });
+                self.worker = Rc::new(Worker { config: Some(Rc::new(config)), metrics, ..Worker::default() });
                 true
             }
             Err(error) => {

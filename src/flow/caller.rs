@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::callers::{Callers, Known};
 use super::challenge::{Challenge, TokenError};
 use super::request::rejected;
 use super::standing::Standing;
@@ -42,6 +43,8 @@ pub(super) struct Caller<'a> {
 enum Kind {
     Anonymous,
     LoggedIn,
+    /// With a password that MetaHub has checked, or that nobody checks.
+    Checked,
 }
 
 impl Caller<'_> {
@@ -62,6 +65,33 @@ impl Caller<'_> {
 /// Who sends this request. A bare one is always asked for credentials, also where it may go on without: docker learns
 /// the scheme from its bare ping and containerd sends credentials only when asked.
 pub(super) fn identify<'a>(
+    config: &'a Config,
+    memory: &dyn Memory,
+    callers: &Callers,
+    registry: &Registry,
+    headers: Headers<'_>,
+) -> Result<Caller<'a>, Box<Effects>> {
+    // More than one header is for nobody to choose from.
+    let mut values = headers.all("authorization");
+    let authorization = values.next().filter(|_| values.next().is_none());
+    if let Some(known) = authorization.and_then(|value| callers.find(&registry.cluster, value)) {
+        let account = known.account.and_then(|name| config.accounts.get(&name));
+        return Ok(Caller {
+            identity: known.identity,
+            ..logged_in(known.user, known.view, account, shared(registry))
+        });
+    }
+    let caller = look_at(config, memory, registry, headers)?;
+    if let (Some(value), true) = (authorization, caller.kind == Kind::Checked) {
+        let Caller { user, view, account, identity, .. } = &caller;
+        let account = account.map(|account| account.name().to_owned());
+        let known = Known { user: user.clone(), view: view.clone(), account, identity: *identity };
+        callers.keep(&registry.cluster, value, known);
+    }
+    Ok(caller)
+}
+
+fn look_at<'a>(
     config: &'a Config,
     memory: &dyn Memory,
     registry: &Registry,
@@ -99,12 +129,12 @@ pub(super) fn by_password<'a>(
     credentials: Credentials,
 ) -> Result<Caller<'a>, Box<Effects>> {
     let identity = identity(memory, registry, &["Basic", &credentials.user, credentials.password.expose()]);
-    let caller = match registry.authentication {
-        Authentication::Accounts => by_account(config, memory, registry, credentials)?,
-        Authentication::Upstream => by_upstream(config, credentials),
-        Authentication::None => by_name(config, registry, credentials.user),
+    let (caller, kind) = match registry.authentication {
+        Authentication::Accounts => (by_account(config, memory, registry, credentials)?, Kind::Checked),
+        Authentication::Upstream => (by_upstream(config, credentials), Kind::LoggedIn),
+        Authentication::None => (by_name(config, registry, credentials.user), Kind::Checked),
     };
-    Ok(Caller { identity, ..caller })
+    Ok(Caller { identity, kind, ..caller })
 }
 
 /// `authentication: accounts`.
@@ -259,7 +289,7 @@ mod tests {
 
     fn identity(config: &Config, memory: &Map, cluster: &str, authorization: &str) -> Option<[u8; 32]> {
         let headers = headers(authorization);
-        let caller = identify(config, memory, config.registry(cluster).unwrap(), Headers(&headers));
+        let caller = identify(config, memory, &Callers::default(), config.registry(cluster).unwrap(), Headers(&headers));
         caller.map_err(|refusal| format!("{refusal:?}")).unwrap().identity
     }
 

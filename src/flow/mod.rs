@@ -5,6 +5,7 @@
 
 mod answer;
 mod caller;
+mod callers;
 mod challenge;
 mod content;
 mod explain;
@@ -14,6 +15,7 @@ mod request;
 mod standing;
 mod token;
 
+pub use callers::Callers;
 pub use content::Content;
 pub use explain::Explain;
 pub use fetch::MAX_MANIFEST;

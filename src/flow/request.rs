@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::caller::{self, Caller};
+use super::callers::Callers;
 use super::pull::Wish;
 use super::{Content, Counter, Effects, Exchange, Explain, Pull, Report, Step, Upstream, Verifying, target, token};
 use crate::config::{Authentication, Config, Registry, View};
@@ -27,16 +28,23 @@ struct Site<'a> {
     registry: &'a Rc<Registry>,
 }
 
-/// Takes a request up. `cluster` is the Envoy cluster that its route leads to.
+/// Takes a request up. `cluster` is the Envoy cluster that its route leads to; `callers` are known under `config` only.
 #[must_use]
-pub fn begin(config: &Config, memory: &dyn Memory, cluster: Option<&str>, headers: Headers<'_>) -> Effects {
-    decide(config, memory, cluster, headers).unwrap_or_else(|refusal| *refusal)
+pub fn begin(
+    config: &Config,
+    memory: &dyn Memory,
+    callers: &Callers,
+    cluster: Option<&str>,
+    headers: Headers<'_>,
+) -> Effects {
+    decide(config, memory, callers, cluster, headers).unwrap_or_else(|refusal| *refusal)
 }
 
 /// Refusals travel as the error, so that each check is one line.
 fn decide(
     config: &Config,
     memory: &dyn Memory,
+    callers: &Callers,
     cluster: Option<&str>,
     headers: Headers<'_>,
 ) -> Result<Effects, Box<Effects>> {
@@ -55,7 +63,7 @@ fn decide(
         return token::issue(config, memory, registry, headers);
     }
     let (request, namespace) = request.in_namespace(registry.default_namespace.as_ref());
-    let caller = caller::identify(config, memory, registry, headers)?;
+    let caller = caller::identify(config, memory, callers, registry, headers)?;
     let repository = request.repository().cloned();
     if let (Some(account), Some(repository)) = (caller.account, &repository)
         && !account.may_pull(repository)
@@ -165,16 +173,24 @@ fn namespaced(namespace: &Repository, headers: Headers<'_>) -> Option<HeaderChan
     Some(HeaderChange::Set(":path", format!("/v2/{namespace}/{path}")))
 }
 
-/// Makes a request for a manifest by tag one that asks what the tag points to.
+/// Makes a request for a manifest by tag one that asks what the tag points to. Each change costs a call into Envoy, so
+/// there are as few as possible; an answer to HEAD has no body whose encoding could matter.
 fn ask_what_it_points_to(accept: &str, headers: Headers<'_>) -> Vec<HeaderChange> {
     let mut changes = Vec::new();
     if headers.first(":method") != Some(b"HEAD") {
         changes.push(HeaderChange::Set(":method", "HEAD".to_owned()));
     }
-    changes.push(HeaderChange::Set("accept", accept.to_owned()));
-    changes.push(HeaderChange::Set("accept-encoding", "identity".to_owned()));
+    if !accepts_all(headers) {
+        changes.push(HeaderChange::Set("accept", accept.to_owned()));
+    }
     changes.extend(CONDITIONS.iter().filter(|name| headers.has(name)).map(|name| HeaderChange::Remove(name)));
     changes
+}
+
+/// Whether the client accepts the four manifest types without any reservation, as container runtimes do.
+fn accepts_all(headers: Headers<'_>) -> bool {
+    let ranges = || headers.all("accept").flat_map(|value| value.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
+    media_type::ALL.iter().all(|media_type| ranges().any(|range| range == media_type.as_bytes()))
 }
 
 /// All values of a header in one.

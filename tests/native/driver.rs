@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use base64::Engine as _;
 use metahub::config::Config;
 use metahub::digest::Digest;
-use metahub::flow::{Answer, Callout, Effects, Event, Exchange, Step, begin};
+use metahub::flow::{Answer, Callers, Callout, Effects, Event, Exchange, Step, begin};
 use metahub::headers::{HeaderChange, Headers};
 use metahub::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
 use metahub::memory::Memory;
@@ -27,6 +27,13 @@ pub(crate) fn basic(user: &str, password: &str) -> String {
 pub(crate) struct Map {
     values: RefCell<HashMap<String, Vec<u8>>>,
     pub(crate) now: Cell<u64>,
+}
+
+impl Map {
+    /// How many values there are.
+    pub(crate) fn len(&self) -> usize {
+        self.values.borrow().len()
+    }
 }
 
 impl Memory for Map {
@@ -79,7 +86,7 @@ pub(crate) fn parse(document: &Value) -> Config {
 
 /// A request as Envoy's filter sees it.
 pub(crate) fn request(config: &Config, cluster: Option<&str>, headers: &HeaderList) -> Effects {
-    begin(config, &Map::default(), cluster, Headers(headers))
+    begin(config, &Map::default(), &Callers::default(), cluster, Headers(headers))
 }
 
 /// What a client gets in the end.
@@ -202,7 +209,7 @@ pub(crate) fn send(
 /// Sends a request with exactly these headers through the flow.
 pub(crate) fn send_headers(config: &Config, headers: &HeaderList, upstream: &Upstream) -> Outcome {
     let mut outcome = Outcome::default();
-    let effects = begin(config, &upstream.memory, Some("registry"), Headers(headers));
+    let effects = begin(config, &upstream.memory, &Callers::default(), Some("registry"), Headers(headers));
     let (state, step) = note(effects, &mut outcome);
     let (state, step) = call_out(state, step, upstream, &mut outcome);
     match step {
