@@ -139,7 +139,7 @@ fn requests_in_flight_survive() {
     let (blob_gate, index_gate) = (Gate::default(), Gate::default());
     let gates = (blob_gate.clone(), index_gate.clone());
     let blob: Vec<u8> = (0..3_000_000_u32).map(|number| number.to_le_bytes()[1]).collect();
-    let (sent, list) = (blob.clone(), bench.list.bytes.clone());
+    let (sent, list, images) = (blob.clone(), bench.list.bytes.clone(), bench.images.clone());
     let upstream = MockRegistry::start(move |request| {
         if request.path.contains("/blobs/") {
             let blob = Answer::document("application/octet-stream", sent.clone());
@@ -149,7 +149,9 @@ fn requests_in_flight_survive() {
             let answer = Answer::document(DOCKER_LIST, list.clone());
             return answer.interrupted(100, Act::Wait(gates.1.clone()));
         }
-        Answer::new(404).acts()
+        let image = images.iter().find(|image| request.path.ends_with(&image.manifest.digest()));
+        let image = image.map(|image| Answer::document(&image.manifest.media_type, image.manifest.bytes.clone()));
+        image.unwrap_or_else(|| Answer::new(404)).acts()
     });
     let upstream = upstream.unwrap();
     let envoy = Envoy::before(upstream.port()).start().unwrap();

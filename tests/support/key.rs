@@ -12,8 +12,11 @@ use super::temp::TempDir;
 use super::{Failure, Result};
 
 /// An RSA key and a certificate that it signed itself.
+///
+/// Kept as text and not as files: whoever holds a key may live in a thread that never ends, and would leave them behind.
+#[derive(Clone)]
 pub(crate) struct Key {
-    directory: TempDir,
+    key: String,
     certificate: String,
 }
 
@@ -25,9 +28,8 @@ impl Key {
         let mut command = Command::new("openssl");
         command.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-batch", "-days", "2", "-subj", "/CN=tokens"]);
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        run(command.arg("-keyout").arg(key).arg("-out").arg(&certificate))?;
-        let certificate = std::fs::read_to_string(certificate)?;
-        Ok(Self { directory, certificate })
+        run(command.arg("-keyout").arg(&key).arg("-out").arg(&certificate))?;
+        Ok(Self { key: std::fs::read_to_string(key)?, certificate: std::fs::read_to_string(certificate)? })
     }
 
     /// The certificate as PEM.
@@ -46,8 +48,11 @@ impl Key {
     }
 
     fn sign(&self, text: &[u8]) -> Result<Vec<u8>> {
+        let directory = TempDir::new("key")?;
+        let key = directory.join("key.pem");
+        std::fs::write(&key, &self.key)?;
         let mut command = Command::new("openssl");
-        command.args(["dgst", "-sha256", "-sign"]).arg(self.directory.join("key.pem"));
+        command.args(["dgst", "-sha256", "-sign"]).arg(key);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         child.stdin.take().ok_or_else(|| Failure::new("openssl has no input"))?.write_all(text)?;
         let output = child.wait_with_output()?;

@@ -3,7 +3,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
@@ -21,6 +21,10 @@ pub(crate) const ISSUER: &str = "issuer.test";
 
 /// For so many seconds after its end docker-registry takes a token for good.
 const LEEWAY: i64 = 60;
+
+/// No registry trusts it. One for all services, because a key takes half a second; those that are trusted differ, or a
+/// token that went to another registry would be good there.
+static UNTRUSTED: LazyLock<Result<Key>> = LazyLock::new(Key::generate);
 
 /// How the service answers.
 #[derive(Clone, Debug)]
@@ -87,7 +91,7 @@ impl TokenService {
         let state = State { mood: Mood::Issue(300), denied: Vec::new(), calls: Vec::new(), issued: Vec::new() };
         let shared = Arc::new(Shared {
             trusted: Key::generate()?,
-            untrusted: Key::generate()?,
+            untrusted: UNTRUSTED.clone()?,
             users: users.to_vec(),
             state: Mutex::new(state),
         });
