@@ -98,11 +98,12 @@ impl Cache {
     /// configuration.
     #[must_use]
     pub fn resize(&self, memory: &dyn Memory) -> Growth {
-        let before = memory.get(SIZE).and_then(|value| value.try_into().ok()).map_or(0, u64::from_le_bytes);
-        if before == self.bytes {
+        let (value, version) = memory.get_versioned(SIZE).unwrap_or_default();
+        let before = value.try_into().map_or(0, u64::from_le_bytes);
+        // Each worker comes here, and at the same time: what is emptied twice would be counted twice.
+        if before == self.bytes || !memory.set_if_unchanged(SIZE, &self.bytes.to_le_bytes(), version) {
             return Growth::default();
         }
-        memory.set(SIZE, &self.bytes.to_le_bytes());
         let before = Self { bytes: before, ..*self };
         documents::empty_beyond(self, &before, memory).and(facts::empty_beyond(self, &before, memory))
     }
@@ -227,6 +228,14 @@ impl Cache {
         media_type: &str,
         body: &[u8],
     ) -> (Option<Location>, Growth) {
+        // All who waited for one answer bring the same document; each copy would push out another one.
+        let known = self.locate(memory, shelf, digest).filter(|location| {
+            let document = self.document(memory, shelf, digest, *location);
+            document.is_some_and(|known| known.media_type == media_type && known.body == body)
+        });
+        if known.is_some() {
+            return (known, Growth::default());
+        }
         let key = key(b'd', shelf, &[digest.as_bytes()]);
         let Some((location, growth)) = documents::write(self, memory, &key, media_type, body) else {
             return (None, Growth::default());

@@ -1,4 +1,4 @@
-//! Requests as containerd sends them, and clients that send one kind of them.
+//! Requests as docker sends them, and clients that send one kind of them.
 
 use std::cell::Cell;
 
@@ -8,10 +8,15 @@ use crate::client::{Answer, Request, Session};
 use crate::subject::LOGIN;
 use crate::support::{Failure, Result};
 
-/// What containerd accepts when it asks for a manifest.
-const ACCEPT: &str = "application/vnd.docker.distribution.manifest.v2+json, \
-     application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.oci.image.manifest.v1+json, \
-     application/vnd.oci.image.index.v1+json, */*";
+/// What docker accepts when it asks for a manifest, a line for each.
+const ACCEPTED: [&str; 6] = [
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.docker.distribution.manifest.v1+prettyjws",
+    "application/json",
+];
 
 /// `Authorization` of a login whose password is that of [`LOGIN`].
 pub(crate) fn basic(user: &str) -> String {
@@ -21,8 +26,10 @@ pub(crate) fn basic(user: &str) -> String {
 
 /// The bytes of a request.
 pub(crate) fn wire(method: &str, path: &str, authorization: &str) -> Request {
+    let accepted = if path.contains("/manifests/") { &ACCEPTED[..] } else { &[] };
+    let accepted: String = accepted.iter().map(|media_type| format!("Accept: {media_type}\r\n")).collect();
     let bytes = format!(
-        "{method} {path} HTTP/1.1\r\nHost: registry.example\r\nUser-Agent: containerd/2.0.0\r\nAccept: {ACCEPT}\r\n\
+        "{method} {path} HTTP/1.1\r\nHost: registry.example\r\nUser-Agent: docker/26.1.5\r\n{accepted}\
          Authorization: {authorization}\r\nAccept-Encoding: gzip\r\n\r\n"
     );
     Request { bytes: bytes.into_bytes(), is_head: method == "HEAD" }

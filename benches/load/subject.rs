@@ -33,6 +33,8 @@ pub(crate) enum Authentication {
 /// The filter's cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cache {
+    /// As it is where the configuration says nothing of it.
+    Shipped,
     Off,
     /// With `tag_ttl` and `serve_stale_on_error` in seconds.
     On {
@@ -48,7 +50,7 @@ impl Cache {
     /// The line of the configuration.
     fn line(self) -> String {
         match self {
-            _ if !SUPPORTED => String::new(),
+            Self::Shipped => String::new(),
             Self::Off => "          cache: { bytes: 0 }\n".to_owned(),
             Self::On { tag_ttl, stale } => {
                 format!("          cache: {{ bytes: 64MiB, tag_ttl: {tag_ttl}s, serve_stale_on_error: {stale}s }}\n")
@@ -56,9 +58,6 @@ impl Cache {
         }
     }
 }
-
-/// Whether the filter that is measured has a cache.
-pub(crate) const SUPPORTED: bool = false;
 
 /// A configuration of MetaHub.
 #[derive(Clone, Copy, Debug)]

@@ -6,7 +6,7 @@ use crate::nginx::{Item, Nginx, TOKEN};
 use crate::report::{Limit, Row};
 use crate::requests::Kind;
 use crate::rounds::{Comparison, Effort, Side, compare};
-use crate::subject::{Authentication, Cache, SUPPORTED, Setup, Subject};
+use crate::subject::{Authentication, Cache, Setup, Subject};
 use crate::support::{Failure, Result};
 
 /// Connections that ask at once; large blobs need no more than two to keep Envoy busy.
@@ -30,10 +30,9 @@ impl Table<'_> {
         let nginx = Nginx::start()?;
         let bare = Subject::bare(nginx.port, self.cores)?;
         self.bare(&nginx, &bare)?;
+        self.passing(&nginx, &bare)?;
         self.without_cache(&nginx, &bare)?;
-        if SUPPORTED {
-            self.with_cache(&nginx, &bare)?;
-        }
+        self.with_cache(&nginx, &bare)?;
         self.cold()?;
         self.authentications(&nginx, &bare)?;
         self.machine_types(&nginx)
@@ -45,13 +44,11 @@ impl Table<'_> {
         self.row("bare Envoy against bare Envoy", Limit::Same(1.03), (bare, kind()), (&other, kind()), CONNECTIONS)
     }
 
-    fn without_cache(&mut self, nginx: &Nginx, bare: &Subject) -> Result<()> {
-        let metahub = Subject::metahub(nginx.port, Setup::new(Cache::Off), self.cores)?;
+    /// What the cache has no part in.
+    fn passing(&mut self, nginx: &Nginx, bare: &Subject) -> Result<()> {
+        let metahub = Subject::metahub(nginx.port, Setup::new(Cache::Shipped), self.cores)?;
         let ping = || Kind::same("GET", "/v2/").expecting_length(2);
         self.row("ping, remembered login", Limit::AtMost(0.50), (bare, ping()), (&metahub, ping()), CONNECTIONS)?;
-        let image = || by_digest("GET", &nginx.image);
-        let name = "manifest by digest, passed through";
-        self.row(name, Limit::AtMost(1.22), (bare, image()), (&metahub, image()), CONNECTIONS)?;
         for (name, length, limit, connections) in [
             ("blob of 1 KiB", 1 << 10, 1.22, CONNECTIONS),
             ("blob of 1 MiB", 1 << 20, 1.05, 4),
@@ -64,6 +61,14 @@ impl Table<'_> {
             };
             self.row(name, Limit::AtMost(limit), (bare, kind()), (&metahub, kind()), connections)?;
         }
+        Ok(())
+    }
+
+    fn without_cache(&mut self, nginx: &Nginx, bare: &Subject) -> Result<()> {
+        let metahub = Subject::metahub(nginx.port, Setup::new(Cache::Off), self.cores)?;
+        let image = || by_digest("GET", &nginx.image);
+        let name = "manifest by digest, passed through";
+        self.row(name, Limit::AtMost(1.22), (bare, image()), (&metahub, image()), CONNECTIONS)?;
         let four = nginx.index(4)?;
         let tag = || by_tag("GET", &four, &nginx.image);
         self.row("manifest by tag, no cache", Limit::None, (bare, image()), (&metahub, tag()), CONNECTIONS)?;

@@ -83,6 +83,21 @@ fn a_location_that_was_taken_over_is_a_miss() {
 }
 
 #[test]
+fn a_document_takes_one_slot_however_many_bring_it() {
+    let (memory, cache, name) = (Map::default(), cache(1 << 20), repository("a"));
+    let shelf = Shelf { cluster: "c", repository: &name };
+    let _ = cache.keep_document(&memory, shelf, "first", "a/b", b"first");
+    let (location, _) = cache.keep_document(&memory, shelf, "second", "a/b", b"second");
+    for _ in 0..200 {
+        let again = cache.keep_document(&memory, shelf, "second", "a/b", b"second");
+        assert_eq!(again, (location, Growth::default()));
+    }
+    assert!(cache.find(&memory, shelf, "first").is_some(), "not pushed out by copies");
+    let _ = cache.keep_document(&memory, shelf, "second", "c/d", b"second");
+    assert_eq!(cache.find(&memory, shelf, "second").unwrap().media_type, "c/d", "upstream's last word on it");
+}
+
+#[test]
 fn never_takes_more_than_configured() {
     for bytes in [1 << 20, 3 << 20] {
         let (memory, cache, name) = (Map::default(), cache(bytes), repository("a"));

@@ -2,6 +2,7 @@
 
 mod anonymous;
 mod bad_input;
+mod cache;
 mod clients;
 mod configurations;
 mod crash;

@@ -142,6 +142,9 @@ fn users_of_a_registry_with_passwords() {
         for user in [alice, bob] {
             assert_served(&stage, &user.user, &user.password);
         }
+        // What was remembered a moment ago is for its own password only.
+        assert_refused(&stage, "alice", "hunter2-wrong", 401);
+        assert_refused(&stage, "alice", &bob.password, 401);
         stage.guarded.replace_users(std::slice::from_ref(alice)).unwrap();
         wait_if_believed(cache);
         assert_refused(&stage, "bob", &bob.password, 401);
@@ -154,7 +157,7 @@ fn users_of_a_registry_with_passwords() {
         assert_served(&stage, "alice", &alice.password);
         stage.guarded.replace_users(&all).unwrap();
     }
-    stage.assert_discreet(&["n3w-password"]);
+    stage.assert_discreet(&["n3w-password", "hunter2-wrong"]);
 }
 
 /// The operator of the token service takes a permission away: that counts when the tokens given out until then end.

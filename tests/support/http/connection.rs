@@ -18,8 +18,13 @@ impl Connection {
 
     /// Sends a request and reads the whole answer; the connection stays open, or else the next call fails.
     pub(crate) fn send(&mut self, request: &Request) -> Result<Response> {
-        let context = |error: std::io::Error| Failure::new(format!("{} {}: {error}", request.method, request.path));
         self.begin(request)?;
+        self.finish(request)
+    }
+
+    /// Reads the whole answer to a request that was begun.
+    pub(crate) fn finish(&mut self, request: &Request) -> Result<Response> {
+        let context = |error: std::io::Error| Failure::new(format!("{} {}: {error}", request.method, request.path));
         Response::read(&mut self.stream, request.method == "HEAD").map_err(context)
     }
 

@@ -1,0 +1,107 @@
+//! Requests of one worker that want the same at the same time share one fetch, and none depends on another client.
+
+use std::time::Duration;
+
+use super::{Stage, request};
+use crate::real::observe::assert_no_vm_died;
+use crate::support::bench::REPOSITORY;
+use crate::support::envoy::replace;
+use crate::support::http::connection::Connection;
+use crate::support::mock_registry::{Act, Answer, Gate, MockRegistry};
+use crate::support::wait_for;
+
+const CLIENTS: usize = 12;
+const LOGIN: &str = "qnib-type1";
+const FEATURE: &str = "cpu:broadwell";
+
+/// Waits until so many requests of clients are under way in Envoy.
+fn wait_for_clients(stage: &Stage, count: u64) {
+    let active = || stage.envoy.stat("http.clients.downstream_rq_active", "").ok();
+    wait_for("the requests to arrive", Duration::from_secs(10), || active().filter(|active| *active == count)).unwrap();
+}
+
+/// All ask for a reference while something stands at the gate; the one who asked first goes away.
+fn assert_shared(stage: &Stage, reference: &str, gate: &Gate) {
+    let request = request("GET", reference, LOGIN, LOGIN);
+    let begin = || {
+        let mut connection = Connection::open(stage.envoy.port()).unwrap();
+        connection.begin(&request).unwrap();
+        connection
+    };
+    let first = begin();
+    gate.reached();
+    let others: Vec<Connection> = (1..CLIENTS).map(|_| begin()).collect();
+    wait_for_clients(stage, CLIENTS as u64);
+    drop(first);
+    wait_for_clients(stage, CLIENTS as u64 - 1);
+    gate.open();
+    let image = &stage.bench.image(&[FEATURE]).manifest;
+    for mut connection in others {
+        let answer = connection.finish(&request).unwrap();
+        assert_eq!((answer.status, &answer.body), (200, &image.bytes), "{}", answer.text());
+    }
+    assert_no_vm_died(&stage.envoy);
+}
+
+#[test]
+fn one_fetch_serves_all_who_wait() {
+    let digest = crate::support::bench::Bench::build().digest(&[FEATURE]);
+    // (What is asked for, what stands at the gate, and whether without a cache too: digests pass through then.)
+    for (reference, gated, always) in [("latest", "latest", true), ("latest", &digest, true), (&digest, &digest, false)]
+    {
+        for cache in ["", "cache: { bytes: 0 }"].into_iter().filter(|cache| always || cache.is_empty()) {
+            let stage = Stage::set(cache, |builder| builder.concurrency(1));
+            let gate = Gate::default();
+            stage.change(|state| state.gate = Some((gated.to_owned(), gate.clone())));
+            assert_shared(&stage, reference, &gate);
+            // Who comes later than the tag's answer may have to ask for the tag again, with HEAD if the cache is on.
+            let gets = stage.asked().into_iter().filter(|asked| *asked == format!("GET {gated}")).count();
+            assert_eq!(gets, 1, "{reference} while {gated} waits, {cache:?}");
+        }
+    }
+}
+
+/// However many wait, what they waited for is kept once.
+#[test]
+fn what_all_waited_for_takes_one_place() {
+    let stage = Stage::set("", |builder| builder.concurrency(1));
+    let gate = Gate::default();
+    stage.change(|state| state.gate = Some(("latest".to_owned(), gate.clone())));
+    assert_shared(&stage, "latest", &gate);
+    let list = stage.bench.list.bytes.len() as u64;
+    let image = stage.bench.image(&[FEATURE]).manifest.bytes.len() as u64;
+    let kept = stage.metric("cache_bytes");
+    assert!(kept > list + image && kept < 2 * (list + image) + 2_000, "{kept} for {list} + {image}");
+}
+
+#[test]
+fn one_token_serves_all_who_wait() {
+    let gate = Gate::default();
+    let theirs = gate.clone();
+    let service = MockRegistry::start(move |_| {
+        let token = Answer::document("application/json", r#"{"token":"t0ken","expires_in":300}"#);
+        vec![Act::Wait(theirs.clone()), Act::Send(token.bytes())]
+    })
+    .unwrap();
+    let port = service.port();
+    let fields = format!(
+        "authentication: accounts\n              credentials: {{ username: metahub, password: secret }}\n              \
+         token_service: {{ cluster: tokens, realm: \"http://127.0.0.1:{port}/token\", service: test }}"
+    );
+    let endpoint = format!("{{ socket_address: {{ address: 127.0.0.1, port_value: {port} }} }}");
+    let cluster = format!(
+        "  clusters:\n  - name: tokens\n    type: STATIC\n    connect_timeout: 2s\n    load_assignment:\n      \
+         cluster_name: tokens\n      endpoints: [{{ lb_endpoints: [{{ endpoint: {{ address: {endpoint} }} }}] }}]\n"
+    );
+    let stage = Stage::set("", |builder| {
+        builder
+            .concurrency(1)
+            .edit_config(move |config| replace(&config, "authentication: accounts", &fields, 1))
+            .edit_bootstrap(move |bootstrap| replace(&bootstrap, "  clusters:\n", &cluster, 1))
+    });
+    assert_shared(&stage, "latest", &gate);
+    assert_eq!(service.received("/token").len(), 1, "one token for all");
+    let received = stage.registry.as_ref().unwrap().received(REPOSITORY);
+    assert_eq!(received.len(), 2, "{received:?}");
+    assert!(received.iter().all(|request| request.header("authorization") == Some("Bearer t0ken")));
+}

@@ -1,0 +1,115 @@
+//! What the cache takes, and what becomes of it when the configuration changes.
+
+use super::{Stage, with_cache, with_fleet};
+use crate::real::observe::assert_no_vm_died;
+use crate::support::envoy::{Envoy, replace};
+use crate::support::http::Request;
+use crate::support::http::connection::Connection;
+use crate::support::mock_registry::{Answer, MockRegistry};
+
+const MIB: u64 = 1 << 20;
+const CLIENTS: u64 = 4;
+
+/// An upstream in which every repository `many/<number>` has a manifest of its own.
+fn upstream() -> MockRegistry {
+    MockRegistry::start(|request| {
+        let repository = request.path.strip_prefix("/v2/many/").and_then(|path| path.split('/').next());
+        let body = format!(
+            r#"{{"schemaVersion":2,"layers":[],"annotations":{{"number":"{}","padding":"{}"}}}}"#,
+            repository.unwrap_or_default(),
+            "x".repeat(900)
+        );
+        let digest = crate::support::image::Document::new("", body.clone()).digest();
+        Answer::document(metahub::media_type::OCI_MANIFEST, body).header("docker-content-digest", &digest).acts()
+    })
+    .unwrap()
+}
+
+fn before(upstream: &MockRegistry, cache: &'static str) -> Envoy {
+    Envoy::before(upstream.port()).edit_config(move |config| with_cache(&config, cache)).start().unwrap()
+}
+
+/// Asks for these images, each once.
+fn pull(envoy: &Envoy, numbers: std::ops::Range<u64>) {
+    std::thread::scope(|scope| {
+        for client in 0..CLIENTS {
+            let numbers = numbers.clone();
+            scope.spawn(move || {
+                let mut connection = Connection::open(envoy.port()).unwrap();
+                for number in numbers.filter(|number| number % CLIENTS == client) {
+                    let path = format!("/v2/many/{number}/manifests/latest");
+                    let answer = connection.send(&Request::get(&path).login("qnib-type1", "qnib-type1")).unwrap();
+                    assert_eq!(answer.status, 200, "{}", answer.text());
+                }
+            });
+        }
+    });
+}
+
+fn bytes(envoy: &Envoy) -> u64 {
+    envoy.stat("wasmcustom.metahub_cache_bytes", "").unwrap()
+}
+
+/// Resident memory of Envoy, in bytes.
+fn resident(envoy: &Envoy) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", envoy.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+}
+
+#[test]
+fn the_cache_is_bounded_and_so_is_memory() {
+    let upstream = upstream();
+    let envoy = before(&upstream, "cache: { bytes: 4MiB }");
+    // By then the rings and all that is not the cache's have their size.
+    pull(&envoy, 0..6_000);
+    let (full, settled) = (bytes(&envoy), resident(&envoy));
+    assert!((MIB / 2..=4 * MIB).contains(&full), "{full} bytes");
+    pull(&envoy, 6_000..20_000);
+    assert!((MIB / 2..=4 * MIB).contains(&bytes(&envoy)), "{} bytes", bytes(&envoy));
+    let grown = resident(&envoy).saturating_sub(settled);
+    assert!(grown < 8 * MIB, "grown by {grown} from {settled} bytes while 14,000 images of 1 KiB went through");
+    let evicted = envoy.stat("wasmcustom.metahub_cache_evicted", "").unwrap();
+    assert!((15_000..20_000).contains(&evicted), "{evicted} evicted");
+    assert_no_vm_died(&envoy);
+}
+
+#[test]
+fn it_survives_a_reload() {
+    let stage = Stage::with("");
+    stage.assert_gets("GET", "latest", "qnib-type1", "cpu:broadwell");
+    let (_, full) = (stage.asked(), stage.metric("cache_bytes"));
+    assert!(full > 0);
+    assert!(stage.envoy.reload(&with_fleet(&stage.envoy.config(), 5)).unwrap());
+    for _ in 0..4 {
+        stage.assert_gets("GET", "latest", "qnib-type1", "cpu:broadwell");
+    }
+    assert_eq!(stage.asked(), ["HEAD latest"; 4]);
+    assert_eq!(stage.metric("cache_bytes"), full);
+}
+
+#[test]
+fn a_smaller_cache_is_emptied_beyond_its_size() {
+    let upstream = upstream();
+    let envoy = before(&upstream, "cache: { bytes: 16MiB }");
+    pull(&envoy, 0..3_000);
+    let large = bytes(&envoy);
+    assert!(large > 2 * MIB, "{large}");
+    let config = envoy.config();
+    let mut before = large;
+    for (size, most) in [("1MiB", MIB), ("0", 0)] {
+        assert!(envoy.reload(&replace(&config, "bytes: 16MiB", &format!("bytes: {size}"), 1)).unwrap());
+        let now = bytes(&envoy);
+        assert!(now <= most && now < before, "{now} bytes of {size}");
+        before = now;
+    }
+    let asked = upstream.received("/manifests/").len();
+    pull(&envoy, 2_900..3_000);
+    pull(&envoy, 2_900..3_000);
+    assert_eq!(upstream.received("/manifests/").len(), asked + 200, "switched off");
+    assert_eq!(bytes(&envoy), 0);
+    assert!(envoy.reload(&config).unwrap());
+    pull(&envoy, 0..100);
+    assert!(bytes(&envoy) > 50_000, "{}", bytes(&envoy));
+    assert_no_vm_died(&envoy);
+}

@@ -1,0 +1,175 @@
+//! The cache in a real Envoy, before an upstream that keeps count of what it is asked.
+
+mod economy;
+mod flights;
+mod memory;
+mod trust;
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use super::logins::with_account;
+use crate::support::bench::{Bench, REPOSITORY};
+use crate::support::envoy::{Builder, Envoy, replace};
+use crate::support::http::{Request, Response};
+use crate::support::image::Document;
+use crate::support::mock_registry::{Act, Answer, Gate, MockRegistry, Received};
+use crate::support::port;
+
+/// What the upstream says to HEAD.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Heads {
+    /// What it says to GET, but for the body.
+    Complete,
+    /// The same without a digest.
+    WithoutDigest,
+    /// 405.
+    Refused,
+}
+
+/// What the upstream has, and how it behaves.
+struct State {
+    /// By tag and by digest.
+    documents: HashMap<String, Document>,
+    heads: Heads,
+    /// Whether GET names the digest.
+    names_digests: bool,
+    /// Every request is answered 401.
+    denies: bool,
+    /// Requests for this reference wait here.
+    gate: Option<(String, Gate)>,
+}
+
+/// The upstream with the demo repository, and an Envoy before it.
+struct Stage {
+    bench: Bench,
+    state: Arc<Mutex<State>>,
+    port: u16,
+    registry: Option<MockRegistry>,
+    envoy: Envoy,
+    /// How many of the upstream's requests were looked at.
+    looked_at: Cell<usize>,
+}
+
+impl Stage {
+    /// `cache` is the line of the configuration; empty, it is what is shipped.
+    fn with(cache: &'static str) -> Self {
+        Self::set(cache, |builder| builder)
+    }
+
+    fn set(cache: &'static str, edit: impl FnOnce(Builder) -> Builder) -> Self {
+        let bench = Bench::build();
+        let mut documents: HashMap<String, Document> =
+            bench.images.iter().map(|image| (image.manifest.digest(), copy(&image.manifest))).collect();
+        documents.insert(bench.list.digest(), copy(&bench.list));
+        documents.insert("latest".to_owned(), copy(&bench.list));
+        let state = State { documents, heads: Heads::Complete, names_digests: true, denies: false, gate: None };
+        let (state, port) = (Arc::new(Mutex::new(state)), port::free());
+        let registry = Some(serve(port, &state));
+        let builder = Envoy::before(port).edit_config(move |config| with_cache(&config, cache));
+        let envoy = edit(builder).start().unwrap();
+        Self { bench, state, port, registry, envoy, looked_at: Cell::new(0) }
+    }
+
+    /// Changes what the upstream has, or how it behaves.
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.state.lock().unwrap());
+    }
+
+    /// The upstream goes away: its port refuses connections.
+    fn stop_upstream(&mut self) {
+        self.registry = None;
+        self.looked_at.set(0);
+    }
+
+    fn start_upstream(&mut self) {
+        self.registry = Some(serve(self.port, &self.state));
+    }
+
+    fn ask(&self, method: &str, reference: &str, login: &str) -> Response {
+        self.envoy.send(&request(method, reference, login, login)).unwrap()
+    }
+
+    /// Asks, and must get the image with this feature.
+    fn assert_gets(&self, method: &str, reference: &str, login: &str, feature: &str) {
+        let (answer, image) = (self.ask(method, reference, login), &self.bench.image(&[feature]).manifest);
+        assert_eq!(answer.status, 200, "{method} {reference}: {}", answer.text());
+        assert_eq!(answer.header("docker-content-digest"), Some(image.digest().as_str()), "{method} {reference}");
+        assert_eq!(answer.header("content-type"), Some(image.media_type.as_str()), "{method} {reference}");
+        assert_eq!(answer.header("content-length"), Some(image.bytes.len().to_string().as_str()));
+        if method == "GET" {
+            assert_eq!(answer.body, image.bytes, "{reference}");
+        }
+    }
+
+    /// Method and reference of what the upstream was asked since the last call.
+    fn asked(&self) -> Vec<String> {
+        let received = self.registry.as_ref().unwrap().received("/manifests/");
+        let new = received.iter().skip(self.looked_at.replace(received.len()));
+        new.map(|request| format!("{} {}", request.method, reference(request))).collect()
+    }
+
+    /// One of our metrics.
+    fn metric(&self, name: &str) -> u64 {
+        self.envoy.stat(&format!("wasmcustom.metahub_{name}"), name).unwrap()
+    }
+}
+
+fn request(method: &str, reference: &str, login: &str, password: &str) -> Request {
+    Request::new(method, &format!("/v2/{REPOSITORY}/manifests/{reference}")).login(login, password)
+}
+
+fn reference(request: &Received) -> &str {
+    request.path.rsplit_once('/').unwrap_or_default().1
+}
+
+fn copy(document: &Document) -> Document {
+    Document::new(&document.media_type, document.bytes.clone())
+}
+
+fn with_cache(config: &str, cache: &str) -> String {
+    let line = if cache.is_empty() { String::new() } else { format!("          {cache}\n") };
+    replace(config, "          machine_types:\n", &format!("{line}          machine_types:\n"), 1)
+}
+
+/// The configuration with an account `fleet`, and this many machine types `node0`, … for it.
+fn with_fleet(config: &str, size: usize) -> String {
+    let features = [r#""cpu:broadwell""#, r#""cpu:skylake""#, r#""cpu:broadwell", "nvcap:5.2""#];
+    let node = |number: usize| {
+        let features = features[number % features.len()];
+        format!("            node{number}: {{ features: [{features}, \"rack:{number}\"] }}\n")
+    };
+    let nodes: String = (0..size).map(node).collect();
+    let config = replace(config, "          machine_types:\n", &format!("          machine_types:\n{nodes}"), 1);
+    with_account(&config, &format!("fleet: {{ password: \"{}\" }}", bcrypt::hash("fleet", 4).unwrap()))
+}
+
+fn serve(port: u16, state: &Arc<Mutex<State>>) -> MockRegistry {
+    let state = Arc::clone(state);
+    MockRegistry::start_on(port, move |request| answer(&state.lock().unwrap(), request)).unwrap()
+}
+
+fn answer(state: &State, request: &Received) -> Vec<Act> {
+    if state.denies {
+        return Answer::new(401).header("www-authenticate", "Basic realm=\"the registry\"").acts();
+    }
+    let (reference, is_head) = (reference(request), request.method == "HEAD");
+    if is_head && state.heads == Heads::Refused {
+        return Answer::new(405).acts();
+    }
+    let Some(document) = state.documents.get(reference) else { return Answer::new(404).acts() };
+    let mut answer = Answer::document(&document.media_type, document.bytes.clone());
+    if state.names_digests && !(is_head && state.heads == Heads::WithoutDigest) {
+        // Of a document that was damaged, the name that it should have.
+        let digest = if reference.starts_with("sha256:") { reference.to_owned() } else { document.digest() };
+        answer = answer.header("docker-content-digest", &digest);
+    }
+    let mut bytes = answer.bytes();
+    if is_head {
+        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
+        bytes.truncate(end + 4);
+    }
+    let gate = state.gate.iter().filter(|(gated, _)| gated == reference).map(|(_, gate)| Act::Wait(gate.clone()));
+    gate.chain([Act::Send(bytes)]).collect()
+}
