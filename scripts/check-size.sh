@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fails if the filter, the file named, is larger than 500,000 bytes: each of Envoy's workers compiles it at start.
+# Fails if the filter, the file named, is larger than 500 KB, which is 500,000 bytes.
 set -euo pipefail
 
 limit=500000
