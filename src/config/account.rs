@@ -1,6 +1,5 @@
 //! Accounts of `authentication: accounts`.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -98,8 +97,8 @@ impl fmt::Debug for PasswordHash {
 pub enum Grant {
     /// The login stands for this one.
     Bound(View),
-    /// Any of these machine types (and `unfiltered`, if named).
-    Of(BTreeSet<String>),
+    /// Any of these machine types (and `unfiltered`, if named); sorted.
+    Of(Vec<String>),
     /// Any machine type.
     Any,
 }
@@ -131,7 +130,7 @@ impl Account {
     pub fn may_use(&self, view: &View) -> bool {
         match &self.grant {
             Grant::Bound(bound) => bound.name() == view.name(),
-            Grant::Of(names) => names.contains(view.name()),
+            Grant::Of(names) => names.binary_search_by(|name| name.as_str().cmp(view.name())).is_ok(),
             Grant::Any => matches!(view, View::Machine(_)),
         }
     }

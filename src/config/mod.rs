@@ -14,7 +14,6 @@ mod source;
 mod tests;
 mod validate;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
 
@@ -25,6 +24,7 @@ pub use registry::{Authentication, Registry, TokenService};
 
 use crate::cache::Cache;
 use crate::machine_type::MachineType;
+use crate::sorted::Sorted;
 use crate::token::Key;
 
 /// Why a configuration is refused: the field, and what is wrong with it. Never quotes a secret.
@@ -90,8 +90,8 @@ pub enum OnNoMatch {
 #[derive(Debug)]
 pub struct Config {
     pub(crate) machine_types: MachineTypes,
-    pub(crate) registries: BTreeMap<String, Rc<Registry>>,
-    pub(crate) accounts: BTreeMap<String, Account>,
+    pub(crate) registries: Sorted<String, Rc<Registry>>,
+    pub(crate) accounts: Sorted<String, Account>,
     pub(crate) username_separator: String,
     pub(crate) default_machine_type: Option<View>,
     pub(crate) on_no_match: OnNoMatch,

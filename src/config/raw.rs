@@ -1,13 +1,13 @@
 //! The configuration as it is written: every key that exists, nothing checked yet but its JSON type.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use super::ConfigError;
 use super::document::Value;
 use super::reader::{Fields, Named, Path, named, secret, secrets, text, texts, truth, word, words};
 use crate::machine_type::Description;
 use crate::secret::Secret;
+use crate::sorted::Sorted;
 
 #[derive(Debug)]
 pub(super) struct RawConfig<'a> {
@@ -19,7 +19,7 @@ pub(super) struct RawConfig<'a> {
     pub(super) on_no_match: Option<String>,
     pub(super) public_url: Option<String>,
     pub(super) token_key_env: Option<String>,
-    pub(super) feature_rules: BTreeMap<String, String>,
+    pub(super) feature_rules: Sorted<String, String>,
     pub(super) cache: Option<RawCache<'a>>,
 }
 

@@ -1,6 +1,5 @@
 //! The registries behind MetaHub, and how each of them knows who asks.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::raw::{RawCredentials, RawRegistry, RawTokenService};
@@ -8,6 +7,7 @@ use super::reader::Named;
 use super::{ConfigError, Environment, MachineTypes, View, validate};
 use crate::identity::Credentials;
 use crate::request::Repository;
+use crate::sorted::Sorted;
 
 /// Who checks a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +59,7 @@ pub(super) fn registries(
     raw: Named<RawRegistry>,
     machine_types: &MachineTypes,
     environment: Environment<'_>,
-) -> Result<BTreeMap<String, Rc<Registry>>, ConfigError> {
+) -> Result<Sorted<String, Rc<Registry>>, ConfigError> {
     if raw.is_empty() {
         return Err(ConfigError::new("registries", "name at least one Envoy cluster with a registry behind it"));
     }

@@ -1,6 +1,5 @@
 //! Raw configuration → [`Config`]. Every refusal names its field.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::raw::{RawAccount, RawConfig};
@@ -12,6 +11,7 @@ use super::{
 use crate::feature::FeatureRules;
 use crate::realm::is_loopback;
 use crate::secret::Secret;
+use crate::sorted::Sorted;
 use crate::token::Key;
 
 /// Passwords of one account: the old and the new one, and as many again.
@@ -96,8 +96,8 @@ fn accounts(
     raw: Named<RawAccount>,
     machine_types: &MachineTypes,
     warnings: &mut Vec<String>,
-) -> Result<BTreeMap<String, Account>, ConfigError> {
-    let mut accounts = BTreeMap::new();
+) -> Result<Sorted<String, Account>, ConfigError> {
+    let mut accounts = Sorted::new();
     for (name, raw) in raw {
         let path = format!("accounts.{name}");
         if name.is_empty() || name.contains(':') || name.chars().any(char::is_control) {
@@ -144,12 +144,13 @@ fn grant(
         (Some(name), None) => view(&name, machine_types)
             .map(Grant::Bound)
             .map_err(|message| ConfigError::new(format!("{path}.machine_type"), message)),
-        (None, Some(names)) => {
+        (None, Some(mut names)) => {
             for (n, name) in names.iter().enumerate() {
                 view(name, machine_types)
                     .map_err(|message| ConfigError::new(format!("{path}.machine_types[{n}]"), message))?;
             }
-            Ok(Grant::Of(names.into_iter().collect::<BTreeSet<_>>()))
+            names.sort();
+            Ok(Grant::Of(names))
         }
         (None, None) => Ok(Grant::Any),
     }
@@ -185,7 +186,7 @@ fn on_no_match(raw: Option<&str>) -> Result<OnNoMatch, ConfigError> {
 /// Such a pair exists where one account is another one plus the separator and a rest, and the rest plus the
 /// separator and a machine type is a machine type again. (An account of exactly the login's name always wins.)
 fn refuse_ambiguous_logins(
-    accounts: &BTreeMap<String, Account>,
+    accounts: &Sorted<String, Account>,
     machine_types: &MachineTypes,
     separator: &str,
 ) -> Result<(), ConfigError> {
