@@ -115,22 +115,6 @@ impl Config {
         validate::validate(raw::RawConfig::read(document)?, hash, environment)
     }
 
-    /// The configuration, if Envoy has the clusters of all token services. (That of a registry is what a route chose.)
-    /// `has_cluster` is told the cluster's name and the host behind it.
-    ///
-    /// # Errors
-    /// [`ConfigError`] that names the first field with an unknown cluster.
-    pub fn with_clusters(self, has_cluster: &dyn Fn(&str, &str) -> bool) -> Result<Self, ConfigError> {
-        for registry in self.registries.values() {
-            let Some(service) = &registry.token_service else { continue };
-            if !has_cluster(&service.cluster, &service.host) {
-                let field = format!("registries.{}.token_service.cluster", registry.cluster);
-                return Err(ConfigError::new(field, format!("Envoy has no cluster {:?}", service.cluster)));
-            }
-        }
-        Ok(self)
-    }
-
     /// The registry behind an Envoy cluster, if the configuration names it.
     #[must_use]
     pub fn registry(&self, cluster: &str) -> Option<&Rc<Registry>> {

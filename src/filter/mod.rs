@@ -9,11 +9,10 @@ mod memory;
 mod metrics;
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{BufferType, ContextType, LogLevel, Status};
+use proxy_wasm::types::{BufferType, ContextType, LogLevel};
 
 use self::flights::Flights;
 use self::http::Http;
@@ -50,8 +49,7 @@ impl Context for Root {
 impl RootContext for Root {
     fn on_configure(&mut self, _size: usize) -> bool {
         let bytes = hostcalls::get_buffer(BufferType::PluginConfiguration, 0, usize::MAX).ok().flatten();
-        let config = Config::parse(&bytes.unwrap_or_default(), &|name| std::env::var(name).ok());
-        match config.and_then(|config| config.with_clusters(&has_cluster)) {
+        match Config::parse(&bytes.unwrap_or_default(), &|name| std::env::var(name).ok()) {
             Ok(config) => {
                 for warning in config.warnings() {
                     log(LogLevel::Warn, warning);
@@ -83,13 +81,6 @@ impl RootContext for Root {
     fn get_type(&self) -> Option<ContextType> {
         Some(ContextType::HttpContext)
     }
-}
-
-/// Whether Envoy has a cluster of this name. The only way to learn it is to ask for a request to it: this one is given up
-/// after a millisecond, before it gets anywhere.
-fn has_cluster(name: &str, host: &str) -> bool {
-    let headers = vec![(":method", "HEAD"), (":path", "/"), (":authority", host)];
-    hostcalls::dispatch_http_call(name, headers, None, Vec::new(), Duration::from_millis(1)) != Err(Status::BadArgument)
 }
 
 /// A log line that cannot be written is no reason to fail a request.

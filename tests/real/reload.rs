@@ -192,16 +192,6 @@ fn broken_files_are_refused() {
         ("a type that is none", good.replace("machine_type: type2", "machine_type: type9"), "accounts.qnib-type2"),
         ("no hash", good.replace("\"$2y$05$okLZ6", "\"okLZ6"), "accounts.qnib-type1.password"),
         ("a number", replace(&good, "authentication: accounts", "authentication: 7", 1), "registries.registry"),
-        (
-            "a cluster that Envoy has not",
-            replace(
-                &good,
-                "authentication: accounts",
-                "token_service: { cluster: nowhere, realm: \"http://127.0.0.1/token\" }\n              authentication: accounts",
-                1,
-            ),
-            "registries.registry.token_service.cluster",
-        ),
         ("nothing", replace(&good, "          machine_types:", "          x: {}\n          machine_types:", 1), "x"),
     ];
     for (name, text, field) in rows {
