@@ -76,10 +76,7 @@ pub(super) fn identify<'a>(
     let authorization = values.next().filter(|_| values.next().is_none());
     if let Some(known) = authorization.and_then(|value| callers.find(&registry.cluster, value)) {
         let account = known.account.and_then(|name| config.accounts.get(&name));
-        return Ok(Caller {
-            identity: known.identity,
-            ..logged_in(known.user, known.view, account, shared(registry))
-        });
+        return Ok(Caller { identity: known.identity, ..logged_in(known.user, known.view, account, shared(registry)) });
     }
     let caller = look_at(config, memory, registry, headers)?;
     if let (Some(value), true) = (authorization, caller.kind == Kind::Checked) {
@@ -289,7 +286,8 @@ mod tests {
 
     fn identity(config: &Config, memory: &Map, cluster: &str, authorization: &str) -> Option<[u8; 32]> {
         let headers = headers(authorization);
-        let caller = identify(config, memory, &Callers::default(), config.registry(cluster).unwrap(), Headers(&headers));
+        let caller =
+            identify(config, memory, &Callers::default(), config.registry(cluster).unwrap(), Headers(&headers));
         caller.map_err(|refusal| format!("{refusal:?}")).unwrap().identity
     }
 

@@ -79,7 +79,8 @@ mod tests {
         let callers = Callers::default();
         callers.keep("a", b"Basic eA==", known("x"));
         assert_eq!(callers.find("a", b"Basic eA==").map(|known| known.user), Some("x".to_owned()));
-        for (cluster, authorization) in [("b", &b"Basic eA=="[..]), ("a", b"Basic eB=="), ("a", b""), ("aB", b"asic eA==")]
+        for (cluster, authorization) in
+            [("b", &b"Basic eA=="[..]), ("a", b"Basic eB=="), ("a", b""), ("aB", b"asic eA==")]
         {
             assert!(callers.find(cluster, authorization).is_none(), "{cluster}");
         }

@@ -260,7 +260,13 @@ fn tokens_expire_and_are_good_in_one_place_only() {
     let mut moved = registry("accounts", json!({}));
     moved["registries"]["other"] = moved["registries"]["registry"].clone();
     let (moved, headers) = (parse(&moved), headers("GET", MANIFEST, &bearer));
-    let begun = metahub::flow::begin(&moved, &upstream.memory, &metahub::flow::Callers::default(), Some("other"), metahub::headers::Headers(&headers));
+    let begun = metahub::flow::begin(
+        &moved,
+        &upstream.memory,
+        &metahub::flow::Callers::default(),
+        Some("other"),
+        metahub::headers::Headers(&headers),
+    );
     assert!(matches!(&begun.step, metahub::flow::Step::Reply(reply) if reply.status == 401), "another cluster");
     let refusing = parse(&registry("accounts", json!({ "anonymous": "refuse" })));
     assert_eq!(get(&refusing, MANIFEST, &bearer, &upstream).header("www-authenticate"), BASIC);
