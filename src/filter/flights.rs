@@ -54,8 +54,9 @@ impl Flights {
             flight.waiting.push(waiting);
             return Ok(());
         }
-        if !self.ticking.replace(true) {
+        if !self.ticking.get() {
             hostcalls::set_tick_period(TICK)?;
+            self.ticking.set(true);
         }
         under_way.push(Flight { callout, token: None, waiting: vec![waiting] });
         Ok(())

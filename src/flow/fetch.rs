@@ -139,6 +139,11 @@ pub(super) fn manifest<'a>(registry: &Registry, what: &str, answer: Option<Answe
             let message = format!("the registry {host} does not have the manifest {what}; push the image again");
             Err(Fault::new(Code::ManifestUnknown, Counter::InvalidManifest, message))
         }
+        // Not a fault of the moment: nothing that was known before may stand in for it.
+        403 => {
+            let message = format!("the registry {host} does not allow {what} (403); ask there for it");
+            Err(Fault::new(Code::Denied, Counter::Denied, message))
+        }
         429 => {
             let message = format!("the registry {host} limits requests (429) for {what}; try again later");
             Err(Fault::new(Code::TooManyRequests, Counter::UpstreamFailed, message).retrying(answer.headers))

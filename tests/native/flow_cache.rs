@@ -297,6 +297,22 @@ fn what_was_known_stands_in_while_upstream_is_down() {
     assert_eq!(exchange(&config, "GET", DEMO, "qnib-type1", &upstream).status, 503, "not unless configured");
 }
 
+/// A child that the registry does not allow is no outage.
+#[test]
+fn nothing_stands_in_for_what_is_denied() {
+    let config = parse(&with_cache(&json!({ "serve_stale_on_error": "1h" })));
+    let mut upstream = demo();
+    assert_eq!(exchange(&config, "GET", DEMO, "qnib-type1", &upstream).status, 200);
+    let moved = super::driver::upstream(&[child(&["cpu:haswell"])]);
+    let index = moved.index.unwrap();
+    upstream.by_digest.insert(Digest::of(&index.body).to_string(), Some(index.clone()));
+    let denied = Response::new(403, "application/json", "{}");
+    upstream.by_digest.extend(moved.by_digest.into_keys().map(|digest| (digest, Some(denied.clone()))));
+    upstream.index = Some(index);
+    let outcome = exchange(&config, "GET", DEMO, "qnib-type1", &upstream);
+    assert_eq!((outcome.status, outcome.code().as_str()), (403, "DENIED"));
+}
+
 #[test]
 fn a_permission_that_was_taken_away_is_gone_at_once() {
     let mut document = with_cache(&json!({ "tag_ttl": "1h" }));
