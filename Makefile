@@ -83,6 +83,8 @@ check: ## Check format, lints, licences and documentation; run the tests that ne
 	$(DENY) --offline --manifest-path $(OCI_CLIENT)/Cargo.toml check licenses bans sources
 	cargo fetch --quiet --locked --manifest-path $(TRIM)/Cargo.toml
 	$(DENY) --offline --manifest-path $(TRIM)/Cargo.toml check licenses bans sources
+	@# Nothing here compiles the fuzz targets; their lock file must follow our dependencies all the same.
+	cargo fetch --quiet --locked --manifest-path fuzz/Cargo.toml
 	@# For the wasm target, because only there the filter itself is part of the library.
 	RUSTDOCFLAGS='--deny warnings --allow rustdoc::private-intra-doc-links' \
 		cargo doc --quiet --locked --no-deps --document-private-items --lib --target $(WASM_TARGET)

@@ -6,7 +6,7 @@ use std::time::Duration;
 use metahub::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
 
 use super::rows::{FEATURES, LOGIN, Row, Stage, manifest, sound_index};
-use crate::real::observe::{PROTOCOLS, Protocol, Watch, assert_error, assert_no_vm_died};
+use crate::real::observe::{PROTOCOLS, Watch, assert_error, assert_no_vm_died};
 use crate::support::bench::{Bench, REPOSITORY};
 use crate::support::envoy::Envoy;
 use crate::support::http::connection::Connection;
@@ -83,26 +83,17 @@ fn clients_that_go_away() {
 }
 
 /// The limit on a callout is the filter's own, 15 seconds: clients wait for 30 and more.
-fn never_comes(row: &Row) {
-    let stage = Stage::set(std::slice::from_ref(row));
-    stage.check_get(row, Protocol::Http1);
+#[test]
+fn answers_that_never_come() {
+    let broke_off = &["broke off while sending sha256:", "try again later"];
+    let rows = [
+        row("slow", vec![Act::Hang], &["is not available (504)"]),
+        row("stalls", list().interrupted(50, Act::Hang), &["broke off", "try again later"]),
+        child("child-slow", image().interrupted(50, Act::Hang), broke_off),
+    ];
+    let stage = Stage::set(&rows);
+    stage.check_at_once(&rows);
     assert_no_vm_died(&stage.envoy);
-}
-
-#[test]
-fn an_answer_that_never_comes() {
-    never_comes(&row("slow", vec![Act::Hang], &["is not available (504)"]));
-}
-
-#[test]
-fn an_index_that_never_ends() {
-    never_comes(&row("stalls", list().interrupted(50, Act::Hang), &["broke off", "try again later"]));
-}
-
-#[test]
-fn a_child_that_never_comes() {
-    let says = &["broke off while sending sha256:", "try again later"];
-    never_comes(&child("child-slow", image().interrupted(50, Act::Hang), says));
 }
 
 /// The same address, first with nobody there, then with a registry, then with nobody again.

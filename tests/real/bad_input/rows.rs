@@ -68,39 +68,76 @@ impl Stage {
         assert_no_vm_died(&self.envoy);
     }
 
-    pub(super) fn check_get(&self, row: &Row, protocol: Protocol) {
+    /// Sends all rows' GETs at the same time, for faults that take long.
+    pub(super) fn check_at_once(&self, rows: &[Row]) {
+        let watch = Watch::begin(&self.envoy);
+        std::thread::scope(|scope| {
+            let ask = |row: &Row| self.ask("GET", row, Protocol::Http1);
+            let threads: Vec<_> = rows.iter().map(|row| (row, scope.spawn(move || ask(row)))).collect();
+            for (row, thread) in threads {
+                assert_refused(row, &thread.join().unwrap(), true, row.name);
+            }
+        });
+        self.assert_serves("all of them");
+        let lines = watch.lines(rows.len());
+        assert_eq!(lines.len(), rows.len(), "{lines:#?}");
+        let mut counted = BTreeMap::from([("selected".to_owned(), 1)]);
+        for row in rows {
+            let image = image(row);
+            let line = lines.iter().find(|line| line.contains(&image)).unwrap_or_else(|| panic!("{image}: {lines:#?}"));
+            assert_tells(row, line, row.name);
+            *counted.entry(row.counter.to_owned()).or_default() += 1;
+        }
+        assert_eq!(watch.counted(), counted, "the faults, and the good request after them");
+    }
+
+    fn check_get(&self, row: &Row, protocol: Protocol) {
         let context = format!("GET {} over {protocol:?}", row.name);
         let watch = Watch::begin(&self.envoy);
-        let repository = format!("fault/{}", row.name);
-        let answer = protocol.send(&self.envoy, &manifest(&repository).login(LOGIN, LOGIN)).unwrap();
-        self.assert_fault(&watch, row, &answer, true, &context);
+        self.assert_fault(&watch, row, &self.ask("GET", row, protocol), true, &context);
     }
 
     /// HEAD says what GET says, also of an image that only GET returns: a client must not begin a pull that will fail.
     fn check_head(&self, row: &Row, protocol: Protocol) {
         let context = format!("HEAD {} over {protocol:?}", row.name);
         let watch = Watch::begin(&self.envoy);
+        self.assert_fault(&watch, row, &self.ask("HEAD", row, protocol), false, &context);
+    }
+
+    fn ask(&self, method: &str, row: &Row, protocol: Protocol) -> Response {
         let path = format!("/v2/fault/{}/manifests/latest", row.name);
-        let answer = protocol.send(&self.envoy, &Request::head(&path).login(LOGIN, LOGIN)).unwrap();
-        self.assert_fault(&watch, row, &answer, false, &context);
+        protocol.send(&self.envoy, &Request::new(method, &path).login(LOGIN, LOGIN)).unwrap()
     }
 
     fn assert_fault(&self, watch: &Watch<'_>, row: &Row, answer: &Response, has_body: bool, context: &str) {
-        let image = format!("fault/{}:latest for machine type type1", row.name);
-        let says = [row.says, &[image.as_str()]].concat();
-        assert_error(answer, row.status, row.code, &says, has_body, context);
-        assert_eq!(answer.header("x-metahub-machine-type"), Some("type1"), "{context}");
-        assert_eq!(answer.header("docker-content-digest"), None, "{context}: nothing was selected");
+        assert_refused(row, answer, has_body, context);
         self.assert_serves(context);
-
         let lines = watch.lines(1);
         let [line] = lines.as_slice() else { panic!("{context}: {lines:#?}") };
-        let login = format!("login {LOGIN:?}");
-        for part in says.iter().chain(&[login.as_str(), row.status.to_string().as_str()]) {
-            assert!(line.contains(part), "{context}: {part:?} is not in {line:?}");
-        }
+        assert_tells(row, line, context);
         let expected = BTreeMap::from([(row.counter.to_owned(), 1), ("selected".to_owned(), 1)]);
         assert_eq!(watch.counted(), expected, "{context}: the fault, and the good request after it");
+    }
+}
+
+fn image(row: &Row) -> String {
+    format!("fault/{}:latest for machine type type1", row.name)
+}
+
+/// What the client gets to see.
+fn assert_refused(row: &Row, answer: &Response, has_body: bool, context: &str) {
+    let image = image(row);
+    let says = [row.says, &[image.as_str()]].concat();
+    assert_error(answer, row.status, row.code, &says, has_body, context);
+    assert_eq!(answer.header("x-metahub-machine-type"), Some("type1"), "{context}");
+    assert_eq!(answer.header("docker-content-digest"), None, "{context}: nothing was selected");
+}
+
+/// What the operator reads.
+fn assert_tells(row: &Row, line: &str, context: &str) {
+    let (image, login, status) = (image(row), format!("login {LOGIN:?}"), row.status.to_string());
+    for part in row.says.iter().copied().chain([image.as_str(), login.as_str(), status.as_str()]) {
+        assert!(line.contains(part), "{context}: {part:?} is not in {line:?}");
     }
 }
 

@@ -20,8 +20,22 @@ fn wait_for_clients(stage: &Stage, count: u64) {
     wait_for("the requests to arrive", Duration::from_secs(10), || active().filter(|active| *active == count)).unwrap();
 }
 
-/// All ask for a reference while something stands at the gate; the one who asked first goes away.
-fn assert_shared(stage: &Stage, reference: &str, gate: &Gate) {
+/// Waits until nothing but what stands at the gate is under way to upstream, for a while: then all have asked what they
+/// had to ask before, and wait for the same.
+fn wait_for_the_gate(stage: &Stage) {
+    let stat = |name: &str| stage.envoy.stat(&format!("cluster.registry.upstream_rq_{name}"), "").ok();
+    let mut calm = 0;
+    wait_for("all to wait at the gate", Duration::from_secs(10), || {
+        std::thread::sleep(Duration::from_millis(20));
+        calm = if (stat("active"), stat("pending_active")) == (Some(1), Some(0)) { calm + 1 } else { 0 };
+        (calm > 10).then_some(())
+    })
+    .unwrap();
+}
+
+/// All ask for a reference while something stands at the gate (of the registry, if
+/// `gated_upstream`); the one who asked first goes away.
+fn assert_shared(stage: &Stage, reference: &str, gate: &Gate, gated_upstream: bool) {
     let request = request("GET", reference, LOGIN, LOGIN);
     let begin = || {
         let mut connection = Connection::open(stage.envoy.port()).unwrap();
@@ -34,6 +48,9 @@ fn assert_shared(stage: &Stage, reference: &str, gate: &Gate) {
     wait_for_clients(stage, CLIENTS as u64);
     drop(first);
     wait_for_clients(stage, CLIENTS as u64 - 1);
+    if gated_upstream {
+        wait_for_the_gate(stage);
+    }
     gate.open();
     let image = &stage.bench.image(&[FEATURE]).manifest;
     for mut connection in others {
@@ -53,7 +70,7 @@ fn one_fetch_serves_all_who_wait() {
             let stage = Stage::set(cache, |builder| builder.concurrency(1));
             let gate = Gate::default();
             stage.change(|state| state.gate = Some((gated.to_owned(), gate.clone())));
-            assert_shared(&stage, reference, &gate);
+            assert_shared(&stage, reference, &gate, true);
             // Who comes later than the tag's answer may have to ask for the tag again, with HEAD if the cache is on.
             let gets = stage.asked().into_iter().filter(|asked| *asked == format!("GET {gated}")).count();
             assert_eq!(gets, 1, "{reference} while {gated} waits, {cache:?}");
@@ -67,7 +84,7 @@ fn what_all_waited_for_takes_one_place() {
     let stage = Stage::set("", |builder| builder.concurrency(1));
     let gate = Gate::default();
     stage.change(|state| state.gate = Some(("latest".to_owned(), gate.clone())));
-    assert_shared(&stage, "latest", &gate);
+    assert_shared(&stage, "latest", &gate, true);
     let list = stage.bench.list.bytes.len() as u64;
     let image = stage.bench.image(&[FEATURE]).manifest.bytes.len() as u64;
     let kept = stage.metric("cache_bytes");
@@ -99,7 +116,7 @@ fn one_token_serves_all_who_wait() {
             .edit_config(move |config| replace(&config, "authentication: accounts", &fields, 1))
             .edit_bootstrap(move |bootstrap| replace(&bootstrap, "  clusters:\n", &cluster, 1))
     });
-    assert_shared(&stage, "latest", &gate);
+    assert_shared(&stage, "latest", &gate, false);
     assert_eq!(service.received("/token").len(), 1, "one token for all");
     let received = stage.registry.as_ref().unwrap().received(REPOSITORY);
     assert_eq!(received.len(), 2, "{received:?}");
