@@ -147,11 +147,12 @@ impl Explanation {
         self.root.as_ref().is_some_and(|root| std::ptr::eq(root, index))
     }
 
-    /// All readable entries with the digest of the index they are in, the root's first.
-    fn entries(&self) -> impl Iterator<Item = (&Digest, Entry<'_>)> {
+    /// All readable entries with the digest of the index they are in, the root's first. Boxed, because each use would
+    /// compile the whole chain again.
+    fn entries(&self) -> Box<dyn Iterator<Item = (&Digest, Entry<'_>)> + '_> {
         let root = self.root.iter().map(|index| (&self.digest, index));
         let nested = self.nested.iter().filter_map(|(digest, index)| Some((digest, index.as_ref().ok()?)));
-        root.chain(nested).flat_map(|(digest, index)| index.entries().map(move |entry| (digest, entry)))
+        Box::new(root.chain(nested).flat_map(|(digest, index)| index.entries().map(move |entry| (digest, entry))))
     }
 
     /// One page of the answer, for these machine types in the order of their names. `rest` is the request's query

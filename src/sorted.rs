@@ -1,8 +1,8 @@
 //! A map as a sorted list.
 //!
-//! Each map of the standard library is compiled for each type it holds, with all that splits and joins its nodes; eight
-//! of them were a tenth of the filter. A list finds what it holds as fast. It is for maps that are filled in order, as
-//! those of a sorted configuration are, or stay small: an item that goes before others moves them.
+//! Each map of the standard library is compiled for each type it holds, with all that splits and joins its nodes; nine
+//! of them were almost a tenth of the filter. A list finds what it holds as fast. It is for maps that are filled in
+//! order, as those of a sorted configuration are, or stay small: an item that goes before others moves them.
 
 use std::borrow::Borrow;
 

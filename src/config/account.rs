@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use super::{Pattern, View};
 use crate::request::Repository;
+use crate::sorted::Sorted;
 
 /// Above this cost a single check would hold a worker for more than 60 ms.
 const MAX_COST: u32 = 10;
@@ -97,8 +98,8 @@ impl fmt::Debug for PasswordHash {
 pub enum Grant {
     /// The login stands for this one.
     Bound(View),
-    /// Any of these machine types (and `unfiltered`, if named); sorted.
-    Of(Vec<String>),
+    /// Any of these machine types (and `unfiltered`, if named).
+    Of(Sorted<String, ()>),
     /// Any machine type.
     Any,
 }
@@ -130,7 +131,7 @@ impl Account {
     pub fn may_use(&self, view: &View) -> bool {
         match &self.grant {
             Grant::Bound(bound) => bound.name() == view.name(),
-            Grant::Of(names) => names.binary_search_by(|name| name.as_str().cmp(view.name())).is_ok(),
+            Grant::Of(names) => names.contains_key(view.name()),
             Grant::Any => matches!(view, View::Machine(_)),
         }
     }

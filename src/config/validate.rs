@@ -144,13 +144,12 @@ fn grant(
         (Some(name), None) => view(&name, machine_types)
             .map(Grant::Bound)
             .map_err(|message| ConfigError::new(format!("{path}.machine_type"), message)),
-        (None, Some(mut names)) => {
+        (None, Some(names)) => {
             for (n, name) in names.iter().enumerate() {
                 view(name, machine_types)
                     .map_err(|message| ConfigError::new(format!("{path}.machine_types[{n}]"), message))?;
             }
-            names.sort();
-            Ok(Grant::Of(names))
+            Ok(Grant::Of(names.into_iter().map(|name| (name, ())).collect()))
         }
         (None, None) => Ok(Grant::Any),
     }

@@ -74,7 +74,7 @@ pub(super) fn identify<'a>(
     // More than one header is for nobody to choose from.
     let mut values = headers.all("authorization");
     let authorization = values.next().filter(|_| values.next().is_none());
-    if let Some(known) = authorization.and_then(|value| callers.find(&registry.cluster, value)) {
+    if let Some(known) = authorization.and_then(|value| callers.find(memory, &registry.cluster, value)) {
         let account = known.account.and_then(|name| config.accounts.get(&name));
         return Ok(Caller { identity: known.identity, ..logged_in(known.user, known.view, account, shared(registry)) });
     }
@@ -83,7 +83,7 @@ pub(super) fn identify<'a>(
         let Caller { user, view, account, identity, .. } = &caller;
         let account = account.map(|account| account.name().to_owned());
         let known = Known { user: user.clone(), view: view.clone(), account, identity: *identity };
-        callers.keep(&registry.cluster, value, known);
+        callers.keep(memory, &registry.cluster, value, known);
     }
     Ok(caller)
 }

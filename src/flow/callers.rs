@@ -6,16 +6,16 @@
 //! registry's to say each time. Passwords are not kept. A login is recognised by two SipHashes of its complete
 //! `Authorization` header, 128 bits under keys that nobody knows.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::cell::{OnceCell, RefCell};
 use std::fmt;
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
+use crate::access::digest;
 use crate::config::View;
 use crate::login::Refused;
+use crate::memory::Memory;
 
-/// The most callers that are known; with one more all are forgotten.
-const MOST: usize = 1024;
+/// Callers that are known at most. Where two meet in one place, the earlier one is forgotten.
+const PLACES: usize = 1024;
 
 /// What is known of a caller.
 #[derive(Clone)]
@@ -30,45 +30,49 @@ pub(super) struct Known {
 /// The callers that one worker knows under one configuration.
 #[derive(Default)]
 pub struct Callers {
-    keys: [RandomState; 2],
-    known: RefCell<BTreeMap<[u64; 2], Known>>,
+    key: OnceCell<Option<[u8; 32]>>,
+    known: RefCell<Vec<Option<([u8; 32], Known)>>>,
 }
 
 impl fmt::Debug for Callers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} callers", self.known.borrow().len())
+        f.write_str("callers")
     }
 }
 
 impl Callers {
-    fn key(&self, cluster: &str, authorization: &[u8]) -> [u64; 2] {
-        self.keys.each_ref().map(|key| {
-            let mut hasher = key.build_hasher();
-            hasher.write_usize(cluster.len());
-            hasher.write(cluster.as_bytes());
-            hasher.write(authorization);
-            hasher.finish()
-        })
+    /// What this header at this registry is recognised by, and its place. `None` without randomness: then nobody is
+    /// known.
+    fn recognise(&self, memory: &dyn Memory, cluster: &str, authorization: &[u8]) -> Option<([u8; 32], usize)> {
+        let key = (*self.key.get_or_init(|| memory.random()))?;
+        let digest = digest(&key, &[cluster.as_bytes(), authorization]);
+        let [a, b, ..] = digest;
+        Some((digest, usize::from(u16::from_le_bytes([a, b])) % PLACES))
     }
 
     /// Who sends this header to this registry.
-    pub(super) fn find(&self, cluster: &str, authorization: &[u8]) -> Option<Known> {
-        self.known.borrow().get(&self.key(cluster, authorization)).cloned()
+    pub(super) fn find(&self, memory: &dyn Memory, cluster: &str, authorization: &[u8]) -> Option<Known> {
+        let (digest, place) = self.recognise(memory, cluster, authorization)?;
+        let all = self.known.borrow();
+        let (stored, known) = all.get(place)?.as_ref()?;
+        (*stored == digest).then(|| known.clone())
     }
 
     /// From now on this header's sender is known at this registry.
-    pub(super) fn keep(&self, cluster: &str, authorization: &[u8], known: Known) {
+    pub(super) fn keep(&self, memory: &dyn Memory, cluster: &str, authorization: &[u8], known: Known) {
+        let Some((digest, place)) = self.recognise(memory, cluster, authorization) else { return };
         let mut all = self.known.borrow_mut();
-        if all.len() >= MOST {
-            all.clear();
+        all.resize_with(PLACES, || None);
+        if let Some(slot) = all.get_mut(place) {
+            *slot = Some((digest, known));
         }
-        all.insert(self.key(cluster, authorization), known);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::tests::Map;
 
     fn known(user: &str) -> Known {
         Known { user: user.to_owned(), view: Ok(View::Unfiltered), account: None, identity: None }
@@ -76,23 +80,32 @@ mod tests {
 
     #[test]
     fn knows_one_header_at_one_registry_only() {
-        let callers = Callers::default();
-        callers.keep("a", b"Basic eA==", known("x"));
-        assert_eq!(callers.find("a", b"Basic eA==").map(|known| known.user), Some("x".to_owned()));
+        let (callers, memory) = (Callers::default(), Map::default());
+        callers.keep(&memory, "a", b"Basic eA==", known("x"));
+        assert_eq!(callers.find(&memory, "a", b"Basic eA==").map(|known| known.user), Some("x".to_owned()));
         for (cluster, authorization) in
             [("b", &b"Basic eA=="[..]), ("a", b"Basic eB=="), ("a", b""), ("aB", b"asic eA==")]
         {
-            assert!(callers.find(cluster, authorization).is_none(), "{cluster}");
+            assert!(callers.find(&memory, cluster, authorization).is_none(), "{cluster}");
         }
-        assert!(Callers::default().find("a", b"Basic eA==").is_none(), "another configuration");
+        assert!(Callers::default().find(&memory, "a", b"Basic eA==").is_none(), "another configuration");
     }
 
     #[test]
-    fn is_bounded() {
-        let callers = Callers::default();
-        for number in 0..=MOST {
-            callers.keep("a", &number.to_le_bytes(), known("x"));
+    fn is_bounded_and_knows_nobody_by_halves() {
+        let (callers, memory) = (Callers::default(), Map::default());
+        for number in 0..4 * PLACES {
+            callers.keep(&memory, "a", &number.to_le_bytes(), known(&number.to_string()));
         }
-        assert_eq!(format!("{callers:?}"), "1 callers");
+        assert_eq!(callers.known.borrow().len(), PLACES);
+        let found = |number: &usize| callers.find(&memory, "a", &number.to_le_bytes()).map(|known| known.user);
+        assert!((0..4 * PLACES).all(|number| found(&number).is_none_or(|user| user == number.to_string())));
+    }
+
+    #[test]
+    fn without_randomness_nobody_is_known() {
+        let (callers, memory) = (Callers::default(), Map { mute: true, ..Map::default() });
+        callers.keep(&memory, "a", b"x", known("x"));
+        assert!(callers.find(&memory, "a", b"x").is_none());
     }
 }

@@ -1,8 +1,8 @@
 //! `metahub-trim FILTER`: takes from a compiled filter, in place, what Envoy has no use for.
 //!
-//! Envoy calls a callback when the module exports it, and the SDK exports all that exist: for a request that passes, four
-//! out of ten calls into the VM would do nothing. Only the exports in [`KEPT`] stay, and with the others goes the code
-//! that only they reached. Running it again changes nothing.
+//! Envoy calls a callback when the module exports it, and the SDK exports all that exist, most of which do nothing here.
+//! Only the exports in [`KEPT`] stay, and with the others goes the code that only they reached. Running it again changes
+//! nothing.
 //!
 //! Errors go to standard error and exit with 1; the file is then as it was.
 
