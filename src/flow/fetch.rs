@@ -142,7 +142,7 @@ pub(super) fn manifest<'a>(registry: &Registry, what: &str, answer: Option<Answe
         // Not a fault of the moment: nothing that was known before may stand in for it.
         403 => {
             let message = format!("the registry {host} does not allow {what} (403); ask there for it");
-            Err(Fault::new(Code::Denied, Counter::Denied, message))
+            Err(Fault::new(Code::Denied, Counter::UpstreamFailed, message))
         }
         429 => {
             let message = format!("the registry {host} limits requests (429) for {what}; try again later");

@@ -1,0 +1,129 @@
+//! What comes of a pull: the manifest with all that is said, kept, counted and logged of it, or the fault.
+
+use super::Pull;
+use crate::cache::{Cache, Growth, Location, Resolution};
+use crate::digest::Digest;
+use crate::errors::Code;
+use crate::flow::answer::{self, Image, Worth};
+use crate::flow::fetch::Fault;
+use crate::flow::{Counter, Effects, Report};
+use crate::index::Descriptor;
+use crate::memory::Memory;
+
+impl Pull {
+    /// The tag's own document, as it is.
+    pub(super) fn pass_through(
+        self,
+        memory: &dyn Memory,
+        top: Digest,
+        media_type: &str,
+        body: &[u8],
+        why: &str,
+        source: Counter,
+    ) -> Effects {
+        let served = Descriptor { media_type: media_type.to_owned(), digest: top.clone(), size: body.len() as u64 };
+        let location = self.wish.cache.locate(memory, self.shelf(), top.as_str());
+        let reason = format!("passed through: {why}");
+        let resolution = Resolution { top, served, reason, missing: String::new(), location };
+        self.answer(memory, resolution, body.to_vec(), source)
+    }
+
+    /// Keeps a document that was verified.
+    pub(super) fn keeping(
+        mut self,
+        memory: &dyn Memory,
+        descriptor: &Descriptor,
+        body: &[u8],
+    ) -> (Self, Option<Location>) {
+        let Descriptor { media_type, digest, .. } = descriptor;
+        let (location, growth) = self.wish.cache.keep_document(memory, self.shelf(), digest.as_str(), media_type, body);
+        self.growth = self.growth.and(growth);
+        (self, location)
+    }
+
+    /// Remembers what the tag came to, and answers with the manifest.
+    pub(super) fn answer(
+        mut self,
+        memory: &dyn Memory,
+        resolution: Resolution,
+        body: Vec<u8>,
+        source: Counter,
+    ) -> Effects {
+        self.confirm(memory, &resolution);
+        self.reply(&resolution, body, source)
+    }
+
+    /// Upstream has just told this caller what the tag points to.
+    pub(super) fn confirm(&mut self, memory: &dyn Memory, resolution: &Resolution) {
+        let (cache, wish, view) = (self.wish.cache, &self.wish, self.wish.view());
+        // Without a HEAD to confirm it, a resolution is of no use.
+        let mut growth = if !self.known && cache.knows_tag(memory, self.shelf(), &wish.tag) {
+            cache.keep_resolution(memory, self.shelf(), &wish.tag, &view, resolution)
+        } else {
+            Growth::default()
+        };
+        if let Some(identity) = wish.identity.filter(|_| cache.trusts_earlier_words()) {
+            let (shelf, resolution) = (self.shelf(), resolution.clone());
+            let confirmed = cache.keep_confirmed(memory, shelf, &wish.tag, &view, &identity, resolution);
+            growth = growth.and(confirmed);
+        }
+        self.growth = self.growth.and(growth);
+    }
+
+    pub(super) fn worth<'a>(&'a self, resolution: &'a Resolution) -> Worth<'a> {
+        Worth { machine_type: self.wish.machine_type.name(), resolution }
+    }
+
+    pub(super) fn reply(&self, resolution: &Resolution, body: Vec<u8>, source: Counter) -> Effects {
+        let reply = self.worth(resolution).reply(body);
+        self.reported(Effects::reply(reply), resolution, source)
+    }
+
+    /// With everything that is counted and logged of an answer.
+    pub(super) fn reported(&self, mut effects: Effects, resolution: &Resolution, source: Counter) -> Effects {
+        let counter = if resolution.passed_through() { Counter::PassedThrough } else { Counter::Selected };
+        effects.reports.push(Report::count(counter));
+        if self.wish.cache.is_on() {
+            effects.reports.push(Report::count(source));
+        }
+        if !self.missing.is_empty() {
+            effects.reports.push(self.missing_variant(&resolution.reason));
+        }
+        effects.reports.extend(answer::growth(self.growth));
+        effects
+    }
+
+    /// An image that is made in variants, but not in this machine's: worth building.
+    pub(super) fn missing_variant(&self, reason: &str) -> Report {
+        let (image, name, features) = (self.image(), self.wish.machine_type.name(), &self.missing);
+        let line = format!("{image} has no variant for {features}: machine type {name} falls back to {reason}");
+        Report { line: Some(line), topic: Some(format!("{image} {name}")), ..Report::count(Counter::MissingVariant) }
+    }
+
+    pub(super) const fn image(&self) -> Image<'_> {
+        Image { repository: &self.wish.repository, tag: &self.wish.tag }
+    }
+
+    /// No image, and one line that says why, for the client and for the log; unless upstream is down, and what it said
+    /// to this caller earlier may stand in.
+    pub(in crate::flow) fn fail(mut self, memory: &dyn Memory, fault: &Fault) -> Effects {
+        let (image, name) = (self.image(), self.wish.machine_type.name());
+        let message = format!("{image} for machine type {name}: {}", fault.message);
+        let (user, host) = (&self.wish.user, self.upstream.registry.host.clone());
+        let context = format!("{message} (login {user:?}, registry {host})");
+        let Cache { tag_ttl, serve_stale_on_error, .. } = self.wish.cache;
+        if fault.code == Code::Unavailable && serve_stale_on_error > 0 {
+            self.missing.clear();
+            if let Some(stale) = self.on_earlier_word(memory, tag_ttl.saturating_add(serve_stale_on_error)) {
+                let line = format!("answered with what was known before: {context}");
+                let report = Report { topic: Some(host), ..Report::fault(Counter::ServedStale, line) };
+                return stale.reporting(report);
+            }
+        }
+        let reply = fault.reply(&message).with("x-metahub-machine-type", self.wish.machine_type.name());
+        let line = format!("{} {context}", fault.code.status());
+        let mut effects = Effects::reply(reply).reporting(Report::fault(fault.counter, line));
+        effects.reports.extend(answer::growth(self.growth));
+        effects
+    }
+}
