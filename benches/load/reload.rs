@@ -38,19 +38,33 @@ pub(crate) fn measure(reloads: usize) -> Result<Section> {
     // Nobody checks passwords here: a login that is not known yet must not count as guessing.
     let setup = Setup { authentication: Authentication::None, ..Setup::new(Cache::REVALIDATED) };
     let envoy = before(nginx.port, setup).concurrency(2).start()?;
-    let columns = ["reload", "in force after ms", "slowest request before, ms", "slowest meanwhile, ms", "requests"];
+    let columns = [
+        "reload",
+        "configuration",
+        "in force after ms",
+        "slowest request before, ms",
+        "slowest meanwhile, ms",
+        "requests",
+    ];
     let mut text = format!(
         "{TYPES} machine types, two workers, two clients that pull all the time. From the rename of the file to the last \
          answer that did not know the new machine type; the slowest request of the 2 s before the rename, and from then \
          until 1 s after the new configuration answered first. No request failed.\n\n"
     );
     text += &report::head(&columns);
-    for generation in 1..=reloads {
+    let shipped = envoy.config();
+    for generation in 1..=2 * reloads {
         let setup = Setup { machine_types: TYPES, generation, ..setup };
-        let reload = reload(&envoy, &setup.applied(&envoy.config(), nginx.port), generation, &path)?;
+        let (form, configuration) = if generation <= reloads {
+            ("YAML, as shipped", setup.applied(&shipped, nginx.port))
+        } else {
+            ("JSON in one string", setup.as_one_string(&shipped, nginx.port))
+        };
+        let reload = reload(&envoy, &configuration, generation, &path)?;
         let ms = |time: Duration| format!("{:.0}", time.as_secs_f64() * 1e3);
         text += &report::line(&[
             generation.to_string(),
+            form.to_owned(),
             ms(reload.in_force),
             ms(reload.worst_before),
             ms(reload.worst_meanwhile),

@@ -112,6 +112,28 @@ impl Setup {
         text + &self.cache.line()
     }
 
+    /// A configuration file with the same machine types, for everybody and without accounts, as JSON in one string:
+    /// Envoy passes it on without reading it.
+    pub(crate) fn as_one_string(&self, file: &str, upstream: u16) -> String {
+        let mut types = serde_json::Map::new();
+        for name in ["first".to_owned(), format!("gen{}", self.generation)] {
+            types.insert(name, serde_json::json!({ "features": description(4).features }));
+        }
+        for number in 0..self.machine_types {
+            let (capability, rack) = (number % 10, number % 100);
+            let features = ["cpu:skylake".to_owned(), format!("nvcap:8.{capability}"), format!("rack:{rack}")];
+            types.insert(format!("t{number}"), serde_json::json!({ "features": features }));
+        }
+        let registry = serde_json::json!({ "host": format!("127.0.0.1:{upstream}"), "authentication": "none" });
+        let document = serde_json::json!({ "machine_types": types, "registries": { "registry": registry } });
+        let end = file.find("      configuration:\n").unwrap_or(file.len());
+        format!(
+            "{}      configuration:\n        \"@type\": type.googleapis.com/google.protobuf.StringValue\n        \
+             value: '{document}'\n",
+            &file[..end]
+        )
+    }
+
     /// A configuration file with this configuration of MetaHub.
     pub(crate) fn applied(&self, file: &str, upstream: u16) -> String {
         let end =
