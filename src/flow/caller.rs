@@ -75,8 +75,12 @@ pub(super) fn identify<'a>(
     let mut values = headers.all("authorization");
     let authorization = values.next().filter(|_| values.next().is_none());
     if let Some(known) = authorization.and_then(|value| callers.find(memory, &registry.cluster, value)) {
-        let account = known.account.and_then(|name| config.accounts.get(&name));
-        return Ok(Caller { identity: known.identity, ..logged_in(known.user, known.view, account, shared(registry)) });
+        let account = known.account.map(|name| config.accounts.get(&name).ok_or(name));
+        // Without its account a login would be without the limits of it; then it is looked at again.
+        if let Ok(account) = account.transpose() {
+            let caller = logged_in(known.user, known.view, account, shared(registry));
+            return Ok(Caller { identity: known.identity, ..caller });
+        }
     }
     let caller = look_at(config, memory, registry, headers)?;
     if let (Some(value), true) = (authorization, caller.kind == Kind::Checked) {
@@ -113,6 +117,7 @@ pub(super) fn presented(headers: Headers<'_>) -> Result<Presented, Box<Effects>>
     Presented::decode(headers.all("authorization")).map_err(|error| malformed(&error.to_string(), headers))
 }
 
+#[cold]
 fn malformed(problem: &str, headers: Headers<'_>) -> Box<Effects> {
     let line = format!("401 {}: {problem}", target(headers));
     rejected(Challenge::basic().reply(problem), Counter::Unauthorized, line)
@@ -299,6 +304,25 @@ mod tests {
         let Step::Reply(reply) = effects.step else { panic!("{effects:?}") };
         let body: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
         format!("Bearer {}", body["token"].as_str().unwrap())
+    }
+
+    #[test]
+    fn who_is_known_by_an_account_that_is_gone_is_looked_at_again() {
+        let (config, memory, callers) = (config(), Map::default(), Callers::default());
+        let authorization = format!("Basic {}", STANDARD.encode("me:pw"));
+        let known = |account: &str| Known {
+            user: "known".to_owned(),
+            view: Ok(View::Unfiltered),
+            account: Some(account.to_owned()),
+            identity: None,
+        };
+        for (account, user) in [("me", "known"), ("gone", "me")] {
+            callers.keep(&memory, "c", authorization.as_bytes(), known(account));
+            let headers = headers(&authorization);
+            let caller = identify(&config, &memory, &callers, config.registry("c").unwrap(), Headers(&headers));
+            let caller = caller.map_err(|refusal| format!("{refusal:?}")).unwrap();
+            assert_eq!((caller.user.as_str(), caller.account.unwrap().name()), (user, "me"), "{account}");
+        }
     }
 
     #[test]
