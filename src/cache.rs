@@ -228,19 +228,20 @@ impl Cache {
         media_type: &str,
         body: &[u8],
     ) -> (Option<Location>, Growth) {
+        let key = key(b'd', shelf, &[digest.as_bytes()]);
+        let Some(look) = facts::look(self, memory, &key) else { return (None, Growth::default()) };
         // All who waited for one answer bring the same document; each copy would push out another one.
-        let known = self.locate(memory, shelf, digest).filter(|location| {
-            let document = self.document(memory, shelf, digest, *location);
+        let known = look.record(&key).and_then(Location::decode).filter(|location| {
+            let document = documents::read(self, memory, &key, *location);
             document.is_some_and(|known| known.media_type == media_type && known.body == body)
         });
         if known.is_some() {
             return (known, Growth::default());
         }
-        let key = key(b'd', shelf, &[digest.as_bytes()]);
         let Some((location, growth)) = documents::write(self, memory, &key, media_type, body) else {
             return (None, Growth::default());
         };
-        (Some(location), growth.and(facts::keep(self, memory, &key, &location.encode())))
+        (Some(location), growth.and(look.keep(memory, &key, &location.encode())))
     }
 }
 

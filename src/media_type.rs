@@ -48,7 +48,7 @@ pub fn essence(media_type: &str) -> &str {
 /// Whether two media types are the same but for parameters, blanks and letter case.
 #[must_use]
 pub fn same(one: &str, other: &str) -> bool {
-    essence(one).eq_ignore_ascii_case(essence(other))
+    one == other || essence(one).eq_ignore_ascii_case(essence(other))
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ const fn buckets(cache: &Cache) -> u64 {
 }
 
 fn name(bucket: u64) -> String {
-    format!("metahub.facts.{bucket}")
+    ["metahub.facts.", &bucket.to_string()].concat()
 }
 
 /// The bucket of a key; `None` if there is none at all.
@@ -40,34 +40,68 @@ fn records(mut value: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
 
 /// The record under a key.
 pub(super) fn recall(cache: &Cache, memory: &dyn Memory, key: &[u8]) -> Option<Vec<u8>> {
-    let value = memory.get(&bucket(cache, key)?)?;
-    records(&value).find(|(known, _)| *known == key).map(|(_, record)| record.to_vec())
+    look(cache, memory, key)?.record(key).map(<[u8]>::to_vec)
 }
 
 /// Keeps a record. One that is too large, or that loses against other workers, is not kept.
 pub(super) fn keep(cache: &Cache, memory: &dyn Memory, key: &[u8], record: &[u8]) -> Growth {
-    let Some(bucket) = bucket(cache, key).filter(|_| key.len() + record.len() <= MAX_RECORD) else {
-        return Growth::default();
-    };
-    for _ in 0..ATTEMPTS {
+    look(cache, memory, key).map_or_else(Growth::default, |look| look.keep(memory, key, record))
+}
+
+/// What was seen of a key's bucket, so that it need not be read again to be written to.
+pub(super) struct Look {
+    bucket: String,
+    value: Vec<u8>,
+    version: Option<u32>,
+}
+
+/// Looks into the bucket of a key; `None` if there is none at all.
+pub(super) fn look(cache: &Cache, memory: &dyn Memory, key: &[u8]) -> Option<Look> {
+    Some(Look::at(bucket(cache, key)?, memory))
+}
+
+impl Look {
+    fn at(bucket: String, memory: &dyn Memory) -> Self {
         let (value, version) = memory.get_versioned(&bucket).unwrap_or_default();
-        if records(&value).any(|known| known == (key, record)) {
+        Self { bucket, value, version }
+    }
+
+    /// The record under a key.
+    pub(super) fn record(&self, key: &[u8]) -> Option<&[u8]> {
+        records(&self.value).find(|(known, _)| *known == key).map(|(_, record)| record)
+    }
+
+    /// As [`keep`].
+    pub(super) fn keep(mut self, memory: &dyn Memory, key: &[u8], record: &[u8]) -> Growth {
+        if key.len() + record.len() > MAX_RECORD {
             return Growth::default();
         }
+        for _ in 0..ATTEMPTS {
+            if self.record(key) == Some(record) {
+                return Growth::default();
+            }
+            let new = self.with(key, record);
+            if memory.set_if_unchanged(&self.bucket, &new, self.version) {
+                return Growth { bytes: difference(new.len(), self.value.len()), evicted: 0 };
+            }
+            self = Self::at(self.bucket, memory);
+        }
+        Growth::default()
+    }
+
+    /// The bucket's value with this record in front.
+    fn with(&self, key: &[u8], record: &[u8]) -> Vec<u8> {
         let mut new = Vec::with_capacity(BUCKET_BYTES);
         put(&mut new, key);
         put(&mut new, record);
-        for (known, record) in records(&value).filter(|(known, _)| *known != key) {
+        for (known, record) in records(&self.value).filter(|(known, _)| *known != key) {
             if new.len() + known.len() + record.len() + 4 <= BUCKET_BYTES {
                 put(&mut new, known);
                 put(&mut new, record);
             }
         }
-        if memory.set_if_unchanged(&bucket, &new, version) {
-            return Growth { bytes: difference(new.len(), value.len()), evicted: 0 };
-        }
+        new
     }
-    Growth::default()
 }
 
 /// Empties the buckets that `before` had and `cache` has not.

@@ -5,7 +5,7 @@
 pub(super) fn put(record: &mut Vec<u8>, field: &[u8]) {
     let length = u16::try_from(field.len()).unwrap_or(u16::MAX);
     record.extend_from_slice(&length.to_le_bytes());
-    record.extend(field.iter().take(usize::from(length)));
+    record.extend_from_slice(field.get(..usize::from(length)).unwrap_or(field));
 }
 
 /// Takes the next field off the front.

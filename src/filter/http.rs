@@ -96,17 +96,21 @@ impl Stream {
     }
 
     fn on_response(&mut self) -> Action {
-        let headers = match &self.exchange {
-            Exchange::Done => return Action::Continue,
-            // One header is cheaper than all of them, and blobs come this way.
-            Exchange::Passing(_) => {
-                let status = hostcalls::get_map_value_bytes(MapType::HttpResponseHeaders, ":status").ok().flatten();
-                match status.as_deref() {
-                    Some(b"401") => all(MapType::HttpResponseHeaders),
-                    _ => vec![(":status".to_owned(), status.unwrap_or_default())],
+        if matches!(self.exchange, Exchange::Done) {
+            return Action::Continue;
+        }
+        // A header or two are cheaper than all of them, and an answer as expected needs no more.
+        let status = hostcalls::get_map_value_bytes(MapType::HttpResponseHeaders, ":status").ok().flatten();
+        let headers = match self.exchange.suffices(status.as_deref().unwrap_or_default()) {
+            Some(names) => {
+                let mut headers = vec![(":status".to_owned(), status.unwrap_or_default())];
+                for name in names {
+                    let value = hostcalls::get_map_value_bytes(MapType::HttpResponseHeaders, name).ok().flatten();
+                    headers.extend(value.map(|value| ((*name).to_owned(), value)));
                 }
+                headers
             }
-            _ => all(MapType::HttpResponseHeaders),
+            None => all(MapType::HttpResponseHeaders),
         };
         self.advance(&Event::ResponseHeaders { headers: Headers(&headers) }, Phase::Response)
     }

@@ -10,10 +10,6 @@ use crate::headers::Headers;
 use crate::media_type;
 use crate::request::{Repository, Tag};
 
-/// Headers of upstream's answer for an index that say nothing about the manifest.
-pub(super) const OF_THE_INDEX: [&str; 7] =
-    ["last-modified", "accept-ranges", "age", "expires", "content-md5", "digest", "repr-digest"];
-
 /// Headers of upstream's answer that belong to its connection or to Envoy, or that MetaHub says itself: its challenge
 /// never reaches a client.
 const NOT_RELAYED: [&str; 14] = [
@@ -59,8 +55,11 @@ impl Worth<'_> {
         headers.push(("vary", "Authorization".to_owned()));
         headers.push(("cache-control", "private".to_owned()));
         headers.push(("x-metahub-machine-type", self.machine_type.to_owned()));
-        let selected =
-            if self.resolution.passed_through() { reason.clone() } else { format!("{}: {reason}", served.digest) };
+        let selected = if self.resolution.passed_through() {
+            reason.clone()
+        } else {
+            [served.digest.as_str(), ": ", reason].concat()
+        };
         headers.push(("x-metahub-selected", selected));
         headers
     }
@@ -74,7 +73,7 @@ impl Worth<'_> {
 pub(super) fn document(content_type: &str, digest: &str) -> Vec<(&'static str, String)> {
     let mut headers = vec![
         ("docker-content-digest", digest.to_owned()),
-        ("etag", format!("\"{digest}\"")),
+        ("etag", ["\"", digest, "\""].concat()),
         ("docker-distribution-api-version", "registry/2.0".to_owned()),
     ];
     // Without parameters: what an index adds there has no business in a header.
@@ -86,6 +85,7 @@ pub(super) fn document(content_type: &str, digest: &str) -> Vec<(&'static str, S
 }
 
 /// Upstream's own word: its status, its headers but for those of its connection, and this body.
+#[cold]
 pub(super) fn relay(headers: Headers<'_>, body: Vec<u8>) -> Effects {
     let status = u16::try_from(fetch::status(headers)).unwrap_or(502);
     let mut reply = Reply { status, headers: Vec::new(), body }.with("docker-distribution-api-version", "registry/2.0");
@@ -94,6 +94,7 @@ pub(super) fn relay(headers: Headers<'_>, body: Vec<u8>) -> Effects {
 }
 
 /// Upstream limits requests (429), and the answer to a HEAD has no body that could say so.
+#[cold]
 pub(super) fn limited(headers: Headers<'_>, host: &str) -> Effects {
     let message = format!("the registry {host} limits requests (429); try again later");
     let mut reply = Reply::error(Code::TooManyRequests, &message);

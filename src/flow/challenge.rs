@@ -1,5 +1,7 @@
 //! 401 and its challenge: always MetaHub's, never upstream's.
 
+use std::borrow::Cow;
+
 use crate::config::{Config, Registry};
 use crate::errors::{Code, Reply};
 use crate::headers::Headers;
@@ -7,7 +9,7 @@ use crate::realm::realm;
 
 /// How a client is asked for credentials: the value of `WWW-Authenticate`.
 #[derive(Clone, Debug)]
-pub(super) struct Challenge(String);
+pub(super) struct Challenge(Cow<'static, str>);
 
 /// What is wrong with a bearer token (RFC 6750 §3.1). Clients that see one do not ask for the same token for ever.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +33,7 @@ impl Challenge {
     /// For a user name and a password. The answer to wrong ones: with any other, containerd would fall back to an
     /// anonymous token and silently pull the wrong image.
     pub(super) fn basic() -> Self {
-        Self("Basic realm=\"MetaHub\"".to_owned())
+        Self(Cow::Borrowed("Basic realm=\"MetaHub\""))
     }
 
     /// For a token of MetaHub's own where clients may be anonymous, for a user name and a password elsewhere.
@@ -39,11 +41,11 @@ impl Challenge {
         let realm = registry.anonymous.as_ref().and_then(|_| realm(config.public_url.as_deref(), headers));
         let Some(realm) = realm else { return Self::basic() };
         let error = error.map(|error| format!(",error=\"{}\"", error.as_str())).unwrap_or_default();
-        Self(format!("Bearer realm=\"{realm}\",service=\"metahub\"{error}"))
+        Self(Cow::Owned(format!("Bearer realm=\"{realm}\",service=\"metahub\"{error}")))
     }
 
     /// 401 with this challenge.
     pub(super) fn reply(&self, message: &str) -> Reply {
-        Reply::error(Code::Unauthorized, message).with("www-authenticate", self.0.as_str())
+        Reply::error(Code::Unauthorized, message).with("www-authenticate", self.0.clone())
     }
 }

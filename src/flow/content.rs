@@ -133,6 +133,7 @@ impl Content {
         effects
     }
 
+    #[cold]
     fn fail(&self, fault: &Fault) -> Effects {
         let message = format!("{}@{}: {}", self.repository, self.digest, fault.message);
         let (status, user, host) = (fault.code.status(), &self.user, &self.upstream.registry.host);

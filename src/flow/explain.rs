@@ -131,6 +131,7 @@ impl Explain {
         Effects::reply(reply)
     }
 
+    #[cold]
     fn fail(&self, fault: &Fault) -> Effects {
         let (repository, separator, reference) =
             (&self.query.repository, self.separator(), reference(&self.query.reference));

@@ -28,6 +28,7 @@ pub(super) struct Fault {
 }
 
 impl Fault {
+    #[cold]
     pub(super) fn new(code: Code, counter: Counter, message: String) -> Self {
         Self { code, counter, message, told: Vec::new() }
     }

@@ -278,6 +278,18 @@ impl Exchange {
         }
     }
 
+    /// The headers, besides the status, that are needed of upstream's response with this status; `None` for all.
+    #[must_use]
+    pub fn suffices(&self, status: &[u8]) -> Option<&'static [&'static str]> {
+        match self {
+            // All that passes but a challenge.
+            Self::Passing(_) if status != b"401" => Some(&[]),
+            Self::Reading(_) if status == b"200" => Some(&[]),
+            Self::Pulling(_) if status == b"200" => Some(&["docker-content-digest"]),
+            _ => None,
+        }
+    }
+
     /// Whether the request waits for a callout. Its body, should it have one, waits with it.
     #[must_use]
     pub const fn holds_request(&self) -> bool {

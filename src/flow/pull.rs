@@ -25,7 +25,7 @@ use crate::index::{Descriptor, Index};
 use crate::machine_type::MachineType;
 use crate::media_type::{self, Kind};
 use crate::memory::Memory;
-use crate::request::{Method, Repository, Tag};
+use crate::request::{Repository, Tag};
 use crate::select::{MAX_LEVELS, Selection, missing_variants, select};
 use crate::upstream::TokenRequest;
 use crate::words::printable;
@@ -36,7 +36,6 @@ const MAX_MISSING: usize = 200;
 /// Who pulls what, and how: all that does not change on the way.
 #[derive(Debug)]
 pub(super) struct Wish {
-    pub(super) method: Method,
     pub(super) repository: Repository,
     pub(super) tag: Tag,
     pub(super) user: String,
@@ -69,6 +68,8 @@ pub struct Pull {
     missing: String,
     /// The cache knows the resolution already.
     known: bool,
+    /// A HEAD can confirm what the tag came to; without one a resolution is of no use.
+    confirmable: bool,
     growth: Growth,
 }
 
@@ -99,7 +100,8 @@ impl Pull {
     /// Answers at once, asks for confirmation of what is known, or asks for all of it.
     pub(super) fn begin(wish: Wish, upstream: Upstream, memory: &dyn Memory, changes: Vec<HeaderChange>) -> Effects {
         let (state, missing) = (State::Revalidating(None), String::new());
-        let mut pull = Self { wish, upstream, state, missing, known: false, growth: Growth::default() };
+        let mut pull =
+            Self { wish, upstream, state, missing, known: false, confirmable: false, growth: Growth::default() };
         let ttl = pull.wish.cache.tag_ttl;
         if ttl > 0
             && let Some(effects) = pull.on_earlier_word(memory, ttl)
@@ -108,7 +110,8 @@ impl Pull {
         }
         let (cache, shelf) = (pull.wish.cache, pull.shelf());
         let known = cache.resolution(memory, shelf, &pull.wish.tag, &pull.wish.view());
-        if known.is_none() && !cache.knows_tag(memory, shelf, &pull.wish.tag) {
+        pull.confirmable = known.is_some() || cache.knows_tag(memory, shelf, &pull.wish.tag);
+        if !pull.confirmable {
             return pull.fetch(State::FetchingTop(By::Tag));
         }
         pull.state = State::Revalidating(known.map(Box::new));
@@ -209,28 +212,14 @@ impl Pull {
         match known.filter(|known| known.top == digest) {
             Some(resolution) => {
                 self.missing.clone_from(&resolution.missing);
-                self.on_confirmed(memory, resolution)
+                self.known = true;
+                self.serve(memory, resolution)
             }
             None => match self.wish.cache.find(memory, self.shelf(), digest.as_str()) {
                 Some(document) => self.on_top(memory, digest, &document.media_type, &document.body, Counter::CacheHit),
                 None => self.fetch(State::FetchingTop(By::Digest(digest))),
             },
         }
-    }
-
-    /// What is known holds: HEAD is answered with it, GET with the manifest.
-    fn on_confirmed(mut self, memory: &dyn Memory, resolution: Resolution) -> Effects {
-        self.known = true;
-        if self.wish.method == Method::Head {
-            self.confirm(memory, &resolution);
-            let headers = self.worth(&resolution).headers();
-            let changes = headers.into_iter().map(|(name, value)| HeaderChange::Set(name, value));
-            let length = HeaderChange::Set("content-length", resolution.served.size.to_string());
-            let foreign = answer::OF_THE_INDEX.iter().map(|name| HeaderChange::Remove(name));
-            let step = Step::Continue(changes.chain([length]).chain(foreign).collect());
-            return self.reported(Effects::new(Exchange::Done, step), &resolution, Counter::CacheHit);
-        }
-        self.serve(memory, resolution)
     }
 
     /// The manifest from the cache, or else from upstream.
@@ -306,14 +295,16 @@ impl Pull {
     /// Whether the tag is worth a HEAD the next time: only where upstream names digests, and to HEAD too.
     fn note_head(&mut self, memory: &dyn Memory, by: &By, named: bool) {
         let (cache, shelf, tag) = (self.wish.cache, self.shelf(), &self.wish.tag);
+        let confirmable = !matches!(by, By::TagAfterHead) && named && !cache.is_headless(memory, shelf);
         let growth = if matches!(by, By::TagAfterHead) {
             cache.keep_headless(memory, shelf).and(cache.forget_tag(memory, shelf, tag, &self.wish.view()))
-        } else if named && !cache.is_headless(memory, shelf) {
+        } else if confirmable {
             cache.keep_tag(memory, shelf, tag)
         } else {
             Growth::default()
         };
         self.growth = self.growth.and(growth);
+        self.confirmable = confirmable;
     }
 
     /// What the tag points to.

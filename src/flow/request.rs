@@ -126,7 +126,7 @@ fn dispatch(
     headers: Headers<'_>,
 ) -> Effects {
     let upstream = Upstream::new(registry, &caller.user);
-    let unconditional = !CONDITIONS.iter().any(|name| headers.has(name));
+    let unconditional = || !CONDITIONS.iter().any(|name| headers.has(name));
     match (request, view) {
         // Where the registry owns the passwords, it is asked.
         (Request::Ping, view) if registry.authentication != Authentication::Upstream => {
@@ -135,8 +135,8 @@ fn dispatch(
         (Request::Manifest(repository, Reference::Tag(tag)), View::Machine(machine_type))
             if !is_artifact_tag(tag.as_str()) =>
         {
+            let complete = accepts_all(headers);
             let wish = Wish {
-                method,
                 repository,
                 tag,
                 user: caller.user,
@@ -144,16 +144,16 @@ fn dispatch(
                 machine_type,
                 on_no_match: config.on_no_match,
                 cache: config.cache,
-                accept: accept(headers),
+                accept: if complete { joined(headers, "accept") } else { accept(headers) },
             };
-            let changes = ask_what_it_points_to(&wish.accept, headers);
+            let changes = ask_what_it_points_to((!complete).then_some(&wish.accept), headers);
             Pull::begin(wish, upstream, memory, changes)
         }
         (Request::Manifest(_, Reference::Tag(_)), _) => {
             passing(upstream).reporting(Report::count(Counter::PassedThrough))
         }
         (Request::Manifest(repository, Reference::Digest(digest)), _)
-            if method == Method::Get && config.cache.is_on() && unconditional =>
+            if method == Method::Get && config.cache.is_on() && unconditional() =>
         {
             let accept = joined(headers, "accept");
             Content::begin(repository, digest, caller.user, upstream, config.cache, accept, memory)
@@ -175,22 +175,22 @@ fn namespaced(namespace: &Repository, headers: Headers<'_>) -> Option<HeaderChan
 
 /// Makes a request for a manifest by tag one that asks what the tag points to. Each change costs a call into Envoy, so
 /// there are as few as possible; an answer to HEAD has no body whose encoding could matter.
-fn ask_what_it_points_to(accept: &str, headers: Headers<'_>) -> Vec<HeaderChange> {
+fn ask_what_it_points_to(accept: Option<&str>, headers: Headers<'_>) -> Vec<HeaderChange> {
     let mut changes = Vec::new();
     if headers.first(":method") != Some(b"HEAD") {
         changes.push(HeaderChange::Set(":method", "HEAD".to_owned()));
     }
-    if !accepts_all(headers) {
-        changes.push(HeaderChange::Set("accept", accept.to_owned()));
-    }
+    changes.extend(accept.map(|accept| HeaderChange::Set("accept", accept.to_owned())));
     changes.extend(CONDITIONS.iter().filter(|name| headers.has(name)).map(|name| HeaderChange::Remove(name)));
     changes
 }
 
 /// Whether the client accepts the four manifest types without any reservation, as container runtimes do.
 fn accepts_all(headers: Headers<'_>) -> bool {
-    let ranges = || headers.all("accept").flat_map(|value| value.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
-    media_type::ALL.iter().all(|media_type| ranges().any(|range| range == media_type.as_bytes()))
+    let ranges = headers.all("accept").flat_map(|value| value.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
+    let mut missing = media_type::ALL.map(str::as_bytes).to_vec();
+    ranges.for_each(|range| missing.retain(|media_type| *media_type != range));
+    missing.is_empty()
 }
 
 /// All values of a header in one.
@@ -223,16 +223,19 @@ fn registry<'a>(config: &'a Config, cluster: Option<&str>) -> Result<&'a Rc<Regi
     })
 }
 
+#[cold]
 pub(super) fn rejected(reply: Reply, counter: Counter, line: String) -> Box<Effects> {
     Box::new(Effects::reply(reply).reporting(Report::fault(counter, line)))
 }
 
 /// A refusal whose message serves the client and the log alike.
+#[cold]
 pub(super) fn refuse(code: Code, counter: Counter, message: &str) -> Box<Effects> {
     let line = format!("{} {message}", code.status());
     rejected(Reply::error(code, message), counter, line)
 }
 
+#[cold]
 fn invalid(error: InvalidRequest, headers: Headers<'_>) -> Box<Effects> {
     let code = match error {
         InvalidRequest::Unsupported => Code::Unsupported,

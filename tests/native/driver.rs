@@ -259,7 +259,11 @@ fn respond(state: Exchange, method: &str, path: &str, upstream: &Upstream, outco
     if method == "GET" {
         outcome.body.clone_from(&response.body);
     }
-    let headers = response.list();
+    let mut headers = response.list();
+    // As the filter reads them.
+    if let Some(names) = state.suffices(response.status.to_string().as_bytes()) {
+        headers.retain(|(name, _)| name == ":status" || names.contains(&name.as_str()));
+    }
     let event = Event::ResponseHeaders { headers: Headers(&headers) };
     let (state, step) = note(state.advance(&upstream.memory, &event), outcome);
     let (_, step) = call_out(state, step, upstream, outcome);

@@ -56,8 +56,7 @@ impl Pull {
     /// Upstream has just told this caller what the tag points to.
     pub(super) fn confirm(&mut self, memory: &dyn Memory, resolution: &Resolution) {
         let (cache, wish, view) = (self.wish.cache, &self.wish, self.wish.view());
-        // Without a HEAD to confirm it, a resolution is of no use.
-        let mut growth = if !self.known && cache.knows_tag(memory, self.shelf(), &wish.tag) {
+        let mut growth = if !self.known && self.confirmable {
             cache.keep_resolution(memory, self.shelf(), &wish.tag, &view, resolution)
         } else {
             Growth::default()
@@ -94,6 +93,7 @@ impl Pull {
     }
 
     /// An image that is made in variants, but not in this machine's: worth building.
+    #[cold]
     pub(super) fn missing_variant(&self, reason: &str) -> Report {
         let (image, name, features) = (self.image(), self.wish.machine_type.name(), &self.missing);
         let line = format!("{image} has no variant for {features}: machine type {name} falls back to {reason}");
@@ -106,6 +106,7 @@ impl Pull {
 
     /// No image, and one line that says why, for the client and for the log; unless upstream is down, and what it said
     /// to this caller earlier may stand in.
+    #[cold]
     pub(in crate::flow) fn fail(mut self, memory: &dyn Memory, fault: &Fault) -> Effects {
         let (image, name) = (self.image(), self.wish.machine_type.name());
         let message = format!("{image} for machine type {name}: {}", fault.message);
