@@ -53,11 +53,12 @@ demo: build ## Pull one image name as three machine types and show what each of 
 
 .PHONY: build
 build: ## Compile the filter to WebAssembly
-	@$(INSTALL) rust
+	@$(INSTALL) rust binaryen
 	cargo build --locked --release --lib --target $(WASM_TARGET)
 	@# Cargo links its own copy of the file back here each time, so this is always wanted. It writes a new file: the tests
 	@# refuse a filter that is older than its sources, and cargo has just said that this one is up to date.
 	@cargo run --quiet --locked --manifest-path $(TRIM)/Cargo.toml --target-dir target/trim -- $(WASM)
+	@scripts/optimize.sh $(WASM)
 	@scripts/check-size.sh $(WASM)
 
 .PHONY: test
@@ -96,6 +97,7 @@ check: ## Check format, lints, licences and documentation; run the tests that ne
 .PHONY: bench
 bench: build ## Measure against bare Envoy, and write docs/performance.md; fails where a limit is missed
 	@$(INSTALL) envoy registry bench
+	cargo bench --locked --bench requests
 	cargo bench --locked --bench selection
 	cargo bench --locked --bench guessing
 	cargo bench --locked --bench load -- $(ARGS)

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Installs what a make target needs and is not there yet. Says what it does, and does nothing twice.
 #
-#   scripts/install.sh rust envoy registry cargo-deny clients login-client bench openssl
+#   scripts/install.sh rust binaryen envoy registry cargo-deny clients login-client bench openssl
 #
-# Envoy, cargo-deny and (where the system has none) the registry go into the tool folder .tools, which git ignores;
+# Envoy, cargo-deny and (where the system has none) the registry and Binaryen go into the tool folder .tools, which git ignores;
 # removing that folder removes them. Container clients come from the system's packages, because they need root anyway.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -165,17 +165,30 @@ install_cargo_deny() {
 
 # --- The registry and the clients ------------------------------------------------------------------------------------
 
-# Debian's package is unpacked, not installed: it is one program, needs no root so, and brings no service along.
+# unpack PACKAGE FOLDER: unpacks Debian's package into .tools/FOLDER. Not installed, it needs no root, and brings no
+# service along.
+unpack() {
+    local package=$1 folder=$tools/$2
+    apt_knows "$package" || apt_update ||
+        die "the package lists are empty and updating them takes root; run: sudo apt-get update"
+    say "unpacking Debian's $package into $folder"
+    rm -rf "$folder" "$folder.new"
+    mkdir -p "$folder.new"
+    (cd "$folder.new" && apt-get -qq -o APT::Sandbox::User=root download "$package" && dpkg-deb --extract ./*.deb . && rm -- *.deb)
+    mv "$folder.new" "$folder"
+}
+
 install_registry() {
     if have docker-registry || [ -x "$tools/registry/usr/bin/docker-registry" ]; then return; fi
     have apt-get || die "there is no docker-registry; install the CNCF distribution under that name"
-    apt_knows docker-registry || apt_update ||
-        die "the package lists are empty and updating them takes root; run: sudo apt-get update"
-    say "unpacking Debian's docker-registry into $tools/registry"
-    rm -rf "$tools/registry" "$tools/registry.new"
-    mkdir -p "$tools/registry.new"
-    (cd "$tools/registry.new" && apt-get -qq -o APT::Sandbox::User=root download docker-registry && dpkg-deb --extract ./*.deb . && rm -- *.deb)
-    mv "$tools/registry.new" "$tools/registry"
+    unpack docker-registry registry
+}
+
+# wasm-opt, the last step of the build. Its library is found beside it.
+install_binaryen() {
+    if have wasm-opt || [ -x "$tools/binaryen/usr/bin/wasm-opt" ]; then return; fi
+    have apt-get || die "there is no wasm-opt; install Binaryen, 108 or later"
+    unpack binaryen binaryen
 }
 
 # What `make demo` logs in with: docker where a daemon answers, else skopeo.
@@ -225,11 +238,12 @@ needs_bench() {
     need skopeo skopeo
 }
 
-[ $# -gt 0 ] || die "which? rust, envoy, registry, cargo-deny, clients, login-client, bench, openssl"
+[ $# -gt 0 ] || die "which? rust, binaryen, envoy, registry, cargo-deny, clients, login-client, bench, openssl"
 mkdir -p "$tools"
 for part in "$@"; do
     case $part in
         rust) install_rust ;;
+        binaryen) install_binaryen ;;
         envoy) install_envoy ;;
         registry) install_registry ;;
         cargo-deny) install_cargo_deny ;;

@@ -96,6 +96,7 @@ impl Reply {
 
     /// A registry error: one code and a message that says what to do.
     #[must_use]
+    #[cold]
     pub fn error(code: Code, message: &str) -> Self {
         Self::json(code.status(), &json!({ "errors": vec![json!({ "code": code.as_str(), "message": message })] }))
     }

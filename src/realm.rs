@@ -47,8 +47,14 @@ pub fn is_loopback(host: &str) -> bool {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
         None => host.split(':').next().unwrap_or_default(),
     };
-    name.eq_ignore_ascii_case("localhost")
-        || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    name.eq_ignore_ascii_case("localhost") || name == "::1" || is_in_127(name)
+}
+
+/// Whether this is an address in 127.0.0.0/8. By hand, because the standard library's parser of addresses would take
+/// four kilobytes of the filter for this alone.
+fn is_in_127(name: &str) -> bool {
+    let byte = |part: &str| part.parse::<u8>().is_ok_and(|byte| byte.to_string() == part);
+    name.split('.').count() == 4 && name.split('.').all(byte) && name.starts_with("127.")
 }
 
 #[cfg(test)]
@@ -75,6 +81,10 @@ mod tests {
             ("localhost", "https", "https://localhost"),
             ("localhost.example", "http", "https://localhost.example"),
             ("127.0.0.1.example", "http", "https://127.0.0.1.example"),
+            ("127.0.0", "http", "https://127.0.0"),
+            ("127.0.0.256", "http", "https://127.0.0.256"),
+            ("127.0.0.01", "http", "https://127.0.0.01"),
+            ("128.0.0.1", "http", "https://128.0.0.1"),
             ("[2001:db8::1]", "http", "https://[2001:db8::1]"),
         ];
         for (authority, scheme, base) in rows {

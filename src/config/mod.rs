@@ -37,6 +37,7 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
+    #[cold]
     fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self { field: field.into(), message: message.into() }
     }

@@ -30,6 +30,7 @@ impl fmt::Display for Path<'_> {
 
 impl Path<'_> {
     /// Names the kinds only: the value may be a password.
+    #[cold]
     fn refuse<T>(&self, expected: &str, found: &Value<'_>) -> Result<T, ConfigError> {
         Err(ConfigError::new(self.to_string(), format!("expected {expected}, not {}", found.kind())))
     }

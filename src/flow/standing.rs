@@ -95,6 +95,7 @@ impl Upstream {
     }
 
     /// The login is right, but the registry does not let it have this.
+    #[cold]
     fn denied(&self) -> Effects {
         let host = &self.registry.host;
         let message = format!("the registry {host} does not allow this to the login {:?}; ask there for it", self.user);
@@ -103,6 +104,7 @@ impl Upstream {
     }
 
     /// The client's own credentials are refused with a challenge, MetaHub's with an explanation.
+    #[cold]
     fn refused(&self, status: u64) -> Effects {
         let host = &self.registry.host;
         if self.registry.authentication == Authentication::Upstream {
@@ -196,6 +198,7 @@ impl Authorizing {
         }
     }
 
+    #[cold]
     fn fail(&self, fault: &Fault) -> Box<Effects> {
         let line = format!("{} {} (login {:?})", fault.code.status(), fault.message, self.upstream.user);
         Box::new(Effects::reply(fault.reply(&fault.message)).reporting(Report::fault(fault.counter, line)))
