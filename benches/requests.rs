@@ -1,0 +1,185 @@
+//! What the core takes for a request, natively: `cargo bench --bench requests`.
+//!
+//! Prints the fastest of many runs for each kind of request, without Envoy. For a profile, give a kind and a count:
+//! `valgrind --tool=callgrind target/release/deps/requests-… tag 1000`; the difference of two counts is the requests'
+//! own share.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use metahub::config::Config;
+use metahub::digest::Digest;
+use metahub::flow::{Answer, Callers, Event, Exchange, Step, begin};
+use metahub::headers::Headers;
+use metahub::media_type::{ALL, DOCKER_LIST, DOCKER_MANIFEST};
+use metahub::memory::Memory;
+use serde_json::{Value, json};
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let stage = Stage::new();
+    let kinds = [
+        ("ping", "/v2/".to_owned()),
+        ("blob", format!("/v2/bench/app/blobs/{}", stage.child_digest)),
+        ("digest", format!("/v2/bench/app/manifests/{}", stage.child_digest)),
+        ("tag", "/v2/bench/app/manifests/latest".to_owned()),
+    ];
+    for (kind, path) in &kinds {
+        if arguments.first().is_some_and(|wanted| wanted != kind) {
+            continue;
+        }
+        let request = stage.request(path);
+        // What is asked for first is not known yet.
+        stage.answer(&request);
+        if let Some(count) = arguments.get(1).and_then(|count| count.parse::<u64>().ok()) {
+            (0..count).for_each(|_| stage.answer(black_box(&request)));
+            continue;
+        }
+        println!("{kind:<8} {:>10.2?}", fastest(|| stage.answer(black_box(&request))));
+    }
+}
+
+/// The process's memory as a map.
+#[derive(Default)]
+struct Map(RefCell<HashMap<String, Vec<u8>>>);
+
+impl Memory for Map {
+    fn get(&self, key: &str) -> Option<Vec<u8>> {
+        self.0.borrow().get(key).cloned()
+    }
+    fn set(&self, key: &str, value: &[u8]) {
+        self.0.borrow_mut().insert(key.to_owned(), value.to_owned());
+    }
+    fn set_once(&self, key: &str, value: &[u8]) -> Option<Vec<u8>> {
+        self.set(key, value);
+        self.get(key)
+    }
+    fn get_versioned(&self, key: &str) -> Option<(Vec<u8>, Option<u32>)> {
+        self.get(key).map(|value| (value, None))
+    }
+    fn set_if_unchanged(&self, key: &str, value: &[u8], _version: Option<u32>) -> bool {
+        self.set(key, value);
+        true
+    }
+    fn now(&self) -> u64 {
+        1_000_000
+    }
+    fn random(&self) -> Option<[u8; 32]> {
+        Some([1; 32])
+    }
+}
+
+type HeaderList = Vec<(String, Vec<u8>)>;
+
+fn header_list(headers: &[(&str, &str)]) -> HeaderList {
+    headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect()
+}
+
+/// One worker with one image behind it.
+struct Stage {
+    config: Config,
+    memory: Map,
+    callers: Callers,
+    child: Vec<u8>,
+    child_digest: String,
+    index: Vec<u8>,
+    child_headers: HeaderList,
+    index_headers: HeaderList,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let password = bcrypt::hash("x", 4).unwrap();
+        let config = json!({
+            "machine_types": { "type1": { "features": ["cpu:broadwell"] } },
+            "registries": { "registry": { "host": "registry.example", "authentication": "accounts" } },
+            "accounts": { "x-type1": { "password": password, "machine_type": "type1" } },
+        });
+        let child = vec![b' '; 1024];
+        let (child_digest, size) = (Digest::of(&child).as_str().to_owned(), child.len());
+        let entry = |feature: &str| {
+            let platform = json!({ "os": "linux", "architecture": "amd64", "features": [feature] });
+            json!({ "mediaType": DOCKER_MANIFEST, "digest": child_digest, "size": size, "platform": platform })
+        };
+        let entries: Vec<Value> = ["cpu:haswell", "cpu:broadwell", "cpu:skylake", "cpu:icelake"].map(entry).to_vec();
+        let index = json!({ "schemaVersion": 2, "mediaType": DOCKER_LIST, "manifests": entries });
+        let index = index.to_string().into_bytes();
+        let response = |content_type: &str, body: &[u8]| {
+            let length = body.len().to_string();
+            header_list(&[
+                (":status", "200"),
+                ("content-type", content_type),
+                ("content-length", &length),
+                ("docker-content-digest", Digest::of(body).as_str()),
+            ])
+        };
+        Self {
+            config: Config::parse(config.to_string().as_bytes(), &|_| None).unwrap(),
+            memory: Map::default(),
+            callers: Callers::default(),
+            child_headers: response(DOCKER_MANIFEST, &child),
+            index_headers: response(DOCKER_LIST, &index),
+            child,
+            child_digest,
+            index,
+        }
+    }
+
+    /// As Envoy hands a container runtime's request over.
+    fn request(&self, path: &str) -> HeaderList {
+        header_list(&[
+            (":authority", "hub.example:8080"),
+            (":path", path),
+            (":method", "GET"),
+            (":scheme", "http"),
+            ("user-agent", "docker/24.0.5 go/go1.20.3 kernel/6.1.0 os/linux arch/amd64"),
+            ("authorization", "Basic eC10eXBlMTp4"),
+            ("x-forwarded-for", "127.0.0.1"),
+            ("x-forwarded-proto", "http"),
+            ("x-request-id", "3c8d7b6e-0d5b-4a0b-9d2a-111111111111"),
+            ("accept", &ALL.join(", ")),
+        ])
+    }
+
+    /// Answers a request, with an upstream that has what is asked for.
+    fn answer(&self, request: &HeaderList) {
+        let mut effects = begin(&self.config, &self.memory, &self.callers, Some("registry"), Headers(request));
+        loop {
+            let (headers, body) = self.upstream(request, &effects.step);
+            let event = match &effects.step {
+                Step::CallOut(_) => Event::CalloutAnswered(Some(Answer { headers: Headers(headers), body })),
+                Step::Continue(_) if !matches!(effects.exchange, Exchange::Done) => {
+                    Event::ResponseHeaders { headers: Headers(headers) }
+                }
+                _ => break,
+            };
+            effects = effects.exchange.advance(&self.memory, &event);
+        }
+        if let Step::Reply(reply) = &effects.step {
+            assert_eq!(reply.status, 200, "{reply:?}");
+        }
+    }
+
+    fn upstream(&self, request: &HeaderList, step: &Step) -> (&HeaderList, &[u8]) {
+        let path = match step {
+            Step::CallOut(callout) => callout.headers.iter().find(|(name, _)| *name == ":path").unwrap().1.as_str(),
+            _ => Headers(request).text(":path").unwrap(),
+        };
+        let by_digest = path.ends_with(&self.child_digest);
+        if by_digest { (&self.child_headers, &self.child) } else { (&self.index_headers, &self.index) }
+    }
+}
+
+/// The fastest of many runs, each of a hundred requests.
+fn fastest(mut run: impl FnMut()) -> Duration {
+    let mut best = Duration::MAX;
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(1) {
+        let start = Instant::now();
+        (0..100).for_each(|_| run());
+        best = best.min(start.elapsed() / 100);
+    }
+    best
+}
