@@ -4,6 +4,8 @@
 //! `valgrind --tool=callgrind target/release/deps/requests-… tag 1000`; the difference of two counts is the requests'
 //! own share.
 
+#![allow(clippy::unwrap_used, reason = "a benchmark may panic")]
+
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::hint::black_box;
