@@ -148,7 +148,7 @@ impl Pull {
             State::FetchingNested { top, descriptor, levels } => match fetch::verified(registry, &descriptor, answer) {
                 Ok(body) => {
                     let body = body.to_vec();
-                    self.keeping(memory, &descriptor, &body).0.on_nested(memory, top, &body, levels)
+                    self.keeping(memory, &descriptor, &body).0.on_index(memory, top, &body, levels, None)
                 }
                 Err(fault) => self.fail(memory, &fault),
             },
@@ -317,42 +317,42 @@ impl Pull {
         if opaque {
             return self.pass_through(memory, top, media_type, body, "not an index", source);
         }
-        let index = match Index::parse(body) {
-            Ok(index) => index,
-            Err(error) => return self.fail(memory, &Fault::invalid(format!("the index cannot be used: {error}"))),
-        };
-        let machine_type = Rc::clone(&self.wish.machine_type);
-        match select(&index, &machine_type) {
-            Selection::Selected { entry, reason } => {
-                let (descriptor, nested) = (entry.descriptor(), entry.is_nested_index());
-                self.on_selected(memory, top, &index, descriptor, nested.then_some(1), reason.to_string())
-            }
-            Selection::NotAnImageIndex => {
-                self.pass_through(memory, top, media_type, body, "not an image index", source)
-            }
-            Selection::NoMatch(_) if self.wish.on_no_match == OnNoMatch::Unfiltered => {
-                let why = "nothing fits, on_no_match is unfiltered";
-                self.pass_through(memory, top, media_type, body, why, source)
-            }
-            Selection::NoMatch(offer) => self.fail(memory, &Fault::no_match(&offer.to_string())),
-        }
+        self.on_index(memory, top, body, 0, Some((media_type, source)))
     }
 
-    fn on_nested(self, memory: &dyn Memory, top: Digest, body: &[u8], levels: u32) -> Effects {
+    /// An index, below that many `levels` of others. `whole` is said of the tag's own document, which may be passed
+    /// through; a nested index may not.
+    fn on_index(
+        self,
+        memory: &dyn Memory,
+        top: Digest,
+        body: &[u8],
+        levels: u32,
+        whole: Option<(&str, Counter)>,
+    ) -> Effects {
         let index = match Index::parse(body) {
             Ok(index) => index,
-            Err(error) => return self.fail(memory, &Fault::invalid(format!("a nested index cannot be used: {error}"))),
+            Err(error) => {
+                let what = if whole.is_some() { "the index" } else { "a nested index" };
+                return self.fail(memory, &Fault::invalid(format!("{what} cannot be used: {error}")));
+            }
         };
         let machine_type = Rc::clone(&self.wish.machine_type);
-        match select(&index, &machine_type) {
+        let why = match select(&index, &machine_type) {
             Selection::Selected { entry, reason } => {
                 let (descriptor, nested) = (entry.descriptor(), entry.is_nested_index());
-                self.on_selected(memory, top, &index, descriptor, nested.then_some(levels + 1), reason.to_string())
+                let levels = nested.then_some(levels + 1);
+                return self.on_selected(memory, top, &index, descriptor, levels, reason.to_string());
             }
-            Selection::NotAnImageIndex => {
-                self.fail(memory, &Fault::invalid("a nested index is not an image index".to_owned()))
+            Selection::NotAnImageIndex => "not an image index",
+            Selection::NoMatch(_) if whole.is_some() && self.wish.on_no_match == OnNoMatch::Unfiltered => {
+                "nothing fits, on_no_match is unfiltered"
             }
-            Selection::NoMatch(offer) => self.fail(memory, &Fault::no_match(&offer.to_string())),
+            Selection::NoMatch(offer) => return self.fail(memory, &Fault::no_match(&offer.to_string())),
+        };
+        match whole {
+            Some((media_type, source)) => self.pass_through(memory, top, media_type, body, why, source),
+            None => self.fail(memory, &Fault::invalid(format!("a nested index is {why}"))),
         }
     }
 
@@ -380,7 +380,7 @@ impl Pull {
             return self.fail(memory, &Fault::invalid(message));
         }
         if let Some(document) = self.wish.cache.find(memory, self.shelf(), descriptor.digest.as_str()) {
-            return self.on_nested(memory, top, &document.body, levels);
+            return self.on_index(memory, top, &document.body, levels, None);
         }
         self.fetch(State::FetchingNested { top, descriptor, levels })
     }
