@@ -92,6 +92,7 @@ pub(super) fn identify<'a>(
     Ok(caller)
 }
 
+#[inline(never)]
 fn look_at<'a>(
     config: &'a Config,
     memory: &dyn Memory,

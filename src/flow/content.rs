@@ -50,6 +50,7 @@ impl Content {
         Shelf { cluster: self.upstream.registry.cluster.as_str(), repository: &self.repository }
     }
 
+    #[inline(never)]
     fn fetch(mut self) -> Effects {
         self.location = None;
         let callout = self.callout();
@@ -100,6 +101,7 @@ impl Content {
         }
     }
 
+    #[inline(never)]
     fn on_answer(mut self, memory: &dyn Memory, answer: Option<Answer<'_>>) -> Effects {
         if let Some(request) = answer.and_then(|answer| self.upstream.renew(memory, answer.headers)) {
             return self.fetch_again(request);

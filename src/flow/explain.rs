@@ -29,6 +29,7 @@ pub struct Explain {
 
 impl Explain {
     /// Asks for the image. `machine_types` are those that the caller may use, by name.
+    #[inline(never)]
     pub(super) fn begin(
         query: ExplainQuery,
         user: String,
@@ -50,6 +51,7 @@ impl Explain {
         Effects::new(Exchange::Explaining(Box::new(explain)), Step::CallOut(callout))
     }
 
+    #[inline(never)]
     pub(super) fn advance(mut self, memory: &dyn Memory, event: &Event<'_>) -> Effects {
         let Event::CalloutAnswered(answer) = event else {
             return Effects::new(Exchange::Explaining(Box::new(self)), Step::Hold);

@@ -141,6 +141,7 @@ impl Pull {
         }
     }
 
+    #[inline(never)]
     fn on_answer(self, memory: &dyn Memory, state: State, answer: Option<Answer<'_>>) -> Effects {
         let registry = &self.upstream.registry;
         match state {
@@ -240,6 +241,7 @@ impl Pull {
     }
 
     /// Calls out for what a state waits for.
+    #[inline(never)]
     fn fetch(mut self, state: State) -> Effects {
         self.state = state;
         let callout = self.callout();

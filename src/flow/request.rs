@@ -168,6 +168,7 @@ fn passing(upstream: Upstream) -> Effects {
 }
 
 /// The path with the namespace that the client left out.
+#[inline(never)]
 fn namespaced(namespace: &Repository, headers: Headers<'_>) -> Option<HeaderChange> {
     let path = headers.text(":path")?.strip_prefix("/v2/")?;
     Some(HeaderChange::Set(":path", format!("/v2/{namespace}/{path}")))
@@ -200,6 +201,7 @@ fn joined(headers: Headers<'_>, name: &str) -> String {
 }
 
 /// What the client accepts, and the four manifest types without any reservation (`q=0` would get another document).
+#[inline(never)]
 fn accept(headers: Headers<'_>) -> String {
     let ranges =
         headers.all("accept").filter_map(|value| std::str::from_utf8(value).ok()).flat_map(|value| value.split(','));
@@ -251,6 +253,7 @@ fn invalid(error: InvalidRequest, headers: Headers<'_>) -> Box<Effects> {
     rejected(reply, Counter::Refused, line)
 }
 
+#[inline(never)]
 fn health(config: &Config) -> Reply {
     let document = json!({
         "status": "ok",

@@ -162,6 +162,7 @@ impl Authorizing {
             .reporting(Report::count(Counter::TokenRefused))
     }
 
+    #[inline(never)]
     pub(super) fn advance(self, memory: &dyn Memory, event: &Event<'_>) -> Effects {
         let Event::CalloutAnswered(answer) = event else {
             return Effects::new(Exchange::Authorizing(Box::new(self)), Step::Hold);
@@ -219,6 +220,7 @@ impl Verifying {
         Effects::new(Exchange::Verifying(Box::new(Self { upstream, next })), Step::CallOut(callout))
     }
 
+    #[inline(never)]
     pub(super) fn advance(mut self, memory: &dyn Memory, event: &Event<'_>) -> Effects {
         let Event::CalloutAnswered(answer) = event else {
             return Effects::new(Exchange::Verifying(Box::new(self)), Step::Hold);
