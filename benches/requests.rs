@@ -6,17 +6,18 @@
 
 #![allow(clippy::unwrap_used, reason = "a benchmark may panic")]
 
-use std::cell::RefCell;
-use std::collections::HashMap;
+#[path = "../tests/support/memory.rs"]
+mod memory;
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use memory::Map;
 use metahub::config::Config;
 use metahub::digest::Digest;
 use metahub::flow::{Answer, Callers, Event, Exchange, Step, begin};
 use metahub::headers::Headers;
 use metahub::media_type::{ALL, DOCKER_LIST, DOCKER_MANIFEST};
-use metahub::memory::Memory;
 use serde_json::{Value, json};
 
 fn main() {
@@ -40,36 +41,6 @@ fn main() {
             continue;
         }
         println!("{kind:<8} {:>10.2?}", fastest(|| stage.answer(black_box(&request))));
-    }
-}
-
-/// The process's memory as a map.
-#[derive(Default)]
-struct Map(RefCell<HashMap<String, Vec<u8>>>);
-
-impl Memory for Map {
-    fn get(&self, key: &str) -> Option<Vec<u8>> {
-        self.0.borrow().get(key).cloned()
-    }
-    fn set(&self, key: &str, value: &[u8]) {
-        self.0.borrow_mut().insert(key.to_owned(), value.to_owned());
-    }
-    fn set_once(&self, key: &str, value: &[u8]) -> Option<Vec<u8>> {
-        self.set(key, value);
-        self.get(key)
-    }
-    fn get_versioned(&self, key: &str) -> Option<(Vec<u8>, Option<u32>)> {
-        self.get(key).map(|value| (value, None))
-    }
-    fn set_if_unchanged(&self, key: &str, value: &[u8], _version: Option<u32>) -> bool {
-        self.set(key, value);
-        true
-    }
-    fn now(&self) -> u64 {
-        1_000_000
-    }
-    fn random(&self) -> Option<[u8; 32]> {
-        Some([1; 32])
     }
 }
 

@@ -1,6 +1,5 @@
 //! Plays Envoy for the flow: a configuration, a request, what upstream answers.
 
-use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
 use base64::Engine as _;
@@ -9,8 +8,9 @@ use metahub::digest::Digest;
 use metahub::flow::{Answer, Callers, Callout, Effects, Event, Exchange, Step, begin};
 use metahub::headers::{HeaderChange, Headers};
 use metahub::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
-use metahub::memory::Memory;
 use serde_json::{Value, json};
+
+use crate::support::memory::Map;
 
 pub(crate) type HeaderList = Vec<(String, Vec<u8>)>;
 
@@ -20,46 +20,6 @@ pub(crate) fn header_list(headers: &[(&str, &str)]) -> HeaderList {
 
 pub(crate) fn basic(user: &str, password: &str) -> String {
     format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}")))
-}
-
-/// Memory with a clock to turn.
-#[derive(Default)]
-pub(crate) struct Map {
-    values: RefCell<HashMap<String, Vec<u8>>>,
-    pub(crate) now: Cell<u64>,
-}
-
-impl Map {
-    /// How many values there are.
-    pub(crate) fn len(&self) -> usize {
-        self.values.borrow().len()
-    }
-}
-
-impl Memory for Map {
-    fn get(&self, key: &str) -> Option<Vec<u8>> {
-        self.values.borrow().get(key).cloned()
-    }
-    fn set(&self, key: &str, value: &[u8]) {
-        self.values.borrow_mut().insert(key.to_owned(), value.to_owned());
-    }
-    fn set_once(&self, key: &str, value: &[u8]) -> Option<Vec<u8>> {
-        self.set(key, value);
-        self.get(key)
-    }
-    fn get_versioned(&self, key: &str) -> Option<(Vec<u8>, Option<u32>)> {
-        self.get(key).map(|value| (value, None))
-    }
-    fn set_if_unchanged(&self, key: &str, value: &[u8], _version: Option<u32>) -> bool {
-        self.set(key, value);
-        true
-    }
-    fn now(&self) -> u64 {
-        self.now.get()
-    }
-    fn random(&self) -> Option<[u8; 32]> {
-        Some([1; 32])
-    }
 }
 
 /// Two machine types; accounts `qnib-type1` (bound), `team` (two types, one repository) and `all` (unfiltered), each

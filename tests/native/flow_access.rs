@@ -378,7 +378,7 @@ fn a_known_login_is_looked_up_no_more() {
     use metahub::flow::{Callers, Step, begin};
     use metahub::headers::Headers;
 
-    use super::driver::Map;
+    use crate::support::memory::Map;
 
     let config = parse(&configuration());
     let callers = Callers::default();

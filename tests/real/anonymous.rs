@@ -5,7 +5,8 @@ use serde_json::Value;
 use super::clients::reason_to_skip;
 use super::logins::with_account;
 use super::observe::{assert_no_vm_died, counters, fault_lines};
-use crate::support::bench::{Bench, REPOSITORY};
+use super::stage::Stage;
+use crate::support::bench::REPOSITORY;
 use crate::support::client::containerd::{Containerd, Credentials};
 use crate::support::client::docker::Docker;
 use crate::support::client::podman::Podman;
@@ -18,26 +19,6 @@ use crate::support::registry::Registry;
 const KEY: &str = "a sealing key of more than thirty-two characters";
 
 /// Envoy before the demo repository; who does not log in is a machine that only the generic image fits.
-struct Stage {
-    bench: Bench,
-    registry: Registry,
-    envoy: Envoy,
-}
-
-impl Stage {
-    fn set() -> Self {
-        let registry = Registry::start().unwrap();
-        let bench = Bench::build();
-        bench.push(&registry).unwrap();
-        let envoy = before(&registry).start().unwrap();
-        Self { bench, registry, envoy }
-    }
-
-    fn digest(&self, features: &[&str]) -> String {
-        self.bench.digest(features)
-    }
-}
-
 fn before(registry: &Registry) -> Builder {
     Envoy::before(registry.port()).edit_config(|config| {
         let config =
@@ -92,11 +73,11 @@ fn exercise<C: Client>(programs: &[&str], start: impl FnOnce() -> C) {
         eprintln!("skipped: {reason}");
         return;
     }
-    let stage = Stage::set();
+    let stage = Stage::set(before);
     let mut client = start();
     let front = format!("127.0.0.1:{}", stage.envoy.port());
     let tag = format!("{front}/{REPOSITORY}:latest");
-    assert_eq!(client.pull(&tag).unwrap().digest, stage.digest(&[]), "without a login");
+    assert_eq!(client.pull(&tag).unwrap().digest, stage.bench.digest(&[]), "without a login");
 
     let wrong = client.log_in(&front, &Login::new("qnib-type2", "hunter2-wrong"));
     if client.logs_in() {
@@ -108,7 +89,7 @@ fn exercise<C: Client>(programs: &[&str], start: impl FnOnce() -> C) {
     }
     for (user, features) in [("qnib-type2", &["cpu:skylake"][..]), ("qnib-type1", &["cpu:broadwell"])] {
         client.log_in(&front, &Login::new(user, user)).unwrap();
-        assert_eq!(client.pull(&tag).unwrap().digest, stage.digest(features), "{user}");
+        assert_eq!(client.pull(&tag).unwrap().digest, stage.bench.digest(features), "{user}");
     }
     let counted = counters(&stage.envoy);
     assert!(counted["anonymous"] > 0 && counted["token_issued"] >= 3 && counted["unauthorized"] > 0, "{counted:?}");
@@ -139,7 +120,7 @@ fn skopeo() {
 
 #[test]
 fn the_endpoint_and_its_challenges() {
-    let stage = Stage::set();
+    let stage = Stage::set(before);
     let send = |request: &Request| stage.envoy.send(request).unwrap();
     let realm =
         format!("Bearer realm=\"http://127.0.0.1:{}/metahub/v1/token\",service=\"metahub\"", stage.envoy.port());
@@ -159,7 +140,7 @@ fn the_endpoint_and_its_challenges() {
     assert_eq!((answer.status, answer.header("cache-control")), (200, Some("no-store")));
     let bearer = token(&answer);
     let pulled = send(&manifest().header("authorization", &bearer));
-    assert_eq!(pulled.header("docker-content-digest"), Some(stage.digest(&["cpu:broadwell"]).as_str()));
+    assert_eq!(pulled.header("docker-content-digest"), Some(stage.bench.digest(&["cpu:broadwell"]).as_str()));
     assert_ne!(token(&send(&token_request())), token(&send(&token_request())), "each is sealed anew");
 
     let damaged = send(&manifest().header("authorization", format!("{bearer}A")));
@@ -173,7 +154,7 @@ fn the_endpoint_and_its_challenges() {
 
 #[test]
 fn replicas_with_one_key_accept_each_others_tokens() {
-    let stage = Stage::set();
+    let stage = Stage::set(before);
     let start = |key| sharing(before(&stage.registry), key).start().unwrap();
     let (one, two, other) = (start(KEY), start(KEY), start("another key, as long as the one before it"));
     let pull = |envoy: &Envoy, bearer: &str| envoy.send(&manifest().header("authorization", bearer)).unwrap().status;
@@ -193,7 +174,7 @@ fn replicas_with_one_key_accept_each_others_tokens() {
 /// Two accounts, one of which loses its permission by reload: at once, whatever was remembered or given out.
 #[test]
 fn a_lost_permission_counts_at_once() {
-    let stage = Stage::set();
+    let stage = Stage::set(before);
     let account = |name: &str, repositories: &str| {
         let hash = "$2y$05$kr25QcMCe.74YgdfvNTPVOAqne/XAd5zfoOtyUUhPvDpIR8drBnRK";
         format!("{name}: {{ password: \"{hash}\", machine_types: [type1, type2], repositories: [\"{repositories}\"] }}")
@@ -206,7 +187,7 @@ fn a_lost_permission_counts_at_once() {
     let layer = stage.bench.image(&["cpu:broadwell"]).layer.digest();
     let paths = [
         format!("/v2/{REPOSITORY}/manifests/latest"),
-        format!("/v2/{REPOSITORY}/manifests/{}", stage.digest(&["cpu:broadwell"])),
+        format!("/v2/{REPOSITORY}/manifests/{}", stage.bench.digest(&["cpu:broadwell"])),
         format!("/v2/{REPOSITORY}/blobs/{layer}"),
         format!("/v2/{REPOSITORY}/tags/list"),
         format!("/metahub/v1/explain?image={REPOSITORY}"),

@@ -1,8 +1,9 @@
 //! Passwords: computed once, limited when guessed, revoked at once.
 
 use super::observe::{Watch, assert_error, assert_no_vm_died, fault_lines};
-use crate::support::bench::{Bench, REPOSITORY};
-use crate::support::envoy::{Envoy, replace};
+use super::stage::Stage;
+use crate::support::bench::REPOSITORY;
+use crate::support::envoy::{Builder, Envoy, replace};
 use crate::support::http::{Request, Response};
 use crate::support::registry::Registry;
 
@@ -21,25 +22,15 @@ pub(super) fn with_account(config: &str, line: &str) -> String {
 }
 
 /// Envoy before the demo repository; the accounts `dear` and `other` have expensive passwords, which are their names.
-struct Stage {
-    bench: Bench,
-    _registry: Registry,
-    envoy: Envoy,
+fn before(registry: &Registry) -> Builder {
+    Envoy::before(registry.port()).edit_config(|config| {
+        let dear = with_account(&config, &format!("dear: {{ password: \"{DEAR}\", machine_type: type1 }}"));
+        let hash = bcrypt::hash("other", 4).unwrap();
+        with_account(&dear, &format!("other: {{ password: \"{hash}\", machine_type: type2 }}"))
+    })
 }
 
 impl Stage {
-    fn set() -> Self {
-        let registry = Registry::start().unwrap();
-        let bench = Bench::build();
-        bench.push(&registry).unwrap();
-        let envoy = Envoy::before(registry.port()).edit_config(|config| {
-            let dear = with_account(&config, &format!("dear: {{ password: \"{DEAR}\", machine_type: type1 }}"));
-            let hash = bcrypt::hash("other", 4).unwrap();
-            with_account(&dear, &format!("other: {{ password: \"{hash}\", machine_type: type2 }}"))
-        });
-        Self { bench, _registry: registry, envoy: envoy.start().unwrap() }
-    }
-
     fn ask(&self, user: &str, password: &str) -> Response {
         let request = Request::get(&format!("/v2/{REPOSITORY}/manifests/latest")).login(user, password);
         self.envoy.send(&request).unwrap()
@@ -62,7 +53,7 @@ impl Stage {
 /// A docker pull sends about ten requests, to either worker: all but the first are cheap.
 #[test]
 fn a_password_is_computed_once() {
-    let stage = Stage::set();
+    let stage = Stage::set(before);
     // Connections, compiled code and the decoy are none of the password's cost.
     (0..10).for_each(|_| assert_eq!(stage.ask("qnib-type1", "qnib-type1").status, 200));
     let start = stage.ticks();
@@ -78,7 +69,7 @@ fn a_password_is_computed_once() {
 /// containerd sends a wrong password six times at once. That is no reason to lock the account.
 #[test]
 fn a_burst_of_one_wrong_password_locks_nobody_out() {
-    let stage = Stage::set();
+    let stage = Stage::set(before);
     let watch = Watch::begin(&stage.envoy);
     std::thread::scope(|scope| {
         let burst: Vec<_> = (0..6).map(|_| scope.spawn(|| stage.ask("dear", "wrong"))).collect();
@@ -99,7 +90,7 @@ fn a_burst_of_one_wrong_password_locks_nobody_out() {
 
 #[test]
 fn guessing_is_limited_and_hurts_nobody_else() {
-    let stage = Stage::set();
+    let stage = Stage::set(before);
     stage.assert_serves("qnib-type1", "qnib-type1");
     let guess = |number: usize| stage.ask("qnib-type1", &format!("guess {number}"));
     let limited = (0..40).map(guess).find(|answer| answer.status != 401);
@@ -120,7 +111,7 @@ fn guessing_is_limited_and_hurts_nobody_else() {
 /// A new hash line forgets the logins of the old one, in all workers at once.
 #[test]
 fn rotation_revokes_at_once() {
-    let stage = Stage::set();
+    let stage = Stage::set(before);
     (0..10).for_each(|_| stage.assert_serves("dear", "dear"));
     let old = stage.envoy.config();
     let both = format!("passwords: [\"{DEAR}\", \"{}\"]", bcrypt::hash("fresh", 4).unwrap());

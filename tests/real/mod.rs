@@ -19,6 +19,7 @@ mod reload;
 mod request_bodies;
 mod selection_sample;
 mod several_registries;
+mod stage;
 mod tls;
 mod transfers;
 mod upstream;

@@ -7,8 +7,9 @@ use metahub::media_type::DOCKER_LIST;
 
 use super::logins::with_account;
 use super::observe::{assert_no_vm_died, fault_lines};
+use super::stage::Stage;
 use crate::support::bench::{Bench, REPOSITORY};
-use crate::support::envoy::{Envoy, replace};
+use crate::support::envoy::{Builder, Envoy, replace};
 use crate::support::http::connection::Connection;
 use crate::support::http::{Request, Response};
 use crate::support::mock_registry::{Act, Answer, Gate, MockRegistry};
@@ -18,21 +19,11 @@ use crate::support::wait_for;
 /// How long there is load.
 const LOAD: Duration = Duration::from_secs(10);
 
-struct Stage {
-    bench: Bench,
-    _registry: Registry,
-    envoy: Envoy,
+fn before(registry: &Registry) -> Builder {
+    Envoy::before(registry.port())
 }
 
 impl Stage {
-    fn set() -> Self {
-        let registry = Registry::start().unwrap();
-        let bench = Bench::build();
-        bench.push(&registry).unwrap();
-        let envoy = Envoy::before(registry.port()).start().unwrap();
-        Self { bench, _registry: registry, envoy }
-    }
-
     fn digest(&self, login: &str) -> Option<String> {
         let answer = self.envoy.send(&manifest().login(login, login)).unwrap();
         answer.header("docker-content-digest").map(str::to_owned)
@@ -53,7 +44,7 @@ fn with_machine(config: &str, name: &str, features: &str, login: &str) -> String
 
 #[test]
 fn a_new_machine_type_is_usable_within_a_second() {
-    let stage = Stage::set();
+    let stage = Stage::set(before);
     let config = with_machine(&stage.envoy.config(), "newcomer", r#""cpu:broadwell", "nvcap:5.2""#, "new");
     assert_eq!(stage.digest("new"), None, "not yet");
     stage.envoy.replace_config(&config).unwrap();
@@ -89,7 +80,7 @@ impl Load<'_> {
 /// Four threads ask all the time, two of them on connections that stay open, while machine types come, go and change.
 #[test]
 fn reloads_under_load_lose_nothing() {
-    let stage = Stage::set();
+    let stage = Stage::set(before);
     let config = stage.envoy.config();
     // `changing` is a broadwell machine in one configuration, and a skylake in the next.
     let before = with_machine(&config, "changing", "\"cpu:broadwell\"", "change");
@@ -181,7 +172,7 @@ fn requests_in_flight_survive() {
 /// A broken file changes nothing: Envoy counts it, one line names the field, and the next good file is taken.
 #[test]
 fn broken_files_are_refused() {
-    let stage = Stage::set();
+    let stage = Stage::set(before);
     let good = stage.envoy.config();
     let rows = [
         ("bad YAML", replace(&good, "machine_types:", "machine_types: [", 1), ""),

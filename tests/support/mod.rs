@@ -22,6 +22,7 @@ pub(crate) mod envoy;
 pub(crate) mod http;
 pub(crate) mod image;
 pub(crate) mod key;
+pub(crate) mod memory;
 pub(crate) mod mock_registry;
 pub(crate) mod port;
 pub(crate) mod process;
