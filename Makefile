@@ -15,7 +15,7 @@ TRIM := tools/trim
 DENY := .tools/cargo-deny/bin/cargo-deny
 
 # Passed to the tests by `make test`: a part of a test's name, or an option of the test runner. For `make bench` the
-# steps to run, of table, pulls, memory, reload, outage, fleet.
+# steps to run, of table, vm, pulls, memory, reload, outage, fleet.
 ARGS ?=
 
 # What `make run` starts: the folder below envoy/ of this name; the demo if it is empty.

@@ -1,7 +1,7 @@
 //! Reading a configuration of 10,000 machine types, timed: `cargo bench --bench configuration`.
 //!
 //! Prints the fastest of many runs, from a binary `google.protobuf.Struct` (what Envoy makes of YAML) and from JSON
-//! text. Target: 40 ms in the VM; `cargo bench --bench in_vm` has the figure in there.
+//! text. Target: 40 ms in the VM; `cargo bench --bench load -- vm` has the figure in there.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};

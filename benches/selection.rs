@@ -14,7 +14,7 @@ use indexes::{description, index, padded};
 use metahub::digest::Digest;
 use metahub::explain::Explanation;
 use metahub::feature::FeatureRules;
-use metahub::index::Index;
+use metahub::index::{Index, MAX_BYTES};
 use metahub::machine_type::MachineType;
 use metahub::select::{Selection, missing_variants, select};
 
@@ -36,8 +36,8 @@ fn main() {
         row(&format!("{entries} entries"), &index(entries, 4, TARGET), &types);
     }
     row("1,000 entries, 20 features", &index(1_000, 20, TARGET), &types);
-    row("4 MiB, 10,000 entries", &padded(index(10_000, 4, TARGET)), &types);
-    row("4 MiB, 4 entries", &padded(index(4, 4, TARGET)), &types);
+    row("4 MiB, 10,000 entries", &padded(index(10_000, 4, TARGET), MAX_BYTES), &types);
+    row("4 MiB, 4 entries", &padded(index(4, 4, TARGET), MAX_BYTES), &types);
     let description = description(20);
     let time = fastest(|| (0..1_000).filter(|_| MachineType::new("t", &description, &rules).is_ok()).count());
     println!("1,000 machine types of 20 features: {time:?}");

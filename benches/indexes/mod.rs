@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 
-use metahub::index::MAX_BYTES;
 use metahub::machine_type::Description;
 
 /// A machine of this many features; an [`index`] of as many fits it.
@@ -35,12 +34,12 @@ pub(crate) fn index(entries: usize, features: usize, target: (&str, usize)) -> S
     text
 }
 
-/// The index with annotations up to the largest size that is parsed.
-pub(crate) fn padded(mut text: String) -> String {
+/// The index with annotations up to this many bytes.
+pub(crate) fn padded(mut text: String, bytes: usize) -> String {
     text.pop();
     let tail = r#"","b":1}}"#;
     text.push_str(r#","annotations":{"a":""#);
-    text.extend(std::iter::repeat_n('x', MAX_BYTES.saturating_sub(text.len() + tail.len())));
+    text.extend(std::iter::repeat_n('x', bytes.saturating_sub(text.len() + tail.len())));
     text.push_str(tail);
     text
 }

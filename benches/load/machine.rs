@@ -61,15 +61,27 @@ fn bind(process: u32, cores: &[usize]) -> Result<()> {
 
 /// CPU time of all threads of a process since it began.
 pub(crate) fn cpu_time(process: u32) -> Result<Duration> {
-    let mut nanoseconds = 0;
-    for thread in threads(process)? {
-        // A thread may end between the two looks; Envoy's don't.
-        let path = format!("/proc/{process}/task/{thread}/schedstat");
-        let text = fs::read_to_string(&path).map_err(|error| Failure::new(format!("{path}: {error}")))?;
-        let time = text.split_whitespace().next().and_then(|word| word.parse::<u64>().ok());
-        nanoseconds += time.ok_or_else(|| Failure::new(format!("{path}: no time in {text:?}")))?;
+    threads(process)?.into_iter().map(|thread| thread_time(process, thread)).sum()
+}
+
+/// CPU time of the threads whose name begins with `name` since they began; at least one must be there.
+pub(crate) fn cpu_time_of(process: u32, name: &str) -> Result<Duration> {
+    let is_named = |thread: &i32| {
+        fs::read_to_string(format!("/proc/{process}/task/{thread}/comm")).is_ok_and(|text| text.starts_with(name))
+    };
+    let named: Vec<i32> = threads(process)?.into_iter().filter(is_named).collect();
+    if named.is_empty() {
+        return Err(Failure::new(format!("process {process} has no thread {name}")));
     }
-    Ok(Duration::from_nanos(nanoseconds))
+    named.into_iter().map(|thread| thread_time(process, thread)).sum()
+}
+
+fn thread_time(process: u32, thread: i32) -> Result<Duration> {
+    // A thread may end between the two looks; Envoy's don't.
+    let path = format!("/proc/{process}/task/{thread}/schedstat");
+    let text = fs::read_to_string(&path).map_err(|error| Failure::new(format!("{path}: {error}")))?;
+    let time = text.split_whitespace().next().and_then(|word| word.parse().ok());
+    time.map(Duration::from_nanos).ok_or_else(|| Failure::new(format!("{path}: no time in {text:?}")))
 }
 
 /// Resident memory of a process, in bytes.

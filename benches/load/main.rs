@@ -3,6 +3,7 @@
 //! | step | what |
 //! |---|---|
 //! | `table` | CPU of Envoy for a request of each kind, with the filter and without |
+//! | `vm` | what the filter takes for large indexes, many machine types and long answers |
 //! | `pulls` | whole pulls by skopeo and docker, directly and through MetaHub |
 //! | `memory` | memory of Envoy over many images |
 //! | `reload` | a reload of 10,000 machine types while clients pull |
@@ -44,6 +45,7 @@ mod subject;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 mod table;
+mod vm;
 
 use std::fs;
 use std::process::ExitCode;
@@ -55,13 +57,14 @@ use rounds::Effort;
 use support::{Failure, Result};
 use table::Table;
 
-const STEPS: [&str; 6] = ["table", "pulls", "memory", "reload", "outage", "fleet"];
+const STEPS: [&str; 7] = ["table", "vm", "pulls", "memory", "reload", "outage", "fleet"];
 /// What the compiled filter may be large, in bytes.
 const MOST_BYTES: u64 = 500_000;
 
 /// How much is done.
 struct Extent {
     effort: Effort,
+    samples: usize,
     pulls: usize,
     requests: u64,
     reloads: usize,
@@ -70,6 +73,7 @@ struct Extent {
 
 const FULL: Extent = Extent {
     effort: Effort { rounds: 81, round: Duration::from_millis(75) },
+    samples: 31,
     pulls: 20,
     requests: 1_000_000,
     reloads: 5,
@@ -78,6 +82,7 @@ const FULL: Extent = Extent {
 
 const QUICK: Extent = Extent {
     effort: Effort { rounds: 15, round: Duration::from_millis(40) },
+    samples: 3,
     pulls: 3,
     requests: 20_000,
     reloads: 1,
@@ -129,6 +134,7 @@ fn run() -> Result<bool> {
 fn measure(step: &str, extent: &Extent, cores: &Cores, rows: Option<&str>, strict: bool) -> Result<Section> {
     match step {
         "table" => table(extent.effort, cores, rows, strict),
+        "vm" => vm::measure(extent.samples, cores),
         "pulls" => pulls::measure(extent.pulls),
         "memory" => memory::measure(extent.requests),
         "reload" => reload::measure(extent.reloads),

@@ -3,9 +3,11 @@
 //! A tag is `at-<hex digest>` and so names its index by itself; nginx needs no table.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
+
+use metahub::index::MAX_BYTES;
 
 use crate::content::{hex, manifest};
 use crate::indexes::{index, padded};
@@ -70,7 +72,17 @@ impl Nginx {
 
     /// The same, filled up to the largest size that MetaHub reads.
     pub(crate) fn largest_index(&self, entries: usize) -> Result<Item> {
-        store(&self.files, "index", padded(self.list(entries)).as_bytes())
+        self.index_of(entries, MAX_BYTES)
+    }
+
+    /// The same, filled up to this many bytes.
+    pub(crate) fn index_of(&self, entries: usize, bytes: usize) -> Result<Item> {
+        store(&self.files, "index", padded(self.list(entries), bytes).as_bytes())
+    }
+
+    /// The file of an index.
+    pub(crate) fn path(&self, index: &Item) -> PathBuf {
+        self.files.join("index").join(&index.hex)
     }
 
     fn list(&self, entries: usize) -> String {

@@ -150,7 +150,8 @@ impl Comparison {
     }
 }
 
-fn quantile(times: &[Duration], part: f64) -> Duration {
+/// The time that this part of all did not exceed.
+pub(crate) fn quantile(times: &[Duration], part: f64) -> Duration {
     let mut times = times.to_vec();
     times.sort_unstable();
     times.get(position(times.len(), part)).copied().unwrap_or_default()

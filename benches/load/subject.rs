@@ -4,13 +4,15 @@
 //! be a cost that both sides share, which flatters the ratio), and MetaHub's own configuration is one of [`Setup`].
 
 use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use crate::indexes::description;
 use crate::machine::{self, Cores};
 use crate::support::envoy::{Builder, Envoy, replace};
 use crate::support::http::Request;
-use crate::support::{Failure, Result};
+use crate::support::{Failure, Result, port};
 
 /// The login of all requests: account and machine type, with a password equal to the account.
 pub(crate) const LOGIN: (&str, &str) = ("bench-first", "bench");
@@ -64,6 +66,9 @@ impl Cache {
 pub(crate) struct Setup {
     /// Machine types besides those that are always there.
     pub(crate) machine_types: usize,
+    /// Machine types of 20 features, no two alike, that find something in every index: `m0`, `m1`, … And `foreign`,
+    /// which finds nothing in any.
+    pub(crate) distinct: usize,
     pub(crate) authentication: Authentication,
     pub(crate) cache: Cache,
     /// The name of one machine type ends with it: the sign by which a reload is seen.
@@ -73,7 +78,7 @@ pub(crate) struct Setup {
 impl Setup {
     /// Passwords by accounts, which is what is shipped.
     pub(crate) const fn new(cache: Cache) -> Self {
-        Self { machine_types: 0, authentication: Authentication::Accounts, cache, generation: 0 }
+        Self { machine_types: 0, distinct: 0, authentication: Authentication::Accounts, cache, generation: 0 }
     }
 
     /// What stands under `configuration.value`.
@@ -93,6 +98,14 @@ impl Setup {
                 text,
                 "            t{number}: {{ features: [\"cpu:skylake\", \"nvcap:8.{capability}\", \"rack:{rack}\"] }}"
             );
+        }
+        if self.distinct > 0 {
+            text.push_str("            foreign: { architecture: s390x }\n");
+        }
+        let common = serde_json::json!(description(19).features).to_string();
+        let common = common.trim_end_matches(']');
+        for number in 0..self.distinct {
+            let _ = writeln!(text, "            m{number}: {{ features: {common},\"rack:{number}\"] }}");
         }
         let authentication = match self.authentication {
             Authentication::Accounts => "authentication: accounts".to_owned(),
@@ -156,6 +169,26 @@ impl Subject {
         Ok(Self { envoy })
     }
 
+    /// Envoy without the filter, on its core, which answers `/file` with this file by itself.
+    pub(crate) fn sending(file: &Path, cores: &Cores) -> Result<Self> {
+        let length = fs::metadata(file)?.len();
+        let body = format!("{{ filename: {} }}", file.display());
+        let edit = move |bootstrap: String| {
+            let name = "            name: registries\n";
+            let most = format!("{name}            max_direct_response_body_size_bytes: {length}\n");
+            let routes = "              routes:\n";
+            let route = format!(
+                "{routes}              - match: {{ path: /file }}\n                \
+                 direct_response: {{ status: 200, body: {body} }}\n"
+            );
+            replace(&replace(&without_access_log(&bootstrap), name, &most, 1), routes, &route, 1)
+        };
+        // Nothing is there that it could ask.
+        let envoy = Envoy::before(port::free()).without_filter().concurrency(1).edit_bootstrap(edit).start()?;
+        machine::pin(envoy.id(), cores.envoy)?;
+        Ok(Self { envoy })
+    }
+
     /// Envoy with the filter, on its core.
     pub(crate) fn metahub(upstream: u16, setup: Setup, cores: &Cores) -> Result<Self> {
         let subject = Self::anywhere(upstream, setup)?;
@@ -176,6 +209,11 @@ impl Subject {
 
     pub(crate) fn cpu_time(&self) -> Result<Duration> {
         machine::cpu_time(self.envoy.id())
+    }
+
+    /// CPU time of the one worker alone: without the main thread, which reads configurations, and V8's compiler threads.
+    pub(crate) fn worker_time(&self) -> Result<Duration> {
+        machine::cpu_time_of(self.envoy.id(), "wrk:worker_0")
     }
 
     pub(crate) fn resident(&self) -> Result<u64> {
