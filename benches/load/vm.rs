@@ -205,6 +205,8 @@ fn configurations(nginx: &Nginx, cores: &Cores, samples: usize) -> Result<Vec<Ro
     let path = format!("/v2/bench/app/manifests/at-{}", nginx.index(4)?.hex);
     let mut rows = Vec::new();
     for (form, is_shipped) in [("YAML, as shipped", true), ("JSON in one string", false)] {
+        // On one core: its main thread reads the configuration too, and what counts as another core may be the same
+        // one's second thread, which makes both slower.
         let metahub = Subject::metahub(nginx.port, setup, cores)?;
         let shipped = metahub.envoy.config();
         let mut times = Vec::new();
