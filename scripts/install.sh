@@ -184,11 +184,29 @@ install_registry() {
     unpack docker-registry registry
 }
 
+# The first version of wasm-opt with which the filter was tried.
+wasm_opt_version=108
+
 # wasm-opt, the last step of the build. Its library is found beside it.
 install_binaryen() {
-    if have wasm-opt || [ -x "$tools/binaryen/usr/bin/wasm-opt" ]; then return; fi
-    have apt-get || die "there is no wasm-opt; install Binaryen, 108 or later"
+    wasm_opt >/dev/null && return
+    have apt-get || die "there is no wasm-opt; install Binaryen, version $wasm_opt_version or later"
     unpack binaryen binaryen
+    wasm_opt >/dev/null ||
+        die "this system's Binaryen is older than version $wasm_opt_version; install a later one, with wasm-opt on the PATH"
+}
+
+# Says which wasm-opt is new enough, the system's or the one in the tool folder.
+wasm_opt() {
+    local candidate version
+    for candidate in "$(command -v wasm-opt)" "$tools/binaryen/usr/bin/wasm-opt"; do
+        version=$("$candidate" --version 2>/dev/null | sed -n 's/^wasm-opt version \([0-9]*\).*/\1/p') || continue
+        if [ "${version:-0}" -ge "$wasm_opt_version" ]; then
+            echo "$candidate"
+            return
+        fi
+    done
+    return 1
 }
 
 # What `make demo` logs in with: docker where a daemon answers, else skopeo.
@@ -244,6 +262,7 @@ for part in "$@"; do
     case $part in
         rust) install_rust ;;
         binaryen) install_binaryen ;;
+        which-wasm-opt) wasm_opt || die "there is no wasm-opt; run: scripts/install.sh binaryen" ;;
         envoy) install_envoy ;;
         registry) install_registry ;;
         cargo-deny) install_cargo_deny ;;

@@ -9,7 +9,8 @@ filter=$1
 kept=target/optimized
 
 # What rustc compiles for (its target's defaults, and +simd128 of .cargo/config.toml).
-features=(
+options=(
+    -Os
     --enable-bulk-memory
     --enable-multivalue
     --enable-mutable-globals
@@ -19,17 +20,19 @@ features=(
     --enable-simd
 )
 
-wasm_opt=$(command -v wasm-opt || echo .tools/binaryen/usr/bin/wasm-opt)
+wasm_opt=$(scripts/install.sh which-wasm-opt)
 version=$("$wasm_opt" --version)
-name=$({ cat "$filter"; printf '%s' "$version" "${features[@]}"; } | sha256sum | cut -d' ' -f1)
+name=$({ cat "$filter"; printf '%s' "$version" "${options[@]}"; } | sha256sum | cut -d' ' -f1)
 if [ ! -e "$kept/$name.wasm" ]; then
-    rm -rf "$kept"
     mkdir -p "$kept"
-    "$wasm_opt" -Os "${features[@]}" "$filter" --output "$kept/new.wasm"
-    mv "$kept/new.wasm" "$kept/$name.wasm"
+    new=$kept/new.$$
+    "$wasm_opt" "${options[@]}" "$filter" --output "$new"
+    # Of earlier builds nothing is kept.
+    rm -f "$kept"/*.wasm
+    mv "$new" "$kept/$name.wasm"
 fi
 # Replaced, not written to: cargo keeps a second link to it and takes its content for its own.
-cp "$kept/$name.wasm" "$filter.new"
 before=$(stat --format=%s "$filter")
-mv "$filter.new" "$filter"
+cp "$kept/$name.wasm" "$filter.$$"
+mv "$filter.$$" "$filter"
 echo "$filter: $(stat --format=%s "$filter") bytes, $before before $version"

@@ -58,6 +58,8 @@ pub(crate) mod tests {
         pub(crate) values: RefCell<HashMap<String, Vec<u8>>>,
         pub(crate) now: Cell<u64>,
         pub(crate) mute: bool,
+        /// So many times another worker is faster to write.
+        pub(crate) lost: Cell<u32>,
     }
 
     impl Memory for Map {
@@ -71,9 +73,14 @@ pub(crate) mod tests {
             Some(self.values.borrow_mut().entry(key.to_owned()).or_insert_with(|| value.to_owned()).clone())
         }
         fn get_versioned(&self, key: &str) -> Option<(Vec<u8>, Option<u32>)> {
-            self.get(key).map(|value| (value, None))
+            self.get(key).map(|value| (value, Some(1)))
         }
-        fn set_if_unchanged(&self, key: &str, value: &[u8], _version: Option<u32>) -> bool {
+        fn set_if_unchanged(&self, key: &str, value: &[u8], version: Option<u32>) -> bool {
+            // As Envoy: without a version nothing is compared.
+            if version.is_some() && self.lost.get() > 0 {
+                self.lost.set(self.lost.get() - 1);
+                return false;
+            }
             self.set(key, value);
             true
         }

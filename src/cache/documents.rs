@@ -86,30 +86,27 @@ pub(super) fn write(
     value.extend_from_slice(&(body.len() as u64).to_le_bytes());
     value.extend_from_slice(body);
     let slot_bytes = SLOT_BYTES.into_iter().find(|slot_bytes| value.len() <= *slot_bytes as usize)?;
-    let turn = next_turn(memory, slot_bytes);
-    let slots = slots(cache, slot_bytes);
-    let location = Location { slot_bytes, slot: u32::try_from(turn.checked_rem(u64::from(slots))?).ok()? };
+    let slot = next_slot(memory, slot_bytes).checked_rem(slots(cache, slot_bytes))?;
+    let location = Location { slot_bytes, slot };
     let name = location.name();
-    // In its first round the ring has come to none of its slots before, however large it was meanwhile.
-    let first = turn < u64::from(slots);
-    let before = if first { 0 } else { memory.get(&name).map_or(0, |value| value.len()) };
+    let before = memory.get(&name).map_or(0, |value| value.len());
     memory.set(&name, &value);
     let growth = Growth { bytes: difference(value.len(), before), evicted: i64::from(before > 0) };
     Some((location, growth))
 }
 
-/// How many documents were put into the ring before this one.
-fn next_turn(memory: &dyn Memory, slot_bytes: u32) -> u64 {
+/// Moves the ring's head on by one.
+fn next_slot(memory: &dyn Memory, slot_bytes: u32) -> u32 {
     let head = format!("metahub.ring.{slot_bytes}");
-    let mut turn = 0;
+    let mut slot = 0;
     for _ in 0..ATTEMPTS {
         let (value, version) = memory.get_versioned(&head).unwrap_or_default();
-        turn = value.try_into().map_or(0, u64::from_le_bytes);
-        if memory.set_if_unchanged(&head, &(turn + 1).to_le_bytes(), version) {
+        slot = value.try_into().map_or(0, u32::from_le_bytes);
+        if memory.set_if_unchanged(&head, &slot.wrapping_add(1).to_le_bytes(), version) {
             break;
         }
     }
-    turn
+    slot
 }
 
 /// Empties the slots that `before` had and `cache` has not.

@@ -76,6 +76,10 @@ impl Look {
         if key.len() + record.len() > MAX_RECORD {
             return Growth::default();
         }
+        // Without a version nothing would be compared, so it must be an empty bucket of this moment.
+        if self.version.is_none() {
+            self = Self::at(self.bucket, memory);
+        }
         for _ in 0..ATTEMPTS {
             if self.record(key) == Some(record) {
                 return Growth::default();

@@ -126,6 +126,41 @@ fn never_takes_more_than_configured() {
 }
 
 #[test]
+fn who_is_slower_than_another_worker_looks_again() {
+    let (memory, cache, name) = (Map::default(), cache(1 << 20), repository("a"));
+    let (shelf, tag) = (Shelf { cluster: "c", repository: &name }, Tag::parse("latest").unwrap());
+    let keep = |top: &str| cache.keep_resolution(&memory, shelf, &tag, b"view", &resolution(top));
+    let known = || cache.resolution(&memory, shelf, &tag, b"view").map(|resolution| resolution.top);
+    let _ = keep("1");
+    for (lost, top, kept) in [(2, "2", "2"), (3, "3", "2")] {
+        memory.lost.set(lost);
+        let _ = keep(top);
+        assert_eq!((known(), memory.lost.get()), (Some(Digest::of(kept.as_bytes())), 0), "{lost} times");
+    }
+}
+
+#[test]
+fn what_is_taken_is_known_through_lost_races_and_other_sizes() {
+    let (memory, name) = (Map::default(), repository("a"));
+    let shelf = Shelf { cluster: "c", repository: &name };
+    let mut grown = 0;
+    for (round, bytes) in [(0, 1 << 20), (1, 4 << 20), (2, 2 << 20), (3, 8 << 20)] {
+        let cache = cache(bytes);
+        grown += cache.resize(&memory).bytes;
+        for number in 0..500_usize {
+            memory.lost.set(if number % 7 == 0 { 3 } else { 0 });
+            let body = vec![b'x'; (number * 37) % 6_000];
+            let (_, growth) = cache.keep_document(&memory, shelf, &format!("{round} {number}"), "a/b", &body);
+            grown += growth.bytes;
+        }
+        let of_its_own = |key: &&String| !key.contains("ring") && !key.contains("cache.bytes");
+        let values = memory.values.borrow();
+        let taken: usize = values.keys().filter(of_its_own).map(|key| values[key].len()).sum();
+        assert_eq!(grown, taken as i64, "with {bytes} bytes");
+    }
+}
+
+#[test]
 fn resizing_empties_what_is_beyond() {
     let (memory, name) = (Map::default(), repository("a"));
     let shelf = Shelf { cluster: "c", repository: &name };

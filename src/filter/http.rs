@@ -14,13 +14,6 @@ use crate::flow::{self, Effects, Event, Exchange, Report, Step};
 use crate::headers::{HeaderChange, Headers};
 use crate::memory::is_news;
 
-/// Which callback a step is taken in: it decides whose headers change.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Request,
-    Response,
-}
-
 /// A stream and what it waits for. The callouts that it waits for reach it through the root context.
 pub(super) struct Stream {
     context: u32,
@@ -30,23 +23,23 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    fn advance(&mut self, event: &Event<'_>, phase: Phase) -> Action {
+    fn advance(&mut self, event: &Event<'_>) -> Action {
         let exchange = std::mem::replace(&mut self.exchange, Exchange::Done);
-        self.take(exchange.advance(&SharedData, event), phase)
+        self.take(exchange.advance(&SharedData, event))
     }
 
     /// A callout that this stream waits for was answered.
     pub(super) fn on_callout(&mut self, event: &Event<'_>) {
-        self.advance(event, Phase::Request);
+        self.advance(event);
     }
 
     /// Counts, logs and does what the flow decided.
-    fn take(&mut self, effects: Effects, phase: Phase) -> Action {
+    fn take(&mut self, effects: Effects) -> Action {
         self.exchange = effects.exchange;
         for report in &effects.reports {
             self.note(report);
         }
-        self.perform(effects.step, phase).unwrap_or_else(|status| {
+        self.perform(effects.step).unwrap_or_else(|status| {
             log(LogLevel::Error, &format!("503 a call into Envoy failed: {status:?}"));
             self.exchange = Exchange::Done;
             let reply = Reply::error(Code::Unavailable, "MetaHub could not answer; try again later");
@@ -62,14 +55,14 @@ impl Stream {
     }
 
     /// Replying and resuming are the last call of a callback: Envoy may call back in before they return.
-    fn perform(&mut self, step: Step, phase: Phase) -> Result<Action, Status> {
+    fn perform(&mut self, step: Step) -> Result<Action, Status> {
         match step {
             Step::Continue(changes) => {
-                change_headers(&changes, phase)?;
+                change_headers(&changes)?;
                 Ok(Action::Continue)
             }
             Step::Resume(changes) => {
-                change_headers(&changes, Phase::Request)?;
+                change_headers(&changes)?;
                 hostcalls::resume_http_request()?;
                 Ok(Action::Continue)
             }
@@ -92,7 +85,7 @@ impl Stream {
         let cluster =
             cluster.as_deref().and_then(|name| std::str::from_utf8(name).ok()).filter(|name| !name.is_empty());
         let effects = flow::begin(&config, &SharedData, &self.worker.callers, cluster, Headers(&headers));
-        self.take(effects, Phase::Request)
+        self.take(effects)
     }
 
     fn on_response(&mut self) -> Action {
@@ -112,7 +105,7 @@ impl Stream {
             }
             None => all(MapType::HttpResponseHeaders),
         };
-        self.advance(&Event::ResponseHeaders { headers: Headers(&headers) }, Phase::Response)
+        self.advance(&Event::ResponseHeaders { headers: Headers(&headers) })
     }
 }
 
@@ -159,8 +152,9 @@ fn all(map: MapType) -> Vec<(String, Vec<u8>)> {
     hostcalls::get_map_bytes(map).unwrap_or_default()
 }
 
-fn change_headers(changes: &[HeaderChange], phase: Phase) -> Result<(), Status> {
-    let map = if phase == Phase::Request { MapType::HttpRequestHeaders } else { MapType::HttpResponseHeaders };
+/// Changes the headers of a request; those of a response stay as they are.
+fn change_headers(changes: &[HeaderChange]) -> Result<(), Status> {
+    let map = MapType::HttpRequestHeaders;
     for change in changes {
         match change {
             HeaderChange::Set(name, value) => hostcalls::set_map_value(map, name, Some(value))?,

@@ -85,7 +85,6 @@ pub(super) fn document(content_type: &str, digest: &str) -> Vec<(&'static str, S
 }
 
 /// Upstream's own word: its status, its headers but for those of its connection, and this body.
-#[cold]
 pub(super) fn relay(headers: Headers<'_>, body: Vec<u8>) -> Effects {
     let status = u16::try_from(fetch::status(headers)).unwrap_or(502);
     let mut reply = Reply { status, headers: Vec::new(), body }.with("docker-distribution-api-version", "registry/2.0");

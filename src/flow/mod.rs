@@ -32,7 +32,7 @@ use crate::memory::Memory;
 pub enum Event<'a> {
     /// The upstream's status and headers are here.
     ResponseHeaders {
-        /// All response headers, `:status` included.
+        /// `:status`, and what [`Exchange::suffices`] names or else all response headers.
         headers: Headers<'a>,
     },
     /// A callout was answered; `None` if the connection broke or the answer was cut off.

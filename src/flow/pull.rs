@@ -16,6 +16,7 @@ use std::rc::Rc;
 
 use super::answer;
 use super::fetch::{self, Fault, MAX_MANIFEST, Unusable, status};
+use super::request;
 use super::{Answer, Authorizing, Callout, Counter, Effects, Event, Exchange, Step, Upstream};
 use crate::cache::{Cache, Growth, Resolution, Shelf};
 use crate::config::OnNoMatch;
@@ -44,7 +45,7 @@ pub(super) struct Wish {
     pub(super) machine_type: Rc<MachineType>,
     pub(super) on_no_match: OnNoMatch,
     pub(super) cache: Cache,
-    /// `Accept` for upstream.
+    /// The client's `Accept`.
     pub(super) accept: String,
 }
 
@@ -249,14 +250,16 @@ impl Pull {
     }
 
     fn callout(&self) -> Callout {
-        let (accept, tag) = (Some(self.wish.accept.as_str()), self.wish.tag.as_str());
+        let accept = || Some(request::accept(&self.wish.accept));
         let (reference, accept) = match &self.state {
-            State::FetchingTop(By::Digest(digest)) => (digest.as_str(), accept),
-            State::FetchingTop(By::Tag | By::TagAfterHead) | State::Revalidating(_) => (tag, accept),
+            State::FetchingTop(By::Digest(digest)) => (digest.as_str(), accept()),
+            State::FetchingTop(By::Tag | By::TagAfterHead) | State::Revalidating(_) => {
+                (self.wish.tag.as_str(), accept())
+            }
             State::FetchingNested { descriptor, .. } => (descriptor.digest.as_str(), None),
             State::FetchingChild(resolution) => (resolution.served.digest.as_str(), None),
         };
-        fetch::callout(&self.upstream, &self.wish.repository, reference, accept)
+        fetch::callout(&self.upstream, &self.wish.repository, reference, accept.as_deref())
     }
 
     /// Calls out with another token.

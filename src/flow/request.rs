@@ -135,7 +135,6 @@ fn dispatch(
         (Request::Manifest(repository, Reference::Tag(tag)), View::Machine(machine_type))
             if !is_artifact_tag(tag.as_str()) =>
         {
-            let complete = accepts_all(headers);
             let wish = Wish {
                 repository,
                 tag,
@@ -144,9 +143,9 @@ fn dispatch(
                 machine_type,
                 on_no_match: config.on_no_match,
                 cache: config.cache,
-                accept: if complete { joined(headers, "accept") } else { accept(headers) },
+                accept: joined(headers, "accept"),
             };
-            let changes = ask_what_it_points_to((!complete).then_some(&wish.accept), headers);
+            let changes = ask_what_it_points_to(&wish.accept, headers);
             Pull::begin(wish, upstream, memory, changes)
         }
         (Request::Manifest(_, Reference::Tag(_)), _) => {
@@ -176,25 +175,32 @@ fn namespaced(namespace: &Repository, headers: Headers<'_>) -> Option<HeaderChan
 
 /// Makes a request for a manifest by tag one that asks what the tag points to. Each change costs a call into Envoy, so
 /// there are as few as possible; an answer to HEAD has no body whose encoding could matter.
-fn ask_what_it_points_to(accept: Option<&str>, headers: Headers<'_>) -> Vec<HeaderChange> {
+fn ask_what_it_points_to(accepted: &str, headers: Headers<'_>) -> Vec<HeaderChange> {
     let mut changes = Vec::new();
     if headers.first(":method") != Some(b"HEAD") {
         changes.push(HeaderChange::Set(":method", "HEAD".to_owned()));
     }
-    changes.extend(accept.map(|accept| HeaderChange::Set("accept", accept.to_owned())));
+    if !accepts_all(accepted) {
+        changes.push(HeaderChange::Set("accept", accept(accepted)));
+    }
     changes.extend(CONDITIONS.iter().filter(|name| headers.has(name)).map(|name| HeaderChange::Remove(name)));
     changes
 }
 
-/// Whether the client accepts the four manifest types without any reservation, as container runtimes do.
-fn accepts_all(headers: Headers<'_>) -> bool {
-    let ranges = headers.all("accept").flat_map(|value| value.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
-    let mut missing = media_type::ALL.map(str::as_bytes).to_vec();
-    ranges.for_each(|range| missing.retain(|media_type| *media_type != range));
+/// Whether the four manifest types are accepted without any reservation, as container runtimes do.
+fn accepts_all(accepted: &str) -> bool {
+    let mut missing = media_type::ALL.to_vec();
+    for range in accepted.split(',').map(str::trim) {
+        match missing.iter().position(|media_type| *media_type == range) {
+            Some(position) => drop(missing.swap_remove(position)),
+            None if media_type::ALL.iter().any(|media_type| media_type::same(range, media_type)) => return false,
+            None => {}
+        }
+    }
     missing.is_empty()
 }
 
-/// All values of a header in one.
+/// All values of a header in one, but for those that are not UTF-8.
 fn joined(headers: Headers<'_>, name: &str) -> String {
     let values = headers.all(name).filter_map(|value| std::str::from_utf8(value).ok());
     values.collect::<Vec<_>>().join(", ")
@@ -202,10 +208,8 @@ fn joined(headers: Headers<'_>, name: &str) -> String {
 
 /// What the client accepts, and the four manifest types without any reservation (`q=0` would get another document).
 #[inline(never)]
-fn accept(headers: Headers<'_>) -> String {
-    let ranges =
-        headers.all("accept").filter_map(|value| std::str::from_utf8(value).ok()).flat_map(|value| value.split(','));
-    let others = ranges.map(str::trim).filter(|range| {
+pub(super) fn accept(accepted: &str) -> String {
+    let others = accepted.split(',').map(str::trim).filter(|range| {
         !range.is_empty() && !media_type::ALL.iter().any(|media_type| media_type::same(range, media_type))
     });
     others.chain(media_type::ALL).collect::<Vec<_>>().join(", ")

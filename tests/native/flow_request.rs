@@ -148,6 +148,25 @@ fn a_tag_is_asked_for_as_an_index() {
 }
 
 #[test]
+fn a_tag_is_asked_for_as_an_index_whatever_the_client_says_of_it() {
+    let config = parse(&configuration());
+    let all = media_type::ALL.join(", ");
+    let reserved = format!("{all}, {};q=0", media_type::OCI_INDEX);
+    let garbled = [all.as_bytes(), b", \xff"].concat();
+    let rows: [&[&[u8]]; 5] = [&[], &[all.as_bytes()], &[reserved.as_bytes()], &[&garbled], &[&garbled, b"*/*"]];
+    for values in rows {
+        let mut get = headers("GET", "/v2/a/manifests/latest", Some(("qnib-type1", "qnib-type1")));
+        get.extend(values.iter().map(|value| ("accept".to_owned(), value.to_vec())));
+        let Step::CallOut(callout) = request(&config, Some("registry"), &get).step else { panic!() };
+        let accept = &callout.headers.iter().find(|(key, _)| *key == "accept").unwrap().1;
+        let ranges: Vec<&str> = accept.split(", ").collect();
+        for media_type in media_type::ALL {
+            assert!(ranges.contains(&media_type) && accept.matches(media_type).count() == 1, "{accept}");
+        }
+    }
+}
+
+#[test]
 fn unfiltered_requests_keep_what_the_client_sent() {
     let config = parse(&configuration());
     let mut head = headers("HEAD", "/v2/a/manifests/latest", Some(("all", "all")));

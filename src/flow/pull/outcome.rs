@@ -54,7 +54,7 @@ impl Pull {
     }
 
     /// Upstream has just told this caller what the tag points to.
-    pub(super) fn confirm(&mut self, memory: &dyn Memory, resolution: &Resolution) {
+    fn confirm(&mut self, memory: &dyn Memory, resolution: &Resolution) {
         let (cache, wish, view) = (self.wish.cache, &self.wish, self.wish.view());
         let mut growth = if !self.known && self.confirmable {
             cache.keep_resolution(memory, self.shelf(), &wish.tag, &view, resolution)
@@ -69,7 +69,7 @@ impl Pull {
         self.growth = self.growth.and(growth);
     }
 
-    pub(super) fn worth<'a>(&'a self, resolution: &'a Resolution) -> Worth<'a> {
+    fn worth<'a>(&'a self, resolution: &'a Resolution) -> Worth<'a> {
         Worth { machine_type: self.wish.machine_type.name(), resolution }
     }
 
@@ -79,7 +79,7 @@ impl Pull {
     }
 
     /// With everything that is counted and logged of an answer.
-    pub(super) fn reported(&self, mut effects: Effects, resolution: &Resolution, source: Counter) -> Effects {
+    fn reported(&self, mut effects: Effects, resolution: &Resolution, source: Counter) -> Effects {
         let counter = if resolution.passed_through() { Counter::PassedThrough } else { Counter::Selected };
         effects.reports.push(Report::count(counter));
         if self.wish.cache.is_on() {
@@ -94,7 +94,7 @@ impl Pull {
 
     /// An image that is made in variants, but not in this machine's: worth building.
     #[cold]
-    pub(super) fn missing_variant(&self, reason: &str) -> Report {
+    fn missing_variant(&self, reason: &str) -> Report {
         let (image, name, features) = (self.image(), self.wish.machine_type.name(), &self.missing);
         let line = format!("{image} has no variant for {features}: machine type {name} falls back to {reason}");
         Report { line: Some(line), topic: Some(format!("{image} {name}")), ..Report::count(Counter::MissingVariant) }
