@@ -143,10 +143,11 @@ impl<'a> Entries<'a> {
             return reader.skip();
         }
         let mark = self.features.mark();
-        let mut raw = RawEntry::read(reader, &mut self.features)?;
+        let mut raw = RawEntry::default();
+        raw.read(reader, &mut self.features)?;
         let features = mark.of_entries..self.features.mark().of_entries;
         let end = features.end;
-        let record = raw.problem.0.take().map_or_else(|| self.record(position, raw, features), Err);
+        let record = raw.problem.0.take().map_or_else(|| self.record(position, &mut raw, features), Err);
         match record {
             Ok(record) => {
                 self.too_many_features = end > MAX_TOTAL_FEATURES;
@@ -161,7 +162,7 @@ impl<'a> Entries<'a> {
     }
 
     /// The error says in words what is wrong.
-    fn record(&mut self, position: usize, raw: RawEntry<'a>, features: Range<usize>) -> Result<Record, String> {
+    fn record(&mut self, position: usize, raw: &mut RawEntry<'a>, features: Range<usize>) -> Result<Record, String> {
         let media_type = raw.media_type()?;
         let digest = raw.digest()?;
         let algorithm = Algorithm::of(digest).map_err(|error| format!("digest: {error}"))?;
@@ -171,7 +172,7 @@ impl<'a> Entries<'a> {
         let start = number(self.digests.len());
         self.digests.push_str(digest);
         let attestation = raw.attestation;
-        let platform = self.platform(raw.words);
+        let platform = self.platform(&mut raw.words);
         let known = platform.and_then(|platform| self.platforms.get(platform as usize));
         Ok(Record {
             position: number(position),
@@ -197,7 +198,7 @@ impl<'a> Entries<'a> {
         *place
     }
 
-    fn platform(&mut self, raw: RawPlatform<'a>) -> Option<u32> {
+    fn platform(&mut self, raw: &mut RawPlatform<'a>) -> Option<u32> {
         let words = raw.words();
         // An object that says nothing at all is no platform.
         if words.iter().all(Option::is_none) && !raw.lists_features {
@@ -207,7 +208,7 @@ impl<'a> Entries<'a> {
         if self.written.get(*place as usize).is_none_or(|known| known.words() != words) {
             *place = number(self.platforms.len());
             self.platforms.push(KnownPlatform::new(read_platform(words)));
-            self.written.push(raw);
+            self.written.push(std::mem::take(raw));
         }
         Some(*place)
     }

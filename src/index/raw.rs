@@ -111,15 +111,12 @@ impl RawPlatform<'_> {
 
 impl<'a> RawEntry<'a> {
     /// Reads the entry at which `reader` is.
-    pub(super) fn read(reader: &mut Reader<'a>, features: &mut Features) -> Result<Self, Stop> {
-        let mut raw = Self::default();
+    pub(super) fn read(&mut self, reader: &mut Reader<'a>, features: &mut Features) -> Result<(), Stop> {
         if reader.peek() == Some(b'{') {
-            reader.object(|reader, name| raw.member(reader, name, features))?;
-        } else {
-            reader.skip()?;
-            raw.problem.note(format_args!("expected an object"));
+            return reader.object(|reader, name| self.member(reader, name, features));
         }
-        Ok(raw)
+        self.problem.note(format_args!("expected an object"));
+        reader.skip()
     }
 
     pub(super) fn media_type(&self) -> Result<&str, String> {
