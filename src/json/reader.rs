@@ -180,7 +180,11 @@ impl<'a> Reader<'a> {
 
     /// A string without its quotes, and whether it has escapes.
     fn raw_string(&mut self) -> Result<(&'a str, bool), Stop> {
-        self.expect(b'"', "expected a string")?;
+        if self.byte() != Some(b'"') {
+            self.expect(b'"', "expected a string")?;
+            self.at -= 1;
+        }
+        self.at += 1;
         let start = self.at;
         let mut escaped = false;
         loop {
