@@ -161,6 +161,20 @@ mod tests {
     }
 
     #[test]
+    fn each_byte_at_each_place_is_judged_for_itself() {
+        for place in 0..8 {
+            for byte in 0..=u8::MAX {
+                for others in [b'0', b'9', b'a', b'f'] {
+                    let mut word = [others; 8];
+                    word[place] = byte;
+                    let expected = matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+                    assert_eq!(is_hexadecimal(word), expected, "{word:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn verifies_what_hashes_to_it() {
         let empty = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         assert_eq!(Digest::of(b"").as_str(), empty);
