@@ -241,7 +241,7 @@ impl Cache {
         let Some((location, growth)) = documents::write(self, memory, &key, media_type, body) else {
             return (None, Growth::default());
         };
-        (Some(location), growth.and(look.keep(memory, &key, &location.encode())))
+        (Some(location), growth.and(look.again(memory).keep(memory, &key, &location.encode())))
     }
 }
 

@@ -71,14 +71,16 @@ impl Look {
         records(&self.value).find(|(known, _)| *known == key).map(|(_, record)| record)
     }
 
+    /// The same for whoever did something else in the meantime: a bucket that was not there is looked for again, because
+    /// without a version nothing would be compared.
+    pub(super) fn again(self, memory: &dyn Memory) -> Self {
+        if self.version.is_none() { Self::at(self.bucket, memory) } else { self }
+    }
+
     /// As [`keep`].
     pub(super) fn keep(mut self, memory: &dyn Memory, key: &[u8], record: &[u8]) -> Growth {
         if key.len() + record.len() > MAX_RECORD {
             return Growth::default();
-        }
-        // Without a version nothing would be compared, so it must be an empty bucket of this moment.
-        if self.version.is_none() {
-            self = Self::at(self.bucket, memory);
         }
         for _ in 0..ATTEMPTS {
             if self.record(key) == Some(record) {
