@@ -60,9 +60,8 @@ impl Callers {
             hasher.write(authorization);
             hasher.finish()
         };
-        let mark = [hash(one), hash(other)];
-        let place = mark.first()? % PLACES as u64;
-        Some((mark, usize::try_from(place).ok()?))
+        let first = hash(one);
+        Some(([first, hash(other)], usize::try_from(first % PLACES as u64).ok()?))
     }
 
     /// Who sends this header to this registry.
