@@ -3,6 +3,7 @@
 //! It knows nothing of Envoy and does no I/O: `filter` turns callbacks into events and steps into host calls, tests
 //! do the same with values. The request side is [`begin`], the response side [`Exchange::advance`].
 
+mod accept;
 mod answer;
 mod caller;
 mod callers;

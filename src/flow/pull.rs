@@ -14,9 +14,9 @@ mod outcome;
 
 use std::rc::Rc;
 
+use super::accept;
 use super::answer;
 use super::fetch::{self, Fault, MAX_MANIFEST, Unusable, status};
-use super::request;
 use super::{Answer, Authorizing, Callout, Counter, Effects, Event, Exchange, Step, Upstream};
 use crate::cache::{Cache, Growth, Resolution, Shelf};
 use crate::config::OnNoMatch;
@@ -27,12 +27,8 @@ use crate::machine_type::MachineType;
 use crate::media_type::{self, Kind};
 use crate::memory::Memory;
 use crate::request::{Repository, Tag};
-use crate::select::{MAX_LEVELS, Selection, missing_variants, select};
+use crate::select::{MAX_LEVELS, Selection, select};
 use crate::upstream::TokenRequest;
-use crate::words::printable;
-
-/// Longest list of missing features that is kept and logged, in bytes.
-const MAX_MISSING: usize = 200;
 
 /// Who pulls what, and how: all that does not change on the way.
 #[derive(Debug)]
@@ -98,8 +94,14 @@ enum By {
 }
 
 impl Pull {
-    /// Answers at once, asks for confirmation of what is known, or asks for all of it.
-    pub(super) fn begin(wish: Wish, upstream: Upstream, memory: &dyn Memory, changes: Vec<HeaderChange>) -> Effects {
+    /// Answers at once, asks for confirmation of what is known, or asks for all of it. `ask` says what makes the client's
+    /// request one for confirmation.
+    pub(super) fn begin(
+        wish: Wish,
+        upstream: Upstream,
+        memory: &dyn Memory,
+        ask: impl FnOnce(&Wish) -> Vec<HeaderChange>,
+    ) -> Effects {
         let (state, missing) = (State::Revalidating(None), String::new());
         let mut pull =
             Self { wish, upstream, state, missing, known: false, confirmable: false, growth: Growth::default() };
@@ -116,6 +118,7 @@ impl Pull {
             return pull.fetch(State::FetchingTop(By::Tag));
         }
         pull.state = State::Revalidating(known.map(Box::new));
+        let changes = ask(&pull.wish);
         pull.proceed(Step::Continue(changes))
     }
 
@@ -250,7 +253,7 @@ impl Pull {
     }
 
     fn callout(&self) -> Callout {
-        let accept = || Some(request::accept(&self.wish.accept));
+        let accept = || Some(accept::completed(&self.wish.accept));
         let (reference, accept) = match &self.state {
             State::FetchingTop(By::Digest(digest)) => (digest.as_str(), accept()),
             State::FetchingTop(By::Tag | By::TagAfterHead) | State::Revalidating(_) => {
@@ -388,18 +391,6 @@ impl Pull {
             return self.on_index(memory, top, &document.body, levels, None);
         }
         self.fetch(State::FetchingNested { top, descriptor, levels })
-    }
-
-    fn note_missing(&mut self, index: &Index) {
-        let missing = missing_variants(index, &self.wish.machine_type);
-        let features = missing.iter().filter(|missing| missing.falls_back).flat_map(|missing| &missing.features);
-        for feature in features {
-            if !self.missing.is_empty() {
-                self.missing.push_str(", ");
-            }
-            self.missing.push_str(feature);
-        }
-        self.missing = printable(&self.missing, MAX_MISSING);
     }
 
     /// Whether the client's request itself waits, and has not gone upstream.

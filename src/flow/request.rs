@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::accept;
 use super::caller::{self, Caller};
 use super::callers::Callers;
 use super::pull::Wish;
@@ -12,7 +13,6 @@ use crate::explain;
 use crate::headers::{HeaderChange, Headers};
 use crate::index::is_artifact_tag;
 use crate::json::json;
-use crate::media_type;
 use crate::memory::Memory;
 use crate::request::{InvalidRequest, Method, Reference, Repository, Request};
 
@@ -143,10 +143,9 @@ fn dispatch(
                 machine_type,
                 on_no_match: config.on_no_match,
                 cache: config.cache,
-                accept: joined(headers, "accept"),
+                accept: accept::sent(headers),
             };
-            let changes = ask_what_it_points_to(&wish.accept, headers);
-            Pull::begin(wish, upstream, memory, changes)
+            Pull::begin(wish, upstream, memory, |wish| ask_what_it_points_to(&wish.accept, headers))
         }
         (Request::Manifest(_, Reference::Tag(_)), _) => {
             passing(upstream).reporting(Report::count(Counter::PassedThrough))
@@ -154,7 +153,7 @@ fn dispatch(
         (Request::Manifest(repository, Reference::Digest(digest)), _)
             if method == Method::Get && config.cache.is_on() && unconditional() =>
         {
-            let accept = joined(headers, "accept");
+            let accept = accept::sent(headers);
             Content::begin(repository, digest, caller.user, upstream, config.cache, accept, memory)
         }
         _ => passing(upstream),
@@ -180,39 +179,11 @@ fn ask_what_it_points_to(accepted: &str, headers: Headers<'_>) -> Vec<HeaderChan
     if headers.first(":method") != Some(b"HEAD") {
         changes.push(HeaderChange::Set(":method", "HEAD".to_owned()));
     }
-    if !accepts_all(accepted) {
-        changes.push(HeaderChange::Set("accept", accept(accepted)));
+    if !accept::is_complete(accepted) {
+        changes.push(HeaderChange::Set("accept", accept::completed(accepted)));
     }
     changes.extend(CONDITIONS.iter().filter(|name| headers.has(name)).map(|name| HeaderChange::Remove(name)));
     changes
-}
-
-/// Whether the four manifest types are accepted without any reservation, as container runtimes do.
-fn accepts_all(accepted: &str) -> bool {
-    let mut missing = media_type::ALL.to_vec();
-    for range in accepted.split(',').map(str::trim) {
-        match missing.iter().position(|media_type| *media_type == range) {
-            Some(position) => drop(missing.swap_remove(position)),
-            None if media_type::ALL.iter().any(|media_type| media_type::same(range, media_type)) => return false,
-            None => {}
-        }
-    }
-    missing.is_empty()
-}
-
-/// All values of a header in one, but for those that are not UTF-8.
-fn joined(headers: Headers<'_>, name: &str) -> String {
-    let values = headers.all(name).filter_map(|value| std::str::from_utf8(value).ok());
-    values.collect::<Vec<_>>().join(", ")
-}
-
-/// What the client accepts, and the four manifest types without any reservation (`q=0` would get another document).
-#[inline(never)]
-pub(super) fn accept(accepted: &str) -> String {
-    let others = accepted.split(',').map(str::trim).filter(|range| {
-        !range.is_empty() && !media_type::ALL.iter().any(|media_type| media_type::same(range, media_type))
-    });
-    others.chain(media_type::ALL).collect::<Vec<_>>().join(", ")
 }
 
 fn registry<'a>(config: &'a Config, cluster: Option<&str>) -> Result<&'a Rc<Registry>, Box<Effects>> {

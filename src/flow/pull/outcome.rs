@@ -7,8 +7,13 @@ use crate::errors::Code;
 use crate::flow::answer::{self, Image, Worth};
 use crate::flow::fetch::Fault;
 use crate::flow::{Counter, Effects, Report};
-use crate::index::Descriptor;
+use crate::index::{Descriptor, Index};
 use crate::memory::Memory;
+use crate::select::missing_variants;
+use crate::words::printable;
+
+/// Longest list of missing features that is kept and logged, in bytes.
+const MAX_MISSING: usize = 200;
 
 impl Pull {
     /// The tag's own document, as it is.
@@ -90,6 +95,19 @@ impl Pull {
         }
         effects.reports.extend(answer::growth(self.growth));
         effects
+    }
+
+    /// The features for which this index has no variant.
+    pub(super) fn note_missing(&mut self, index: &Index) {
+        let missing = missing_variants(index, &self.wish.machine_type);
+        let features = missing.iter().filter(|missing| missing.falls_back).flat_map(|missing| &missing.features);
+        for feature in features {
+            if !self.missing.is_empty() {
+                self.missing.push_str(", ");
+            }
+            self.missing.push_str(feature);
+        }
+        self.missing = printable(&self.missing, MAX_MISSING);
     }
 
     /// An image that is made in variants, but not in this machine's: worth building.
