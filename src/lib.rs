@@ -37,3 +37,10 @@ pub mod sorted;
 pub mod token;
 pub mod upstream;
 pub mod words;
+
+// What the library's own tests share with those that see it from outside, who call it by its name.
+#[cfg(test)]
+extern crate self as metahub;
+#[cfg(test)]
+#[path = "../tests/support/memory.rs"]
+mod test_memory;
