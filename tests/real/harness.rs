@@ -1,16 +1,15 @@
 //! The harness itself: what the other tests rely on.
 
-use crate::support::bench::{Bench, REPOSITORY};
+use super::stage::Stage;
+use crate::support::bench::REPOSITORY;
 use crate::support::envoy::Envoy;
 use crate::support::http::Request;
 use crate::support::registry::Registry;
 
 #[test]
 fn envoy_without_the_filter_passes_everything() {
-    let registry = Registry::start().unwrap();
-    let bench = Bench::build();
-    bench.push(&registry).unwrap();
-    let envoy = Envoy::before(registry.port()).without_filter().start().unwrap();
+    let before = |registry: &Registry| Envoy::before(registry.port()).without_filter();
+    let Stage { bench, registry: _registry, envoy } = Stage::set(before);
 
     let request = Request::get(&format!("/v2/{REPOSITORY}/manifests/latest")).header("accept", &bench.list.media_type);
     let answer = envoy.send(&request).unwrap();
@@ -21,10 +20,7 @@ fn envoy_without_the_filter_passes_everything() {
 
 #[test]
 fn envoy_with_the_filter_selects_and_reloads() {
-    let registry = Registry::start().unwrap();
-    let bench = Bench::build();
-    bench.push(&registry).unwrap();
-    let envoy = Envoy::before(registry.port()).start().unwrap();
+    let Stage { bench, registry: _registry, envoy } = Stage::set(|registry| Envoy::before(registry.port()));
 
     let path = format!("/v2/{REPOSITORY}/manifests/latest");
     let digest = |login: &str| {

@@ -210,11 +210,8 @@ fn broken_files_are_refused() {
 /// Without any good configuration nothing is served, least of all a whole index.
 #[test]
 fn a_broken_first_file_fails_closed() {
-    let registry = Registry::start().unwrap();
-    let bench = Bench::build();
-    bench.push(&registry).unwrap();
     let broken = |config: String| replace(&config, "machine_types:", "machine_typos:", 1);
-    let envoy = Envoy::before(registry.port()).edit_config(broken).start().unwrap();
+    let Stage { bench, registry, envoy } = Stage::set(|registry| before(registry).edit_config(broken));
     let digest = bench.digest(&["cpu:broadwell"]);
     let paths =
         ["/v2/", "/v2/qnib/bench/manifests/latest", &format!("/v2/qnib/bench/manifests/{digest}")].map(str::to_owned);

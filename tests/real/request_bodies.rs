@@ -1,17 +1,14 @@
 //! A request may bring a body where nobody expects one, and it must not push the request on to upstream while the
 //! filter still waits for a callout: the client's own `Authorization` would go with it.
 
-use crate::support::bench::{Bench, REPOSITORY};
+use super::stage::Stage;
+use crate::support::bench::REPOSITORY;
 use crate::support::envoy::Envoy;
 use crate::support::http::Request;
-use crate::support::registry::Registry;
 
 #[test]
 fn a_body_waits_with_its_request() {
-    let registry = Registry::start().unwrap();
-    let bench = Bench::build();
-    bench.push(&registry).unwrap();
-    let envoy = Envoy::before(registry.port()).start().unwrap();
+    let Stage { bench, registry: _registry, envoy } = Stage::set(|registry| Envoy::before(registry.port()));
     for body in [&b"x"[..], &[b'x'; 100_000]] {
         let explain =
             Request::get(&format!("/metahub/v1/explain?image={REPOSITORY}")).login("qnib-type1", "qnib-type1");

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::support::bench::{Bench, REPOSITORY};
+use super::stage::Stage;
+use crate::support::bench::REPOSITORY;
 use crate::support::certificates;
 use crate::support::envoy::{Envoy, replace, root};
 use crate::support::http::Request;
@@ -19,10 +20,8 @@ fn manifest() -> Request {
 
 #[test]
 fn the_listener_speaks_tls_and_shows_a_renewed_certificate() {
-    let registry = Registry::start().unwrap();
-    let bench = Bench::build();
-    bench.push(&registry).unwrap();
-    let envoy = Envoy::before(registry.port()).in_folder("tls-listener").start().unwrap();
+    let before = |registry: &Registry| Envoy::before(registry.port()).in_folder("tls-listener");
+    let Stage { bench, registry: _registry, envoy } = Stage::set(before);
     let port = envoy.port();
     let answer = manifest().send_tls(port).unwrap();
     assert_eq!((answer.status, &answer.body), (200, &bench.image(&["cpu:skylake"]).manifest.bytes));

@@ -73,7 +73,7 @@ fn exercise<C: Client>(name: &'static str, programs: &[&str], sandboxed: bool, s
         return table::report(name, Err(format!("skipped: {reason}")), Duration::ZERO);
     }
     let started = Instant::now();
-    let stage = Stage::set().unwrap();
+    let stage = Stage::set(stage::before);
     let mut client = start().unwrap();
     let mut results: table::Results = Vec::new();
     for case in &cases::CASES {

@@ -1,9 +1,10 @@
 //! What every client meets: the demo repository in a registry, and Envoy with the filter before it.
 
+pub(super) use super::super::stage::Stage;
 use crate::support::Result;
-use crate::support::bench::{Bench, REPOSITORY};
+use crate::support::bench::REPOSITORY;
 use crate::support::client::Login;
-use crate::support::envoy::{Envoy, replace};
+use crate::support::envoy::{Builder, Envoy, replace};
 use crate::support::registry::Registry;
 
 /// A machine that no entry of the demo repository fits.
@@ -19,24 +20,14 @@ pub(crate) const MACHINES: [(&str, &[&str]); 3] =
     [("type1", &["cpu:broadwell"]), ("type2", &["cpu:skylake"]), ("type3", &["cpu:broadwell", "nvcap:5.2"])];
 
 /// Envoy with the filter in front of a registry with the demo repository.
-pub(crate) struct Stage {
-    pub(crate) bench: Bench,
-    registry: Registry,
-    envoy: Envoy,
+pub(crate) fn before(registry: &Registry) -> Builder {
+    Envoy::before(registry.port()).edit_config(with_more_logins)
 }
 
 impl Stage {
-    pub(crate) fn set() -> Result<Self> {
-        let registry = Registry::start()?;
-        let bench = Bench::build();
-        bench.push(&registry)?;
-        let envoy = Envoy::before(registry.port()).edit_config(with_more_logins).start()?;
-        Ok(Self { bench, registry, envoy })
-    }
-
     /// A second Envoy like the first, which it knows nothing of.
     pub(crate) fn another_envoy(&self) -> Result<Envoy> {
-        Envoy::before(self.registry.port()).edit_config(with_more_logins).start()
+        before(&self.registry).start()
     }
 
     /// Where clients reach MetaHub.
