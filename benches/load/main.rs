@@ -27,6 +27,7 @@
 mod client;
 mod content;
 mod fleet;
+mod floor;
 mod generated;
 #[path = "../indexes/mod.rs"]
 mod indexes;

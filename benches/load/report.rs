@@ -55,7 +55,7 @@ impl Row {
     }
 
     /// The cells of the table, in the order of [`COLUMNS`].
-    pub(crate) fn cells(&self) -> [String; 8] {
+    pub(crate) fn cells(&self) -> [String; 9] {
         let Comparison { base, measured, .. } = &self.comparison;
         let (ratio, low, high) =
             (self.comparison.ratio(), self.comparison.ratio_at(0.25), self.comparison.ratio_at(0.75));
@@ -64,6 +64,7 @@ impl Row {
             self.name.clone(),
             marked(&format!("{ratio:.2}"), self.holds()),
             self.limit_text(),
+            self.comparison.floor().map_or_else(|| "–".to_owned(), |floor| format!("{floor:.2}")),
             format!("{low:.2}–{high:.2}"),
             format!("{} / {}", micros(base.cpu()), micros(measured.cpu())),
             format!("{:.0} / {:.0}", base.rate(), measured.rate()),
@@ -74,8 +75,17 @@ impl Row {
 }
 
 /// The table's columns; pairs are bare Envoy's figure and that with the filter.
-pub(crate) const COLUMNS: [&str; 8] =
-    ["request", "CPU ratio", "limit", "middle half of the rounds", "CPU µs", "requests/s", "p50 µs", "p99 µs"];
+pub(crate) const COLUMNS: [&str; 9] = [
+    "request",
+    "CPU ratio",
+    "limit",
+    "host calls alone",
+    "middle half of the rounds",
+    "CPU µs",
+    "requests/s",
+    "p50 µs",
+    "p99 µs",
+];
 
 /// Microseconds, with as many digits as mean something.
 pub(crate) fn micros(time: Duration) -> String {

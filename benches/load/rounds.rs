@@ -1,4 +1,4 @@
-//! One row of the table: two Envoys asked in turn, and what each request cost them.
+//! One row of the table: Envoys asked in turn, and what each request cost them.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use crate::client::{self, Outcome, Session};
 use crate::report::median;
 use crate::requests::{Kind, Progress, Repeating};
 use crate::subject::Subject;
-use crate::support::Result;
+use crate::support::{Failure, Result};
 
 /// How long and how often.
 #[derive(Clone, Copy, Debug)]
@@ -17,10 +17,10 @@ pub(crate) struct Effort {
     pub(crate) round: Duration,
 }
 
-/// One of the two Envoys of a row, and what it is asked.
+/// One of the Envoys of a row, and what it is asked.
 pub(crate) struct Side<'a> {
     pub(crate) subject: &'a Subject,
-    pub(crate) kind: Kind,
+    pub(crate) kind: &'a Kind,
 }
 
 /// What one Envoy showed.
@@ -31,84 +31,97 @@ pub(crate) struct Figures {
     latencies: Vec<Duration>,
 }
 
-/// What a row showed: the Envoy that is compared with, and the one that is measured.
+/// What a row showed: the Envoy that is compared with, the one that is measured, and perhaps one with a filter that
+/// only makes host calls.
 pub(crate) struct Comparison {
     pub(crate) base: Figures,
     pub(crate) measured: Figures,
-    /// Of each round, the measured one's CPU for a request divided by the other's; in ascending order.
-    ratios: Vec<f64>,
+    ratios: Ratios,
+    floor: Option<Ratios>,
 }
+
+/// Of each round, one Envoy's CPU for a request divided by the base's; in ascending order.
+struct Ratios(Vec<f64>);
 
 /// A side with its count of requests.
 struct Runner<'a> {
     side: &'a Side<'a>,
     progress: Progress,
     connections: usize,
+    /// Requests of a round.
+    count: u64,
     figures: Figures,
 }
 
-/// Asks both in turn. The order within a round alternates, so that neither is always the one that comes second.
-pub(crate) fn compare(base: &Side<'_>, measured: &Side<'_>, connections: usize, effort: Effort) -> Result<Comparison> {
-    let mut base = Runner::new(base, connections);
-    let mut measured = Runner::new(measured, connections);
-    let (base_count, count) = (base.calibrate(effort.round)?, measured.calibrate(effort.round)?);
-    let mut ratios = Vec::new();
+/// Asks them in turn. The order within a round alternates, so that none is always the one that comes last.
+pub(crate) fn compare(
+    base: &Side<'_>,
+    measured: &Side<'_>,
+    floor: Option<&Side<'_>>,
+    connections: usize,
+    effort: Effort,
+) -> Result<Comparison> {
+    let sides = [Some(base), Some(measured), floor];
+    let mut runners: Vec<Runner<'_>> = sides.into_iter().flatten().map(|side| Runner::new(side, connections)).collect();
+    for runner in &mut runners {
+        runner.calibrate(effort.round)?;
+    }
     for round in 0..=effort.rounds {
-        let (ours, theirs) = if round % 2 == 0 {
-            let theirs = base.run(base_count)?;
-            (measured.run(count)?, theirs)
-        } else {
-            (measured.run(count)?, base.run(base_count)?)
-        };
-        if round > 0 {
-            ratios.push(ours.cpu.as_secs_f64() / theirs.cpu.as_secs_f64());
-            base.figures.add(theirs);
-            measured.figures.add(ours);
+        // The first one warms up.
+        let counts = round > 0;
+        let ordered: Vec<&mut Runner<'_>> =
+            if round % 2 == 0 { runners.iter_mut().collect() } else { runners.iter_mut().rev().collect() };
+        for runner in ordered {
+            runner.run(counts)?;
         }
     }
-    ratios.sort_by(f64::total_cmp);
-    Ok(Comparison { base: base.figures, measured: measured.figures, ratios })
-}
-
-/// A round of one side.
-struct Round {
-    cpu: Duration,
-    rate: f64,
-    latencies: Vec<Duration>,
+    let mut figures = runners.into_iter().map(|runner| runner.figures);
+    let (Some(base), Some(measured)) = (figures.next(), figures.next()) else {
+        return Err(Failure::new("a comparison takes two Envoys"));
+    };
+    let floor = figures.next().map(|floor| Ratios::of(&floor, &base));
+    let ratios = Ratios::of(&measured, &base);
+    Ok(Comparison { base, measured, ratios, floor })
 }
 
 impl<'a> Runner<'a> {
     fn new(side: &'a Side<'a>, connections: usize) -> Self {
         let figures = Figures { cpu: Vec::new(), rates: Vec::new(), latencies: Vec::new() };
-        Self { side, progress: Progress::new(), connections, figures }
+        Self { side, progress: Progress::new(), connections, count: 0, figures }
     }
 
-    /// How many requests take about that long; warms up on the way.
-    fn calibrate(&self, time: Duration) -> Result<u64> {
+    /// Finds out how many requests take about that long; warms up on the way.
+    fn calibrate(&mut self, time: Duration) -> Result<()> {
         let least = self.connections as u64 * 2;
         let mut count = least;
         loop {
             let elapsed = self.load(count)?.elapsed;
             if elapsed * 2 > time {
                 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small positive number")]
-                let count = (count as f64 * time.as_secs_f64() / elapsed.as_secs_f64()) as u64;
-                return Ok(count.max(least));
+                let fitting = (count as f64 * time.as_secs_f64() / elapsed.as_secs_f64()) as u64;
+                self.count = fitting.max(least);
+                return Ok(());
             }
             count *= 2;
         }
     }
 
-    fn run(&self, count: u64) -> Result<Round> {
+    /// A round; its figures are kept if it counts.
+    fn run(&mut self, counts: bool) -> Result<()> {
         let before = self.side.subject.cpu_time()?;
-        let outcome = self.load(count)?;
+        let outcome = self.load(self.count)?;
         let cpu = self.side.subject.cpu_time()?.saturating_sub(before);
-        let rate = count as f64 / outcome.elapsed.as_secs_f64();
-        Ok(Round { cpu: cpu.div_f64(count as f64), rate, latencies: outcome.latencies })
+        if counts {
+            self.figures.cpu.push(cpu.div_f64(self.count as f64));
+            self.figures.rates.push(self.count as f64 / outcome.elapsed.as_secs_f64());
+            self.figures.latencies.extend(outcome.latencies);
+        }
+        Ok(())
     }
 
     fn load(&self, count: u64) -> Result<Outcome> {
         self.progress.add(count);
-        let repeating = || Repeating { kind: &self.side.kind, progress: &self.progress };
+        let repeating = || Repeating { kind: self.side.kind, progress: &self.progress };
         let mut sessions: Vec<Repeating<'_>> = (0..self.connections).map(|_| repeating()).collect();
         let port = self.side.subject.port();
         client::run(sessions.iter_mut().map(|session| (port, session as &mut dyn Session)).collect())
@@ -116,12 +129,6 @@ impl<'a> Runner<'a> {
 }
 
 impl Figures {
-    fn add(&mut self, round: Round) {
-        self.cpu.push(round.cpu);
-        self.rates.push(round.rate);
-        self.latencies.extend(round.latencies);
-    }
-
     /// CPU of the Envoy process for one request: the median of the rounds.
     pub(crate) fn cpu(&self) -> Duration {
         quantile(&self.cpu, 0.5)
@@ -141,12 +148,30 @@ impl Figures {
 impl Comparison {
     /// The median of the rounds' ratios.
     pub(crate) fn ratio(&self) -> f64 {
-        self.ratio_at(0.5)
+        self.ratios.at(0.5)
     }
 
     /// The ratio that this part of the rounds did not exceed.
     pub(crate) fn ratio_at(&self, part: f64) -> f64 {
-        self.ratios.get(position(self.ratios.len(), part)).copied().unwrap_or_default()
+        self.ratios.at(part)
+    }
+
+    /// The median of the ratios of the filter that only makes host calls.
+    pub(crate) fn floor(&self) -> Option<f64> {
+        self.floor.as_ref().map(|ratios| ratios.at(0.5))
+    }
+}
+
+impl Ratios {
+    fn of(figures: &Figures, base: &Figures) -> Self {
+        let pairs = figures.cpu.iter().zip(&base.cpu);
+        let mut ratios: Vec<f64> = pairs.map(|(one, base)| one.as_secs_f64() / base.as_secs_f64()).collect();
+        ratios.sort_by(f64::total_cmp);
+        Self(ratios)
+    }
+
+    fn at(&self, part: f64) -> f64 {
+        self.0.get(position(self.0.len(), part)).copied().unwrap_or_default()
     }
 }
 

@@ -8,6 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::floor::FloorFilter;
 use crate::indexes::description;
 use crate::machine::{self, Cores};
 use crate::support::envoy::{Builder, Envoy, replace};
@@ -158,6 +159,8 @@ impl Setup {
 /// A running Envoy.
 pub(crate) struct Subject {
     pub(crate) envoy: Envoy,
+    /// The port of its upstream.
+    pub(crate) upstream: u16,
 }
 
 impl Subject {
@@ -166,7 +169,7 @@ impl Subject {
         let builder = Envoy::before(upstream).without_filter().concurrency(1);
         let envoy = builder.edit_bootstrap(|bootstrap| without_access_log(&bootstrap)).start()?;
         machine::pin(envoy.id(), cores.envoy)?;
-        Ok(Self { envoy })
+        Ok(Self { envoy, upstream })
     }
 
     /// Envoy without the filter, on its core, which answers `/file` with this file by itself.
@@ -184,9 +187,10 @@ impl Subject {
             replace(&replace(&without_access_log(&bootstrap), name, &most, 1), routes, &route, 1)
         };
         // Nothing is there that it could ask.
-        let envoy = Envoy::before(port::free()).without_filter().concurrency(1).edit_bootstrap(edit).start()?;
+        let upstream = port::free();
+        let envoy = Envoy::before(upstream).without_filter().concurrency(1).edit_bootstrap(edit).start()?;
         machine::pin(envoy.id(), cores.envoy)?;
-        Ok(Self { envoy })
+        Ok(Self { envoy, upstream })
     }
 
     /// Envoy with the filter, on its core.
@@ -196,11 +200,26 @@ impl Subject {
         Ok(subject)
     }
 
+    /// Envoy with a filter that only makes host calls, on its core.
+    pub(crate) fn floor(upstream: u16, filter: &FloorFilter, cores: &Cores) -> Result<Self> {
+        let path = filter.path();
+        let edit = move |file: String| {
+            let (start, end) = (file.find("filename: ").expect("the filter"), file.find(" } }\n").expect("its end"));
+            let file = format!("{}filename: {}{}", &file[..start], path.display(), &file[end..]);
+            let end = file.find("      # MetaHub's own configuration").expect("the configuration");
+            file[..end].to_owned()
+        };
+        let builder = Envoy::before(upstream).concurrency(1).edit_config(edit);
+        let envoy = builder.edit_bootstrap(|bootstrap| without_access_log(&bootstrap)).start()?;
+        machine::pin(envoy.id(), cores.envoy)?;
+        Ok(Self { envoy, upstream })
+    }
+
     /// Envoy with the filter, on any core.
     pub(crate) fn anywhere(upstream: u16, setup: Setup) -> Result<Self> {
         let envoy = before(upstream, setup).concurrency(1).start()?;
         let answer = envoy.send(&Request::get("/metahub/v1/health"))?;
-        if answer.status == 200 { Ok(Self { envoy }) } else { Err(Failure::new(envoy.log())) }
+        if answer.status == 200 { Ok(Self { envoy, upstream }) } else { Err(Failure::new(envoy.log())) }
     }
 
     pub(crate) fn port(&self) -> u16 {

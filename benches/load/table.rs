@@ -1,11 +1,13 @@
 //! The rows: what is measured, what it is compared with, and the limit of each.
 
+use crate::content::manifest;
+use crate::floor::{Floor, FloorFilter, Served};
 use crate::generated::Generated;
 use crate::machine::Cores;
 use crate::nginx::{Item, Nginx, TOKEN};
 use crate::report::{Limit, Row};
 use crate::requests::Kind;
-use crate::rounds::{Comparison, Effort, Side, compare};
+use crate::rounds::{Effort, Side, compare};
 use crate::subject::{Authentication, Cache, Setup, Subject};
 use crate::support::{Failure, Result};
 
@@ -25,7 +27,7 @@ pub(crate) struct Table<'a> {
 }
 
 impl Table<'_> {
-    /// The whole table. The first row compares bare with bare.
+    /// The whole table. The first row compares bare with bare, the second says what any filter costs.
     pub(crate) fn measure(&mut self) -> Result<()> {
         let nginx = Nginx::start()?;
         let bare = Subject::bare(nginx.port, self.cores)?;
@@ -41,14 +43,20 @@ impl Table<'_> {
     fn bare(&mut self, nginx: &Nginx, bare: &Subject) -> Result<()> {
         let other = Subject::bare(nginx.port, self.cores)?;
         let kind = || by_digest("GET", &nginx.image);
-        self.row("bare Envoy against bare Envoy", Limit::Same(1.03), (bare, kind()), (&other, kind()), CONNECTIONS)
+        self.row(case("bare Envoy against bare Envoy", Limit::Same(1.03)), (bare, kind()), (&other, kind()))?;
+        let (nothing, _filter) = self.start(&Floor::Nothing, nginx.port)?;
+        self.row(case("a filter that does nothing", Limit::None), (bare, kind()), (&nothing, kind()))
     }
 
     /// What the cache has no part in.
     fn passing(&mut self, nginx: &Nginx, bare: &Subject) -> Result<()> {
         let metahub = Subject::metahub(nginx.port, Setup::new(Cache::Shipped), self.cores)?;
         let ping = || Kind::same("GET", "/v2/").expecting_length(2);
-        self.row("ping, remembered login", Limit::AtMost(0.50), (bare, ping()), (&metahub, ping()), CONNECTIONS)?;
+        self.row(
+            case("ping, remembered login", Limit::AtMost(0.50)).floor(Floor::Ping),
+            (bare, ping()),
+            (&metahub, ping()),
+        )?;
         for (name, length, limit, connections) in [
             ("blob of 1 KiB", 1 << 10, 1.22, CONNECTIONS),
             ("blob of 1 MiB", 1 << 20, 1.05, 4),
@@ -59,7 +67,8 @@ impl Table<'_> {
                 let path = format!("/v2/bench/app/blobs/sha256:{}", blob.hex);
                 Kind::same("GET", &path).expecting_length(blob.length)
             };
-            self.row(name, Limit::AtMost(limit), (bare, kind()), (&metahub, kind()), connections)?;
+            let case = case(name, Limit::AtMost(limit)).connections(connections).floor(Floor::Passing);
+            self.row(case, (bare, kind()), (&metahub, kind()))?;
         }
         Ok(())
     }
@@ -68,13 +77,13 @@ impl Table<'_> {
         let metahub = Subject::metahub(nginx.port, Setup::new(Cache::Off), self.cores)?;
         let image = || by_digest("GET", &nginx.image);
         let name = "manifest by digest, passed through";
-        self.row(name, Limit::AtMost(1.22), (bare, image()), (&metahub, image()), CONNECTIONS)?;
+        self.row(case(name, Limit::AtMost(1.22)).floor(Floor::Passing), (bare, image()), (&metahub, image()))?;
         let four = nginx.index(4)?;
         let tag = || by_tag("GET", &four, &nginx.image);
-        self.row("manifest by tag, no cache", Limit::None, (bare, image()), (&metahub, tag()), CONNECTIONS)?;
+        self.row(case("manifest by tag, no cache", Limit::None), (bare, image()), (&metahub, tag()))?;
         let bare_head = by_digest("HEAD", &nginx.image).expecting_length(0);
         let our_head = by_tag("HEAD", &four, &nginx.image).expecting_length(0);
-        self.row("HEAD by tag, no cache", Limit::None, (bare, bare_head), (&metahub, our_head), CONNECTIONS)?;
+        self.row(case("HEAD by tag, no cache", Limit::None), (bare, bare_head), (&metahub, our_head))?;
         self.index_sizes(nginx, bare, &metahub, "no cache")
     }
 
@@ -83,19 +92,22 @@ impl Table<'_> {
         let four = nginx.index(4)?;
         let image = || by_digest("GET", &nginx.image);
         let tag = || by_tag("GET", &four, &nginx.image);
-        self.row("manifest by tag, revalidated", Limit::AtMost(1.35), (bare, image()), (&metahub, tag()), CONNECTIONS)?;
+        let served = Served { digest: format!("sha256:{}", nginx.image.hex), body: manifest(0) };
+        let revalidated = |by_tag| Floor::Revalidated { by_tag, served: served.clone() };
+        let name = "manifest by tag, revalidated";
+        self.row(case(name, Limit::AtMost(1.35)).floor(revalidated(true)), (bare, image()), (&metahub, tag()))?;
         let name = "manifest by digest, known content revalidated";
-        self.row(name, Limit::AtMost(1.35), (bare, image()), (&metahub, image()), CONNECTIONS)?;
+        self.row(case(name, Limit::AtMost(1.35)).floor(revalidated(false)), (bare, image()), (&metahub, image()))?;
         let bare_head = by_digest("HEAD", &nginx.image).expecting_length(0);
         let our_head = by_tag("HEAD", &four, &nginx.image).expecting_length(0);
         let name = "HEAD by tag, revalidated";
-        self.row(name, Limit::AtMost(1.35), (bare, bare_head), (&metahub, our_head), CONNECTIONS)?;
+        self.row(case(name, Limit::AtMost(1.35)).floor(revalidated(true)), (bare, bare_head), (&metahub, our_head))?;
         self.index_sizes(nginx, bare, &metahub, "revalidated")?;
         drop(metahub);
         let lasting = Cache::On { tag_ttl: 3600, stale: 0 };
         let metahub = Subject::metahub(nginx.port, Setup::new(lasting), self.cores)?;
         let name = "manifest by tag, within its ttl";
-        self.row(name, Limit::AtMost(0.60), (bare, image()), (&metahub, tag()), CONNECTIONS)
+        self.row(case(name, Limit::AtMost(0.60)).floor(Floor::WithinTtl(served)), (bare, image()), (&metahub, tag()))
     }
 
     /// Indexes of other sizes; the client gets the same image of each.
@@ -107,7 +119,7 @@ impl Table<'_> {
         ] {
             let name = format!("index {name}, {how}");
             let (base, ours) = (by_digest("GET", &nginx.image), by_tag("GET", &index, &nginx.image));
-            self.row(&name, Limit::None, (bare, base), (metahub, ours), connections)?;
+            self.row(case(&name, Limit::None).connections(connections), (bare, base), (metahub, ours))?;
         }
         Ok(())
     }
@@ -124,7 +136,11 @@ impl Table<'_> {
         let ours = Kind::numbered("GET", |number| format!("/v2/bench/{number}/manifests/latest"));
         let ours = ours.expecting_length(length);
         let name = "manifest by tag, cold: each another image";
-        self.row(name, Limit::AtMost(2.50), (&bare, base), (&metahub, ours), CONNECTIONS)
+        let image = upstream.image(0);
+        let served = Served { digest: digest.clone(), body: image.children[0].text.clone() };
+        let paths = ["latest", &digest].map(|reference| format!("/v2/bench/0/manifests/{reference}"));
+        let floor = Floor::Cold { paths, host: format!("127.0.0.1:{}", upstream.port), served };
+        self.row(case(name, Limit::AtMost(2.50)).floor(floor), (&bare, base), (&metahub, ours))
     }
 
     /// Other ways to check who asks. Their cost beside `accounts` is what matters, so they stand without a limit.
@@ -134,7 +150,7 @@ impl Table<'_> {
         let metahub = Subject::metahub(nginx.port, setup(Authentication::Upstream), self.cores)?;
         let (base, ours) = (by_digest("GET", &nginx.image), by_tag("GET", &four, &nginx.image));
         let name = "manifest by tag, passwords checked upstream";
-        self.row(name, Limit::None, (bare, base), (&metahub, ours), CONNECTIONS)?;
+        self.row(case(name, Limit::None), (bare, base), (&metahub, ours))?;
         drop(metahub);
         let bare = Subject::bare(nginx.guarded, self.cores)?;
         let metahub = Subject::metahub(nginx.guarded, setup(Authentication::Token(nginx.tokens)), self.cores)?;
@@ -144,7 +160,7 @@ impl Table<'_> {
             ("manifest by digest, upstream token kept", by_digest("GET", &nginx.image)),
         ] {
             let base = by_digest("GET", &nginx.image).authorized(&bearer);
-            self.row(name, Limit::None, (&bare, base), (&metahub, ours), CONNECTIONS)?;
+            self.row(case(name, Limit::None), (&bare, base), (&metahub, ours))?;
         }
         Ok(())
     }
@@ -156,23 +172,20 @@ impl Table<'_> {
         let many = Subject::metahub(nginx.port, setup, self.cores)?;
         let kind = || by_tag("GET", &four, &nginx.image);
         let name = "10,000 machine types against few";
-        self.row(name, Limit::Close(1.03), (&few, kind()), (&many, kind()), CONNECTIONS)
+        self.row(case(name, Limit::Close(1.03)), (&few, kind()), (&many, kind()))
     }
 
-    fn row(
-        &mut self,
-        name: &str,
-        limit: Limit,
-        base: (&Subject, Kind),
-        measured: (&Subject, Kind),
-        connections: usize,
-    ) -> Result<()> {
+    /// Measures a row: what the base is asked, and what MetaHub is.
+    fn row(&mut self, case: Case<'_>, base: (&Subject, Kind), measured: (&Subject, Kind)) -> Result<()> {
+        let Case { name, limit, connections, floor } = case;
         if self.parts.as_ref().is_some_and(|parts| !parts.iter().any(|part| name.contains(part))) {
             return Ok(());
         }
         let side = |(subject, kind)| Side { subject, kind };
-        let (base, measured) = (side(base), side(measured));
-        let comparison: Comparison = compare(&base, &measured, connections, self.effort)?;
+        let (base, measured) = (side((base.0, &base.1)), side((measured.0, &measured.1)));
+        let floor = floor.map(|floor| self.start(&floor, base.subject.upstream)).transpose()?;
+        let floor = floor.as_ref().map(|(subject, _)| side((subject, measured.kind)));
+        let comparison = compare(&base, &measured, floor.as_ref(), connections, self.effort)?;
         let row = Row { name: name.to_owned(), limit, comparison };
         (self.show)(&row);
         if self.strict && matches!(limit, Limit::Same(_)) && !row.holds() {
@@ -182,6 +195,38 @@ impl Table<'_> {
         }
         self.rows.push(row);
         Ok(())
+    }
+
+    /// An Envoy with that filter, and the filter's file.
+    fn start(&self, floor: &Floor, upstream: u16) -> Result<(Subject, FloorFilter)> {
+        let filter = FloorFilter::assemble(floor)?;
+        Ok((Subject::floor(upstream, &filter, self.cores)?, filter))
+    }
+}
+
+/// What a row is called and must keep to, and how it is measured.
+struct Case<'a> {
+    name: &'a str,
+    limit: Limit,
+    connections: usize,
+    /// The filter that makes the same host calls and nothing else.
+    floor: Option<Floor>,
+}
+
+/// A row with as many connections as most have.
+const fn case(name: &str, limit: Limit) -> Case<'_> {
+    Case { name, limit, connections: CONNECTIONS, floor: None }
+}
+
+impl Case<'_> {
+    const fn connections(mut self, connections: usize) -> Self {
+        self.connections = connections;
+        self
+    }
+
+    fn floor(mut self, floor: Floor) -> Self {
+        self.floor = Some(floor);
+        self
     }
 }
 
