@@ -32,13 +32,21 @@ pub(crate) enum Floor {
     Ping,
     /// Lets the request and its answer pass.
     Passing,
-    /// Asks upstream with HEAD and answers from shared data. MetaHub looks at more of the answer for a tag, and counts
-    /// more.
-    Revalidated { by_tag: bool, served: Served },
+    /// Asks upstream with HEAD and answers from shared data.
+    Revalidated { request: Known, served: Served },
     /// Answers from shared data.
     WithinTtl(Served),
     /// Asks upstream twice, once for each path, and answers. Keeps nothing.
     Cold { paths: [String; 2], host: String, served: Served },
+}
+
+/// How the client asks for what is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Known {
+    Digest,
+    Tag,
+    /// The client itself asks with HEAD.
+    TagByHead,
 }
 
 /// A filter in a file of its own.
@@ -244,10 +252,13 @@ fn callbacks(floor: &Floor, calls: &mut Calls) -> Callbacks {
             made.request += &calls.without_authorization();
             made.response = calls.header(2, ":status");
         }
-        Floor::Revalidated { by_tag, served } => {
-            made.request += &(calls.look_up() + &calls.as_head() + &calls.without_authorization());
+        Floor::Revalidated { request, served } => {
+            made.request += &(calls.look_up() + &calls.without_authorization());
+            if *request != Known::TagByHead {
+                made.request += &calls.as_head();
+            }
             made.response = calls.header(2, ":status") + &Calls::count();
-            if *by_tag {
+            if *request != Known::Digest {
                 made.response += &(calls.header(2, "docker-content-digest") + &Calls::count());
             }
             made.response += &calls.answer(served);

@@ -6,7 +6,7 @@ use crate::client::{self, Outcome, Session};
 use crate::report::median;
 use crate::requests::{Kind, Progress, Repeating};
 use crate::subject::Subject;
-use crate::support::{Failure, Result};
+use crate::support::Result;
 
 /// How long and how often.
 #[derive(Clone, Copy, Debug)]
@@ -61,55 +61,47 @@ pub(crate) fn compare(
     connections: usize,
     effort: Effort,
 ) -> Result<Comparison> {
-    let sides = [Some(base), Some(measured), floor];
-    let mut runners: Vec<Runner<'_>> = sides.into_iter().flatten().map(|side| Runner::new(side, connections)).collect();
-    for runner in &mut runners {
-        runner.calibrate(effort.round)?;
-    }
+    let begin = |side| Runner::calibrated(side, connections, effort.round);
+    let (mut base, mut measured) = (begin(base)?, begin(measured)?);
+    let mut floor = floor.map(begin).transpose()?;
     for round in 0..=effort.rounds {
-        // The first one warms up.
-        let counts = round > 0;
-        let ordered: Vec<&mut Runner<'_>> =
-            if round % 2 == 0 { runners.iter_mut().collect() } else { runners.iter_mut().rev().collect() };
-        for runner in ordered {
-            runner.run(counts)?;
+        let mut runners: Vec<_> = [&mut base, &mut measured].into_iter().chain(&mut floor).collect();
+        if round % 2 == 1 {
+            runners.reverse();
+        }
+        for runner in runners {
+            // The first round warms up.
+            runner.run(round > 0)?;
         }
     }
-    let mut figures = runners.into_iter().map(|runner| runner.figures);
-    let (Some(base), Some(measured)) = (figures.next(), figures.next()) else {
-        return Err(Failure::new("a comparison takes two Envoys"));
-    };
-    let floor = figures.next().map(|floor| Ratios::of(&floor, &base));
+    let (base, measured) = (base.figures, measured.figures);
     let ratios = Ratios::of(&measured, &base);
+    let floor = floor.map(|floor| Ratios::of(&floor.figures, &base));
     Ok(Comparison { base, measured, ratios, floor })
 }
 
 impl<'a> Runner<'a> {
-    fn new(side: &'a Side<'a>, connections: usize) -> Self {
-        let figures = Figures { cpu: Vec::new(), rates: Vec::new(), latencies: Vec::new() };
-        Self { side, progress: Progress::new(), connections, count: 0, figures }
-    }
-
     /// Finds out how many requests take about that long; warms up on the way.
-    fn calibrate(&mut self, time: Duration) -> Result<()> {
-        let least = self.connections as u64 * 2;
-        let mut count = least;
+    fn calibrated(side: &'a Side<'a>, connections: usize, time: Duration) -> Result<Self> {
+        let figures = Figures { cpu: Vec::new(), rates: Vec::new(), latencies: Vec::new() };
+        let least = connections as u64 * 2;
+        let mut runner = Self { side, progress: Progress::new(), connections, count: least, figures };
         loop {
-            let elapsed = self.load(count)?.elapsed;
+            let elapsed = runner.load()?.elapsed;
             if elapsed * 2 > time {
                 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small positive number")]
-                let fitting = (count as f64 * time.as_secs_f64() / elapsed.as_secs_f64()) as u64;
-                self.count = fitting.max(least);
-                return Ok(());
+                let fitting = (runner.count as f64 * time.as_secs_f64() / elapsed.as_secs_f64()) as u64;
+                runner.count = fitting.max(least);
+                return Ok(runner);
             }
-            count *= 2;
+            runner.count *= 2;
         }
     }
 
     /// A round; its figures are kept if it counts.
     fn run(&mut self, counts: bool) -> Result<()> {
         let before = self.side.subject.cpu_time()?;
-        let outcome = self.load(self.count)?;
+        let outcome = self.load()?;
         let cpu = self.side.subject.cpu_time()?.saturating_sub(before);
         if counts {
             self.figures.cpu.push(cpu.div_f64(self.count as f64));
@@ -119,8 +111,8 @@ impl<'a> Runner<'a> {
         Ok(())
     }
 
-    fn load(&self, count: u64) -> Result<Outcome> {
-        self.progress.add(count);
+    fn load(&self) -> Result<Outcome> {
+        self.progress.add(self.count);
         let repeating = || Repeating { kind: self.side.kind, progress: &self.progress };
         let mut sessions: Vec<Repeating<'_>> = (0..self.connections).map(|_| repeating()).collect();
         let port = self.side.subject.port();

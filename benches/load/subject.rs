@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::floor::FloorFilter;
+use crate::floor::{Floor, FloorFilter};
 use crate::indexes::description;
 use crate::machine::{self, Cores};
 use crate::support::envoy::{Builder, Envoy, replace};
@@ -166,10 +166,8 @@ pub(crate) struct Subject {
 impl Subject {
     /// Envoy without the filter, on its core.
     pub(crate) fn bare(upstream: u16, cores: &Cores) -> Result<Self> {
-        let builder = Envoy::before(upstream).without_filter().concurrency(1);
-        let envoy = builder.edit_bootstrap(|bootstrap| without_access_log(&bootstrap)).start()?;
-        machine::pin(envoy.id(), cores.envoy)?;
-        Ok(Self { envoy, upstream })
+        let builder = Envoy::before(upstream).without_filter();
+        Self::start(builder.edit_bootstrap(|bootstrap| without_access_log(&bootstrap)), upstream, cores)
     }
 
     /// Envoy without the filter, on its core, which answers `/file` with this file by itself.
@@ -188,9 +186,7 @@ impl Subject {
         };
         // Nothing is there that it could ask.
         let upstream = port::free();
-        let envoy = Envoy::before(upstream).without_filter().concurrency(1).edit_bootstrap(edit).start()?;
-        machine::pin(envoy.id(), cores.envoy)?;
-        Ok(Self { envoy, upstream })
+        Self::start(Envoy::before(upstream).without_filter().edit_bootstrap(edit), upstream, cores)
     }
 
     /// Envoy with the filter, on its core.
@@ -201,7 +197,9 @@ impl Subject {
     }
 
     /// Envoy with a filter that only makes host calls, on its core.
-    pub(crate) fn floor(upstream: u16, filter: &FloorFilter, cores: &Cores) -> Result<Self> {
+    pub(crate) fn floor(upstream: u16, floor: &Floor, cores: &Cores) -> Result<Self> {
+        // Envoy has read it when it is ready.
+        let filter = FloorFilter::assemble(floor)?;
         let path = filter.path();
         let edit = move |file: String| {
             let (start, end) = (file.find("filename: ").expect("the filter"), file.find(" } }\n").expect("its end"));
@@ -209,8 +207,13 @@ impl Subject {
             let end = file.find("      # MetaHub's own configuration").expect("the configuration");
             file[..end].to_owned()
         };
-        let builder = Envoy::before(upstream).concurrency(1).edit_config(edit);
-        let envoy = builder.edit_bootstrap(|bootstrap| without_access_log(&bootstrap)).start()?;
+        let builder = Envoy::before(upstream).edit_config(edit);
+        Self::start(builder.edit_bootstrap(|bootstrap| without_access_log(&bootstrap)), upstream, cores)
+    }
+
+    /// One worker, on its core.
+    fn start(builder: Builder, upstream: u16, cores: &Cores) -> Result<Self> {
+        let envoy = builder.concurrency(1).start()?;
         machine::pin(envoy.id(), cores.envoy)?;
         Ok(Self { envoy, upstream })
     }

@@ -1,8 +1,8 @@
 //! The rows: what is measured, what it is compared with, and the limit of each.
 
 use crate::content::manifest;
-use crate::floor::{Floor, FloorFilter, Served};
-use crate::generated::Generated;
+use crate::floor::{Floor, Known, Served};
+use crate::generated::{Document, Generated};
 use crate::machine::Cores;
 use crate::nginx::{Item, Nginx, TOKEN};
 use crate::report::{Limit, Row};
@@ -44,7 +44,7 @@ impl Table<'_> {
         let other = Subject::bare(nginx.port, self.cores)?;
         let kind = || by_digest("GET", &nginx.image);
         self.row(case("bare Envoy against bare Envoy", Limit::Same(1.03)), (bare, kind()), (&other, kind()))?;
-        let (nothing, _filter) = self.start(&Floor::Nothing, nginx.port)?;
+        let nothing = Subject::floor(nginx.port, &Floor::Nothing, self.cores)?;
         self.row(case("a filter that does nothing", Limit::None), (bare, kind()), (&nothing, kind()))
     }
 
@@ -93,15 +93,23 @@ impl Table<'_> {
         let image = || by_digest("GET", &nginx.image);
         let tag = || by_tag("GET", &four, &nginx.image);
         let served = Served { digest: format!("sha256:{}", nginx.image.hex), body: manifest(0) };
-        let revalidated = |by_tag| Floor::Revalidated { by_tag, served: served.clone() };
+        let revalidated = |request| Floor::Revalidated { request, served: served.clone() };
         let name = "manifest by tag, revalidated";
-        self.row(case(name, Limit::AtMost(1.35)).floor(revalidated(true)), (bare, image()), (&metahub, tag()))?;
+        self.row(case(name, Limit::AtMost(1.35)).floor(revalidated(Known::Tag)), (bare, image()), (&metahub, tag()))?;
         let name = "manifest by digest, known content revalidated";
-        self.row(case(name, Limit::AtMost(1.35)).floor(revalidated(false)), (bare, image()), (&metahub, image()))?;
+        self.row(
+            case(name, Limit::AtMost(1.35)).floor(revalidated(Known::Digest)),
+            (bare, image()),
+            (&metahub, image()),
+        )?;
         let bare_head = by_digest("HEAD", &nginx.image).expecting_length(0);
         let our_head = by_tag("HEAD", &four, &nginx.image).expecting_length(0);
         let name = "HEAD by tag, revalidated";
-        self.row(case(name, Limit::AtMost(1.35)).floor(revalidated(true)), (bare, bare_head), (&metahub, our_head))?;
+        self.row(
+            case(name, Limit::AtMost(1.35)).floor(revalidated(Known::TagByHead)),
+            (bare, bare_head),
+            (&metahub, our_head),
+        )?;
         self.index_sizes(nginx, bare, &metahub, "revalidated")?;
         drop(metahub);
         let lasting = Cache::On { tag_ttl: 3600, stale: 0 };
@@ -129,16 +137,16 @@ impl Table<'_> {
         let upstream = Generated::start(4)?;
         let bare = Subject::bare(upstream.port, self.cores)?;
         let metahub = Subject::metahub(upstream.port, Setup::new(Cache::REVALIDATED), self.cores)?;
-        // What the client receives in both cases has this length.
-        let length = upstream.image(0).children[0].text.len() as u64;
-        let digest = upstream.image(0).children[0].digest.clone();
-        let base = Kind::same("GET", &format!("/v2/bench/0/manifests/{digest}")).expecting_length(length);
+        let image = upstream.image(0);
+        let Document { digest, text, .. } = &image.children[0];
+        // What the client receives in all cases has this length.
+        let length = text.len() as u64;
+        let paths = ["latest", digest].map(|reference| format!("/v2/bench/0/manifests/{reference}"));
+        let base = Kind::same("GET", &paths[1]).expecting_length(length);
         let ours = Kind::numbered("GET", |number| format!("/v2/bench/{number}/manifests/latest"));
         let ours = ours.expecting_length(length);
         let name = "manifest by tag, cold: each another image";
-        let image = upstream.image(0);
-        let served = Served { digest: digest.clone(), body: image.children[0].text.clone() };
-        let paths = ["latest", &digest].map(|reference| format!("/v2/bench/0/manifests/{reference}"));
+        let served = Served { digest: digest.clone(), body: text.clone() };
         let floor = Floor::Cold { paths, host: format!("127.0.0.1:{}", upstream.port), served };
         self.row(case(name, Limit::AtMost(2.50)).floor(floor), (&bare, base), (&metahub, ours))
     }
@@ -183,8 +191,8 @@ impl Table<'_> {
         }
         let side = |(subject, kind)| Side { subject, kind };
         let (base, measured) = (side((base.0, &base.1)), side((measured.0, &measured.1)));
-        let floor = floor.map(|floor| self.start(&floor, base.subject.upstream)).transpose()?;
-        let floor = floor.as_ref().map(|(subject, _)| side((subject, measured.kind)));
+        let floor = floor.map(|floor| Subject::floor(base.subject.upstream, &floor, self.cores)).transpose()?;
+        let floor = floor.as_ref().map(|subject| side((subject, measured.kind)));
         let comparison = compare(&base, &measured, floor.as_ref(), connections, self.effort)?;
         let row = Row { name: name.to_owned(), limit, comparison };
         (self.show)(&row);
@@ -195,12 +203,6 @@ impl Table<'_> {
         }
         self.rows.push(row);
         Ok(())
-    }
-
-    /// An Envoy with that filter, and the filter's file.
-    fn start(&self, floor: &Floor, upstream: u16) -> Result<(Subject, FloorFilter)> {
-        let filter = FloorFilter::assemble(floor)?;
-        Ok((Subject::floor(upstream, &filter, self.cores)?, filter))
     }
 }
 
