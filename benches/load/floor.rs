@@ -16,7 +16,7 @@ use crate::support::temp::TempDir;
 use crate::support::{Failure, Result};
 
 /// What the client must get at the end: a manifest, or what answers a ping.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Served {
     /// `sha256:<hex>`; empty for a ping.
     pub(crate) digest: String,
@@ -24,7 +24,7 @@ pub(crate) struct Served {
 }
 
 /// The kinds of requests.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) enum Floor {
     /// Is there for the request and for its answer, and calls nothing.
     Nothing,
