@@ -1,6 +1,6 @@
 //! JSON (RFC 8259), read without a tree and written from one.
 //!
-//! serde is left to the tests: its numbers, errors and generated code do not fit into the filter's 500 KB.
+//! serde is left to the tests: its numbers, errors and generated code did not fit into the 500 KB that the filter had.
 
 mod reader;
 
