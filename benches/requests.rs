@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use memory::Map;
 use metahub::config::Config;
 use metahub::digest::Digest;
-use metahub::flow::{Answer, Callers, Event, Exchange, Step, begin};
+use metahub::flow::{Answer, Arrival, Callers, Event, Exchange, Step, begin};
 use metahub::headers::Headers;
 use metahub::media_type::{ALL, DOCKER_LIST, DOCKER_MANIFEST};
 use serde_json::{Value, json};
@@ -118,7 +118,8 @@ impl Stage {
 
     /// Answers a request, with an upstream that has what is asked for.
     fn answer(&self, request: &HeaderList) {
-        let mut effects = begin(&self.config, &self.memory, &self.callers, Some("registry"), Headers(request));
+        let arrival = Arrival { cluster: Some("registry"), headers: Headers(request), address: &|| None };
+        let mut effects = begin(&self.config, &self.memory, &self.callers, arrival);
         loop {
             let (headers, body) = self.upstream(request, &effects.step);
             let event = match &effects.step {

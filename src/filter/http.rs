@@ -1,6 +1,7 @@
 //! One HTTP stream.
 
 use std::cell::RefCell;
+use std::net::IpAddr;
 use std::rc::{Rc, Weak};
 
 use proxy_wasm::hostcalls;
@@ -10,7 +11,7 @@ use proxy_wasm::types::{Action, LogLevel, MapType, Status};
 use super::memory::SharedData;
 use super::{Worker, log};
 use crate::errors::{Code, Reply};
-use crate::flow::{self, Effects, Event, Exchange, Report, Step};
+use crate::flow::{self, Arrival, Effects, Event, Exchange, Report, Step};
 use crate::headers::{HeaderChange, Headers};
 use crate::memory::is_news;
 
@@ -84,7 +85,8 @@ impl Stream {
         let cluster = hostcalls::get_property(vec!["xds", "cluster_name"]).ok().flatten();
         let cluster =
             cluster.as_deref().and_then(|name| std::str::from_utf8(name).ok()).filter(|name| !name.is_empty());
-        let effects = flow::begin(&config, &SharedData, &self.worker.callers, cluster, Headers(&headers));
+        let arrival = Arrival { cluster, headers: Headers(&headers), address: &client_address };
+        let effects = flow::begin(&config, &SharedData, &self.worker.callers, arrival);
         self.take(effects)
     }
 
@@ -145,6 +147,11 @@ impl HttpContext for Http {
     fn on_http_response_headers(&mut self, _count: usize, _end: bool) -> Action {
         self.0.try_borrow_mut().map_or(Action::Pause, |mut stream| stream.on_response())
     }
+}
+
+/// The client's address as Envoy trusts it: that of the connection, or what `xff_num_trusted_hops` makes of headers.
+fn client_address() -> Option<IpAddr> {
+    flow::source_address(&hostcalls::get_property(vec!["source", "address"]).ok().flatten()?)
 }
 
 /// All headers of a map, as bytes.

@@ -7,7 +7,7 @@ use super::challenge::{Challenge, TokenError};
 use super::request::rejected;
 use super::standing::Standing;
 use super::token;
-use super::{Counter, Effects, Report, target};
+use super::{Arrival, Counter, Effects, Report, target};
 use crate::access::{self, Verdict};
 use crate::config::{Account, Authentication, Config, Registry, View};
 use crate::errors::{Code, Reply};
@@ -69,10 +69,10 @@ pub(super) fn identify<'a>(
     memory: &dyn Memory,
     callers: &Callers,
     registry: &Registry,
-    headers: Headers<'_>,
+    arrival: Arrival<'_>,
 ) -> Result<Caller<'a>, Box<Effects>> {
     // More than one header is for nobody to choose from.
-    let mut values = headers.all("authorization");
+    let mut values = arrival.headers.all("authorization");
     let authorization = values.next().filter(|_| values.next().is_none());
     if let Some(known) = authorization.and_then(|value| callers.find(memory, &registry.cluster, value)) {
         let account = known.account.map(|name| config.accounts.get(&name).ok_or(name));
@@ -82,7 +82,7 @@ pub(super) fn identify<'a>(
             return Ok(Caller { identity: known.identity, ..caller });
         }
     }
-    let caller = look_at(config, memory, registry, headers)?;
+    let caller = look_at(config, memory, registry, arrival)?;
     if let (Some(value), true) = (authorization, caller.kind == Kind::Checked) {
         let Caller { user, view, account, identity, .. } = &caller;
         let account = account.map(|account| account.name().to_owned());
@@ -97,16 +97,17 @@ fn look_at<'a>(
     config: &'a Config,
     memory: &dyn Memory,
     registry: &Registry,
-    headers: Headers<'_>,
+    arrival: Arrival<'_>,
 ) -> Result<Caller<'a>, Box<Effects>> {
+    let headers = arrival.headers;
     match presented(headers)? {
         Presented::Nothing => {
             let reply = Challenge::of(config, registry, headers, None).reply(LOG_IN);
             Err(Box::new(Effects::reply(reply).reporting(Report::count(Counter::Challenged))))
         }
-        Presented::Password(credentials) => by_password(config, memory, registry, credentials),
+        Presented::Password(credentials) => by_password(config, memory, registry, arrival, credentials),
         Presented::Token(token) if token.expose().starts_with(PREFIX) => {
-            by_token(config, memory, registry, token.expose(), headers)
+            by_token(config, memory, registry, token.expose(), arrival)
         }
         Presented::Token(token) if registry.accept_jwt => by_jwt(config, token, headers),
         Presented::Token(_) => Err(malformed(&InvalidAuthorization::Scheme.to_string(), headers)),
@@ -129,11 +130,12 @@ pub(super) fn by_password<'a>(
     config: &'a Config,
     memory: &dyn Memory,
     registry: &Registry,
+    arrival: Arrival<'_>,
     credentials: Credentials,
 ) -> Result<Caller<'a>, Box<Effects>> {
     let identity = identity(memory, registry, &["Basic", &credentials.user, credentials.password.expose()]);
     let (caller, kind) = match registry.authentication {
-        Authentication::Accounts => (by_account(config, memory, registry, credentials)?, Kind::Checked),
+        Authentication::Accounts => (by_account(config, memory, registry, arrival, credentials)?, Kind::Checked),
         Authentication::Upstream => (by_upstream(config, credentials), Kind::LoggedIn),
         Authentication::None => (by_name(config, registry, credentials.user), Kind::Checked),
     };
@@ -145,6 +147,7 @@ fn by_account<'a>(
     config: &'a Config,
     memory: &dyn Memory,
     registry: &Registry,
+    arrival: Arrival<'_>,
     credentials: Credentials,
 ) -> Result<Caller<'a>, Box<Effects>> {
     let login = config.account_login(&credentials.user);
@@ -152,7 +155,8 @@ fn by_account<'a>(
     match (access::verify(memory, config, account, &credentials), login) {
         (Verdict::Accepted, Some(login)) => Ok(logged_in(credentials.user, login.view, account, shared(registry))),
         (Verdict::Limited { retry_after }, _) => {
-            let line = format!("429 login {:?}: too many wrong passwords lately", credentials.user);
+            let from = (arrival.address)().map_or_else(|| "an unknown address".to_owned(), |ip| ip.to_string());
+            let line = format!("429 login {:?} from {from}: too many wrong passwords lately", credentials.user);
             let reply = Reply::error(Code::TooManyRequests, "too many wrong passwords lately; try again later");
             let reply = reply.with("retry-after", retry_after.to_string());
             Err(rejected(reply, Counter::Limited, line))
@@ -184,8 +188,9 @@ fn by_token<'a>(
     memory: &dyn Memory,
     registry: &Registry,
     token: &str,
-    headers: Headers<'_>,
+    arrival: Arrival<'_>,
 ) -> Result<Caller<'a>, Box<Effects>> {
+    let headers = arrival.headers;
     let challenge = |error| Challenge::of(config, registry, headers, Some(error));
     let invalid = |problem: &str, line: Option<String>| {
         let effects = Effects::reply(challenge(TokenError::Invalid).reply(problem));
@@ -224,7 +229,7 @@ fn by_token<'a>(
         (Authentication::Upstream, password) => {
             let password = password.unwrap_or_else(|| Secret::new(String::new()));
             let credentials = Credentials { user: content.user, password };
-            let mut caller = by_password(config, memory, registry, credentials)?;
+            let mut caller = by_password(config, memory, registry, arrival, credentials)?;
             caller.standing.challenge = challenge(TokenError::Invalid);
             caller
         }
@@ -290,10 +295,15 @@ mod tests {
             .to_vec()
     }
 
+    /// With no address.
+    fn arrival(headers: &[(String, Vec<u8>)]) -> Arrival<'_> {
+        Arrival { cluster: None, headers: Headers(headers), address: &|| None }
+    }
+
     fn identity(config: &Config, memory: &Map, cluster: &str, authorization: &str) -> Option<[u8; 32]> {
         let headers = headers(authorization);
         let caller =
-            identify(config, memory, &Callers::default(), config.registry(cluster).unwrap(), Headers(&headers));
+            identify(config, memory, &Callers::default(), config.registry(cluster).unwrap(), arrival(&headers));
         caller.map_err(|refusal| format!("{refusal:?}")).unwrap().identity
     }
 
@@ -301,7 +311,7 @@ mod tests {
     fn token(config: &Config, memory: &Map, cluster: &str, authorization: &str) -> String {
         let registry = Rc::clone(config.registry(cluster).unwrap());
         let headers = headers(authorization);
-        let effects = token::issue(config, memory, &registry, Headers(&headers)).unwrap();
+        let effects = token::issue(config, memory, &registry, arrival(&headers)).unwrap();
         let Step::Reply(reply) = effects.step else { panic!("{effects:?}") };
         let body: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
         format!("Bearer {}", body["token"].as_str().unwrap())
@@ -320,7 +330,7 @@ mod tests {
         for (account, user) in [("me", "known"), ("gone", "me")] {
             callers.keep(&memory, "c", authorization.as_bytes(), known(account));
             let headers = headers(&authorization);
-            let caller = identify(&config, &memory, &callers, config.registry("c").unwrap(), Headers(&headers));
+            let caller = identify(&config, &memory, &callers, config.registry("c").unwrap(), arrival(&headers));
             let caller = caller.map_err(|refusal| format!("{refusal:?}")).unwrap();
             assert_eq!((caller.user.as_str(), caller.account.unwrap().name()), (user, "me"), "{account}");
         }

@@ -5,6 +5,7 @@
 
 mod accept;
 mod answer;
+mod arrival;
 mod caller;
 mod callers;
 mod challenge;
@@ -16,6 +17,7 @@ mod request;
 mod standing;
 mod token;
 
+pub use arrival::{Arrival, source_address};
 pub use callers::Callers;
 pub use content::Content;
 pub use explain::Explain;

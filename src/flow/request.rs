@@ -6,7 +6,9 @@ use super::accept;
 use super::caller::{self, Caller};
 use super::callers::Callers;
 use super::pull::Wish;
-use super::{Content, Counter, Effects, Exchange, Explain, Pull, Report, Step, Upstream, Verifying, target, token};
+use super::{
+    Arrival, Content, Counter, Effects, Exchange, Explain, Pull, Report, Step, Upstream, Verifying, target, token,
+};
 use crate::config::{Authentication, Config, Registry, View};
 use crate::errors::{Code, Reply};
 use crate::explain;
@@ -28,16 +30,10 @@ struct Site<'a> {
     registry: &'a Rc<Registry>,
 }
 
-/// Takes a request up. `cluster` is the Envoy cluster that its route leads to; `callers` are known under `config` only.
+/// Takes a request up. `callers` are known under `config` only.
 #[must_use]
-pub fn begin(
-    config: &Config,
-    memory: &dyn Memory,
-    callers: &Callers,
-    cluster: Option<&str>,
-    headers: Headers<'_>,
-) -> Effects {
-    decide(config, memory, callers, cluster, headers).unwrap_or_else(|refusal| *refusal)
+pub fn begin(config: &Config, memory: &dyn Memory, callers: &Callers, arrival: Arrival<'_>) -> Effects {
+    decide(config, memory, callers, arrival).unwrap_or_else(|refusal| *refusal)
 }
 
 /// Refusals travel as the error, so that each check is one line.
@@ -45,9 +41,9 @@ fn decide(
     config: &Config,
     memory: &dyn Memory,
     callers: &Callers,
-    cluster: Option<&str>,
-    headers: Headers<'_>,
+    arrival: Arrival<'_>,
 ) -> Result<Effects, Box<Effects>> {
+    let headers = arrival.headers;
     let method = Method::parse(headers.first(":method").unwrap_or_default());
     let request = Request::parse(headers.first(":path").unwrap_or_default());
     if request == Ok(Request::Token) && method != Ok(Method::Get) {
@@ -58,12 +54,12 @@ fn decide(
     if request == Request::Health {
         return Ok(Effects::reply(health(config)));
     }
-    let registry = registry(config, cluster)?;
+    let registry = registry(config, arrival.cluster)?;
     if request == Request::Token {
-        return token::issue(config, memory, registry, headers);
+        return token::issue(config, memory, registry, arrival);
     }
     let (request, namespace) = request.in_namespace(registry.default_namespace.as_ref());
-    let caller = caller::identify(config, memory, callers, registry, headers)?;
+    let caller = caller::identify(config, memory, callers, registry, arrival)?;
     let repository = request.repository().cloned();
     if let (Some(account), Some(repository)) = (caller.account, &repository)
         && !account.may_pull(repository)

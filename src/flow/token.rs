@@ -8,11 +8,10 @@ use std::rc::Rc;
 use super::caller::{self, Caller};
 use super::challenge::Challenge;
 use super::request::{refuse, rejected};
-use super::{Counter, Effects, Report, Upstream, Verifying, target};
+use super::{Arrival, Counter, Effects, Report, Upstream, Verifying, target};
 use crate::access;
 use crate::config::{Account, Authentication, Config, Registry};
 use crate::errors::{Code, Reply};
-use crate::headers::Headers;
 use crate::identity::{Credentials, Presented};
 use crate::json::json;
 use crate::memory::Memory;
@@ -30,8 +29,9 @@ pub(super) fn issue(
     config: &Config,
     memory: &dyn Memory,
     registry: &Rc<Registry>,
-    headers: Headers<'_>,
+    arrival: Arrival<'_>,
 ) -> Result<Effects, Box<Effects>> {
+    let headers = arrival.headers;
     if registry.anonymous.is_none() {
         let message = "there are no tokens here; log in with a user name and a password";
         return Err(refuse(Code::Unsupported, Counter::Refused, message));
@@ -42,7 +42,7 @@ pub(super) fn issue(
             seal(config, memory, registry, &content)
         }
         Presented::Password(credentials) => {
-            let caller = caller::by_password(config, memory, registry, credentials.clone())?;
+            let caller = caller::by_password(config, memory, registry, arrival, credentials.clone())?;
             let content = content(config, memory, &caller, credentials, registry.authentication);
             let effects = seal(config, memory, registry, &content)?;
             Ok(match registry.authentication {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use base64::Engine as _;
 use metahub::config::Config;
 use metahub::digest::Digest;
-use metahub::flow::{Answer, Callers, Callout, Effects, Event, Exchange, Step, begin};
+use metahub::flow::{Answer, Arrival, Callers, Callout, Effects, Event, Exchange, Step, begin};
 use metahub::headers::{HeaderChange, Headers};
 use metahub::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
 use serde_json::{Value, json};
@@ -46,7 +46,12 @@ pub(crate) fn parse(document: &Value) -> Config {
 
 /// A request as Envoy's filter sees it.
 pub(crate) fn request(config: &Config, cluster: Option<&str>, headers: &HeaderList) -> Effects {
-    begin(config, &Map::default(), &Callers::default(), cluster, Headers(headers))
+    begin(config, &Map::default(), &Callers::default(), arrival(cluster, headers))
+}
+
+/// A request from a client without an address.
+pub(crate) fn arrival<'a>(cluster: Option<&'a str>, headers: &'a HeaderList) -> Arrival<'a> {
+    Arrival { cluster, headers: Headers(headers), address: &|| None }
 }
 
 /// What a client gets in the end.
@@ -169,7 +174,7 @@ pub(crate) fn send(
 /// Sends a request with exactly these headers through the flow.
 pub(crate) fn send_headers(config: &Config, headers: &HeaderList, upstream: &Upstream) -> Outcome {
     let mut outcome = Outcome::default();
-    let effects = begin(config, &upstream.memory, &Callers::default(), Some("registry"), Headers(headers));
+    let effects = begin(config, &upstream.memory, &Callers::default(), arrival(Some("registry"), headers));
     let (state, step) = note(effects, &mut outcome);
     let (state, step) = call_out(state, step, upstream, &mut outcome);
     match step {

@@ -4,7 +4,8 @@ use metahub::config::Config;
 use serde_json::{Value, json};
 
 use super::driver::{
-    HeaderList, Outcome, Response, Upstream, basic, child, configuration, header_list, parse, send_headers, upstream,
+    HeaderList, Outcome, Response, Upstream, arrival, basic, child, configuration, header_list, parse, send_headers,
+    upstream,
 };
 
 const MANIFEST: &str = "/v2/qnib/bench/manifests/latest";
@@ -264,8 +265,7 @@ fn tokens_expire_and_are_good_in_one_place_only() {
         &moved,
         &upstream.memory,
         &metahub::flow::Callers::default(),
-        Some("other"),
-        metahub::headers::Headers(&headers),
+        arrival(Some("other"), &headers),
     );
     assert!(matches!(&begun.step, metahub::flow::Step::Reply(reply) if reply.status == 401), "another cluster");
     let refusing = parse(&registry("accounts", json!({ "anonymous": "refuse" })));
@@ -376,7 +376,6 @@ fn brought_tokens_are_refused_where_they_cannot_be_judged() {
 #[test]
 fn a_known_login_is_looked_up_no_more() {
     use metahub::flow::{Callers, Step, begin};
-    use metahub::headers::Headers;
 
     use crate::support::memory::Map;
 
@@ -384,7 +383,7 @@ fn a_known_login_is_looked_up_no_more() {
     let callers = Callers::default();
     let ping = |memory: &Map, callers: &Callers, user: &str, password: &str| {
         let headers = headers("GET", "/v2/", &basic(user, password));
-        let Step::Reply(reply) = begin(&config, memory, callers, Some("registry"), Headers(&headers)).step else {
+        let Step::Reply(reply) = begin(&config, memory, callers, arrival(Some("registry"), &headers)).step else {
             panic!("a ping is answered at once")
         };
         reply.status
@@ -399,6 +398,6 @@ fn a_known_login_is_looked_up_no_more() {
     assert!(empty.len() > 0, "another configuration knows nobody");
     let mut twice = headers("GET", "/v2/", &basic("qnib-type1", "qnib-type1"));
     twice.push(("authorization".to_owned(), basic("qnib-type1", "qnib-type1").into_bytes()));
-    let Step::Reply(reply) = begin(&config, &empty, &callers, Some("registry"), Headers(&twice)).step else { panic!() };
+    let Step::Reply(reply) = begin(&config, &empty, &callers, arrival(Some("registry"), &twice)).step else { panic!() };
     assert_eq!(reply.status, 401, "two headers are for nobody to choose from");
 }
