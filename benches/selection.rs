@@ -11,8 +11,9 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use indexes::{description, index, padded};
+use metahub::config::OnNoMatch;
 use metahub::digest::Digest;
-use metahub::explain::Explanation;
+use metahub::explain::{Explanation, Image};
 use metahub::feature::FeatureRules;
 use metahub::index::{Index, MAX_BYTES};
 use metahub::machine_type::MachineType;
@@ -64,10 +65,15 @@ fn explanations(rules: &FeatureRules) {
     println!("explain for 10,000 machine types, first page:");
     for entries in [4, 1_000, 10_000] {
         let Ok(index) = Index::parse(index(entries, 4, TARGET).as_bytes()) else { continue };
-        let (image, media_type) = ("bench:latest".to_owned(), "application/vnd.oci.image.index.v1+json".to_owned());
-        let explanation =
-            Explanation::new(image, media_type, Digest::of(b""), Some(index), metahub::config::OnNoMatch::Refuse);
-        let page = || explanation.page(&machine_types, None, "image=bench").to_string();
+        let index = Rc::new(index);
+        let image = || Image {
+            name: "bench:latest".to_owned(),
+            media_type: "application/vnd.oci.image.index.v1+json".to_owned(),
+            digest: Digest::of(b""),
+            index: Some(Rc::clone(&index)),
+        };
+        let page =
+            || Explanation::new(image(), &machine_types, None, OnNoMatch::Refuse).page("image=bench").to_string();
         let (time, bytes) = (fastest(page), page().len());
         println!("{:<28}{bytes:>12}{:>12}", format!("{entries} entries"), format!("{time:.1?}"));
     }

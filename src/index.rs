@@ -38,7 +38,7 @@ pub const MAX_TOTAL_FEATURES: usize = 65_536;
 pub const FEATURES_ANNOTATION: &str = "org.metahub.features";
 
 /// What an entry points to (OCI image spec, descriptor.md).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Descriptor {
     /// The media type of the manifest, as the index spells it.
     pub media_type: String,

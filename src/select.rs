@@ -21,13 +21,12 @@ use crate::machine_type::MachineType;
 
 mod evaluation;
 mod explain;
+mod resolver;
 
 use evaluation::Evaluation;
 
 pub use explain::{Criterion, MissingVariant, Offer, Reason, Unmet, missing_variants, unmet};
-
-/// Indexes that are followed below each other, the first included.
-pub const MAX_LEVELS: u32 = 3;
+pub use resolver::{DeadEnd, MAX_LEVELS, Turn, Walk};
 
 /// What an index comes to for a machine type.
 #[derive(Clone, Debug)]

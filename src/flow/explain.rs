@@ -2,18 +2,19 @@
 
 use std::rc::Rc;
 
-use super::fetch::{self, Fault, MAX_MANIFEST};
+use super::fetch::{self, Fault, Unusable};
 use super::{Answer, Authorizing, Counter, Effects, Event, Exchange, Report, Step, Upstream};
 use crate::config::{OnNoMatch, Registry};
 use crate::digest::Digest;
 use crate::errors::{Code, Reply};
-use crate::explain::Explanation;
+use crate::explain::{Explanation, Image};
 use crate::index::{Descriptor, Index, is_artifact_tag};
 use crate::machine_type::MachineType;
 use crate::media_type::Kind;
 use crate::memory::Memory;
 use crate::query::ExplainQuery;
 use crate::request::Reference;
+use crate::select::{DeadEnd, Walk};
 
 /// An `explain` request under way.
 #[derive(Debug)]
@@ -66,41 +67,41 @@ impl Explain {
         if let Some(refusal) = answer.and_then(|answer| self.upstream.refusal(memory, answer.headers)) {
             return refusal;
         }
-        let explanation = match self.known.take() {
+        let mut explanation = match self.known.take() {
             None => match self.image(*answer) {
-                Ok(explanation) => explanation,
+                Ok(image) => {
+                    Explanation::new(image, &self.machine_types, self.query.after.as_deref(), self.on_no_match)
+                }
                 Err(fault) => return self.fail(&fault),
             },
             Some((descriptor, mut explanation)) => {
-                let index = fetch::verified(&self.upstream.registry, &descriptor, *answer)
-                    .map_err(|fault| fault.message)
-                    .and_then(|body| Index::parse(body).map_err(|error| error.to_string()));
-                explanation.add(descriptor.digest, index);
+                let body = fetch::verified(&self.upstream.registry, &descriptor, *answer);
+                let index = body.map_err(|fault| fault.message).and_then(|body| {
+                    let unusable = |error| DeadEnd::Unusable { nested: true, error }.to_string();
+                    Index::parse(body).map(Rc::new).map_err(unusable)
+                });
+                explanation.add(descriptor, index);
                 explanation
             }
         };
-        match explanation.wants() {
-            Some(descriptor) if descriptor.size <= MAX_MANIFEST as u64 => {
-                let callout = fetch::callout(&self.upstream, &self.query.repository, descriptor.digest.as_str(), None);
-                self.known = Some((descriptor, explanation));
-                Effects::new(Exchange::Explaining(Box::new(self)), Step::CallOut(callout))
-            }
-            Some(descriptor) => {
-                let mut explanation = explanation;
-                explanation.add(descriptor.digest.clone(), Err("larger than 4 MiB".to_owned()));
-                self.finish(&explanation)
-            }
-            None => self.finish(&explanation),
-        }
+        let Some(descriptor) = explanation.wants() else {
+            let reply = Reply::json(200, &explanation.page(&self.query.rest));
+            return Effects::reply(reply.with("cache-control", "no-store").with("vary", "Authorization"));
+        };
+        let callout = fetch::callout(&self.upstream, &self.query.repository, descriptor.digest.as_str(), None);
+        self.known = Some((descriptor, explanation));
+        Effects::new(Exchange::Explaining(Box::new(self)), Step::CallOut(callout))
     }
 
     /// The document behind the image's name.
-    fn image(&self, answer: Option<Answer<'_>>) -> Result<Explanation, Fault> {
+    fn image(&self, answer: Option<Answer<'_>>) -> Result<Image, Fault> {
         let reference = reference(&self.query.reference);
-        let Answer { headers, body } = fetch::manifest(&self.upstream.registry, reference, answer)?;
-        if body.len() > MAX_MANIFEST {
-            return Err(Fault::too_large());
-        }
+        let Answer { headers, body } = match fetch::top(&self.upstream.registry, answer) {
+            Ok(answer) => answer,
+            Err(Unusable::Fault(fault)) => return Err(fault),
+            // What a client would read for itself is put into words here.
+            Err(Unusable::Word(answer)) => fetch::manifest(&self.upstream.registry, reference, Some(answer))?,
+        };
         let digest = Digest::of(body);
         if let Reference::Digest(expected) = &self.query.reference
             && !expected.verifies(body)
@@ -115,22 +116,16 @@ impl Explain {
         };
         let artifact = matches!(&self.query.reference, Reference::Tag(tag) if is_artifact_tag(tag.as_str()));
         let index = if is_index && !artifact {
-            Some(Index::parse(body).map_err(|error| Fault::invalid(format!("the index cannot be used: {error}")))?)
+            Some(Rc::new(Walk::begin().read(body).map_err(|dead_end| Fault::dead_end(&dead_end))?))
         } else {
             None
         };
-        let image = format!("{}{}{reference}", self.query.repository, self.separator());
-        Ok(Explanation::new(image, media_type.to_owned(), digest, index, self.on_no_match))
+        let name = format!("{}{}{reference}", self.query.repository, self.separator());
+        Ok(Image { name, media_type: media_type.to_owned(), digest, index })
     }
 
     const fn separator(&self) -> char {
         if matches!(self.query.reference, Reference::Tag(_)) { ':' } else { '@' }
-    }
-
-    fn finish(&self, explanation: &Explanation) -> Effects {
-        let document = explanation.page(&self.machine_types, self.query.after.as_deref(), &self.query.rest);
-        let reply = Reply::json(200, &document).with("cache-control", "no-store").with("vary", "Authorization");
-        Effects::reply(reply)
     }
 
     #[cold]

@@ -9,6 +9,7 @@ use crate::headers::Headers;
 use crate::index::{Descriptor, MAX_BYTES};
 use crate::media_type;
 use crate::request::Repository;
+use crate::select::DeadEnd;
 
 /// Largest manifest that is read, in bytes: the limit of an index holds for every manifest.
 pub const MAX_MANIFEST: usize = MAX_BYTES;
@@ -42,15 +43,19 @@ impl Fault {
     }
 
     pub(super) fn too_large() -> Self {
-        Self::invalid(format!("the manifest is larger than {} MiB", MAX_MANIFEST / 1024 / 1024))
+        Self::dead_end(&DeadEnd::TooLarge)
     }
 
     pub(super) fn unavailable(host: &str, status: u64) -> Self {
         Self::upstream(format!("the registry {host} is not available ({status}); try again later"))
     }
 
-    pub(super) fn no_match(offer: &str) -> Self {
-        Self::new(Code::ManifestUnknown, Counter::NoMatch, format!("nothing fits; the index offers {offer}"))
+    /// The client asked for nothing wrong where an index cannot be used; it did where nothing fits its machine.
+    pub(super) fn dead_end(dead_end: &DeadEnd) -> Self {
+        match dead_end {
+            DeadEnd::NothingFits(_) => Self::new(Code::ManifestUnknown, Counter::NoMatch, dead_end.to_string()),
+            _ => Self::invalid(dead_end.to_string()),
+        }
     }
 
     /// With the upstream's word on when to try again, and on its limit.

@@ -14,11 +14,13 @@ mod outcome;
 
 use std::rc::Rc;
 
+use self::outcome::joined;
+
 use super::accept;
 use super::answer;
-use super::fetch::{self, Fault, MAX_MANIFEST, Unusable, status};
+use super::fetch::{self, Fault, Unusable, status};
 use super::{Answer, Authorizing, Callout, Counter, Effects, Event, Exchange, Step, Upstream};
-use crate::cache::{Cache, Growth, Resolution, Shelf};
+use crate::cache::{Cache, Document, Growth, Resolution, Shelf};
 use crate::config::OnNoMatch;
 use crate::digest::Digest;
 use crate::headers::{HeaderChange, Headers};
@@ -27,7 +29,7 @@ use crate::machine_type::MachineType;
 use crate::media_type::{self, Kind};
 use crate::memory::Memory;
 use crate::request::{Repository, Tag};
-use crate::select::{MAX_LEVELS, Selection, select};
+use crate::select::{DeadEnd, Turn, Walk};
 use crate::upstream::TokenRequest;
 
 /// Who pulls what, and how: all that does not change on the way.
@@ -77,7 +79,7 @@ enum State {
     /// A callout for what the tag points to.
     FetchingTop(By),
     /// A callout for an index that an index names.
-    FetchingNested { top: Digest, descriptor: Descriptor, levels: u32 },
+    FetchingNested { top: Digest, descriptor: Descriptor, walk: Walk },
     /// A callout for the manifest that was selected.
     FetchingChild(Box<Resolution>),
 }
@@ -150,10 +152,10 @@ impl Pull {
         let registry = &self.upstream.registry;
         match state {
             State::FetchingTop(by) => self.on_top_answer(memory, by, answer),
-            State::FetchingNested { top, descriptor, levels } => match fetch::verified(registry, &descriptor, answer) {
+            State::FetchingNested { top, descriptor, walk } => match fetch::verified(registry, &descriptor, answer) {
                 Ok(body) => {
                     let body = body.to_vec();
-                    self.keeping(memory, &descriptor, &body).0.on_index(memory, top, &body, levels, None)
+                    self.keeping(memory, &descriptor, &body).0.on_index(memory, top, &body, walk, None)
                 }
                 Err(fault) => self.fail(memory, &fault),
             },
@@ -233,9 +235,7 @@ impl Pull {
         let location = resolution.location.or_else(|| cache.locate(memory, self.shelf(), served.digest.as_str()));
         let document = location
             .and_then(|location| cache.document(memory, self.shelf(), served.digest.as_str(), location))
-            .filter(|document| {
-                media_type::same(&document.media_type, &served.media_type) && document.body.len() as u64 == served.size
-            });
+            .filter(|document| is_described(document, served));
         if let Some(document) = document {
             self.known &= location == resolution.location;
             return self.answer(memory, Resolution { location, ..resolution }, document.body, Counter::CacheHit);
@@ -325,76 +325,54 @@ impl Pull {
         if opaque {
             return self.pass_through(memory, top, media_type, body, "not an index", source);
         }
-        self.on_index(memory, top, body, 0, Some((media_type, source)))
+        self.on_index(memory, top, body, Walk::begin(), Some((media_type, source)))
     }
 
-    /// An index, below that many `levels` of others. `whole` is said of the tag's own document, which may be passed
-    /// through; a nested index may not.
+    /// The index that a walk stands before. `whole` is said of the tag's own document, which may be passed through.
     fn on_index(
         self,
         memory: &dyn Memory,
         top: Digest,
         body: &[u8],
-        levels: u32,
+        walk: Walk,
         whole: Option<(&str, Counter)>,
     ) -> Effects {
-        let index = match Index::parse(body) {
-            Ok(index) => index,
-            Err(error) => {
-                let what = if whole.is_some() { "the index" } else { "a nested index" };
-                return self.fail(memory, &Fault::invalid(format!("{what} cannot be used: {error}")));
-            }
+        let turn = match walk.read(body) {
+            Ok(index) => walk.enter(&index, &self.wish.machine_type, self.wish.on_no_match),
+            Err(dead_end) => Turn::DeadEnd(dead_end),
         };
-        let machine_type = Rc::clone(&self.wish.machine_type);
-        let why = match select(&index, &machine_type) {
-            Selection::Selected { entry, reason } => {
-                let (descriptor, nested) = (entry.descriptor(), entry.is_nested_index());
-                let levels = nested.then_some(levels + 1);
-                return self.on_selected(memory, top, &index, descriptor, levels, reason.to_string());
+        match (turn, whole) {
+            (Turn::Image { descriptor, reason, missing }, _) => {
+                let pull = Self { missing: joined(&missing), ..self };
+                let missing = pull.missing.clone();
+                let reason = reason.to_string();
+                pull.serve(memory, Resolution { top, served: descriptor, reason, missing, location: None })
             }
-            Selection::NotAnImageIndex => "not an image index",
-            Selection::NoMatch(_) if whole.is_some() && self.wish.on_no_match == OnNoMatch::Unfiltered => {
-                "nothing fits, on_no_match is unfiltered"
+            (Turn::Nested(descriptor, walk), _) => self.into_nested(memory, top, descriptor, walk),
+            (Turn::Whole(why), Some((media_type, source))) => {
+                self.pass_through(memory, top, media_type, body, why, source)
             }
-            Selection::NoMatch(offer) => return self.fail(memory, &Fault::no_match(&offer.to_string())),
-        };
-        match whole {
-            Some((media_type, source)) => self.pass_through(memory, top, media_type, body, why, source),
-            None => self.fail(memory, &Fault::invalid(format!("a nested index is {why}"))),
+            (Turn::Whole(_), None) => self.fail(memory, &Fault::dead_end(&DeadEnd::NotAnImageIndex)),
+            (Turn::DeadEnd(dead_end), _) => self.fail(memory, &Fault::dead_end(&dead_end)),
         }
     }
 
-    /// An entry of `index` was selected; a nested index in that many `levels`, or an image.
-    fn on_selected(
-        mut self,
-        memory: &dyn Memory,
-        top: Digest,
-        index: &Index,
-        descriptor: Descriptor,
-        levels: Option<u32>,
-        reason: String,
-    ) -> Effects {
-        self.note_missing(index);
-        if descriptor.size > MAX_MANIFEST as u64 {
-            return self.fail(memory, &Fault::too_large());
+    /// A nested index, from the cache or else from upstream.
+    fn into_nested(self, memory: &dyn Memory, top: Digest, descriptor: Descriptor, walk: Walk) -> Effects {
+        let document = self.wish.cache.find(memory, self.shelf(), descriptor.digest.as_str());
+        match document.filter(|document| is_described(document, &descriptor)) {
+            Some(document) => self.on_index(memory, top, &document.body, walk, None),
+            None => self.fetch(State::FetchingNested { top, descriptor, walk }),
         }
-        let Some(levels) = levels else {
-            let resolution =
-                Resolution { top, served: descriptor, reason, missing: self.missing.clone(), location: None };
-            return self.serve(memory, resolution);
-        };
-        if levels >= MAX_LEVELS {
-            let message = format!("indexes are nested deeper than {MAX_LEVELS} levels");
-            return self.fail(memory, &Fault::invalid(message));
-        }
-        if let Some(document) = self.wish.cache.find(memory, self.shelf(), descriptor.digest.as_str()) {
-            return self.on_index(memory, top, &document.body, levels, None);
-        }
-        self.fetch(State::FetchingNested { top, descriptor, levels })
     }
 
     /// Whether the client's request itself waits, and has not gone upstream.
     pub(super) const fn holds_request(&self) -> bool {
         !matches!(self.state, State::Revalidating(_))
     }
+}
+
+/// Whether a document from the cache is what a descriptor says, as upstream's would have to be.
+fn is_described(document: &Document, descriptor: &Descriptor) -> bool {
+    media_type::same(&document.media_type, &descriptor.media_type) && document.body.len() as u64 == descriptor.size
 }

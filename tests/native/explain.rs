@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use metahub::config::Config;
 use metahub::digest::Digest;
 use metahub::flow::{Answer, Event, Step};
 use metahub::headers::Headers;
@@ -15,11 +16,15 @@ use crate::support::schema::Schema;
 
 /// Asks for an explanation as `login`; returns status and document, which every time must fit the schema.
 fn explain(configuration: &Value, login: &str, query: &str, upstream: &Upstream) -> (u16, Value) {
-    let config = parse(configuration);
+    explain_with(&parse(configuration), login, query, upstream)
+}
+
+/// The same, with a configuration that is parsed already.
+pub(super) fn explain_with(config: &Config, login: &str, query: &str, upstream: &Upstream) -> (u16, Value) {
     let password = login.split('-').next().filter(|name| *name == "team").unwrap_or(login);
     let path = format!("/metahub/v1/explain?{query}");
     let headers = header_list(&[(":method", "GET"), (":path", &path), ("authorization", &basic(login, password))]);
-    let effects = request(&config, Some("registry"), &headers);
+    let effects = request(config, Some("registry"), &headers);
     let (mut state, mut step) = (effects.exchange, effects.step);
     loop {
         match step {
@@ -34,7 +39,8 @@ fn explain(configuration: &Value, login: &str, query: &str, upstream: &Upstream)
                 let path = &callout.headers.iter().find(|(name, _)| *name == ":path").unwrap().1;
                 let reference = path.rsplit('/').next().unwrap();
                 let response = if reference.starts_with("sha256:") {
-                    upstream.by_digest.get(reference).cloned().flatten()
+                    let missing = || Some(Response::new(404, "application/json", "{}"));
+                    upstream.by_digest.get(reference).cloned().unwrap_or_else(missing)
                 } else {
                     upstream.index.clone()
                 };
@@ -67,18 +73,17 @@ fn children() -> [(Value, Vec<u8>); 4] {
 }
 
 /// Every machine type of the configuration in `none` mode, so that any login may ask.
-fn everybody() -> Value {
-    let mut document = configuration();
-    document["registries"]["registry"]["authentication"] = json!("none");
-    document["machine_types"] = json!({
-        "a-skylake": { "features": ["cpu:skylake"] },
-        "b-icelake": { "features": ["cpu:icelake"] },
-        "c-skylake": { "features": ["cpu:skylake"] },
-        "d-plain": { "architecture": "amd64" },
-        "e-arm": { "architecture": "arm64" },
-    });
-    document.as_object_mut().unwrap().remove("accounts");
-    document
+pub(super) fn everybody() -> Value {
+    json!({
+        "machine_types": {
+            "a-skylake": { "features": ["cpu:skylake"] },
+            "b-icelake": { "features": ["cpu:icelake"] },
+            "c-skylake": { "features": ["cpu:skylake"] },
+            "d-plain": { "architecture": "amd64" },
+            "e-arm": { "architecture": "arm64" },
+        },
+        "registries": { "registry": { "host": "registry.example", "authentication": "none" } },
+    })
 }
 
 #[test]
@@ -174,7 +179,10 @@ fn follows_nested_indexes_and_survives_loops() {
     nested.by_digest.clear();
     let (status, explained) = explain(&everybody(), "who", "image=a", &nested);
     assert_eq!(status, 200);
-    assert!(explained["machine_types"][0]["reason"].as_str().unwrap().contains("cannot be used"), "{explained}");
+    let pulled = exchange(&parse(&everybody()), "GET", "a:latest", "x-a-skylake", &nested).message();
+    let reason = explained["machine_types"][0]["reason"].as_str().unwrap();
+    assert_eq!(pulled, format!("a:latest for machine type a-skylake: {reason}"));
+    assert!(reason.contains("does not have the manifest sha256:"), "{reason}");
     assert_eq!(explained["unreadable"].as_array().unwrap().len(), 1);
 }
 
@@ -296,7 +304,8 @@ fn nothing_fits_is_said_with_what_a_machine_would_need() {
     let demo = upstream(&children());
     let (_, explained) = explain(&everybody(), "who", "image=a&machine_type=e-arm", &demo);
     assert_eq!(explained["machine_types"][0]["selected"], Value::Null);
-    assert_eq!(explained["machine_types"][0]["reason"], "nothing fits");
+    let reason = explained["machine_types"][0]["reason"].as_str().unwrap();
+    assert!(reason.starts_with("nothing fits; the index offers linux/amd64, "), "{reason}");
     assert_eq!(explained["unselected"].as_array().unwrap().len(), 4);
 }
 

@@ -2,6 +2,7 @@
 
 mod driver;
 mod explain;
+mod explain_walk;
 mod flow_access;
 mod flow_cache;
 mod flow_pull;

@@ -7,9 +7,8 @@ use crate::errors::Code;
 use crate::flow::answer::{self, Image, Worth};
 use crate::flow::fetch::Fault;
 use crate::flow::{Counter, Effects, Report};
-use crate::index::{Descriptor, Index};
+use crate::index::Descriptor;
 use crate::memory::Memory;
-use crate::select::missing_variants;
 use crate::words::printable;
 
 /// Longest list of missing features that is kept and logged, in bytes.
@@ -97,19 +96,6 @@ impl Pull {
         effects
     }
 
-    /// The features for which this index has no variant.
-    pub(super) fn note_missing(&mut self, index: &Index) {
-        let missing = missing_variants(index, &self.wish.machine_type);
-        let features = missing.iter().filter(|missing| missing.falls_back).flat_map(|missing| &missing.features);
-        for feature in features {
-            if !self.missing.is_empty() {
-                self.missing.push_str(", ");
-            }
-            self.missing.push_str(feature);
-        }
-        self.missing = printable(&self.missing, MAX_MISSING);
-    }
-
     /// An image that is made in variants, but not in this machine's: worth building.
     #[cold]
     fn missing_variant(&self, reason: &str) -> Report {
@@ -145,4 +131,9 @@ impl Pull {
         effects.reports.extend(answer::growth(self.growth));
         effects
     }
+}
+
+/// Missing features as they are kept and logged.
+pub(super) fn joined(missing: &[String]) -> String {
+    printable(&missing.join(", "), MAX_MISSING)
 }
