@@ -13,9 +13,10 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use memory::Map;
+use metahub::body::Body;
 use metahub::config::Config;
 use metahub::digest::Digest;
-use metahub::flow::{Answer, Arrival, Callers, Event, Exchange, Step, begin};
+use metahub::flow::{Answer, Arrival, Event, Exchange, Step, WorkerState, begin};
 use metahub::headers::Headers;
 use metahub::media_type::{ALL, DOCKER_LIST, DOCKER_MANIFEST};
 use serde_json::{Value, json};
@@ -54,7 +55,7 @@ fn header_list(headers: &[(&str, &str)]) -> HeaderList {
 struct Stage {
     config: Config,
     memory: Map,
-    callers: Callers,
+    worker: WorkerState,
     child: Vec<u8>,
     child_digest: String,
     index: Vec<u8>,
@@ -91,7 +92,7 @@ impl Stage {
         Self {
             config: Config::parse(config.to_string().as_bytes(), &|_| None).unwrap(),
             memory: Map::default(),
-            callers: Callers::default(),
+            worker: WorkerState::default(),
             child_headers: response(DOCKER_MANIFEST, &child),
             index_headers: response(DOCKER_LIST, &index),
             child,
@@ -119,13 +120,15 @@ impl Stage {
     /// Answers a request, with an upstream that has what is asked for.
     fn answer(&self, request: &HeaderList) {
         let arrival = Arrival { cluster: Some("registry"), headers: Headers(request), address: &|| None };
-        let mut effects = begin(&self.config, &self.memory, &self.callers, arrival);
+        let mut effects = begin(&self.config, &self.memory, &self.worker, arrival);
         loop {
             let (headers, body) = self.upstream(request, &effects.step);
             let event = match &effects.step {
-                Step::CallOut(_) => Event::CalloutAnswered(Some(Answer { headers: Headers(headers), body })),
+                Step::CallOut(_) => {
+                    Event::CalloutAnswered(Some(Answer { headers: Headers(headers), body: &Body::from(body.to_vec()) }))
+                }
                 Step::Continue(_) if !matches!(effects.exchange, Exchange::Done) => {
-                    Event::ResponseHeaders { headers: Headers(headers) }
+                    Event::ResponseHeaders { headers: Headers(headers), end: true }
                 }
                 _ => break,
             };

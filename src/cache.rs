@@ -33,7 +33,7 @@ pub const MAX_BYTES: u64 = 16 * 1024 * 1024 * 1024;
 pub const DEFAULT_BYTES: u64 = 64 * 1024 * 1024;
 
 /// How long a registry that answers HEAD with less than GET is not asked with HEAD, in seconds.
-const HEADLESS_SECONDS: u64 = 3600;
+const HEADLESS_SECONDS: u64 = 300;
 
 /// Where the process keeps how large its cache is.
 const SIZE: &str = "metahub.cache.bytes";
@@ -129,7 +129,19 @@ impl Cache {
         facts::keep(self, memory, &key, &resolution.encode())
     }
 
-    /// What the tag came to for this identity when upstream last confirmed it.
+    /// Keeps that upstream has just refused the identity something in the repository.
+    #[must_use]
+    pub fn keep_refused(&self, memory: &dyn Memory, shelf: Shelf<'_>, identity: &[u8; 32]) -> Growth {
+        facts::keep(self, memory, &key(b'r', shelf, &[identity]), &memory.now().to_le_bytes())
+    }
+
+    /// When upstream last refused the identity something in the repository.
+    fn refused(&self, memory: &dyn Memory, shelf: Shelf<'_>, identity: &[u8; 32]) -> Option<u64> {
+        facts::recall(self, memory, &key(b'r', shelf, &[identity]))?.try_into().ok().map(u64::from_le_bytes)
+    }
+
+    /// What the tag came to for this identity when upstream last confirmed it; nothing, if it has refused the identity
+    /// since.
     #[must_use]
     pub fn confirmed(
         &self,
@@ -139,8 +151,23 @@ impl Cache {
         view: &[u8],
         identity: &[u8; 32],
     ) -> Option<Confirmed> {
-        facts::recall(self, memory, &key(b'c', shelf, &[tag.as_str().as_bytes(), view, identity]))
-            .and_then(|value| Confirmed::decode(&value))
+        let confirmed = facts::recall(self, memory, &key(b'c', shelf, &[tag.as_str().as_bytes(), view, identity]))
+            .and_then(|value| Confirmed::decode(&value))?;
+        let refused = self.refused(memory, shelf, identity);
+        Some(confirmed).filter(|confirmed| refused.is_none_or(|refused| confirmed.at > refused))
+    }
+
+    /// Forgets that upstream has confirmed this to the identity: it says now that there is no such tag.
+    #[must_use]
+    pub fn forget_confirmed(
+        &self,
+        memory: &dyn Memory,
+        shelf: Shelf<'_>,
+        tag: &Tag,
+        view: &[u8],
+        identity: &[u8; 32],
+    ) -> Growth {
+        facts::keep(self, memory, &key(b'c', shelf, &[tag.as_str().as_bytes(), view, identity]), &[])
     }
 
     /// Keeps that upstream has just confirmed this to the identity.
@@ -180,7 +207,7 @@ impl Cache {
         resolution.and(facts::keep(self, memory, &key(b'k', shelf, &[tag.as_str().as_bytes()]), &[]))
     }
 
-    /// Whether it was seen in the last hour that this repository's registry answers HEAD with less than GET.
+    /// Whether it was seen in the last minutes that this repository's registry answers HEAD with less than GET.
     #[must_use]
     pub fn is_headless(&self, memory: &dyn Memory, shelf: Shelf<'_>) -> bool {
         let since = facts::recall(self, memory, &key(b'h', shelf, &[]));
@@ -218,7 +245,7 @@ impl Cache {
         self.document(memory, shelf, digest, self.locate(memory, shelf, digest)?)
     }
 
-    /// Keeps a document whose bytes were found to have this digest. `None` for its location if it is too large.
+    /// Keeps a document whose bytes were found to have this digest. Of one that is too large is kept that it was seen.
     #[must_use]
     pub fn keep_document(
         &self,

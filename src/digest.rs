@@ -102,11 +102,52 @@ impl Digest {
     /// Whether `bytes` hash to this digest.
     #[must_use]
     pub fn verifies(&self, bytes: &[u8]) -> bool {
-        let actual = match self.algorithm {
-            Algorithm::Sha256 => hex(&Sha256::digest(bytes)),
-            Algorithm::Sha512 => hex(&Sha512::digest(bytes)),
+        let mut verifier = Verifier::new(self);
+        verifier.update(bytes);
+        verifier.matches()
+    }
+}
+
+/// Hashes bytes piece by piece, to see whether they are those that a digest names.
+#[derive(Clone, Debug)]
+pub struct Verifier {
+    expected: Digest,
+    hasher: Hasher,
+}
+
+#[derive(Clone, Debug)]
+enum Hasher {
+    Sha256(Sha256),
+    Sha512(Box<Sha512>),
+}
+
+impl Verifier {
+    /// Before the first byte.
+    #[must_use]
+    pub fn new(expected: &Digest) -> Self {
+        let hasher = match expected.algorithm {
+            Algorithm::Sha256 => Hasher::Sha256(Sha256::new()),
+            Algorithm::Sha512 => Hasher::Sha512(Box::new(Sha512::new())),
         };
-        self.text.strip_prefix(self.algorithm.prefix()) == Some(actual.as_str())
+        Self { expected: expected.clone(), hasher }
+    }
+
+    /// The next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        match &mut self.hasher {
+            Hasher::Sha256(hasher) => hasher.update(bytes),
+            Hasher::Sha512(hasher) => hasher.update(bytes),
+        }
+    }
+
+    /// Whether the bytes were the right ones.
+    #[must_use]
+    pub fn matches(self) -> bool {
+        let actual = match self.hasher {
+            Hasher::Sha256(hasher) => hex(&hasher.finalize()),
+            Hasher::Sha512(hasher) => hex(&hasher.finalize()),
+        };
+        self.expected.text.strip_prefix(self.expected.algorithm.prefix()) == Some(actual.as_str())
     }
 }
 

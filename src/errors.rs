@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::body::Body;
 use crate::json::{Json, json};
 
 /// Codes of the OCI distribution spec that MetaHub uses, and the two that every registry adds.
@@ -23,6 +24,8 @@ pub enum Code {
     TagInvalid,
     /// A digest that is none.
     DigestInvalid,
+    /// A body where none belongs.
+    SizeInvalid,
     /// Not something that MetaHub does.
     Unsupported,
     /// Too many attempts.
@@ -44,6 +47,7 @@ impl Code {
             Self::NameInvalid => "NAME_INVALID",
             Self::TagInvalid => "TAG_INVALID",
             Self::DigestInvalid => "DIGEST_INVALID",
+            Self::SizeInvalid => "SIZE_INVALID",
             Self::Unsupported => "UNSUPPORTED",
             Self::TooManyRequests => "TOOMANYREQUESTS",
             Self::Unavailable => "UNAVAILABLE",
@@ -57,7 +61,7 @@ impl Code {
             Self::Unauthorized => 401,
             Self::Denied => 403,
             Self::ManifestUnknown | Self::NameUnknown => 404,
-            Self::NameInvalid | Self::TagInvalid | Self::DigestInvalid => 400,
+            Self::NameInvalid | Self::TagInvalid | Self::DigestInvalid | Self::SizeInvalid => 400,
             Self::Unsupported => 405,
             Self::TooManyRequests => 429,
             // The document came from the registry behind MetaHub, so the fault is upstream's.
@@ -75,21 +79,21 @@ pub struct Reply {
     /// Headers besides `Content-Length`.
     pub headers: Vec<(Cow<'static, str>, String)>,
     /// Body. Envoy leaves it out in answers to HEAD, and tells its length.
-    pub body: Vec<u8>,
+    pub body: Body,
 }
 
 impl Reply {
     /// A JSON document with the headers that every registry answer carries.
     #[must_use]
     pub fn json(status: u16, document: &Json) -> Self {
-        Self { status, headers: Vec::new(), body: document.to_string().into_bytes() }
+        Self { status, headers: Vec::new(), body: document.to_string().into_bytes().into() }
             .with("content-type", "application/json")
             .with("docker-distribution-api-version", "registry/2.0")
     }
 
     /// A document that is served, with what is said about it.
     #[must_use]
-    pub fn document(headers: Vec<(&'static str, String)>, body: Vec<u8>) -> Self {
+    pub fn document(headers: Vec<(&'static str, String)>, body: Body) -> Self {
         let headers = headers.into_iter().map(|(name, value)| (Cow::Borrowed(name), value)).collect();
         Self { status: 200, headers, body }
     }

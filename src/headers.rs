@@ -1,5 +1,7 @@
 //! Header maps as bytes: one value that is not UTF-8 must not take anything down.
 
+use std::borrow::Cow;
+
 /// The headers of one message, names in lower case, in wire order.
 #[derive(Clone, Copy, Debug)]
 pub struct Headers<'a>(pub &'a [(String, Vec<u8>)]);
@@ -41,5 +43,16 @@ pub enum HeaderChange {
     /// This value instead of all that are there.
     Set(&'static str, String),
     /// Nothing instead of all that are there.
-    Remove(&'static str),
+    Remove(Cow<'static, str>),
+}
+
+impl HeaderChange {
+    /// The header that changes.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Set(name, _) => name,
+            Self::Remove(name) => name,
+        }
+    }
 }

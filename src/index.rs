@@ -128,11 +128,11 @@ impl Index {
         parse::parse(bytes)
     }
 
-    /// Whether a document whose media type says nothing is an index, usable or not: where we cannot tell, a machine
-    /// must not be handed a whole index by accident.
+    /// Whether a document is an index, usable or not, by its content alone: it has `manifests` or the `mediaType` of one.
+    /// The registry's `Content-Type` does not count: a machine must not be handed a whole index by accident.
     #[must_use]
     pub fn is_index(bytes: &[u8]) -> bool {
-        parse::has_manifests(bytes)
+        parse::is_index(bytes)
     }
 
     /// The readable entries, in the order of the list.

@@ -6,7 +6,7 @@ mod reader;
 
 use std::fmt::{self, Write as _};
 
-pub(crate) use reader::{Malformed, Reader, Stop, TOO_DEEP};
+pub(crate) use reader::{Malformed, NOT_THE_END, Reader, Stop, TOO_DEEP};
 
 /// A document to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]

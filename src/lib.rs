@@ -8,6 +8,7 @@
 //! which exists only in the WebAssembly build.
 
 pub mod access;
+pub mod body;
 pub mod cache;
 pub mod config;
 pub mod digest;
@@ -16,6 +17,7 @@ pub mod explain;
 pub mod feature;
 #[cfg(target_arch = "wasm32")]
 mod filter;
+pub mod flights;
 pub mod flow;
 pub mod headers;
 pub mod identity;

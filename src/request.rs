@@ -254,6 +254,15 @@ impl Tag {
 }
 
 impl Reference {
+    /// The tag or digest.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Tag(tag) => tag.as_str(),
+            Self::Digest(digest) => digest.as_str(),
+        }
+    }
+
     /// Reads a tag or a digest; only digests contain a colon.
     ///
     /// # Errors

@@ -3,6 +3,8 @@
 use super::facts::difference;
 use super::record::{put, take, take_number, take_text};
 use super::{Cache, Growth};
+use crate::index::Descriptor;
+use crate::media_type;
 use crate::memory::Memory;
 
 /// Sizes of slots, in bytes. Most manifests take 1 to 3 KiB, indexes with attestations up to 10 KiB, one of a thousand
@@ -22,6 +24,14 @@ pub struct Document {
     pub body: Vec<u8>,
 }
 
+impl Document {
+    /// Whether this is what a descriptor says, as upstream's would have to be.
+    #[must_use]
+    pub fn is_described_by(&self, descriptor: &Descriptor) -> bool {
+        media_type::same(&self.media_type, &descriptor.media_type) && self.body.len() as u64 == descriptor.size
+    }
+}
+
 /// Where a document is, or was.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Location {
@@ -31,6 +41,16 @@ pub struct Location {
 }
 
 impl Location {
+    /// Of a document for which no slot is large enough: there is nothing, but it was found to have its digest.
+    const NOWHERE: Self = Self { slot_bytes: u32::MAX, slot: 0 };
+
+    /// Whether the document is larger than 32 KiB, or may be.
+    #[must_use]
+    pub const fn is_large(self) -> bool {
+        let [_, middle, _] = SLOT_BYTES;
+        self.slot_bytes > middle
+    }
+
     pub(super) fn encode(self) -> Vec<u8> {
         [self.slot_bytes.to_le_bytes(), self.slot.to_le_bytes()].concat()
     }
@@ -72,7 +92,7 @@ pub(super) fn read(cache: &Cache, memory: &dyn Memory, key: &[u8], location: Loc
     Some(Document { media_type, body })
 }
 
-/// Puts a document in the place of its ring's oldest. `None` if it is too large for any ring.
+/// Puts a document in the place of its ring's oldest. `None` if there is no cache for one of its size.
 pub(super) fn write(
     cache: &Cache,
     memory: &dyn Memory,
@@ -85,7 +105,9 @@ pub(super) fn write(
     put(&mut value, media_type.as_bytes());
     value.extend_from_slice(&(body.len() as u64).to_le_bytes());
     value.extend_from_slice(body);
-    let slot_bytes = SLOT_BYTES.into_iter().find(|slot_bytes| value.len() <= *slot_bytes as usize)?;
+    let Some(slot_bytes) = SLOT_BYTES.into_iter().find(|slot_bytes| value.len() <= *slot_bytes as usize) else {
+        return Some((Location::NOWHERE, Growth::default()));
+    };
     let slot = next_slot(memory, slot_bytes).checked_rem(slots(cache, slot_bytes))?;
     let location = Location { slot_bytes, slot };
     let name = location.name();

@@ -40,8 +40,11 @@ fn keeps_documents_of_all_sizes() {
         assert_eq!(cache.find(&memory, shelf, &digest), Some(document));
     }
     let large = vec![b'x'; 600_000];
-    let (location, growth) = cache.keep_document(&memory, shelf, Digest::of(&large).as_str(), "a/b", &large);
-    assert_eq!((location, growth), (None, Growth::default()));
+    let digest = Digest::of(&large);
+    let (location, growth) = cache.keep_document(&memory, shelf, digest.as_str(), "a/b", &large);
+    assert!(growth.bytes < 200 && location.is_some_and(Location::is_large), "that it was seen: {growth:?}");
+    assert_eq!(cache.locate(&memory, shelf, digest.as_str()), location);
+    assert_eq!(cache.find(&memory, shelf, digest.as_str()), None);
 }
 
 #[test]

@@ -6,11 +6,12 @@ use std::rc::{Rc, Weak};
 
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext};
-use proxy_wasm::types::{Action, LogLevel, MapType, Status};
+use proxy_wasm::types::{Action, BufferType, LogLevel, MapType, Status};
 
 use super::memory::SharedData;
 use super::{Worker, log};
 use crate::errors::{Code, Reply};
+use crate::flights::{Full, Moment};
 use crate::flow::{self, Arrival, Effects, Event, Exchange, Report, Step};
 use crate::headers::{HeaderChange, Headers};
 use crate::memory::is_news;
@@ -20,6 +21,10 @@ pub(super) struct Stream {
     context: u32,
     worker: Rc<Worker>,
     exchange: Exchange,
+    /// When its request began.
+    since: Moment,
+    /// Whose headers are at hand: the request's, until upstream's response is here.
+    phase: MapType,
     itself: Weak<RefCell<Self>>,
 }
 
@@ -59,24 +64,28 @@ impl Stream {
     fn perform(&mut self, step: Step) -> Result<Action, Status> {
         match step {
             Step::Continue(changes) => {
-                change_headers(&changes)?;
+                change_headers(self.phase, &changes)?;
                 Ok(Action::Continue)
             }
             Step::Resume(changes) => {
-                change_headers(&changes)?;
+                change_headers(MapType::HttpRequestHeaders, &changes)?;
                 hostcalls::resume_http_request()?;
                 Ok(Action::Continue)
             }
             Step::Hold => Ok(Action::Pause),
             Step::CallOut(callout) => {
-                self.worker.flights.join(callout, self.context, self.itself.clone())?;
-                Ok(Action::Pause)
+                match self.worker.callouts.join(callout, self.context, self.itself.clone(), self.since) {
+                    Ok(()) => Ok(Action::Pause),
+                    Err(Full) => Ok(self.advance(&Event::Overfull)),
+                }
             }
-            Step::Reply(reply) => reply_with(&reply),
+            // After the headers of a response Envoy cannot reply; it cuts the response off.
+            Step::Reply(reply) | Step::Cut(reply) => reply_with(&reply),
         }
     }
 
     fn on_request(&mut self) -> Action {
+        self.since = self.worker.callouts.now();
         let Some(config) = self.worker.config.clone() else {
             let reply = Reply::error(Code::Unavailable, "MetaHub has no configuration yet");
             return reply_with(&reply).unwrap_or(Action::Pause);
@@ -86,14 +95,15 @@ impl Stream {
         let cluster =
             cluster.as_deref().and_then(|name| std::str::from_utf8(name).ok()).filter(|name| !name.is_empty());
         let arrival = Arrival { cluster, headers: Headers(&headers), address: &client_address };
-        let effects = flow::begin(&config, &SharedData, &self.worker.callers, arrival);
+        let effects = flow::begin(&config, &SharedData, &self.worker.state, arrival);
         self.take(effects)
     }
 
-    fn on_response(&mut self) -> Action {
+    fn on_response(&mut self, end: bool) -> Action {
         if matches!(self.exchange, Exchange::Done) {
             return Action::Continue;
         }
+        self.phase = MapType::HttpResponseHeaders;
         // A header or two are cheaper than all of them, and an answer as expected needs no more.
         let status = hostcalls::get_map_value_bytes(MapType::HttpResponseHeaders, ":status").ok().flatten();
         let headers = match self.exchange.suffices(status.as_deref().unwrap_or_default()) {
@@ -107,7 +117,30 @@ impl Stream {
             }
             None => all(MapType::HttpResponseHeaders),
         };
-        self.advance(&Event::ResponseHeaders { headers: Headers(&headers) })
+        self.advance(&Event::ResponseHeaders { headers: Headers(&headers), end })
+    }
+
+    /// A piece of the response's body, `size` bytes long, or its end.
+    fn on_response_body(&mut self, size: usize, end: bool) -> Action {
+        match self.exchange {
+            Exchange::Done => Action::Continue,
+            Exchange::Transferring(_) => {
+                let piece = hostcalls::get_buffer(BufferType::HttpResponseBody, 0, size).ok().flatten();
+                self.advance(&Event::ResponseBody { piece: &piece.unwrap_or_default(), end })
+            }
+            // Held headers would go on with the body.
+            _ => Action::Pause,
+        }
+    }
+
+    /// A piece of the request's body, `size` bytes long. One that waits, waits with its request: to let it go on would let
+    /// the request go on, with the client's own `Authorization`.
+    fn on_request_body(&mut self, size: usize) -> Action {
+        if size > 0 && !matches!(self.exchange, Exchange::Done) {
+            self.exchange = Exchange::Done;
+            return self.take(flow::unexpected_body());
+        }
+        if self.exchange.holds_request() { Action::Pause } else { Action::Continue }
     }
 }
 
@@ -117,15 +150,19 @@ pub(super) struct Http(Rc<RefCell<Stream>>);
 impl Http {
     pub(super) fn new(context: u32, worker: Rc<Worker>) -> Self {
         Self(Rc::new_cyclic(|itself| {
-            RefCell::new(Stream { context, worker, exchange: Exchange::Done, itself: itself.clone() })
+            RefCell::new(Stream {
+                context,
+                worker,
+                exchange: Exchange::Done,
+                since: Moment::default(),
+                phase: MapType::HttpRequestHeaders,
+                itself: itself.clone(),
+            })
         }))
     }
 
-    /// The body of a request that waits, waits with it: to let it go on would let the request go on, with the client's
-    /// own `Authorization`.
-    fn with_request(&self) -> Action {
-        let holds = self.0.try_borrow().is_ok_and(|stream| !stream.exchange.holds_request());
-        if holds { Action::Continue } else { Action::Pause }
+    fn with_stream(&self, callback: impl FnOnce(&mut Stream) -> Action) -> Action {
+        self.0.try_borrow_mut().map_or(Action::Pause, |mut stream| callback(&mut stream))
     }
 }
 
@@ -133,19 +170,27 @@ impl Context for Http {}
 
 impl HttpContext for Http {
     fn on_http_request_headers(&mut self, _count: usize, _end: bool) -> Action {
-        self.0.try_borrow_mut().map_or(Action::Pause, |mut stream| stream.on_request())
+        self.with_stream(Stream::on_request)
     }
 
-    fn on_http_request_body(&mut self, _size: usize, _end: bool) -> Action {
-        self.with_request()
+    fn on_http_request_body(&mut self, size: usize, _end: bool) -> Action {
+        self.with_stream(|stream| stream.on_request_body(size))
     }
 
     fn on_http_request_trailers(&mut self, _count: usize) -> Action {
-        self.with_request()
+        self.with_stream(|stream| stream.on_request_body(0))
     }
 
-    fn on_http_response_headers(&mut self, _count: usize, _end: bool) -> Action {
-        self.0.try_borrow_mut().map_or(Action::Pause, |mut stream| stream.on_response())
+    fn on_http_response_headers(&mut self, _count: usize, end: bool) -> Action {
+        self.with_stream(|stream| stream.on_response(end))
+    }
+
+    fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {
+        self.with_stream(|stream| stream.on_response_body(size, end))
+    }
+
+    fn on_http_response_trailers(&mut self, _count: usize) -> Action {
+        self.with_stream(|stream| stream.on_response_body(0, true))
     }
 }
 
@@ -159,9 +204,7 @@ fn all(map: MapType) -> Vec<(String, Vec<u8>)> {
     hostcalls::get_map_bytes(map).unwrap_or_default()
 }
 
-/// Changes the headers of a request; those of a response stay as they are.
-fn change_headers(changes: &[HeaderChange]) -> Result<(), Status> {
-    let map = MapType::HttpRequestHeaders;
+fn change_headers(map: MapType, changes: &[HeaderChange]) -> Result<(), Status> {
     for change in changes {
         match change {
             HeaderChange::Set(name, value) => hostcalls::set_map_value(map, name, Some(value))?,

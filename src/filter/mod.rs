@@ -3,7 +3,7 @@
 //! Header values are read as bytes and host calls through `proxy_wasm::hostcalls`: the SDK's trait methods unwrap,
 //! and a panic takes the worker's VM down with every stream in it.
 
-mod flights;
+mod callouts;
 mod http;
 mod memory;
 mod metrics;
@@ -14,12 +14,12 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{BufferType, ContextType, LogLevel};
 
-use self::flights::Flights;
+use self::callouts::Callouts;
 use self::http::Http;
 use self::memory::SharedData;
 use self::metrics::Metrics;
 use crate::config::Config;
-use crate::flow::{Callers, Counter};
+use crate::flow::{Counter, WorkerState};
 
 proxy_wasm::main! {{
     proxy_wasm::set_root_context(|_| Box::<Root>::default());
@@ -30,8 +30,8 @@ proxy_wasm::main! {{
 struct Worker {
     config: Option<Rc<Config>>,
     metrics: Metrics,
-    flights: Flights,
-    callers: Callers,
+    callouts: Callouts,
+    state: WorkerState,
 }
 
 /// One per worker and configuration: a reload makes a new one, and streams keep the one they began with.
@@ -42,7 +42,7 @@ struct Root {
 
 impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, headers: usize, size: usize, _trailers: usize) {
-        self.worker.flights.answered(token, headers, size);
+        self.worker.callouts.answered(token, headers, size);
     }
 }
 
@@ -71,7 +71,7 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
-        self.worker.flights.send();
+        self.worker.callouts.on_tick();
     }
 
     fn create_http_context(&self, context_id: u32) -> Option<Box<dyn HttpContext>> {

@@ -1,39 +1,93 @@
-//! `Accept`: what a client sends of it, and what upstream must hear so that it answers with a tag's own document.
+//! `Accept`: what upstream hears of it. A tag's own document is always asked for with the same four types: what a registry
+//! makes of a client's other wishes would be remembered for all.
 
 use crate::headers::Headers;
 use crate::media_type;
 
-/// What the client accepts: all its `Accept` headers in one, but for those that are not UTF-8.
+/// Longest `Accept` of a client's that goes upstream, all its headers together, in bytes.
+const MAX_BYTES: usize = 1024;
+
+/// Ranges besides the four types with which container runtimes ask, and which no registry prefers to them.
+const HARMLESS: [&str; 5] = [
+    "*/*",
+    "application/json",
+    "application/vnd.docker.distribution.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v1+prettyjws",
+    "application/vnd.oci.artifact.manifest.v1+json",
+];
+
+/// The four manifest types without any reservation.
+pub(super) fn all() -> String {
+    media_type::ALL.join(", ")
+}
+
+/// What the client accepts: all its `Accept` headers in one, but for those that are not UTF-8. One that is too long is
+/// taken for the four types.
 pub(super) fn sent(headers: Headers<'_>) -> String {
+    if is_too_long(headers) {
+        return all();
+    }
     let values = headers.all("accept").filter_map(|value| std::str::from_utf8(value).ok());
     values.collect::<Vec<_>>().join(", ")
 }
 
-/// Whether the four manifest types are accepted without any reservation, as container runtimes do.
-pub(super) fn is_complete(accepted: &str) -> bool {
+/// Whether the client's `Accept` must not go upstream.
+pub(super) fn is_too_long(headers: Headers<'_>) -> bool {
+    headers.all("accept").map(<[u8]>::len).sum::<usize>() > MAX_BYTES
+}
+
+/// Whether a request with the client's own `Accept` gets a tag's own document: the four types are accepted without any
+/// reservation, as container runtimes do, and nothing else that a registry could prefer.
+pub(super) fn asks_for_all(headers: Headers<'_>) -> bool {
+    if is_too_long(headers) {
+        return false;
+    }
     let mut missing = media_type::ALL.to_vec();
-    for range in ranges(accepted) {
-        match missing.iter().position(|media_type| *media_type == range) {
-            Some(position) => drop(missing.swap_remove(position)),
-            None if is_manifest(range) => return false,
-            None => {}
+    for value in headers.all("accept") {
+        let Ok(value) = std::str::from_utf8(value) else { return false };
+        for range in value.split(',').map(str::trim) {
+            match missing.iter().position(|media_type| *media_type == range) {
+                Some(position) => drop(missing.swap_remove(position)),
+                None if HARMLESS.contains(&range) || media_type::ALL.contains(&range) => {}
+                None => return false,
+            }
         }
     }
     missing.is_empty()
 }
 
-/// What the client accepts, and the four manifest types without any reservation (`q=0` would get another document).
-#[inline(never)]
-pub(super) fn completed(accepted: &str) -> String {
-    let others = ranges(accepted).filter(|range| !range.is_empty() && !is_manifest(range));
-    others.chain(media_type::ALL).collect::<Vec<_>>().join(", ")
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn ranges(accepted: &str) -> impl Iterator<Item = &str> {
-    accepted.split(',').map(str::trim)
-}
+    #[test]
+    fn only_what_runtimes_send_goes_upstream_as_it_is() {
+        let four = all();
+        let rows: [(&[&str], bool); 11] = [
+            (&[&four], true),
+            (&media_type::ALL, true),
+            (&[&format!("{four}, */*")], true),
+            (&[&format!("application/json,{four}, application/vnd.docker.distribution.manifest.v1+prettyjws")], true),
+            (&[&four, &four], true),
+            (&[&media_type::ALL[..3].join(", ")], false),
+            (&[&format!("{four}, application/vnd.example+json")], false),
+            (&[&format!("{four};q=0")], false),
+            (&[&four, "application/vnd.oci.image.index.v1+json;q=0"], false),
+            (&[&four, &"x/y, ".repeat(300)], false),
+            (&[], false),
+        ];
+        for (values, expected) in rows {
+            let headers: Vec<_> = values.iter().map(|value| ("accept".to_owned(), value.as_bytes().to_vec())).collect();
+            assert_eq!(asks_for_all(Headers(&headers)), expected, "{values:?}");
+        }
+        let not_text = [("accept".to_owned(), four.into_bytes()), ("accept".to_owned(), b"\xff".to_vec())];
+        assert!(!asks_for_all(Headers(&not_text)));
+    }
 
-/// Whether a range is one of the four types, with or without a reservation.
-fn is_manifest(range: &str) -> bool {
-    media_type::ALL.iter().any(|media_type| media_type::same(range, media_type))
+    #[test]
+    fn what_is_too_long_is_replaced() {
+        let headers = |length| [("accept".to_owned(), vec![b'x'; length])];
+        assert_eq!(sent(Headers(&headers(MAX_BYTES))).len(), MAX_BYTES);
+        assert_eq!(sent(Headers(&headers(MAX_BYTES + 1))), all());
+    }
 }

@@ -4,29 +4,36 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::{Counter, Effects, Report, fetch};
+use crate::body::Body;
 use crate::cache::{Growth, Resolution};
 use crate::errors::{Code, Reply};
 use crate::headers::Headers;
 use crate::media_type;
 use crate::request::{Repository, Tag};
 
-/// Headers of upstream's answer that belong to its connection or to Envoy, or that MetaHub says itself: its challenge
-/// never reaches a client.
-const NOT_RELAYED: [&str; 14] = [
-    "connection",
-    "content-length",
-    "date",
-    "docker-distribution-api-version",
-    "keep-alive",
-    "proxy-authenticate",
-    "server",
-    "set-cookie",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "www-authenticate",
-    "x-envoy-upstream-service-time",
+/// Headers of upstream's answer that reach a client with its word: what the document is, where it is, how long it holds,
+/// and when to ask again. Its challenge never does.
+const RELAYED: [&str; 20] = [
+    "accept-ranges",
+    "cache-control",
+    "content-encoding",
+    "content-language",
+    "content-type",
+    "docker-content-digest",
+    "docker-ratelimit-source",
+    "etag",
+    "expires",
+    "last-modified",
+    "link",
+    "location",
+    "oci-filters-applied",
+    "oci-subject",
+    "ratelimit-limit",
+    "ratelimit-remaining",
+    "ratelimit-reset",
+    "retry-after",
+    "vary",
+    "warning",
 ];
 
 /// `repository:tag`, as people write it.
@@ -64,7 +71,7 @@ impl Worth<'_> {
         headers
     }
 
-    pub(super) fn reply(&self, body: Vec<u8>) -> Reply {
+    pub(super) fn reply(&self, body: Body) -> Reply {
         Reply::document(self.headers(), body)
     }
 }
@@ -84,10 +91,11 @@ pub(super) fn document(content_type: &str, digest: &str) -> Vec<(&'static str, S
     headers
 }
 
-/// Upstream's own word: its status, its headers but for those of its connection, and this body.
-pub(super) fn relay(headers: Headers<'_>, body: Vec<u8>) -> Effects {
+/// Upstream's own word: its status, the headers that belong to it, and this body.
+pub(super) fn relay(headers: Headers<'_>, body: &Body) -> Effects {
     let status = u16::try_from(fetch::status(headers)).unwrap_or(502);
-    let mut reply = Reply { status, headers: Vec::new(), body }.with("docker-distribution-api-version", "registry/2.0");
+    let mut reply = Reply { status, headers: Vec::new(), body: body.clone() }
+        .with("docker-distribution-api-version", "registry/2.0");
     reply.headers.extend(relayed(headers));
     Effects::reply(reply)
 }
@@ -101,9 +109,9 @@ pub(super) fn limited(headers: Headers<'_>, host: &str) -> Effects {
     Effects::reply(reply)
 }
 
-/// Upstream's headers but for those of its connection. A value that is not UTF-8 is left out.
+/// Those of upstream's headers that a client gets. A value that is not UTF-8 is left out.
 fn relayed(headers: Headers<'_>) -> impl Iterator<Item = (Cow<'static, str>, String)> {
-    let relayed = headers.0.iter().filter(|(name, _)| !name.starts_with(':') && !NOT_RELAYED.contains(&name.as_str()));
+    let relayed = headers.0.iter().filter(|(name, _)| RELAYED.contains(&name.as_str()));
     relayed.filter_map(|(name, value)| Some((Cow::Owned(name.clone()), std::str::from_utf8(value).ok()?.to_owned())))
 }
 

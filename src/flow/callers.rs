@@ -34,7 +34,7 @@ pub(super) struct Known {
 
 /// The callers that one worker knows under one configuration.
 #[derive(Default)]
-pub struct Callers {
+pub(super) struct Callers {
     key: OnceCell<Option<[u8; 32]>>,
     known: RefCell<Vec<Option<(Mark, Known)>>>,
 }

@@ -1,11 +1,12 @@
 //! A manifest by digest: content that is known is answered from the cache once upstream has said, to the caller's own
-//! credentials, that it is there; anything else is fetched once for everybody who asks at that moment. Its bytes are
-//! never changed.
+//! credentials, that it is there; anything else is fetched once for everybody who asks at that moment. What is large passes
+//! from upstream to each client (`transfer.rs` says why). Its bytes are never changed.
 
 use super::answer;
-use super::fetch::{self, Fault, MAX_MANIFEST, status};
-use super::{Answer, Authorizing, Callout, Counter, Effects, Event, Exchange, Report, Step, Upstream};
-use crate::cache::{Cache, Location, Shelf};
+use super::fetch::{self, Fault, LARGE, MAX_MANIFEST, status};
+use super::{Answer, Authorizing, Callout, Counter, Effects, Event, Exchange, Report, Step, Upstream, accept};
+use crate::body::Body;
+use crate::cache::{Cache, Growth, Location, Shelf};
 use crate::digest::Digest;
 use crate::errors::Reply;
 use crate::headers::{HeaderChange, Headers};
@@ -24,6 +25,8 @@ pub struct Content {
     accept: String,
     /// Where the manifest is while upstream is asked with HEAD; `None` while it is fetched.
     location: Option<Location>,
+    /// The client's own request has gone upstream, and cannot go once more.
+    gone: bool,
 }
 
 impl Content {
@@ -34,16 +37,24 @@ impl Content {
         user: String,
         upstream: Upstream,
         cache: Cache,
-        accept: String,
+        headers: Headers<'_>,
         memory: &dyn Memory,
     ) -> Effects {
-        let mut content = Self { repository, digest, user, upstream, cache, accept, location: None };
-        content.location = cache.locate(memory, content.shelf(), content.digest.as_str());
-        if content.location.is_some() {
-            let step = Step::Continue(vec![HeaderChange::Set(":method", "HEAD".to_owned())]);
-            return Effects::new(Exchange::Reading(Box::new(content)), step);
+        let accept = accept::sent(headers);
+        let mut content = Self { repository, digest, user, upstream, cache, accept, location: None, gone: false };
+        let location = cache.locate(memory, content.shelf(), content.digest.as_str());
+        let Some(location) = location else { return content.fetch() };
+        let mut changes = Vec::new();
+        if accept::is_too_long(headers) {
+            changes.push(HeaderChange::Set("accept", content.accept.clone()));
         }
-        content.fetch()
+        if location.is_large() {
+            return Effects::new(Exchange::Passing(content.upstream), Step::Continue(changes));
+        }
+        changes.push(HeaderChange::Set(":method", "HEAD".to_owned()));
+        content.location = Some(location);
+        content.gone = true;
+        Effects::new(Exchange::Reading(Box::new(content)), Step::Continue(changes))
     }
 
     fn shelf(&self) -> Shelf<'_> {
@@ -70,7 +81,7 @@ impl Content {
 
     pub(super) fn advance(self, memory: &dyn Memory, event: &Event<'_>) -> Effects {
         match (event, self.location) {
-            (Event::ResponseHeaders { headers }, Some(location)) => self.on_head(memory, *headers, location),
+            (Event::ResponseHeaders { headers, .. }, Some(location)) => self.on_head(memory, *headers, location),
             (Event::CalloutAnswered(answer), None) => self.on_answer(memory, *answer),
             _ => Effects::new(Exchange::Reading(Box::new(self)), Step::Hold),
         }
@@ -87,15 +98,13 @@ impl Content {
             200 => match self.cache.document(memory, self.shelf(), self.digest.as_str(), location) {
                 Some(document) => {
                     let headers = answer::document(&document.media_type, self.digest.as_str());
-                    let reply = Reply::document(headers, document.body);
+                    let reply = Reply::document(headers, document.body.into());
                     Effects::reply(reply).reporting(Report::count(Counter::CacheHit))
                 }
                 None => self.fetch(),
             },
             429 => answer::limited(headers, &self.upstream.registry.host),
-            status @ (500.. | 0) => {
-                self.fail(&Fault::unavailable(&self.upstream.registry.host, status).retrying(headers))
-            }
+            500.. | 0 => self.fail(&Fault::unavailable(&self.upstream.registry.host, headers)),
             // HEAD may be refused where GET is not, and has no body that could tell the client why.
             _ => self.fetch(),
         }
@@ -107,17 +116,15 @@ impl Content {
             return self.fetch_again(request);
         }
         let host = &self.upstream.registry.host;
-        let Some(Answer { headers, body }) = answer else {
-            return self.fail(&Fault::upstream(format!("the registry {host} broke off; try again later")));
-        };
+        let Some(Answer { headers, body }) = answer else { return self.fail(&fetch::broke_off(host)) };
         if let Some(refusal) = self.upstream.refusal(memory, headers) {
             return refusal;
         }
         match status(headers) {
             200 => {}
-            status @ (500.. | 0) => return self.fail(&Fault::unavailable(host, status).retrying(headers)),
+            500.. | 0 => return self.fail(&Fault::unavailable(host, headers)),
             // Upstream's word to the client; redirects of content are followed by clients, which verify what they get.
-            _ => return answer::relay(headers, body.to_vec()),
+            _ => return answer::relay(headers, body),
         }
         if body.len() > MAX_MANIFEST {
             return self.fail(&Fault::too_large());
@@ -125,14 +132,30 @@ impl Content {
         if fetch::is_encoded(headers) {
             return self.fail(&Fault::invalid("it came compressed although MetaHub asked for it as it is".to_owned()));
         }
-        if !self.digest.verifies(body) {
-            return self.fail(&Fault::invalid(format!("it hashes to {}", Digest::of(body))));
+        if !body.verifies(&self.digest) {
+            return self.fail(&Fault::invalid(format!("it hashes to {}", body.digest())));
         }
         let media_type = headers.text("content-type").unwrap_or_default();
-        let (_, growth) = self.cache.keep_document(memory, self.shelf(), self.digest.as_str(), media_type, body);
-        let mut effects = answer::relay(headers, body.to_vec()).reporting(Report::count(Counter::CacheMiss));
+        // A type that contradicts the content is the registry's word for this once, and never kept.
+        let growth = if fetch::is_true(media_type, body) {
+            body.kept(|| self.cache.keep_document(memory, self.shelf(), self.digest.as_str(), media_type, body)).1
+        } else {
+            Growth::default()
+        };
+        let mut effects = self.answer(headers, body).reporting(Report::count(Counter::CacheMiss));
         effects.reports.extend(answer::growth(growth));
         effects
+    }
+
+    fn answer(self, headers: Headers<'_>, body: &Body) -> Effects {
+        if body.len() <= LARGE {
+            return answer::relay(headers, body);
+        }
+        if self.gone {
+            return self.upstream.go_round(&self.repository, self.digest.as_str());
+        }
+        let step = self.upstream.onward(vec![HeaderChange::Set("accept", self.accept)]);
+        Effects::new(Exchange::Passing(self.upstream), step)
     }
 
     #[cold]

@@ -1,13 +1,18 @@
-//! `/metahub/v1/explain`: the index, then the indexes in it, by callouts; then one answer.
+//! `/metahub/v1/explain`: the index, then the indexes in it; then one answer. Documents come from the cache where a pull's
+//! would, else by callouts.
 
 use std::rc::Rc;
 
-use super::fetch::{self, Fault, Unusable};
-use super::{Answer, Authorizing, Counter, Effects, Event, Exchange, Report, Step, Upstream};
+use super::fetch::{self, Fault, Unusable, status};
+use super::worker::Permit;
+use super::{Answer, Authorizing, Callout, Counter, Effects, Event, Exchange, Report, Step, Upstream};
+use crate::body::Body;
+use crate::cache::{Cache, Shelf};
 use crate::config::{OnNoMatch, Registry};
 use crate::digest::Digest;
 use crate::errors::{Code, Reply};
 use crate::explain::{Explanation, Image};
+use crate::headers::Headers;
 use crate::index::{Descriptor, Index, is_artifact_tag};
 use crate::machine_type::MachineType;
 use crate::media_type::Kind;
@@ -16,40 +21,82 @@ use crate::query::ExplainQuery;
 use crate::request::Reference;
 use crate::select::{DeadEnd, Walk};
 
+/// What is to be explained, and how: all that does not change on the way.
+#[derive(Debug)]
+pub(super) struct Question {
+    pub(super) query: ExplainQuery,
+    pub(super) user: String,
+    /// Those that the caller may use, by name.
+    pub(super) machine_types: Vec<Rc<MachineType>>,
+    pub(super) on_no_match: OnNoMatch,
+    pub(super) cache: Cache,
+    /// Explanations are bounded.
+    pub(super) _permit: Permit,
+}
+
 /// An `explain` request under way.
 #[derive(Debug)]
 pub struct Explain {
-    query: ExplainQuery,
-    user: String,
+    question: Question,
     pub(super) upstream: Upstream,
-    machine_types: Vec<Rc<MachineType>>,
-    on_no_match: OnNoMatch,
-    /// The nested index that was asked for last, and what is known so far; `None` while the image itself is awaited.
-    known: Option<(Descriptor, Explanation)>,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Upstream was asked with HEAD what the image's name points to.
+    Revalidating,
+    /// A callout for it; by the digest that a HEAD has named, if there is one.
+    Fetching(Option<Digest>),
+    /// A callout for an index that an index names, and what is known so far.
+    FetchingNested(Descriptor, Box<Explanation>),
 }
 
 impl Explain {
-    /// Asks for the image. `machine_types` are those that the caller may use, by name.
+    /// Asks for the image.
     #[inline(never)]
-    pub(super) fn begin(
-        query: ExplainQuery,
-        user: String,
-        registry: &Rc<Registry>,
-        mut machine_types: Vec<Rc<MachineType>>,
-        on_no_match: OnNoMatch,
-    ) -> Effects {
-        if let Some(name) = &query.machine_type {
-            machine_types.retain(|machine_type| machine_type.name() == name);
-            if machine_types.is_empty() {
+    pub(super) fn begin(mut question: Question, registry: &Rc<Registry>, memory: &dyn Memory) -> Effects {
+        if let Some(name) = &question.query.machine_type {
+            question.machine_types.retain(|machine_type| machine_type.name() == name);
+            if question.machine_types.is_empty() {
+                let user = &question.user;
                 let message = format!("there is no machine type {name:?}, or login {user:?} may not use it");
                 let report = Report::fault(Counter::Refused, format!("404 {message}"));
                 return Effects::reply(Reply::error(Code::NameUnknown, &message)).reporting(report);
             }
         }
-        let upstream = Upstream::new(registry, &user);
-        let callout = fetch::callout(&upstream, &query.repository, reference(&query.reference), None);
-        let explain = Self { query, user, upstream, machine_types, on_no_match, known: None };
-        Effects::new(Exchange::Explaining(Box::new(explain)), Step::CallOut(callout))
+        let upstream = Upstream::new(registry, &question.user);
+        let mut explain = Self { question, upstream, state: State::Fetching(None) };
+        let (cache, shelf) = (explain.question.cache, explain.shelf());
+        let known = match &explain.question.query.reference {
+            Reference::Tag(tag) => cache.knows_tag(memory, shelf, tag),
+            Reference::Digest(digest) => cache.locate(memory, shelf, digest.as_str()).is_some(),
+        };
+        if known {
+            explain.state = State::Revalidating;
+        }
+        explain.call_out()
+    }
+
+    fn shelf(&self) -> Shelf<'_> {
+        let repository = &self.question.query.repository;
+        Shelf { cluster: self.upstream.registry.cluster.as_str(), repository }
+    }
+
+    fn call_out(self) -> Effects {
+        let callout = self.callout();
+        Effects::new(Exchange::Explaining(Box::new(self)), Step::CallOut(callout))
+    }
+
+    fn callout(&self) -> Callout {
+        let ExplainQuery { repository, reference, .. } = &self.question.query;
+        let reference = match &self.state {
+            State::Revalidating => return fetch::head(&self.upstream, repository, reference.as_str()),
+            State::Fetching(None) => reference.as_str(),
+            State::Fetching(Some(digest)) => digest.as_str(),
+            State::FetchingNested(descriptor, _) => descriptor.digest.as_str(),
+        };
+        fetch::callout(&self.upstream, repository, reference, None)
     }
 
     #[inline(never)]
@@ -58,94 +105,118 @@ impl Explain {
             return Effects::new(Exchange::Explaining(Box::new(self)), Step::Hold);
         };
         if let Some(request) = answer.and_then(|answer| self.upstream.renew(memory, answer.headers)) {
-            let wanted = self.known.as_ref().map(|(descriptor, _)| descriptor.digest.as_str());
-            let wanted = wanted.unwrap_or_else(|| reference(&self.query.reference));
-            let callout = fetch::callout(&self.upstream, &self.query.repository, wanted, None);
-            let upstream = self.upstream.clone();
+            let (upstream, callout) = (self.upstream.clone(), self.callout());
             return Authorizing::again(request, upstream, Exchange::Explaining(Box::new(self)), callout);
         }
         if let Some(refusal) = answer.and_then(|answer| self.upstream.refusal(memory, answer.headers)) {
             return refusal;
         }
-        let mut explanation = match self.known.take() {
-            None => match self.image(*answer) {
-                Ok(image) => {
-                    Explanation::new(image, &self.machine_types, self.query.after.as_deref(), self.on_no_match)
-                }
-                Err(fault) => return self.fail(&fault),
-            },
-            Some((descriptor, mut explanation)) => {
+        match std::mem::replace(&mut self.state, State::Fetching(None)) {
+            State::Revalidating => self.on_head(memory, answer.map(|answer| answer.headers)),
+            State::Fetching(expected) => self.on_image(memory, expected, *answer),
+            State::FetchingNested(descriptor, mut explanation) => {
                 let body = fetch::verified(&self.upstream.registry, &descriptor, *answer);
-                let index = body.map_err(|fault| fault.message).and_then(|body| {
-                    let unusable = |error| DeadEnd::Unusable { nested: true, error }.to_string();
-                    Index::parse(body).map(Rc::new).map_err(unusable)
-                });
+                let index = body.map_err(|fault| fault.message).and_then(nested);
                 explanation.add(descriptor, index);
-                explanation
+                self.proceed(memory, explanation)
             }
+        }
+    }
+
+    /// Upstream's answer to the HEAD that asks what the image's name points to.
+    fn on_head(mut self, memory: &dyn Memory, headers: Option<Headers<'_>>) -> Effects {
+        let found = headers.filter(|headers| status(*headers) == 200);
+        let digest = found.and_then(|headers| Digest::parse(headers.text("docker-content-digest")?).ok());
+        let document =
+            digest.as_ref().and_then(|digest| self.question.cache.find(memory, self.shelf(), digest.as_str()));
+        match (digest, document) {
+            (Some(digest), Some(document)) => {
+                self.on_document(memory, digest, &document.media_type, &document.body.into())
+            }
+            (digest, _) => {
+                self.state = State::Fetching(digest);
+                self.call_out()
+            }
+        }
+    }
+
+    /// The answer to the request for the image; `expected` is the digest that a HEAD has named.
+    fn on_image(self, memory: &dyn Memory, expected: Option<Digest>, answer: Option<Answer<'_>>) -> Effects {
+        let reference = &self.question.query.reference;
+        let answer = match fetch::top(&self.upstream.registry, answer) {
+            Ok(answer) => Ok(answer),
+            Err(Unusable::Fault(fault)) => Err(fault),
+            // What a client would read for itself is put into words here.
+            Err(Unusable::Word(answer)) => fetch::manifest(&self.upstream.registry, reference.as_str(), Some(answer)),
         };
-        let Some(descriptor) = explanation.wants() else {
-            let reply = Reply::json(200, &explanation.page(&self.query.rest));
-            return Effects::reply(reply.with("cache-control", "no-store").with("vary", "Authorization"));
+        let Answer { headers, body } = match answer {
+            Ok(answer) => answer,
+            Err(fault) => return self.fail(&fault),
         };
-        let callout = fetch::callout(&self.upstream, &self.query.repository, descriptor.digest.as_str(), None);
-        self.known = Some((descriptor, explanation));
-        Effects::new(Exchange::Explaining(Box::new(self)), Step::CallOut(callout))
+        let expected = if let Reference::Digest(digest) = reference { Some(digest.clone()) } else { expected };
+        let digest = match expected {
+            Some(expected) if !body.verifies(&expected) => {
+                let fault = Fault::invalid(format!("the manifest behind {expected} hashes to {}", body.digest()));
+                return self.fail(&fault);
+            }
+            Some(expected) => expected,
+            None => body.digest().clone(),
+        };
+        let media_type = headers.text("content-type").unwrap_or_default();
+        self.on_document(memory, digest, media_type, body)
     }
 
     /// The document behind the image's name.
-    fn image(&self, answer: Option<Answer<'_>>) -> Result<Image, Fault> {
-        let reference = reference(&self.query.reference);
-        let Answer { headers, body } = match fetch::top(&self.upstream.registry, answer) {
-            Ok(answer) => answer,
-            Err(Unusable::Fault(fault)) => return Err(fault),
-            // What a client would read for itself is put into words here.
-            Err(Unusable::Word(answer)) => fetch::manifest(&self.upstream.registry, reference, Some(answer))?,
-        };
-        let digest = Digest::of(body);
-        if let Reference::Digest(expected) = &self.query.reference
-            && !expected.verifies(body)
-        {
-            return Err(Fault::invalid(format!("the manifest behind {expected} hashes to {digest}")));
-        }
-        let media_type = headers.text("content-type").unwrap_or_default();
-        let is_index = match Kind::of(media_type) {
-            Kind::Index => true,
-            Kind::Manifest => false,
-            Kind::Unknown => Index::is_index(body),
-        };
-        let artifact = matches!(&self.query.reference, Reference::Tag(tag) if is_artifact_tag(tag.as_str()));
-        let index = if is_index && !artifact {
-            Some(Rc::new(Walk::begin().read(body).map_err(|dead_end| Fault::dead_end(&dead_end))?))
+    fn on_document(self, memory: &dyn Memory, digest: Digest, media_type: &str, body: &Body) -> Effects {
+        let Question { query, machine_types, on_no_match, .. } = &self.question;
+        let artifact = matches!(&query.reference, Reference::Tag(tag) if is_artifact_tag(tag.as_str()));
+        let index = if !artifact && (body.is_index() || Kind::of(media_type) == Kind::Index) {
+            match Walk::begin().read(body) {
+                Ok(index) => Some(index),
+                Err(dead_end) => return self.fail(&Fault::dead_end(&dead_end)),
+            }
         } else {
             None
         };
-        let name = format!("{}{}{reference}", self.query.repository, self.separator());
-        Ok(Image { name, media_type: media_type.to_owned(), digest, index })
+        let image = Image { name: self.image(), media_type: media_type.to_owned(), digest, index };
+        let explanation = Explanation::new(image, machine_types, query.after.as_deref(), *on_no_match);
+        self.proceed(memory, Box::new(explanation))
     }
 
-    const fn separator(&self) -> char {
-        if matches!(self.query.reference, Reference::Tag(_)) { ':' } else { '@' }
+    /// Looks into the nested indexes, from the cache or else from upstream, which has said in this request that the
+    /// caller may see the image.
+    fn proceed(mut self, memory: &dyn Memory, mut explanation: Box<Explanation>) -> Effects {
+        while let Some(descriptor) = explanation.wants() {
+            let document = self.question.cache.find(memory, self.shelf(), descriptor.digest.as_str());
+            match document.filter(|document| document.is_described_by(&descriptor)) {
+                Some(document) => explanation.add(descriptor, nested(&document.body.into())),
+                None => {
+                    self.state = State::FetchingNested(descriptor, explanation);
+                    return self.call_out();
+                }
+            }
+        }
+        let reply = Reply::json(200, &explanation.page(&self.question.query.rest));
+        Effects::reply(reply.with("cache-control", "no-store").with("vary", "Authorization"))
+    }
+
+    /// The image, as people write it.
+    fn image(&self) -> String {
+        let ExplainQuery { repository, reference, .. } = &self.question.query;
+        let separator = if matches!(reference, Reference::Tag(_)) { ':' } else { '@' };
+        format!("{repository}{separator}{}", reference.as_str())
     }
 
     #[cold]
     fn fail(&self, fault: &Fault) -> Effects {
-        let (repository, separator, reference) =
-            (&self.query.repository, self.separator(), reference(&self.query.reference));
-        let message = format!("{repository}{separator}{reference}: {}", fault.message);
-        let line = format!(
-            "{} explain {message} (login {:?}, registry {})",
-            fault.code.status(),
-            self.user,
-            self.upstream.registry.host
-        );
+        let message = format!("{}: {}", self.image(), fault.message);
+        let (status, user, host) = (fault.code.status(), &self.question.user, &self.upstream.registry.host);
+        let line = format!("{status} explain {message} (login {user:?}, registry {host})");
         Effects::reply(fault.reply(&message)).reporting(Report::fault(fault.counter, line))
     }
 }
 
-fn reference(reference: &Reference) -> &str {
-    match reference {
-        Reference::Tag(tag) => tag.as_str(),
-        Reference::Digest(digest) => digest.as_str(),
-    }
+/// A nested index, or what a pull would say of it.
+fn nested(body: &Body) -> Result<Rc<Index>, String> {
+    body.index().map_err(|error| DeadEnd::Unusable { nested: true, error }.to_string())
 }

@@ -2,22 +2,29 @@
 
 use super::standing::Upstream;
 use super::{Answer, Callout, Counter};
+use crate::body::Body;
 use crate::config::Registry;
-use crate::digest::Digest;
 use crate::errors::{Code, Reply};
 use crate::headers::Headers;
 use crate::index::{Descriptor, MAX_BYTES};
-use crate::media_type;
+use crate::media_type::{self, Kind};
 use crate::request::Repository;
 use crate::select::DeadEnd;
 
 /// Largest manifest that is read, in bytes: the limit of an index holds for every manifest.
 pub const MAX_MANIFEST: usize = MAX_BYTES;
 
+/// Largest manifest that is an answer of MetaHub's own, in bytes. Envoy holds such an answer until its client has read it,
+/// so larger ones pass from upstream, which Envoy slows down instead (`transfer.rs`).
+pub(super) const LARGE: usize = 64 * 1024;
+
 /// Upstream's word on when to try again and on its limit, which a client gets with MetaHub's own error. The `RateLimit`
 /// fields (draft-ietf-httpapi-ratelimit-headers) as Docker Hub sends them.
 const TOLD_ON: [&str; 5] =
     ["retry-after", "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset", "docker-ratelimit-source"];
+
+/// Envoy's word that it did not ask upstream, because of a limit of its own.
+const OVERLOADED: &str = "x-envoy-overloaded";
 
 /// Why a request comes to nothing: what the client is told is what the log says.
 #[derive(Debug)]
@@ -26,12 +33,14 @@ pub(super) struct Fault {
     pub(super) counter: Counter,
     pub(super) message: String,
     told: Vec<(&'static str, String)>,
+    /// It says nothing of the registry: MetaHub's own Envoy has refused or limited the request.
+    pub(super) own: bool,
 }
 
 impl Fault {
     #[cold]
     pub(super) fn new(code: Code, counter: Counter, message: String) -> Self {
-        Self { code, counter, message, told: Vec::new() }
+        Self { code, counter, message, told: Vec::new(), own: false }
     }
 
     pub(super) fn invalid(message: String) -> Self {
@@ -46,8 +55,14 @@ impl Fault {
         Self::dead_end(&DeadEnd::TooLarge)
     }
 
-    pub(super) fn unavailable(host: &str, status: u64) -> Self {
-        Self::upstream(format!("the registry {host} is not available ({status}); try again later"))
+    /// An answer that says that the registry does not work, or that Envoy could not ask it.
+    pub(super) fn unavailable(host: &str, headers: Headers<'_>) -> Self {
+        if headers.has(OVERLOADED) {
+            let message = format!("MetaHub's Envoy has too many requests to {host} under way; try again later");
+            return Self { told: vec![("retry-after", "1".to_owned())], own: true, ..Self::upstream(message) };
+        }
+        let status = status(headers);
+        Self::upstream(format!("the registry {host} is not available ({status}); try again later")).retrying(headers)
     }
 
     /// The client asked for nothing wrong where an index cannot be used; it did where nothing fits its machine.
@@ -78,14 +93,29 @@ pub(super) fn status(headers: Headers<'_>) -> u64 {
 
 /// Whether a body is not as it is, although MetaHub asks for that.
 pub(super) fn is_encoded(headers: Headers<'_>) -> bool {
-    headers.text("content-encoding").is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity"))
+    headers.all("content-encoding").any(|encoding| !encoding.eq_ignore_ascii_case(b"identity"))
 }
 
 /// A callout for a manifest of these types, or of any. `reference` is a tag or a digest.
 pub(super) fn callout(upstream: &Upstream, repository: &Repository, reference: &str, accept: Option<&str>) -> Callout {
+    request("GET", upstream, repository, reference, accept)
+}
+
+/// A callout for what is said about the manifest that a tag points to.
+pub(super) fn head(upstream: &Upstream, repository: &Repository, tag: &str) -> Callout {
+    request("HEAD", upstream, repository, tag, None)
+}
+
+fn request(
+    method: &str,
+    upstream: &Upstream,
+    repository: &Repository,
+    reference: &str,
+    accept: Option<&str>,
+) -> Callout {
     let registry = &upstream.registry;
     let mut headers = vec![
-        (":method", "GET".to_owned()),
+        (":method", method.to_owned()),
         (":path", format!("/v2/{repository}/manifests/{reference}")),
         (":authority", registry.host.clone()),
         ("accept", accept.map_or_else(|| media_type::ALL.join(", "), str::to_owned)),
@@ -93,6 +123,18 @@ pub(super) fn callout(upstream: &Upstream, repository: &Repository, reference: &
     ];
     headers.extend(upstream.authorization.iter().map(|value| ("authorization", value.expose().to_owned())));
     Callout { cluster: registry.cluster.clone(), headers }
+}
+
+/// Whether a content type is true of a document. What a document is, its content decides; what is said wrongly of it is
+/// never kept.
+pub(super) fn is_true(media_type: &str, body: &Body) -> bool {
+    (Kind::of(media_type) == Kind::Index) == body.is_index()
+}
+
+/// There is no answer. Envoy does not tell which of the two it is.
+#[cold]
+pub(super) fn broke_off(host: &str) -> Fault {
+    Fault::upstream(format!("the registry {host} broke off, or sent more than 32 MB; try again later"))
 }
 
 /// Why there is no manifest in an answer.
@@ -107,10 +149,7 @@ pub(super) enum Unusable<'a> {
 /// The answer to a request for what a tag points to, if it is a manifest that can be read.
 pub(super) fn top<'a>(registry: &Registry, answer: Option<Answer<'a>>) -> Result<Answer<'a>, Unusable<'a>> {
     let host = &registry.host;
-    let Some(answer) = answer else {
-        let message = format!("the registry {host} broke off; try again later");
-        return Err(Unusable::Fault(Fault::upstream(message)));
-    };
+    let Some(answer) = answer else { return Err(Unusable::Fault(broke_off(host))) };
     let Answer { headers, body } = answer;
     let invalid = |message: String| Err(Unusable::Fault(Fault::invalid(message)));
     match status(headers) {
@@ -120,7 +159,7 @@ pub(super) fn top<'a>(registry: &Registry, answer: Option<Answer<'a>>) -> Result
         200 if body.len() > MAX_MANIFEST => Err(Unusable::Fault(Fault::too_large())),
         200 if body.is_empty() => invalid(format!("the registry {host} answered without a body")),
         200 => Ok(answer),
-        status @ (500.. | 0) => Err(Unusable::Fault(Fault::unavailable(host, status).retrying(headers))),
+        500.. | 0 => Err(Unusable::Fault(Fault::unavailable(host, headers))),
         status @ (201..=299) => invalid(format!("the registry {host} answered {status} to a manifest request")),
         // A client that followed would get the whole index from there, and choose from it by its platform alone.
         status @ (300..=399) => invalid(format!(
@@ -132,15 +171,24 @@ pub(super) fn top<'a>(registry: &Registry, answer: Option<Answer<'a>>) -> Result
 
 /// The body of an answer with status 200, uncompressed; `what` is the reference that was asked for.
 pub(super) fn manifest<'a>(registry: &Registry, what: &str, answer: Option<Answer<'a>>) -> Result<Answer<'a>, Fault> {
-    let host = &registry.host;
     let Some(answer) = answer else {
-        return Err(Fault::upstream(format!("the registry {host} broke off while sending {what}; try again later")));
+        return Err(broke_off(&registry.host));
     };
-    match status(answer.headers) {
-        200 if is_encoded(answer.headers) => {
+    found(registry, what, answer.headers)?;
+    if answer.body.len() > MAX_MANIFEST {
+        return Err(Fault::too_large());
+    }
+    Ok(answer)
+}
+
+/// Whether an answer is a manifest, by its status and encoding; `what` is the reference that was asked for.
+pub(super) fn found(registry: &Registry, what: &str, headers: Headers<'_>) -> Result<(), Fault> {
+    let host = &registry.host;
+    match status(headers) {
+        200 if is_encoded(headers) => {
             Err(Fault::invalid(format!("the manifest {what} came compressed although MetaHub asked for it as it is")))
         }
-        200 => Ok(answer),
+        200 => Ok(()),
         404 => {
             let message = format!("the registry {host} does not have the manifest {what}; push the image again");
             Err(Fault::new(Code::ManifestUnknown, Counter::InvalidManifest, message))
@@ -152,13 +200,24 @@ pub(super) fn manifest<'a>(registry: &Registry, what: &str, answer: Option<Answe
         }
         429 => {
             let message = format!("the registry {host} limits requests (429) for {what}; try again later");
-            Err(Fault::new(Code::TooManyRequests, Counter::UpstreamFailed, message).retrying(answer.headers))
+            Err(Fault::new(Code::TooManyRequests, Counter::UpstreamFailed, message).retrying(headers))
         }
+        _ if headers.has(OVERLOADED) => Err(Fault::unavailable(host, headers)),
         status => {
             let message = format!("the registry {host} answered {status} for {what}; try again later");
-            Err(Fault::upstream(message).retrying(answer.headers))
+            Err(Fault::upstream(message).retrying(headers))
         }
     }
+}
+
+/// Whether an answer has the media type of a descriptor; one that says none has.
+pub(super) fn has_type(descriptor: &Descriptor, headers: Headers<'_>) -> Result<(), Fault> {
+    let Descriptor { media_type: expected, digest, .. } = descriptor;
+    let content_type = headers.first("content-type").map_or(expected.as_bytes(), |value| value);
+    if std::str::from_utf8(content_type).is_ok_and(|content_type| media_type::same(content_type, expected)) {
+        return Ok(());
+    }
+    Err(Fault::invalid(format!("the manifest {digest} is of another media type than {expected:?}, as the index says")))
 }
 
 /// The bytes behind a descriptor, if they are what it promises (OCI image spec, descriptor.md §Verification).
@@ -166,23 +225,19 @@ pub(super) fn verified<'a>(
     registry: &Registry,
     descriptor: &Descriptor,
     answer: Option<Answer<'a>>,
-) -> Result<&'a [u8], Fault> {
-    let digest = &descriptor.digest;
+) -> Result<&'a Body, Fault> {
+    let Descriptor { digest, size, .. } = descriptor;
     let Answer { headers, body } = manifest(registry, digest.as_str(), answer)?;
-    if body.len() as u64 != descriptor.size {
-        let message =
-            format!("the manifest {digest} has {} bytes, not {} as the index says", body.len(), descriptor.size);
+    if body.len() as u64 != *size {
+        let message = format!("the manifest {digest} has {} bytes, not {size} as the index says", body.len());
         return Err(Fault::invalid(message));
     }
-    if !digest.verifies(body) {
-        return Err(Fault::invalid(format!("the manifest behind {digest} hashes to {}", Digest::of(body))));
+    if !body.verifies(digest) {
+        return Err(Fault::invalid(format!("the manifest behind {digest} hashes to {}", body.digest())));
     }
-    let content_type = headers.text("content-type").unwrap_or(&descriptor.media_type);
-    if !media_type::same(content_type, &descriptor.media_type) {
-        let expected = &descriptor.media_type;
-        return Err(Fault::invalid(format!(
-            "the manifest {digest} is of another media type than {expected:?}, as the index says"
-        )));
+    has_type(descriptor, headers)?;
+    if Kind::of(&descriptor.media_type) != Kind::Index && body.is_index() {
+        return Err(Fault::invalid(format!("the manifest {digest} is an index, and not one image as the index says")));
     }
     Ok(body)
 }

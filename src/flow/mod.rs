@@ -12,21 +12,26 @@ mod challenge;
 mod content;
 mod explain;
 mod fetch;
+mod forwarded;
 mod pull;
 mod request;
 mod standing;
 mod token;
+mod transfer;
+mod worker;
 
 pub use arrival::{Arrival, source_address};
-pub use callers::Callers;
 pub use content::Content;
 pub use explain::Explain;
 pub use fetch::MAX_MANIFEST;
 pub use pull::Pull;
-pub use request::begin;
+pub use request::{begin, unexpected_body};
 pub use standing::{Authorizing, Upstream, Verifying};
+pub use transfer::Transfer;
+pub use worker::WorkerState;
 
-use crate::errors::Reply;
+use crate::body::Body;
+use crate::errors::{Code, Reply};
 use crate::headers::{HeaderChange, Headers};
 use crate::memory::Memory;
 
@@ -37,9 +42,20 @@ pub enum Event<'a> {
     ResponseHeaders {
         /// `:status`, and what [`Exchange::suffices`] names or else all response headers.
         headers: Headers<'a>,
+        /// There is no body.
+        end: bool,
+    },
+    /// A piece of the response's body.
+    ResponseBody {
+        /// The bytes.
+        piece: &'a [u8],
+        /// It is the last one.
+        end: bool,
     },
     /// A callout was answered; `None` if the connection broke or the answer was cut off.
     CalloutAnswered(Option<Answer<'a>>),
+    /// A callout cannot be made, or its answer not be taken: what waits on this worker holds too much already.
+    Overfull,
 }
 
 /// The answer to a callout.
@@ -48,12 +64,12 @@ pub struct Answer<'a> {
     /// All response headers, `:status` included.
     pub headers: Headers<'a>,
     /// The body.
-    pub body: &'a [u8],
+    pub body: &'a Body,
 }
 
-/// A request of MetaHub's own to an upstream cluster. Identical ones under way at the same time may be sent once: whoever sends the same `Authorization` gets the same
-/// answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A request of MetaHub's own to an upstream cluster. Identical ones under way at the same time may be sent once: the same
+/// `Authorization` gets the same answer.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Callout {
     /// The Envoy cluster.
     pub cluster: String,
@@ -74,6 +90,8 @@ pub enum Step {
     CallOut(Callout),
     /// Answer the client instead of upstream.
     Reply(Reply),
+    /// Break off the answer that is on its way to the client; this is why.
+    Cut(Reply),
 }
 
 /// What is counted. One request may count once on its way to upstream and once on its way back.
@@ -119,11 +137,13 @@ pub enum Counter {
     CacheBytes,
     /// A tag was answered with what was known before, because upstream is down.
     ServedStale,
+    /// A request was refused because a bound of what one worker holds was reached.
+    Overloaded,
 }
 
 impl Counter {
     /// All counters.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Selected,
         Self::PassedThrough,
         Self::NoMatch,
@@ -144,6 +164,7 @@ impl Counter {
         Self::CacheEvicted,
         Self::CacheBytes,
         Self::ServedStale,
+        Self::Overloaded,
     ];
 
     /// Whether it goes up and down.
@@ -176,6 +197,7 @@ impl Counter {
             Self::CacheEvicted => "metahub_cache_evicted",
             Self::CacheBytes => "metahub_cache_bytes",
             Self::ServedStale => "metahub_served_stale",
+            Self::Overloaded => "metahub_overloaded",
         }
     }
 }
@@ -220,6 +242,8 @@ pub enum Exchange {
     Pulling(Box<Pull>),
     /// A manifest by digest, on its way through the steps of [`Content`].
     Reading(Box<Content>),
+    /// A large manifest that passes from upstream and is checked on its way.
+    Transferring(Box<Transfer>),
     /// An explanation, on its way through the steps of [`Explain`].
     Explaining(Box<Explain>),
     /// Everything is decided.
@@ -263,6 +287,7 @@ impl Exchange {
             Self::Reading(content) => Some(&mut content.upstream),
             Self::Explaining(explain) => Some(&mut explain.upstream),
             Self::Verifying(verifying) => Some(&mut verifying.upstream),
+            Self::Transferring(transfer) => Some(&mut transfer.upstream),
             Self::Authorizing(_) | Self::Done => None,
         }
     }
@@ -271,7 +296,14 @@ impl Exchange {
     #[must_use]
     pub fn advance(self, memory: &dyn Memory, event: &Event<'_>) -> Effects {
         match (self, event) {
-            (Self::Passing(upstream), Event::ResponseHeaders { headers }) => upstream.pass(memory, *headers),
+            (Self::Done, _) => Effects::new(Self::Done, Step::Continue(Vec::new())),
+            (_, Event::Overfull) => overfull(),
+            // What answers a request that has not gone upstream, or has been answered, is Envoy itself (408, 504).
+            (exchange, Event::ResponseHeaders { .. }) if exchange.holds_request() => {
+                Effects::new(Self::Done, Step::Continue(Vec::new()))
+            }
+            (Self::Passing(upstream), Event::ResponseHeaders { headers, .. }) => upstream.pass(memory, *headers),
+            (Self::Transferring(transfer), event) => transfer.advance(memory, event),
             (Self::Authorizing(authorizing), event) => authorizing.advance(memory, event),
             (Self::Verifying(verifying), event) => verifying.advance(memory, event),
             (Self::Pulling(pull), event) => pull.advance(memory, event),
@@ -300,8 +332,25 @@ impl Exchange {
             Self::Authorizing(_) | Self::Verifying(_) | Self::Explaining(_) => true,
             Self::Pulling(pull) => pull.holds_request(),
             Self::Reading(content) => content.holds_request(),
-            Self::Passing(_) | Self::Done => false,
+            Self::Passing(_) | Self::Transferring(_) | Self::Done => false,
         }
+    }
+}
+
+/// The worker holds too much already.
+#[cold]
+fn overfull() -> Effects {
+    let message = "MetaHub has too many requests under way; try again later";
+    let reply = Reply::error(Code::Unavailable, message).with("retry-after", "1");
+    let report = Report::fault(Counter::Overloaded, format!("503 {message}"));
+    Effects::reply(reply).reporting(Report { topic: Some("overfull".to_owned()), ..report })
+}
+
+impl Callout {
+    /// How long its text is, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.cluster.len() + self.headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>()
     }
 }
 

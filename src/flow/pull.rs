@@ -4,6 +4,7 @@
 //! known tag:   Revalidating ──HEAD: the same digest──▶ answer from the cache, or FetchingChild
 //!                   └──another digest, or none──┐
 //! unknown tag:                             FetchingTop ──▶ (FetchingNested ⟲) ──▶ FetchingChild ──▶ answer
+//! large image: Confirming ──HEAD by a callout: the same digest──▶ the client's own request fetches it (`transfer.rs`)
 //! ```
 //!
 //! A tag that was seen before costs upstream one HEAD, which is the client's own request with another method. All else
@@ -16,17 +17,17 @@ use std::rc::Rc;
 
 use self::outcome::joined;
 
-use super::accept;
 use super::answer;
-use super::fetch::{self, Fault, Unusable, status};
+use super::fetch::{self, Fault, LARGE, Unusable, status};
 use super::{Answer, Authorizing, Callout, Counter, Effects, Event, Exchange, Step, Upstream};
+use crate::body::Body;
 use crate::cache::{Cache, Document, Growth, Resolution, Shelf};
 use crate::config::OnNoMatch;
 use crate::digest::Digest;
 use crate::headers::{HeaderChange, Headers};
-use crate::index::{Descriptor, Index};
+use crate::index::Descriptor;
 use crate::machine_type::MachineType;
-use crate::media_type::{self, Kind};
+use crate::media_type::Kind;
 use crate::memory::Memory;
 use crate::request::{Repository, Tag};
 use crate::select::{DeadEnd, Turn, Walk};
@@ -43,8 +44,8 @@ pub(super) struct Wish {
     pub(super) machine_type: Rc<MachineType>,
     pub(super) on_no_match: OnNoMatch,
     pub(super) cache: Cache,
-    /// The client's `Accept`.
-    pub(super) accept: String,
+    /// The client asks with HEAD.
+    pub(super) head: bool,
 }
 
 impl Wish {
@@ -57,12 +58,24 @@ impl Wish {
     }
 }
 
+/// Where the client's own request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Own {
+    /// Here, and it can go on.
+    Here,
+    /// Here, and waiting.
+    Held,
+    /// It has gone upstream as HEAD.
+    Gone,
+}
+
 /// A manifest by tag under way.
 #[derive(Debug)]
 pub struct Pull {
     wish: Wish,
     pub(super) upstream: Upstream,
     state: State,
+    own: Own,
     /// Features for which the image has no variant, joined.
     missing: String,
     /// The cache knows the resolution already.
@@ -76,6 +89,8 @@ pub struct Pull {
 enum State {
     /// Upstream was asked with HEAD what the tag points to, and may confirm what is known.
     Revalidating(Option<Box<Resolution>>),
+    /// The same by a callout, because the client's own request is to fetch the manifest.
+    Confirming(Box<Resolution>),
     /// A callout for what the tag points to.
     FetchingTop(By),
     /// A callout for an index that an index names.
@@ -89,10 +104,19 @@ enum State {
 enum By {
     /// By the tag.
     Tag,
-    /// By the tag, because a HEAD has not told.
-    TagAfterHead,
+    /// By the tag, because a HEAD has not told; whether it never will.
+    TagAfterHead { useless: bool },
     /// By the digest that a HEAD has named.
     Digest(Digest),
+}
+
+/// How old upstream's word may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Age {
+    /// As old as the configuration lets it be.
+    Valid,
+    /// Older, because upstream is down.
+    Stale,
 }
 
 impl Pull {
@@ -102,16 +126,23 @@ impl Pull {
         wish: Wish,
         upstream: Upstream,
         memory: &dyn Memory,
-        ask: impl FnOnce(&Wish) -> Vec<HeaderChange>,
+        ask: impl FnOnce() -> Vec<HeaderChange>,
     ) -> Effects {
-        let (state, missing) = (State::Revalidating(None), String::new());
-        let mut pull =
-            Self { wish, upstream, state, missing, known: false, confirmable: false, growth: Growth::default() };
-        let ttl = pull.wish.cache.tag_ttl;
-        if ttl > 0
-            && let Some(effects) = pull.on_earlier_word(memory, ttl)
-        {
-            return Effects { proven: true, ..effects };
+        let mut pull = Self {
+            wish,
+            upstream,
+            state: State::Revalidating(None),
+            own: Own::Here,
+            missing: String::new(),
+            known: false,
+            confirmable: false,
+            growth: Growth::default(),
+        };
+        if pull.wish.cache.tag_ttl > 0 {
+            pull = match pull.on_earlier_word(memory, Age::Valid) {
+                Ok(effects) => return Effects { proven: true, ..effects },
+                Err(pull) => *pull,
+            };
         }
         let (cache, shelf) = (pull.wish.cache, pull.shelf());
         let known = cache.resolution(memory, shelf, &pull.wish.tag, &pull.wish.view());
@@ -119,14 +150,24 @@ impl Pull {
         if !pull.confirmable {
             return pull.fetch(State::FetchingTop(By::Tag));
         }
+        if let Some(known) = known.as_ref().filter(|known| known.served.size > LARGE as u64) {
+            let state = State::Confirming(Box::new(known.clone()));
+            return pull.fetch(state);
+        }
         pull.state = State::Revalidating(known.map(Box::new));
-        let changes = ask(&pull.wish);
-        pull.proceed(Step::Continue(changes))
+        pull.own = Own::Gone;
+        pull.proceed(Step::Continue(ask()))
     }
 
     pub(super) fn advance(mut self, memory: &dyn Memory, event: &Event<'_>) -> Effects {
         match (std::mem::replace(&mut self.state, State::FetchingTop(By::Tag)), event) {
-            (State::Revalidating(known), Event::ResponseHeaders { headers }) => {
+            (State::Revalidating(known), Event::ResponseHeaders { headers, .. }) => {
+                if let Some(request) = self.upstream.renew(memory, *headers) {
+                    return self.fetch_again(request, State::FetchingTop(By::Tag));
+                }
+                if let Some(refusal) = self.upstream.refusal(memory, *headers) {
+                    return refusal;
+                }
                 self.on_head(memory, known.map(|known| *known), *headers)
             }
             (state, Event::CalloutAnswered(answer)) => {
@@ -140,7 +181,7 @@ impl Pull {
                 self.on_answer(memory, state, *answer)
             }
             // While a callout is under way nothing else is due.
-            (state, Event::ResponseHeaders { .. }) => {
+            (state, _) => {
                 self.state = state;
                 self.proceed(Step::Hold)
             }
@@ -152,17 +193,21 @@ impl Pull {
         let registry = &self.upstream.registry;
         match state {
             State::FetchingTop(by) => self.on_top_answer(memory, by, answer),
-            State::FetchingNested { top, descriptor, walk } => match fetch::verified(registry, &descriptor, answer) {
-                Ok(body) => {
-                    let body = body.to_vec();
-                    self.keeping(memory, &descriptor, &body).0.on_index(memory, top, &body, walk, None)
+            State::Confirming(known) => match answer {
+                Some(Answer { headers, .. }) => self.on_head(memory, Some(*known), headers),
+                None => {
+                    let fault = fetch::broke_off(&registry.host);
+                    self.fail(memory, &fault)
                 }
+            },
+            State::FetchingNested { top, descriptor, walk } => match fetch::verified(registry, &descriptor, answer) {
+                Ok(body) => self.keeping(memory, &descriptor, body).0.on_index(memory, top, body, walk, None),
                 Err(fault) => self.fail(memory, &fault),
             },
             State::FetchingChild(resolution) => match fetch::verified(registry, &resolution.served, answer) {
                 Ok(body) => {
                     let (pull, location) = self.keeping(memory, &resolution.served, body);
-                    pull.answer(memory, Resolution { location, ..*resolution }, body.to_vec(), Counter::CacheMiss)
+                    pull.answer(memory, Resolution { location, ..*resolution }, body, Counter::CacheMiss)
                 }
                 Err(fault) => self.fail(memory, &fault),
             },
@@ -181,49 +226,67 @@ impl Pull {
         Shelf { cluster: self.upstream.registry.cluster.as_str(), repository: &self.wish.repository }
     }
 
-    /// An answer on what upstream has said to this caller in the last `seconds`.
-    fn on_earlier_word(&mut self, memory: &dyn Memory, seconds: u64) -> Option<Effects> {
+    /// An answer on what upstream has said to this caller before, if it is not too old.
+    fn on_earlier_word(mut self, memory: &dyn Memory, age: Age) -> Result<Effects, Box<Self>> {
+        let Some(resolution) = self.earlier_word(memory, age) else { return Err(Box::new(self)) };
+        self.missing.clone_from(&resolution.missing);
+        if resolution.served.size > LARGE as u64 {
+            // Nothing passes from an upstream that is down.
+            return if age == Age::Valid {
+                Ok(self.transfer(&resolution, Counter::CacheHit))
+            } else {
+                Err(Box::new(self))
+            };
+        }
+        let digest = resolution.served.digest.as_str();
+        let document =
+            resolution.location.and_then(|location| self.wish.cache.document(memory, self.shelf(), digest, location));
+        let Some(document) = document else { return Err(Box::new(self)) };
+        Ok(self.reply(&resolution, document.body.into(), Counter::CacheHit))
+    }
+
+    fn earlier_word(&self, memory: &dyn Memory, age: Age) -> Option<Resolution> {
         let wish = &self.wish;
         let confirmed = wish.cache.confirmed(memory, self.shelf(), &wish.tag, &wish.view(), wish.identity.as_ref()?)?;
-        let now = memory.now();
+        let Cache { tag_ttl, serve_stale_on_error, .. } = wish.cache;
+        let seconds = if age == Age::Valid { tag_ttl } else { tag_ttl.saturating_add(serve_stale_on_error) };
         // A clock that was set back must not make a word last for ever.
-        let valid = (confirmed.at..confirmed.at.saturating_add(seconds)).contains(&now);
-        let resolution = Some(confirmed.resolution).filter(|_| valid)?;
-        let digest = resolution.served.digest.as_str();
-        let document = wish.cache.document(memory, self.shelf(), digest, resolution.location?)?;
-        self.missing.clone_from(&resolution.missing);
-        Some(self.reply(&resolution, document.body, Counter::CacheHit))
+        let valid = (confirmed.at..confirmed.at.saturating_add(seconds)).contains(&memory.now());
+        Some(confirmed.resolution).filter(|_| valid)
     }
 
     /// Upstream's answer to the HEAD that asks what the tag points to.
     fn on_head(mut self, memory: &dyn Memory, known: Option<Resolution>, headers: Headers<'_>) -> Effects {
-        if let Some(request) = self.upstream.renew(memory, headers) {
-            return self.fetch_again(request, State::FetchingTop(By::Tag));
-        }
-        if let Some(refusal) = self.upstream.refusal(memory, headers) {
-            return refusal;
-        }
         match status(headers) {
             200 => {}
             429 => return answer::limited(headers, &self.upstream.registry.host),
-            status @ (500.. | 0) => {
-                let fault = Fault::unavailable(&self.upstream.registry.host, status).retrying(headers);
+            // Not a registry that is down, but one that does not know HEAD.
+            405 | 501 => return self.fetch(State::FetchingTop(By::TagAfterHead { useless: true })),
+            500.. | 0 => {
+                let fault = Fault::unavailable(&self.upstream.registry.host, headers);
                 return self.fail(memory, &fault);
             }
             // HEAD may be refused where GET is not, and has no body that could tell the client why.
-            _ => return self.fetch(State::FetchingTop(By::TagAfterHead)),
+            _ => return self.fetch(State::FetchingTop(By::TagAfterHead { useless: false })),
         }
         let Some(digest) = headers.text("docker-content-digest").and_then(|text| Digest::parse(text).ok()) else {
-            return self.fetch(State::FetchingTop(By::TagAfterHead));
+            return self.fetch(State::FetchingTop(By::TagAfterHead { useless: true }));
         };
-        match known.filter(|known| known.top == digest) {
+        // What others who waited for the same word have made of it meanwhile is known now.
+        let known = known.filter(|known| known.top == digest).or_else(|| {
+            let learned = self.wish.cache.resolution(memory, self.shelf(), &self.wish.tag, &self.wish.view());
+            learned.filter(|learned| learned.top == digest)
+        });
+        match known {
             Some(resolution) => {
                 self.missing.clone_from(&resolution.missing);
                 self.known = true;
                 self.serve(memory, resolution)
             }
             None => match self.wish.cache.find(memory, self.shelf(), digest.as_str()) {
-                Some(document) => self.on_top(memory, digest, &document.media_type, &document.body, Counter::CacheHit),
+                Some(Document { media_type, body }) => {
+                    self.on_top(memory, digest, &media_type, &body.into(), Counter::CacheHit)
+                }
                 None => self.fetch(State::FetchingTop(By::Digest(digest))),
             },
         }
@@ -233,12 +296,23 @@ impl Pull {
     fn serve(mut self, memory: &dyn Memory, resolution: Resolution) -> Effects {
         let (cache, served) = (self.wish.cache, &resolution.served);
         let location = resolution.location.or_else(|| cache.locate(memory, self.shelf(), served.digest.as_str()));
+        if served.size > LARGE as u64 && location.is_some() {
+            self.known &= location == resolution.location;
+            let resolution = Resolution { location, ..resolution };
+            self.confirm(memory, &resolution);
+            return self.transfer(&resolution, Counter::CacheHit);
+        }
         let document = location
             .and_then(|location| cache.document(memory, self.shelf(), served.digest.as_str(), location))
-            .filter(|document| is_described(document, served));
+            .filter(|document| document.is_described_by(served));
         if let Some(document) = document {
             self.known &= location == resolution.location;
-            return self.answer(memory, Resolution { location, ..resolution }, document.body, Counter::CacheHit);
+            return self.answer(
+                memory,
+                Resolution { location, ..resolution },
+                &document.body.into(),
+                Counter::CacheHit,
+            );
         }
         self.known = false;
         self.fetch(State::FetchingChild(Box::new(resolution)))
@@ -248,21 +322,23 @@ impl Pull {
     #[inline(never)]
     fn fetch(mut self, state: State) -> Effects {
         self.state = state;
+        if self.own == Own::Here {
+            self.own = Own::Held;
+        }
         let callout = self.callout();
         self.proceed(Step::CallOut(callout))
     }
 
     fn callout(&self) -> Callout {
-        let accept = || Some(accept::completed(&self.wish.accept));
-        let (reference, accept) = match &self.state {
-            State::FetchingTop(By::Digest(digest)) => (digest.as_str(), accept()),
-            State::FetchingTop(By::Tag | By::TagAfterHead) | State::Revalidating(_) => {
-                (self.wish.tag.as_str(), accept())
-            }
-            State::FetchingNested { descriptor, .. } => (descriptor.digest.as_str(), None),
-            State::FetchingChild(resolution) => (resolution.served.digest.as_str(), None),
+        let tag = self.wish.tag.as_str();
+        let reference = match &self.state {
+            State::Confirming(_) => return fetch::head(&self.upstream, &self.wish.repository, tag),
+            State::FetchingTop(By::Digest(digest)) => digest.as_str(),
+            State::FetchingTop(By::Tag | By::TagAfterHead { .. }) | State::Revalidating(_) => tag,
+            State::FetchingNested { descriptor, .. } => descriptor.digest.as_str(),
+            State::FetchingChild(resolution) => resolution.served.digest.as_str(),
         };
-        fetch::callout(&self.upstream, &self.wish.repository, reference, accept.as_deref())
+        fetch::callout(&self.upstream, &self.wish.repository, reference, None)
     }
 
     /// Calls out with another token.
@@ -277,20 +353,20 @@ impl Pull {
         let Answer { headers, body } = match fetch::top(&self.upstream.registry, answer) {
             Ok(answer) => answer,
             Err(Unusable::Fault(fault)) => return self.fail(memory, &fault),
-            Err(Unusable::Word(answer)) => return answer::relay(answer.headers, answer.body.to_vec()),
+            Err(Unusable::Word(answer)) => return self.on_word(memory, answer),
         };
         let named = headers.text("docker-content-digest").and_then(|text| Digest::parse(text).ok());
-        let named = named.filter(|named| named.verifies(body));
+        let named = named.filter(|named| body.verifies(named));
         let digest = match (&by, &named) {
             (By::Digest(digest), Some(named)) if digest == named => digest.clone(),
-            (By::Digest(digest), _) if digest.verifies(body) => digest.clone(),
+            (By::Digest(digest), _) if body.verifies(digest) => digest.clone(),
             (By::Digest(digest), _) => {
-                let fault = Fault::invalid(format!("the manifest behind {digest} hashes to {}", Digest::of(body)));
+                let fault = Fault::invalid(format!("the manifest behind {digest} hashes to {}", body.digest()));
                 return self.fail(memory, &fault);
             }
             (_, Some(named)) => named.clone(),
             // A digest that is wrong is as good as none: what counts is what the index says of its entries.
-            (_, None) => Digest::of(body),
+            (_, None) => body.digest().clone(),
         };
         self.note_head(memory, &by, named.is_some());
         let media_type = headers.text("content-type").unwrap_or_default();
@@ -300,11 +376,22 @@ impl Pull {
         pull.on_top(memory, digest, media_type, body, Counter::CacheMiss)
     }
 
+    /// Upstream's word to the client: no such tag, too many requests.
+    #[cold]
+    fn on_word(self, memory: &dyn Memory, answer: Answer<'_>) -> Effects {
+        if let Some(identity) = self.wish.identity.filter(|_| status(answer.headers) == 404) {
+            let wish = &self.wish;
+            let _ = wish.cache.forget_confirmed(memory, self.shelf(), &wish.tag, &wish.view(), &identity);
+        }
+        answer::relay(answer.headers, answer.body)
+    }
+
     /// Whether the tag is worth a HEAD the next time: only where upstream names digests, and to HEAD too.
     fn note_head(&mut self, memory: &dyn Memory, by: &By, named: bool) {
         let (cache, shelf, tag) = (self.wish.cache, self.shelf(), &self.wish.tag);
-        let confirmable = !matches!(by, By::TagAfterHead) && named && !cache.is_headless(memory, shelf);
-        let growth = if matches!(by, By::TagAfterHead) {
+        let useless = matches!(by, By::TagAfterHead { useless: true });
+        let confirmable = !useless && named && !cache.is_headless(memory, shelf);
+        let growth = if useless {
             cache.keep_headless(memory, shelf).and(cache.forget_tag(memory, shelf, tag, &self.wish.view()))
         } else if confirmable {
             cache.keep_tag(memory, shelf, tag)
@@ -316,13 +403,9 @@ impl Pull {
     }
 
     /// What the tag points to.
-    fn on_top(self, memory: &dyn Memory, top: Digest, media_type: &str, body: &[u8], source: Counter) -> Effects {
-        let opaque = match Kind::of(media_type) {
-            Kind::Manifest => true,
-            Kind::Index => false,
-            Kind::Unknown => !Index::is_index(body),
-        };
-        if opaque {
+    fn on_top(self, memory: &dyn Memory, top: Digest, media_type: &str, body: &Body, source: Counter) -> Effects {
+        // What is said to be an index and is none, is a fault that the walk finds.
+        if !body.is_index() && Kind::of(media_type) != Kind::Index {
             return self.pass_through(memory, top, media_type, body, "not an index", source);
         }
         self.on_index(memory, top, body, Walk::begin(), Some((media_type, source)))
@@ -333,15 +416,11 @@ impl Pull {
         self,
         memory: &dyn Memory,
         top: Digest,
-        body: &[u8],
+        body: &Body,
         walk: Walk,
         whole: Option<(&str, Counter)>,
     ) -> Effects {
-        let turn = match walk.read(body) {
-            Ok(index) => walk.enter(&index, &self.wish.machine_type, self.wish.on_no_match),
-            Err(dead_end) => Turn::DeadEnd(dead_end),
-        };
-        match (turn, whole) {
+        match (body.enter(walk, &self.wish.machine_type, self.wish.on_no_match), whole) {
             (Turn::Image { descriptor, reason, missing }, _) => {
                 let pull = Self { missing: joined(&missing), ..self };
                 let missing = pull.missing.clone();
@@ -360,8 +439,8 @@ impl Pull {
     /// A nested index, from the cache or else from upstream.
     fn into_nested(self, memory: &dyn Memory, top: Digest, descriptor: Descriptor, walk: Walk) -> Effects {
         let document = self.wish.cache.find(memory, self.shelf(), descriptor.digest.as_str());
-        match document.filter(|document| is_described(document, &descriptor)) {
-            Some(document) => self.on_index(memory, top, &document.body, walk, None),
+        match document.filter(|document| document.is_described_by(&descriptor)) {
+            Some(document) => self.on_index(memory, top, &document.body.into(), walk, None),
             None => self.fetch(State::FetchingNested { top, descriptor, walk }),
         }
     }
@@ -370,9 +449,4 @@ impl Pull {
     pub(super) const fn holds_request(&self) -> bool {
         !matches!(self.state, State::Revalidating(_))
     }
-}
-
-/// Whether a document from the cache is what a descriptor says, as upstream's would have to be.
-fn is_described(document: &Document, descriptor: &Descriptor) -> bool {
-    media_type::same(&document.media_type, &descriptor.media_type) && document.body.len() as u64 == descriptor.size
 }

@@ -4,10 +4,13 @@ use std::rc::Rc;
 
 use super::accept;
 use super::caller::{self, Caller};
-use super::callers::Callers;
+use super::explain::Question;
+use super::forwarded::{self, Purpose};
 use super::pull::Wish;
+use super::standing::Trust;
 use super::{
-    Arrival, Content, Counter, Effects, Exchange, Explain, Pull, Report, Step, Upstream, Verifying, target, token,
+    Arrival, Content, Counter, Effects, Exchange, Explain, Pull, Report, Step, Upstream, Verifying, WorkerState,
+    target, token,
 };
 use crate::config::{Authentication, Config, Registry, View};
 use crate::errors::{Code, Reply};
@@ -16,9 +19,10 @@ use crate::headers::{HeaderChange, Headers};
 use crate::index::is_artifact_tag;
 use crate::json::json;
 use crate::memory::Memory;
+use crate::query::RETRY;
 use crate::request::{InvalidRequest, Method, Reference, Repository, Request};
 
-/// Request headers that would make upstream answer with less than the whole index.
+/// Request headers that ask for less than a whole document.
 const CONDITIONS: [&str; 6] =
     ["if-none-match", "if-match", "if-modified-since", "if-unmodified-since", "range", "if-range"];
 
@@ -28,19 +32,21 @@ struct Site<'a> {
     config: &'a Config,
     memory: &'a dyn Memory,
     registry: &'a Rc<Registry>,
+    worker: &'a WorkerState,
+    onward: &'a Onward,
 }
 
-/// Takes a request up. `callers` are known under `config` only.
+/// Takes a request up. `worker` is what is kept under `config` only.
 #[must_use]
-pub fn begin(config: &Config, memory: &dyn Memory, callers: &Callers, arrival: Arrival<'_>) -> Effects {
-    decide(config, memory, callers, arrival).unwrap_or_else(|refusal| *refusal)
+pub fn begin(config: &Config, memory: &dyn Memory, worker: &WorkerState, arrival: Arrival<'_>) -> Effects {
+    decide(config, memory, worker, arrival).unwrap_or_else(|refusal| *refusal)
 }
 
 /// Refusals travel as the error, so that each check is one line.
 fn decide(
     config: &Config,
     memory: &dyn Memory,
-    callers: &Callers,
+    worker: &WorkerState,
     arrival: Arrival<'_>,
 ) -> Result<Effects, Box<Effects>> {
     let headers = arrival.headers;
@@ -51,6 +57,9 @@ fn decide(
     }
     let method = method.map_err(|error| invalid(error, headers))?;
     let request = request.map_err(|error| invalid(error, headers))?;
+    if brings_a_body(headers) {
+        return Err(Box::new(unexpected_body()));
+    }
     if request == Request::Health {
         return Ok(Effects::reply(health(config)));
     }
@@ -59,8 +68,9 @@ fn decide(
         return token::issue(config, memory, registry, arrival);
     }
     let (request, namespace) = request.in_namespace(registry.default_namespace.as_ref());
-    let caller = caller::identify(config, memory, callers, registry, arrival)?;
+    let caller = caller::identify(config, memory, &worker.callers, registry, arrival)?;
     let repository = request.repository().cloned();
+    let mut onward = Onward::of(config, &request, namespace, &caller, headers);
     if let (Some(account), Some(repository)) = (caller.account, &repository)
         && !account.may_pull(repository)
     {
@@ -70,12 +80,9 @@ fn decide(
     }
     let (user, standing, anonymous) = (caller.user.clone(), caller.standing.clone(), caller.is_anonymous());
     let mut effects =
-        take_up(Site { config, memory, registry }, caller, method, request, headers).unwrap_or_else(|refusal| *refusal);
-    if let (Step::Continue(changes), Some(path)) =
-        (&mut effects.step, namespace.and_then(|name| namespaced(name, headers)))
-    {
-        changes.push(path);
-    }
+        take_up(Site { config, memory, registry, worker, onward: &onward }, caller, method, request, headers)
+            .unwrap_or_else(|refusal| *refusal);
+    prepare(&mut effects, onward.path.take(), headers);
     // Who has shown no right password yet must not learn which machine types there are, nor get anything else.
     let unproven = registry.authentication == Authentication::Upstream && !anonymous;
     if unproven && !effects.proven && matches!(effects.step, Step::Reply(_)) {
@@ -93,7 +100,7 @@ fn take_up(
     request: Request,
     headers: Headers<'_>,
 ) -> Result<Effects, Box<Effects>> {
-    let Site { config, registry, .. } = site;
+    let Site { config, memory, registry, worker, .. } = site;
     match request {
         Request::MachineTypes(after) => {
             let document = explain::machine_types(&caller.machine_types(config), after.as_deref());
@@ -101,8 +108,11 @@ fn take_up(
             Ok(Effects::reply(reply))
         }
         Request::Explain(query) => {
+            let permit = worker.explain().ok_or_else(busy_explaining)?;
             let machine_types = caller.machine_types(config);
-            Ok(Explain::begin(*query, caller.user, registry, machine_types, config.on_no_match))
+            let (query, user, on_no_match, cache) = (*query, caller.user, config.on_no_match, config.cache);
+            let question = Question { query, user, machine_types, on_no_match, cache, _permit: permit };
+            Ok(Explain::begin(question, registry, memory))
         }
         request => {
             let view =
@@ -114,14 +124,17 @@ fn take_up(
 
 /// Everything is allowed: answer the ping, take up manifests, let the rest pass.
 fn dispatch(
-    Site { config, memory, registry }: Site<'_>,
+    Site { config, memory, registry, onward, .. }: Site<'_>,
     caller: Caller<'_>,
     view: View,
     method: Method,
     request: Request,
     headers: Headers<'_>,
 ) -> Effects {
-    let upstream = Upstream::new(registry, &caller.user);
+    let mut upstream = Upstream::new(registry, &caller.user);
+    onward.query.clone_into(&mut upstream.query);
+    upstream.repeated = onward.repeated;
+    upstream.trust.clone_from(&onward.trust);
     let unconditional = || !CONDITIONS.iter().any(|name| headers.has(name));
     match (request, view) {
         // Where the registry owns the passwords, it is asked.
@@ -139,9 +152,9 @@ fn dispatch(
                 machine_type,
                 on_no_match: config.on_no_match,
                 cache: config.cache,
-                accept: accept::sent(headers),
+                head: method == Method::Head,
             };
-            Pull::begin(wish, upstream, memory, |wish| ask_what_it_points_to(&wish.accept, headers))
+            Pull::begin(wish, upstream, memory, || ask_what_it_points_to(headers))
         }
         (Request::Manifest(_, Reference::Tag(_)), _) => {
             passing(upstream).reporting(Report::count(Counter::PassedThrough))
@@ -149,8 +162,7 @@ fn dispatch(
         (Request::Manifest(repository, Reference::Digest(digest)), _)
             if method == Method::Get && config.cache.is_on() && unconditional() =>
         {
-            let accept = accept::sent(headers);
-            Content::begin(repository, digest, caller.user, upstream, config.cache, accept, memory)
+            Content::begin(repository, digest, caller.user, upstream, config.cache, headers, memory)
         }
         _ => passing(upstream),
     }
@@ -161,25 +173,105 @@ fn passing(upstream: Upstream) -> Effects {
     Effects::new(Exchange::Passing(upstream), Step::Continue(Vec::new()))
 }
 
-/// The path with the namespace that the client left out.
-#[inline(never)]
-fn namespaced(namespace: &Repository, headers: Headers<'_>) -> Option<HeaderChange> {
-    let path = headers.text(":path")?.strip_prefix("/v2/")?;
-    Some(HeaderChange::Set(":path", format!("/v2/{namespace}/{path}")))
+/// What the registry gets to see of the client's own request, `Authorization` aside.
+struct Onward {
+    /// The path, if it is another than the client's.
+    path: Option<String>,
+    query: String,
+    repeated: bool,
+    trust: Option<Box<Trust>>,
+}
+
+impl Onward {
+    fn of(
+        config: &Config,
+        request: &Request,
+        namespace: Option<&Repository>,
+        caller: &Caller<'_>,
+        headers: Headers<'_>,
+    ) -> Self {
+        let sent = headers.text(":path").unwrap_or_default();
+        let query = sent.split_once('?').map_or("", |(_, query)| query);
+        let repeated = query.split('&').any(|pair| pair == RETRY);
+        let mut onward = Self { path: None, query: String::new(), repeated, trust: None };
+        match request {
+            Request::Manifest(repository, reference) => {
+                onward.query = route_query(query);
+                let path = ["/v2/", repository.as_str(), "/manifests/", reference.as_str(), &onward.query].concat();
+                onward.path = Some(path).filter(|path| path != sent);
+            }
+            _ => onward.path = namespace.and_then(|name| Some(format!("/v2/{name}/{}", sent.strip_prefix("/v2/")?))),
+        }
+        if let Some((repository, identity)) = request.repository().zip(caller.identity)
+            && config.cache.trusts_earlier_words()
+        {
+            onward.trust = Some(Box::new(Trust { cache: config.cache, repository: repository.clone(), identity }));
+        }
+        onward
+    }
+}
+
+/// The pair of a manifest's query that Envoy's routes may need (containerd's `ns`), with its question mark; or nothing.
+fn route_query(query: &str) -> String {
+    query.split('&').find(|pair| pair.starts_with("ns=")).map_or_else(String::new, |pair| format!("?{pair}"))
+}
+
+/// Makes the client's own request fit for the registry: now, if it goes on, or for later, if it waits.
+fn prepare(effects: &mut Effects, path: Option<String>, headers: Headers<'_>) {
+    let path = path.map(|path| HeaderChange::Set(":path", path));
+    let asks_for_a_manifest = matches!(effects.exchange, Exchange::Pulling(_) | Exchange::Reading(_));
+    match (&mut effects.step, &mut effects.exchange) {
+        (Step::Continue(changes), exchange) => {
+            let transfers = matches!(exchange, Exchange::Transferring(_));
+            let purpose = if asks_for_a_manifest || transfers { Purpose::Manifest } else { Purpose::Pass };
+            changes.extend(forwarded::strip(headers, purpose));
+            // The path of a manifest that was selected is in the changes already.
+            changes.extend(path.filter(|_| !transfers));
+        }
+        (Step::CallOut(_), exchange) if asks_for_a_manifest => {
+            if let Some(upstream) = exchange.upstream_mut() {
+                upstream.stripped = forwarded::strip(headers, Purpose::Manifest);
+                upstream.stripped.extend(path);
+            }
+        }
+        _ => {}
+    }
 }
 
 /// Makes a request for a manifest by tag one that asks what the tag points to. Each change costs a call into Envoy, so
 /// there are as few as possible; an answer to HEAD has no body whose encoding could matter.
-fn ask_what_it_points_to(accepted: &str, headers: Headers<'_>) -> Vec<HeaderChange> {
+fn ask_what_it_points_to(headers: Headers<'_>) -> Vec<HeaderChange> {
     let mut changes = Vec::new();
     if headers.first(":method") != Some(b"HEAD") {
         changes.push(HeaderChange::Set(":method", "HEAD".to_owned()));
     }
-    if !accept::is_complete(accepted) {
-        changes.push(HeaderChange::Set("accept", accept::completed(accepted)));
+    if !accept::asks_for_all(headers) {
+        changes.push(HeaderChange::Set("accept", accept::all()));
     }
-    changes.extend(CONDITIONS.iter().filter(|name| headers.has(name)).map(|name| HeaderChange::Remove(name)));
     changes
+}
+
+/// Whether a request announces a body. Nothing that MetaHub serves has one, and Envoy would hold it while the request
+/// waits.
+fn brings_a_body(headers: Headers<'_>) -> bool {
+    headers.has("transfer-encoding") || headers.first("content-length").is_some_and(|length| length != b"0")
+}
+
+/// Too many explanations are under way.
+#[cold]
+fn busy_explaining() -> Box<Effects> {
+    let message = "too many explanations are under way; try again later";
+    let reply = Reply::error(Code::TooManyRequests, message).with("retry-after", "1");
+    let report = Report::fault(Counter::Overloaded, format!("429 {message}"));
+    Box::new(Effects::reply(reply).reporting(Report { topic: Some("explanations".to_owned()), ..report }))
+}
+
+/// Refuses a request because of its body.
+#[cold]
+#[must_use]
+pub fn unexpected_body() -> Effects {
+    let message = "a request for this has no body";
+    *refuse(Code::SizeInvalid, Counter::Refused, message)
 }
 
 fn registry<'a>(config: &'a Config, cluster: Option<&str>) -> Result<&'a Rc<Registry>, Box<Effects>> {

@@ -5,6 +5,8 @@ use std::rc::Rc;
 use super::challenge::Challenge;
 use super::fetch::{self, Fault, status};
 use super::{Answer, Callout, Counter, Effects, Event, Exchange, Report, Step};
+use crate::body::Body;
+use crate::cache::{Cache, Shelf};
 use crate::config::{Authentication, Registry};
 use crate::errors::{Code, Reply};
 use crate::headers::{HeaderChange, Headers};
@@ -23,6 +25,22 @@ pub struct Upstream {
     token: Option<Box<Token>>,
     challenge: Challenge,
     user: String,
+    /// What must be changed of the client's own request before it goes upstream, `Authorization` and path aside.
+    pub(super) stripped: Vec<HeaderChange>,
+    /// The part of the client's query that routes may need, with its question mark; or nothing.
+    pub(super) query: String,
+    /// The client was sent round before.
+    pub(super) repeated: bool,
+    /// What upstream has confirmed to this caller earlier, which a refusal ends.
+    pub(super) trust: Option<Box<Trust>>,
+}
+
+/// In which repository a caller was believed, by which credential.
+#[derive(Clone, Debug)]
+pub(super) struct Trust {
+    pub(super) cache: Cache,
+    pub(super) repository: Repository,
+    pub(super) identity: [u8; 32],
 }
 
 /// A token of the token service's, in use.
@@ -44,6 +62,47 @@ impl Upstream {
             token: None,
             challenge: Challenge::basic(),
             user: user.to_owned(),
+            stripped: Vec::new(),
+            query: String::new(),
+            repeated: false,
+            trust: None,
+        }
+    }
+
+    /// The client's own request, which was held, goes upstream with these changes.
+    pub(super) fn onward(&self, mut changes: Vec<HeaderChange>) -> Step {
+        let stripped = self.stripped.iter().filter(|change| !changes.iter().any(|other| other.name() == change.name()));
+        let stripped: Vec<HeaderChange> = stripped.cloned().collect();
+        changes.extend(stripped);
+        changes.push(match &self.authorization {
+            Some(value) => HeaderChange::Set("authorization", value.expose().to_owned()),
+            None => HeaderChange::Remove("authorization".into()),
+        });
+        Step::Resume(changes)
+    }
+
+    /// Sends the client round once more, because its request has gone upstream and cannot go again. What was learned in this
+    /// round lets the next one go another way.
+    #[cold]
+    pub(super) fn go_round(&self, repository: &Repository, reference: &str) -> Effects {
+        if self.repeated {
+            let message = format!("{repository}:{reference} has changed just now; try again");
+            let reply = Reply::error(Code::Unavailable, &message).with("retry-after", "1");
+            let line = format!("503 {message} (login {:?})", self.user);
+            return Effects::reply(reply).reporting(Report::fault(Counter::UpstreamFailed, line));
+        }
+        let separator = if self.query.is_empty() { '?' } else { '&' };
+        let location = format!("/v2/{repository}/manifests/{reference}{}{separator}{RETRY}", self.query);
+        let reply = Reply { status: 307, headers: Vec::new(), body: Body::default() }.with("location", location);
+        Effects::reply(reply)
+    }
+
+    /// The registry, or its token service, has refused this caller: nothing that it has confirmed before stands in for
+    /// its word any more.
+    pub(super) fn distrust(&self, memory: &dyn Memory) {
+        if let Some(Trust { cache, repository, identity }) = self.trust.as_deref() {
+            let shelf = Shelf { cluster: &self.registry.cluster, repository };
+            let _ = cache.keep_refused(memory, shelf, identity);
         }
     }
 
@@ -78,6 +137,9 @@ impl Upstream {
     /// sent again, so if it was an old token that was refused the client is sent round once.
     pub(super) fn refusal(&self, memory: &dyn Memory, headers: Headers<'_>) -> Option<Effects> {
         let status = status(headers);
+        if status == 403 {
+            self.distrust(memory);
+        }
         let again = self.token.as_ref().filter(|token| token.kept && !token.again.is_empty()).map(|token| &token.again);
         // 400 as in `renew`.
         if status != 401 && !(status == 400 && again.is_some()) {
@@ -85,9 +147,11 @@ impl Upstream {
         }
         self.forget(memory);
         if let Some(again) = again {
-            let reply = Reply { status: 307, headers: Vec::new(), body: Vec::new() }.with("location", again.as_str());
+            let reply =
+                Reply { status: 307, headers: Vec::new(), body: Body::default() }.with("location", again.as_str());
             return Some(Effects::reply(reply).reporting(Report::count(Counter::TokenRefused)));
         }
+        self.distrust(memory);
         if self.registry.authentication == Authentication::Upstream && lacks_permission(headers) {
             return Some(self.denied());
         }
@@ -120,7 +184,11 @@ impl Upstream {
 
     /// Responses that are not looked into.
     pub(super) fn pass(&self, memory: &dyn Memory, headers: Headers<'_>) -> Effects {
-        let pass = || Effects::new(Exchange::Done, Step::Continue(Vec::new()));
+        // A challenge belongs to a 401, and a client that sees one elsewhere may send its password to whom it names.
+        let pass = || {
+            let changes = vec![HeaderChange::Remove("www-authenticate".into())];
+            Effects::new(Exchange::Done, Step::Continue(changes))
+        };
         self.refusal(memory, headers).unwrap_or_else(pass)
     }
 }
@@ -183,8 +251,12 @@ impl Authorizing {
                 self.fail(&Fault::upstream(format!("the token service {host} cannot be understood: {error}")))
             }),
             // The client's credentials, or MetaHub's.
-            status @ 401 => Err(Box::new(self.upstream.refused(status))),
+            status @ 401 => {
+                self.upstream.distrust(memory);
+                Err(Box::new(self.upstream.refused(status)))
+            }
             403 => {
+                self.upstream.distrust(memory);
                 let message = format!("the token service {host} refuses access (403)");
                 Err(self.fail(&Fault::new(Code::Denied, Counter::Denied, message)))
             }
@@ -297,7 +369,7 @@ impl Effects {
         match &mut self.step {
             Step::Continue(changes) => changes.push(match &authorization {
                 Some(value) => HeaderChange::Set("authorization", value.expose().to_owned()),
-                None => HeaderChange::Remove("authorization"),
+                None => HeaderChange::Remove("authorization".into()),
             }),
             Step::CallOut(callout) => {
                 callout.headers.retain(|(name, _)| *name != "authorization");

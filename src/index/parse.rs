@@ -8,7 +8,7 @@ use super::raw::{Features, RawEntry, RawPlatform};
 use super::table::{self, Cache, Known, KnownPlatform, MediaType, Record, Span, number};
 use super::{Index, IndexError, MAX_ENTRIES, MAX_TOTAL_FEATURES, Unreadable};
 use crate::digest::Algorithm;
-use crate::json::{Reader, Stop, TOO_DEEP};
+use crate::json::{NOT_THE_END, Reader, Stop, TOO_DEEP};
 use crate::media_type::Kind;
 use crate::platform;
 use crate::words::printable;
@@ -42,20 +42,35 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Index, IndexError> {
     Ok(entries.finish(artifact_type))
 }
 
-/// Whether the bytes are a JSON object with `manifests`, readable or not.
-pub(super) fn has_manifests(bytes: &[u8]) -> bool {
+/// Whether others may take the bytes for an index: a JSON object with `manifests`, readable or not, or with the media type of
+/// one.
+pub(super) fn is_index(bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes);
     let mut reader = Reader::new(&text);
     let mut found = false;
     let read = reader.object(|reader, name| {
-        found |= name == "manifests";
+        if is_named(name, "mediaType") && reader.peek() == Some(b'"') {
+            found |= reader.string()?.is_some_and(|media_type| Kind::of(&media_type) == Kind::Index);
+            return Ok(());
+        }
+        found |= is_named(name, "manifests");
         reader.skip()
     });
     match read.and_then(|()| reader.end()) {
         Ok(()) => found,
-        // Others may well read this to its end, and there find what they take for an index.
-        Err(Stop) => reader.malformed().problem == TOO_DEEP,
+        // Others may well read this further than we do, and find there what they take for an index.
+        Err(Stop) => match reader.malformed().problem {
+            TOO_DEEP => true,
+            NOT_THE_END => found,
+            _ => false,
+        },
     }
+}
+
+/// Whether Go's JSON decoder, and with it every container runtime, takes a member for the field of this name: it ignores
+/// letter case, and knows the long s.
+fn is_named(member: &str, field: &str) -> bool {
+    member.eq_ignore_ascii_case(field) || member.replace('\u{17f}', "s").eq_ignore_ascii_case(field)
 }
 
 /// The index without its entries.

@@ -13,6 +13,9 @@ const MAX_DEPTH: u32 = 128;
 /// The problem of a text that is nested deeper than that; it may be JSON all the same.
 pub(crate) const TOO_DEEP: &str = "nested too deep";
 
+/// The problem of a text that goes on behind its value.
+pub(crate) const NOT_THE_END: &str = "expected the end";
+
 /// Why a text is not the JSON that was expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Malformed {
@@ -141,7 +144,7 @@ impl<'a> Reader<'a> {
     pub(crate) fn end(&mut self) -> Result<(), Stop> {
         match self.peek() {
             None => Ok(()),
-            Some(_) => Err(self.stop("expected the end")),
+            Some(_) => Err(self.stop(NOT_THE_END)),
         }
     }
 

@@ -5,8 +5,10 @@
 //! by what its descriptor says, and selection does not come back out of it.
 
 use std::fmt;
+use std::rc::Rc;
 
 use super::{Offer, Reason, Selection, missing_variants, select};
+use crate::body::Body;
 use crate::config::OnNoMatch;
 use crate::index::{Descriptor, Index, IndexError, MAX_BYTES};
 use crate::machine_type::MachineType;
@@ -15,7 +17,7 @@ use crate::machine_type::MachineType;
 pub const MAX_LEVELS: u32 = 3;
 
 /// A walk that stands before an index.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Walk {
     /// Indexes that it has come through.
     above: u32,
@@ -92,8 +94,14 @@ impl Walk {
     ///
     /// # Errors
     /// [`DeadEnd::Unusable`].
-    pub fn read(&self, bytes: &[u8]) -> Result<Index, DeadEnd> {
-        Index::parse(bytes).map_err(|error| DeadEnd::Unusable { nested: self.is_nested(), error })
+    pub fn read(&self, body: &Body) -> Result<Rc<Index>, DeadEnd> {
+        body.index().map_err(|error| self.unusable(error))
+    }
+
+    /// The end of a walk before an index that cannot be read.
+    #[must_use]
+    pub const fn unusable(&self, error: IndexError) -> DeadEnd {
+        DeadEnd::Unusable { nested: self.is_nested(), error }
     }
 
     /// Goes into the index that the walk stands before. Only the first one may be served whole.

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use base64::Engine as _;
+use metahub::body::Body;
 use metahub::config::Config;
 use metahub::digest::Digest;
-use metahub::flow::{Answer, Arrival, Callers, Callout, Effects, Event, Exchange, Step, begin};
+use metahub::flow::{Answer, Arrival, Callout, Effects, Event, Exchange, Step, WorkerState, begin};
 use metahub::headers::{HeaderChange, Headers};
 use metahub::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
 use serde_json::{Value, json};
@@ -46,7 +47,7 @@ pub(crate) fn parse(document: &Value) -> Config {
 
 /// A request as Envoy's filter sees it.
 pub(crate) fn request(config: &Config, cluster: Option<&str>, headers: &HeaderList) -> Effects {
-    begin(config, &Map::default(), &Callers::default(), arrival(cluster, headers))
+    begin(config, &Map::default(), &WorkerState::default(), arrival(cluster, headers))
 }
 
 /// A request from a client without an address.
@@ -174,13 +175,13 @@ pub(crate) fn send(
 /// Sends a request with exactly these headers through the flow.
 pub(crate) fn send_headers(config: &Config, headers: &HeaderList, upstream: &Upstream) -> Outcome {
     let mut outcome = Outcome::default();
-    let effects = begin(config, &upstream.memory, &Callers::default(), arrival(Some("registry"), headers));
+    let effects = begin(config, &upstream.memory, &WorkerState::default(), arrival(Some("registry"), headers));
     let (state, step) = note(effects, &mut outcome);
     let (state, step) = call_out(state, step, upstream, &mut outcome);
     match step {
         Step::Continue(changes) | Step::Resume(changes) => {
             let authorization = changes.iter().find_map(|change| match change {
-                HeaderChange::Remove("authorization") => Some(None),
+                HeaderChange::Remove(name) if name == "authorization" => Some(None),
                 HeaderChange::Set("authorization", value) => Some(Some(value.clone())),
                 _ => None,
             });
@@ -229,10 +230,30 @@ fn respond(state: Exchange, method: &str, path: &str, upstream: &Upstream, outco
     if let Some(names) = state.suffices(response.status.to_string().as_bytes()) {
         headers.retain(|(name, _)| name == ":status" || names.contains(&name.as_str()));
     }
-    let event = Event::ResponseHeaders { headers: Headers(&headers) };
+    let event = Event::ResponseHeaders { headers: Headers(&headers), end: method == "HEAD" };
     let (state, step) = note(state.advance(&upstream.memory, &event), outcome);
-    let (_, step) = call_out(state, step, upstream, outcome);
+    let (state, step) = call_out(state, step, upstream, outcome);
+    let transfers = matches!(state, Exchange::Transferring(_));
     finish(step, outcome);
+    if transfers {
+        transfer(state, &response.body, upstream, outcome);
+    }
+}
+
+/// The body passes in pieces; one that is cut off has status 0.
+fn transfer(mut state: Exchange, body: &[u8], upstream: &Upstream, outcome: &mut Outcome) {
+    let mut pieces = body.chunks(10_000).peekable();
+    while let Some(piece) = pieces.next() {
+        let event = Event::ResponseBody { piece, end: pieces.peek().is_none() };
+        let (next, step) = note(state.advance(&upstream.memory, &event), outcome);
+        if let Step::Cut(_) = step {
+            outcome.status = 0;
+            return;
+        }
+        assert_eq!(step, Step::Continue(Vec::new()));
+        state = next;
+    }
+    assert!(matches!(state, Exchange::Done), "{state:?}");
 }
 
 fn call_out(mut state: Exchange, mut step: Step, upstream: &Upstream, outcome: &mut Outcome) -> (Exchange, Step) {
@@ -246,10 +267,12 @@ fn call_out(mut state: Exchange, mut step: Step, upstream: &Upstream, outcome: &
             let sent = callout.headers.iter().find(|(name, _)| *name == "authorization");
             outcome.authorization = Some(sent.map(|(_, value)| value.clone()));
         }
-        outcome.callouts.push(callout);
         let headers = response.as_ref().map(Response::list);
-        let answer = response.as_ref().zip(headers.as_ref());
-        let answer = answer.map(|(response, headers)| Answer { headers: Headers(headers), body: &response.body });
+        let head = callout.headers.contains(&(":method", "HEAD".to_owned()));
+        let body: Body = response.as_ref().map_or_else(Vec::new, |response| response.body.clone()).into();
+        let body = if head { Body::default() } else { body };
+        outcome.callouts.push(callout);
+        let answer = headers.as_ref().map(|headers| Answer { headers: Headers(headers), body: &body });
         (state, step) = note(state.advance(&upstream.memory, &Event::CalloutAnswered(answer)), outcome);
     }
     (state, step)
@@ -264,7 +287,7 @@ fn finish(step: Step, outcome: &mut Outcome) {
             if !reply.body.is_empty() {
                 outcome.headers.insert("content-length".to_owned(), reply.body.len().to_string());
             }
-            outcome.body = reply.body;
+            outcome.body = reply.body.to_vec();
         }
         Step::Continue(changes) => apply(&changes, outcome),
         other => panic!("the exchange hangs at {other:?}"),
@@ -275,7 +298,7 @@ fn apply(changes: &[HeaderChange], outcome: &mut Outcome) {
     for change in changes {
         match change {
             HeaderChange::Set(name, value) => drop(outcome.headers.insert((*name).to_owned(), value.clone())),
-            HeaderChange::Remove(name) => drop(outcome.headers.remove(*name)),
+            HeaderChange::Remove(name) => drop(outcome.headers.remove(name.as_ref())),
         }
     }
 }

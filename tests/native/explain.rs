@@ -45,10 +45,9 @@ pub(super) fn explain_with(config: &Config, login: &str, query: &str, upstream: 
                     upstream.index.clone()
                 };
                 let headers = response.as_ref().map(Response::list);
-                let answer = response
-                    .as_ref()
-                    .zip(headers.as_ref())
-                    .map(|(response, headers)| Answer { headers: Headers(headers), body: &response.body });
+                let head = callout.headers.contains(&(":method", "HEAD".to_owned()));
+                let body = response.filter(|_| !head).map_or_else(Vec::new, |response| response.body).into();
+                let answer = headers.as_ref().map(|headers| Answer { headers: Headers(headers), body: &body });
                 let effects = state.advance(&upstream.memory, &Event::CalloutAnswered(answer));
                 (state, step) = (effects.exchange, effects.step);
             }

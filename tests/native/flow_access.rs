@@ -264,7 +264,7 @@ fn tokens_expire_and_are_good_in_one_place_only() {
     let begun = metahub::flow::begin(
         &moved,
         &upstream.memory,
-        &metahub::flow::Callers::default(),
+        &metahub::flow::WorkerState::default(),
         arrival(Some("other"), &headers),
     );
     assert!(matches!(&begun.step, metahub::flow::Step::Reply(reply) if reply.status == 401), "another cluster");
@@ -375,29 +375,29 @@ fn brought_tokens_are_refused_where_they_cannot_be_judged() {
 /// A login that was checked needs no look into the process's memory, as long as its configuration is in force.
 #[test]
 fn a_known_login_is_looked_up_no_more() {
-    use metahub::flow::{Callers, Step, begin};
+    use metahub::flow::{Step, WorkerState, begin};
 
     use crate::support::memory::Map;
 
     let config = parse(&configuration());
-    let callers = Callers::default();
-    let ping = |memory: &Map, callers: &Callers, user: &str, password: &str| {
+    let worker = WorkerState::default();
+    let ping = |memory: &Map, worker: &WorkerState, user: &str, password: &str| {
         let headers = headers("GET", "/v2/", &basic(user, password));
-        let Step::Reply(reply) = begin(&config, memory, callers, arrival(Some("registry"), &headers)).step else {
+        let Step::Reply(reply) = begin(&config, memory, worker, arrival(Some("registry"), &headers)).step else {
             panic!("a ping is answered at once")
         };
         reply.status
     };
-    assert_eq!(ping(&Map::default(), &callers, "qnib-type1", "qnib-type1"), 200);
+    assert_eq!(ping(&Map::default(), &worker, "qnib-type1", "qnib-type1"), 200);
     let empty = Map::default();
-    assert_eq!((ping(&empty, &callers, "qnib-type1", "qnib-type1"), empty.len()), (200, 0));
+    assert_eq!((ping(&empty, &worker, "qnib-type1", "qnib-type1"), empty.len()), (200, 0));
     for (user, password) in [("qnib-type1", "wrong"), ("qnib-type1", ""), ("team-type1", "qnib-type1")] {
-        assert_eq!(ping(&empty, &callers, user, password), 401, "{user} {password}");
+        assert_eq!(ping(&empty, &worker, user, password), 401, "{user} {password}");
     }
-    assert_eq!(ping(&empty, &Callers::default(), "qnib-type1", "qnib-type1"), 200);
+    assert_eq!(ping(&empty, &WorkerState::default(), "qnib-type1", "qnib-type1"), 200);
     assert!(empty.len() > 0, "another configuration knows nobody");
     let mut twice = headers("GET", "/v2/", &basic("qnib-type1", "qnib-type1"));
     twice.push(("authorization".to_owned(), basic("qnib-type1", "qnib-type1").into_bytes()));
-    let Step::Reply(reply) = begin(&config, &empty, &callers, arrival(Some("registry"), &twice)).step else { panic!() };
+    let Step::Reply(reply) = begin(&config, &empty, &worker, arrival(Some("registry"), &twice)).step else { panic!() };
     assert_eq!(reply.status, 401, "two headers are for nobody to choose from");
 }

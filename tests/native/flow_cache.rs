@@ -1,6 +1,8 @@
 //! What the cache spares upstream, and what it must never do.
 
+use metahub::config::Config;
 use metahub::digest::Digest;
+use metahub::headers::HeaderChange;
 use metahub::media_type::DOCKER_MANIFEST;
 use serde_json::{Value, json};
 
@@ -54,19 +56,88 @@ fn a_known_image_costs_upstream_one_head() {
 }
 
 #[test]
-fn a_known_image_that_is_too_large_to_keep_costs_upstream_one_get_more() {
-    let bytes = [DOCKER_MANIFEST.as_bytes(), &vec![b' '; 600_000]].concat();
+fn a_large_image_passes_from_upstream() {
+    // One that the cache has no slot for, and one that it has.
+    for size in [600_000, 100_000] {
+        let (config, upstream, digest) = large(size);
+        let cold = exchange(&config, "GET", DEMO, "qnib-type1", &upstream);
+        assert_eq!(
+            requests(&cold),
+            ["GET own", "GET latest", "GET sha256"],
+            "fetched once and checked, for all who wait"
+        );
+        for method in ["HEAD", "GET"] {
+            let warm = exchange(&config, method, DEMO, "qnib-type1", &upstream);
+            assert_eq!(requests(&warm), [&format!("{method} own"), "HEAD latest"], "{method}");
+            for outcome in [&warm, &cold] {
+                let length = (size + DOCKER_MANIFEST.len()).to_string();
+                let said = [outcome.header("docker-content-digest"), outcome.header("content-length")];
+                assert_eq!((outcome.status, said), (200, [digest.as_str(), &length]), "{method}");
+                assert_eq!(outcome.header("x-metahub-machine-type"), "type1");
+            }
+            let changed = |name: &str| {
+                warm.changes.iter().find_map(|change| match change {
+                    HeaderChange::Set(key, value) if *key == name => Some(value.clone()),
+                    _ => None,
+                })
+            };
+            assert_eq!(changed(":path"), Some(format!("/v2/qnib/bench/manifests/{digest}")));
+            assert_eq!(changed("accept-encoding").as_deref(), Some("identity"));
+            let body = if method == "GET" { size + DOCKER_MANIFEST.len() } else { 0 };
+            assert_eq!((warm.body.len(), warm.counters.as_slice()), (body, ["metahub_selected"].as_slice()));
+        }
+    }
+}
+
+#[test]
+fn a_large_image_that_is_another_on_its_way_is_cut_off() {
+    let (config, mut upstream, digest) = large(100_000);
+    assert_eq!(exchange(&config, "GET", DEMO, "qnib-type1", &upstream).status, 200);
+    let good = upstream.by_digest[&digest].clone().unwrap();
+    let change = |change: &dyn Fn(Response) -> Response| Some(change(good.clone()));
+    let (size, type_) = (good.body.len(), |name| format!("application/vnd.oci.image.{name}.v1+json"));
+    let rows: [(Option<Response>, u16, &str); 7] = [
+        (change(&|response| Response { body: vec![b'x'; size], ..response }), 0, "hashes to something else"),
+        (change(&|response| Response { body: vec![b'x'; size + 1], ..response }), 0, "bytes, not"),
+        (change(&|response| Response { body: vec![b'x'; size - 1], ..response }), 0, "bytes, not"),
+        (change(&|response| response.without("content-length").with("content-length", "7")), 502, "has 7 bytes, not"),
+        (change(&|response| response.with("content-encoding", "gzip")), 502, "came compressed"),
+        (change(&|response| response.without("content-type").with("content-type", &type_("index"))), 502, "media type"),
+        (change(&|response| Response { status: 404, ..response }), 404, "does not have the manifest"),
+    ];
+    for (response, status, problem) in rows {
+        upstream.by_digest.insert(digest.clone(), response);
+        let outcome = exchange(&config, "GET", DEMO, "qnib-type1", &upstream);
+        assert_eq!(outcome.status, status, "{problem}");
+        assert!(outcome.lines.iter().any(|line| line.contains(problem)), "{problem}: {:?}", outcome.lines);
+    }
+    upstream.by_digest.insert(digest, Some(good));
+    assert_eq!(exchange(&config, "GET", DEMO, "qnib-type1", &upstream).status, 200);
+}
+
+#[test]
+fn a_client_is_sent_round_once_when_its_tag_moves_to_a_large_image() {
+    let (config, mut upstream) = (parse(&configuration()), demo());
+    assert_eq!(exchange(&config, "GET", DEMO, "qnib-type1", &upstream).status, 200);
+    let (_, moved, digest) = large(100_000);
+    (upstream.index, upstream.by_digest) = (moved.index, moved.by_digest);
+    let index = upstream.index.clone();
+    let named =
+        index.as_ref().and_then(|index| index.list().into_iter().find(|(name, _)| name == "docker-content-digest"));
+    upstream.by_digest.insert(String::from_utf8(named.unwrap().1).unwrap(), index);
+    let outcome = exchange(&config, "GET", DEMO, "qnib-type1", &upstream);
+    assert_eq!((outcome.status, outcome.header("location")), (307, "/v2/qnib/bench/manifests/latest?metahub-retry=1"));
+    let again = send(&config, "GET", outcome.header("location"), "qnib-type1", "qnib-type1", &upstream);
+    assert_eq!((again.status, again.header("docker-content-digest")), (200, digest.as_str()), "{:?}", again.lines);
+}
+
+/// A configuration, and a registry with one image whose manifest has so many bytes and a few more.
+fn large(size: usize) -> (Config, Upstream, String) {
+    let bytes = [DOCKER_MANIFEST.as_bytes(), &vec![b' '; size]].concat();
     let platform = json!({ "os": "linux", "architecture": "amd64" });
     let digest = Digest::of(&bytes).to_string();
     let entry = json!({ "mediaType": DOCKER_MANIFEST, "digest": digest, "size": bytes.len(), "platform": platform });
-    let (config, upstream) = (parse(&configuration()), upstream(&[(entry, bytes)]));
-    assert_eq!(requests(&exchange(&config, "GET", DEMO, "qnib-type1", &upstream)), ["GET latest", "GET sha256"]);
-    for method in ["HEAD", "GET"] {
-        let warm = exchange(&config, method, DEMO, "qnib-type1", &upstream);
-        assert_eq!(requests(&warm), ["HEAD own", "GET sha256"], "{method}");
-        let headers = [warm.header("docker-content-digest"), warm.header("content-length")];
-        assert_eq!((warm.status, headers), (200, [digest.as_str(), "600052"]), "{method}");
-    }
+    (parse(&configuration()), upstream(&[(entry, bytes)]), digest)
 }
 
 #[test]

@@ -96,7 +96,7 @@ fn pings_are_answered_and_the_rest_goes_upstream_without_credentials() {
     let login = Some(("qnib-type1", "qnib-type1"));
     let effects = request(&config, Some("registry"), &headers("GET", "/v2/", login));
     let Step::Reply(reply) = effects.step else { panic!() };
-    assert_eq!((reply.status, reply.body.as_slice()), (200, &b"{}"[..]));
+    assert_eq!((reply.status, &reply.body[..]), (200, &b"{}"[..]));
     let digest = format!("/v2/a/manifests/{DIGEST}");
     let blob = format!("/v2/a/blobs/{DIGEST}");
     let rows = [
@@ -108,17 +108,17 @@ fn pings_are_answered_and_the_rest_goes_upstream_without_credentials() {
     ];
     for (method, path) in rows {
         let effects = request(&config, Some("registry"), &headers(method, path, login));
-        assert_eq!(effects.step, Step::Continue(vec![HeaderChange::Remove("authorization")]), "{method} {path}");
+        assert_eq!(effects.step, Step::Continue(vec![HeaderChange::Remove("authorization".into())]), "{method} {path}");
     }
     let mut document = configuration();
     document["cache"] = json!({ "bytes": 0 });
     let effects = request(&parse(&document), Some("registry"), &headers("GET", &digest, login));
-    assert_eq!(effects.step, Step::Continue(vec![HeaderChange::Remove("authorization")]), "without a cache");
+    assert_eq!(effects.step, Step::Continue(vec![HeaderChange::Remove("authorization".into())]), "without a cache");
     for condition in ["if-none-match", "range"] {
         let mut conditional = headers("GET", &digest, login);
         conditional.extend(header_list(&[(condition, "x")]));
         let effects = request(&config, Some("registry"), &conditional);
-        assert_eq!(effects.step, Step::Continue(vec![HeaderChange::Remove("authorization")]), "{condition}");
+        assert_eq!(effects.step, Step::Continue(vec![HeaderChange::Remove("authorization".into())]), "{condition}");
     }
 }
 
@@ -138,10 +138,8 @@ fn a_tag_is_asked_for_as_an_index() {
     assert_eq!((set(":method"), set(":path")), (Some("GET"), Some("/v2/a/manifests/latest")));
     assert_eq!(set("accept-encoding"), Some("identity"));
     let accept = set("accept").unwrap();
-    assert!(accept.starts_with("text/plain, application/json, application/vnd.oci.image.index.v1+json, "), "{accept}");
-    for media_type in media_type::ALL {
-        assert_eq!(accept.matches(media_type).count(), 1, "{accept}");
-    }
+    // What a registry makes of a client's other wishes would be remembered for all.
+    assert_eq!(accept, media_type::ALL.join(", "));
     for name in ["authorization", "if-none-match", "range"] {
         assert_eq!(set(name), None, "{name}");
     }
@@ -172,7 +170,7 @@ fn unfiltered_requests_keep_what_the_client_sent() {
     let mut head = headers("HEAD", "/v2/a/manifests/latest", Some(("all", "all")));
     head.extend(header_list(&[("accept", "x/y"), ("if-none-match", "\"x\"")]));
     let effects = request(&config, Some("registry"), &head);
-    assert_eq!(effects.step, Step::Continue(vec![HeaderChange::Remove("authorization")]));
+    assert_eq!(effects.step, Step::Continue(vec![HeaderChange::Remove("authorization".into())]));
 }
 
 #[test]

@@ -1,12 +1,16 @@
 //! What comes of a pull: the manifest with all that is said, kept, counted and logged of it, or the fault.
 
-use super::Pull;
-use crate::cache::{Cache, Growth, Location, Resolution};
+use super::{Age, Own, Pull};
+use crate::body::Body;
+use crate::cache::{Growth, Location, Resolution};
 use crate::digest::Digest;
 use crate::errors::Code;
+use crate::flow::accept;
 use crate::flow::answer::{self, Image, Worth};
-use crate::flow::fetch::Fault;
-use crate::flow::{Counter, Effects, Report};
+use crate::flow::fetch::{self, Fault, LARGE};
+use crate::flow::transfer::{Progress, Transfer};
+use crate::flow::{Counter, Effects, Exchange, Report, Step};
+use crate::headers::HeaderChange;
 use crate::index::Descriptor;
 use crate::memory::Memory;
 use crate::words::printable;
@@ -21,7 +25,7 @@ impl Pull {
         memory: &dyn Memory,
         top: Digest,
         media_type: &str,
-        body: &[u8],
+        body: &Body,
         why: &str,
         source: Counter,
     ) -> Effects {
@@ -29,7 +33,7 @@ impl Pull {
         let location = self.wish.cache.locate(memory, self.shelf(), top.as_str());
         let reason = format!("passed through: {why}");
         let resolution = Resolution { top, served, reason, missing: String::new(), location };
-        self.answer(memory, resolution, body.to_vec(), source)
+        self.answer(memory, resolution, body, source)
     }
 
     /// Keeps a document that was verified.
@@ -37,10 +41,14 @@ impl Pull {
         mut self,
         memory: &dyn Memory,
         descriptor: &Descriptor,
-        body: &[u8],
+        body: &Body,
     ) -> (Self, Option<Location>) {
         let Descriptor { media_type, digest, .. } = descriptor;
-        let (location, growth) = self.wish.cache.keep_document(memory, self.shelf(), digest.as_str(), media_type, body);
+        if !fetch::is_true(media_type, body) {
+            return (self, None);
+        }
+        let keep = || self.wish.cache.keep_document(memory, self.shelf(), digest.as_str(), media_type, body);
+        let (location, growth) = body.kept(keep);
         self.growth = self.growth.and(growth);
         (self, location)
     }
@@ -50,15 +58,45 @@ impl Pull {
         mut self,
         memory: &dyn Memory,
         resolution: Resolution,
-        body: Vec<u8>,
+        body: &Body,
         source: Counter,
     ) -> Effects {
         self.confirm(memory, &resolution);
-        self.reply(&resolution, body, source)
+        if body.len() > LARGE {
+            return self.transfer(&resolution, source);
+        }
+        self.reply(&resolution, body.clone(), source)
+    }
+
+    /// The manifest passes from upstream to the client, whose request fetches it.
+    pub(super) fn transfer(mut self, resolution: &Resolution, source: Counter) -> Effects {
+        if self.own == Own::Gone {
+            return self.upstream.go_round(&self.wish.repository, self.wish.tag.as_str());
+        }
+        let reports = self.reported(Effects::new(Exchange::Done, Step::Hold), resolution, source).reports;
+        let served = resolution.served.clone();
+        let path = ["/v2/", self.wish.repository.as_str(), "/manifests/", served.digest.as_str(), &self.upstream.query];
+        let changes = vec![
+            HeaderChange::Set(":path", path.concat()),
+            HeaderChange::Set("accept", accept::all()),
+            HeaderChange::Set("accept-encoding", "identity".to_owned()),
+        ];
+        let step = if self.own == Own::Held { self.upstream.onward(changes) } else { Step::Continue(changes) };
+        let transfer = Transfer {
+            headers: self.worth(resolution).headers(),
+            reports,
+            what: format!("{} for machine type {}", self.image(), self.wish.machine_type.name()),
+            head: self.wish.head,
+            user: std::mem::take(&mut self.wish.user),
+            descriptor: served,
+            progress: Progress::default(),
+            upstream: self.upstream,
+        };
+        Effects::new(Exchange::Transferring(Box::new(transfer)), step)
     }
 
     /// Upstream has just told this caller what the tag points to.
-    fn confirm(&mut self, memory: &dyn Memory, resolution: &Resolution) {
+    pub(super) fn confirm(&mut self, memory: &dyn Memory, resolution: &Resolution) {
         let (cache, wish, view) = (self.wish.cache, &self.wish, self.wish.view());
         let mut growth = if !self.known && self.confirmable {
             cache.keep_resolution(memory, self.shelf(), &wish.tag, &view, resolution)
@@ -77,7 +115,7 @@ impl Pull {
         Worth { machine_type: self.wish.machine_type.name(), resolution }
     }
 
-    pub(super) fn reply(&self, resolution: &Resolution, body: Vec<u8>, source: Counter) -> Effects {
+    pub(super) fn reply(&self, resolution: &Resolution, body: Body, source: Counter) -> Effects {
         let reply = self.worth(resolution).reply(body);
         self.reported(Effects::reply(reply), resolution, source)
     }
@@ -112,18 +150,23 @@ impl Pull {
     /// to this caller earlier may stand in.
     #[cold]
     pub(in crate::flow) fn fail(mut self, memory: &dyn Memory, fault: &Fault) -> Effects {
+        if fault.code == Code::Denied {
+            self.upstream.distrust(memory);
+        }
         let (image, name) = (self.image(), self.wish.machine_type.name());
         let message = format!("{image} for machine type {name}: {}", fault.message);
         let (user, host) = (&self.wish.user, self.upstream.registry.host.clone());
         let context = format!("{message} (login {user:?}, registry {host})");
-        let Cache { tag_ttl, serve_stale_on_error, .. } = self.wish.cache;
-        if fault.code == Code::Unavailable && serve_stale_on_error > 0 {
+        if fault.code == Code::Unavailable && !fault.own && self.wish.cache.serve_stale_on_error > 0 {
             self.missing.clear();
-            if let Some(stale) = self.on_earlier_word(memory, tag_ttl.saturating_add(serve_stale_on_error)) {
-                let line = format!("answered with what was known before: {context}");
-                let report = Report { topic: Some(host), ..Report::fault(Counter::ServedStale, line) };
-                return stale.reporting(report);
-            }
+            self = match self.on_earlier_word(memory, Age::Stale) {
+                Ok(stale) => {
+                    let line = format!("answered with what was known before: {context}");
+                    let report = Report { topic: Some(host), ..Report::fault(Counter::ServedStale, line) };
+                    return stale.reporting(report);
+                }
+                Err(pull) => *pull,
+            };
         }
         let reply = fault.reply(&message).with("x-metahub-machine-type", self.wish.machine_type.name());
         let line = format!("{} {context}", fault.code.status());

@@ -172,6 +172,14 @@ fn what_others_may_read_as_an_index_is_one() {
         (r#"{"x":{"manifests":[]}}"#.into(), false),
         (r#"["manifests"]"#.into(), false),
         (r#"{"manifests":[]"#.into(), false),
+        // Go's decoder, and with it every runtime, ignores letter case; some read no further than the first value.
+        (r#"{"Manifests":[]}"#.into(), true),
+        ("{\"MANIFE\u{17f}TS\":[]}".into(), true),
+        (r#"{"manifests":[]} x"#.into(), true),
+        (format!(r#"{{"mediaType":"{}"}}"#, metahub::media_type::OCI_INDEX).into(), true),
+        (format!(r#"{{"MediaType":"{}","layers":[]}}"#, metahub::media_type::DOCKER_LIST).into(), true),
+        (format!(r#"{{"mediaType":"{}","layers":[]}}"#, metahub::media_type::OCI_MANIFEST).into(), false),
+        (r#"{"mediaType":7}"#.into(), false),
         (Vec::new(), false),
     ] {
         assert_eq!(Index::is_index(&bytes), expected, "{}", String::from_utf8_lossy(&bytes));

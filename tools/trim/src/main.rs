@@ -15,7 +15,7 @@ use walrus::ModuleConfig;
 
 /// What Envoy needs, and the callbacks that `src/filter/` has something to do in. proxy-wasm's C++ host takes an absent
 /// callback as "go on", an absent `proxy_on_done` as "done".
-const KEPT: [&str; 14] = [
+const KEPT: [&str; 16] = [
     "memory",
     "_initialize",
     "proxy_abi_version_0_2_1",
@@ -28,6 +28,8 @@ const KEPT: [&str; 14] = [
     "proxy_on_request_body",
     "proxy_on_request_trailers",
     "proxy_on_response_headers",
+    "proxy_on_response_body",
+    "proxy_on_response_trailers",
     "proxy_on_http_call_response",
     "proxy_on_delete",
 ];

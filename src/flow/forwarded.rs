@@ -1,0 +1,157 @@
+//! Which headers of a client's request reach a registry. Only what stands here does: any other header may mean something to
+//! the registry or to what stands before it (a cookie, `X-Remote-User`, `X-HTTP-Method-Override`, `X-Original-URL`,
+//! `X-Forwarded-Host`), and MetaHub has decided about the request without it.
+
+use std::borrow::Cow;
+
+use crate::headers::{HeaderChange, Headers};
+
+/// What any request may bring. `Authorization` is replaced (`standing.rs`), `x-envoy-internal` and the like are Envoy's.
+const ALWAYS: [&str; 24] = [
+    ":authority",
+    ":method",
+    ":path",
+    ":protocol",
+    ":scheme",
+    "accept",
+    "accept-encoding",
+    "authorization",
+    "b3",
+    "host",
+    "traceparent",
+    "tracestate",
+    "user-agent",
+    "x-b3-flags",
+    "x-b3-parentspanid",
+    "x-b3-sampled",
+    "x-b3-spanid",
+    "x-b3-traceid",
+    "x-envoy-expected-rq-timeout-ms",
+    "x-envoy-external-address",
+    "x-envoy-internal",
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-request-id",
+];
+
+/// What a request whose answer passes as it is may bring besides: parts of a document, and whether it has changed.
+const PASSING: [&str; 9] = [
+    "accept-language",
+    "cache-control",
+    "content-length",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "if-unmodified-since",
+    "range",
+];
+
+/// Longest value that goes upstream with a request for a manifest, in bytes: a registry's front end refuses headers that
+/// are too long, and a refused request must not be the client's choice. `Accept` has a limit of its own (`accept.rs`).
+const MAX_VALUE: usize = 256;
+
+/// What becomes of a request on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// The answer to it goes to the client as it is.
+    Pass,
+    /// MetaHub asks for a manifest: what the answer is must not depend on the client.
+    Manifest,
+}
+
+/// Removes what the registry is not to see of a client's request.
+pub(super) fn strip(headers: Headers<'_>, purpose: Purpose) -> Vec<HeaderChange> {
+    let mut removed: Vec<HeaderChange> = Vec::new();
+    for (name, value) in headers.0 {
+        let forwarded = ALWAYS.binary_search(&name.as_str()).is_ok()
+            && (purpose == Purpose::Pass || value.len() <= MAX_VALUE || is_bounded_elsewhere(name));
+        if forwarded || (purpose == Purpose::Pass && PASSING.contains(&name.as_str())) {
+            continue;
+        }
+        let change = HeaderChange::Remove(Cow::Owned(name.clone()));
+        if !removed.contains(&change) {
+            removed.push(change);
+        }
+    }
+    removed
+}
+
+/// Headers without which there is no request, or that are replaced where they are too long.
+fn is_bounded_elsewhere(name: &str) -> bool {
+    name.starts_with(':') || matches!(name, "host" | "accept" | "authorization")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stripped(headers: &[(&str, &str)], purpose: Purpose) -> Vec<String> {
+        let headers: Vec<_> =
+            headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
+        let removed = strip(Headers(&headers), purpose).into_iter().map(|change| match change {
+            HeaderChange::Remove(name) => name.into_owned(),
+            change @ HeaderChange::Set(..) => panic!("{change:?}"),
+        });
+        removed.collect()
+    }
+
+    #[test]
+    fn the_list_can_be_searched() {
+        assert!(ALWAYS.is_sorted());
+    }
+
+    #[test]
+    fn what_is_not_allowed_is_removed_once() {
+        let hostile = [
+            "cookie",
+            "proxy-authorization",
+            "x-remote-user",
+            "private-token",
+            "x-http-method-override",
+            "x-original-url",
+            "x-rewrite-url",
+            "x-forwarded-host",
+            "forwarded",
+            "x-envoy-retry-on",
+            "x-envoy-upstream-rq-timeout-ms",
+            "te",
+            "content-type",
+        ];
+        let headers: Vec<_> = hostile.iter().flat_map(|name| [(*name, "1"), (*name, "2")]).collect();
+        for purpose in [Purpose::Pass, Purpose::Manifest] {
+            assert_eq!(stripped(&headers, purpose), hostile, "{purpose:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_runtime_sends_costs_nothing() {
+        let usual = [
+            (":method", "GET"),
+            (":path", "/v2/x/manifests/1"),
+            (":authority", "hub.example"),
+            (":scheme", "https"),
+            ("user-agent", "docker/28"),
+            ("accept", &"a".repeat(3000)),
+            ("accept-encoding", "gzip"),
+            ("authorization", "Basic x"),
+            ("x-forwarded-for", "10.0.0.1"),
+            ("x-forwarded-proto", "https"),
+            ("x-envoy-internal", "true"),
+            ("x-request-id", "1"),
+            ("traceparent", "00-1-2-01"),
+        ];
+        for purpose in [Purpose::Pass, Purpose::Manifest] {
+            assert!(stripped(&usual, purpose).is_empty(), "{purpose:?}");
+        }
+    }
+
+    #[test]
+    fn a_manifest_is_asked_for_without_conditions_and_long_values() {
+        let long = "x".repeat(MAX_VALUE + 1);
+        let headers =
+            [("range", "bytes=0-1"), ("if-none-match", "\"x\""), ("user-agent", &long), ("x-request-id", "1")];
+        assert!(stripped(&headers, Purpose::Pass).is_empty());
+        assert_eq!(stripped(&headers, Purpose::Manifest), ["range", "if-none-match", "user-agent"]);
+    }
+}

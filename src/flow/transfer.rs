@@ -1,0 +1,133 @@
+//! A large manifest of a tag: the client's own request fetches it by digest, and it passes from upstream instead of being
+//! an answer of MetaHub's own. So Envoy slows upstream down for a client that reads slowly; an answer of MetaHub's own it
+//! would hold whole, for each of a thousand such clients.
+//!
+//! What passes is checked on its way: size, digest and media type are the descriptor's, or the answer is cut off before
+//! its last piece.
+
+use super::fetch::{self, Fault};
+use super::{Effects, Event, Exchange, Report, Step, Upstream};
+use crate::digest::Verifier;
+use crate::headers::{HeaderChange, Headers};
+use crate::index::Descriptor;
+use crate::memory::Memory;
+
+/// Headers of upstream's answer that stay; the others are said by MetaHub or not at all.
+const KEPT: [&str; 7] = [":status", "accept-ranges", "age", "connection", "content-length", "date", "server"];
+
+/// A manifest that passes.
+#[derive(Debug)]
+pub struct Transfer {
+    pub(super) upstream: Upstream,
+    pub(super) descriptor: Descriptor,
+    /// What is said about the manifest.
+    pub(super) headers: Vec<(&'static str, String)>,
+    /// What is counted and logged if upstream has it.
+    pub(super) reports: Vec<Report>,
+    /// Which image, for which machine type: for messages.
+    pub(super) what: String,
+    /// The client asked with HEAD.
+    pub(super) head: bool,
+    pub(super) user: String,
+    pub(super) progress: Progress,
+}
+
+/// How far it has come.
+#[derive(Debug, Default)]
+pub(super) enum Progress {
+    /// The response has not begun.
+    #[default]
+    Asked,
+    /// So many bytes of the body have passed.
+    Passing(Verifier, u64),
+}
+
+impl Transfer {
+    #[inline(never)]
+    pub(super) fn advance(mut self, memory: &dyn Memory, event: &Event<'_>) -> Effects {
+        match (std::mem::take(&mut self.progress), event) {
+            (Progress::Asked, Event::ResponseHeaders { headers, end }) => self.on_headers(memory, *headers, *end),
+            (Progress::Passing(verifier, received), Event::ResponseBody { piece, end }) => {
+                self.on_piece(verifier, received, piece, *end)
+            }
+            (progress, _) => {
+                self.progress = progress;
+                Effects::new(Exchange::Transferring(Box::new(self)), Step::Hold)
+            }
+        }
+    }
+
+    fn on_headers(mut self, memory: &dyn Memory, headers: Headers<'_>, end: bool) -> Effects {
+        if let Some(refusal) = self.upstream.refusal(memory, headers) {
+            return refusal;
+        }
+        let Descriptor { digest, size, .. } = &self.descriptor;
+        let checked = fetch::found(&self.upstream.registry, digest.as_str(), headers)
+            .and_then(|()| fetch::has_type(&self.descriptor, headers))
+            .and_then(|()| match headers.text("content-length") {
+                Some(length) if length != size.to_string() => Err(self.wrong_size(length)),
+                _ if end && !self.head => Err(self.wrong_size("no")),
+                _ => Ok(()),
+            });
+        if let Err(fault) = checked {
+            return self.fail(&fault);
+        }
+        let mut changes: Vec<HeaderChange> = Vec::new();
+        for (name, _) in headers.0.iter().filter(|(name, _)| !KEPT.contains(&name.as_str())) {
+            let change = HeaderChange::Remove(name.clone().into());
+            if !changes.contains(&change) {
+                changes.push(change);
+            }
+        }
+        changes
+            .extend(std::mem::take(&mut self.headers).into_iter().map(|(name, value)| HeaderChange::Set(name, value)));
+        let (reports, verifier) = (std::mem::take(&mut self.reports), Verifier::new(digest));
+        let exchange = if self.head {
+            Exchange::Done
+        } else {
+            self.progress = Progress::Passing(verifier, 0);
+            Exchange::Transferring(Box::new(self))
+        };
+        Effects { reports, ..Effects::new(exchange, Step::Continue(changes)) }
+    }
+
+    fn on_piece(mut self, mut verifier: Verifier, received: u64, piece: &[u8], end: bool) -> Effects {
+        verifier.update(piece);
+        let received = received.saturating_add(piece.len() as u64);
+        let Descriptor { digest, size, .. } = &self.descriptor;
+        if received > *size || (end && received < *size) {
+            let fault = self.wrong_size(&received.to_string());
+            return self.cut(&fault);
+        }
+        if !end {
+            self.progress = Progress::Passing(verifier, received);
+            return Effects::new(Exchange::Transferring(Box::new(self)), Step::Continue(Vec::new()));
+        }
+        if !verifier.matches() {
+            let fault = Fault::invalid(format!("the manifest behind {digest} hashes to something else"));
+            return self.cut(&fault);
+        }
+        Effects::new(Exchange::Done, Step::Continue(Vec::new()))
+    }
+
+    #[cold]
+    fn wrong_size(&self, bytes: &str) -> Fault {
+        let Descriptor { digest, size, .. } = &self.descriptor;
+        Fault::invalid(format!("the manifest {digest} has {bytes} bytes, not {size} as the index says"))
+    }
+
+    #[cold]
+    fn fail(&self, fault: &Fault) -> Effects {
+        let message = format!("{}: {}", self.what, fault.message);
+        let (status, host) = (fault.code.status(), &self.upstream.registry.host);
+        let line = format!("{status} {message} (login {:?}, registry {host})", self.user);
+        Effects::reply(fault.reply(&message)).reporting(Report::fault(fault.counter, line))
+    }
+
+    /// The client has the headers and a part of the body already.
+    fn cut(&self, fault: &Fault) -> Effects {
+        let Effects { step, exchange, reports, .. } = self.fail(fault);
+        let step = if let Step::Reply(reply) = step { Step::Cut(reply) } else { step };
+        Effects { reports, ..Effects::new(exchange, step) }
+    }
+}
