@@ -8,7 +8,7 @@ use super::request::rejected;
 use super::standing::Standing;
 use super::token;
 use super::{Arrival, Counter, Effects, Report, target};
-use crate::access::{self, Verdict};
+use crate::access::{self, Client, Verdict};
 use crate::config::{Account, Authentication, Config, Registry, View};
 use crate::errors::{Code, Reply};
 use crate::headers::Headers;
@@ -152,19 +152,25 @@ fn by_account<'a>(
 ) -> Result<Caller<'a>, Box<Effects>> {
     let login = config.account_login(&credentials.user);
     let account = login.as_ref().map(|login| login.account);
-    match (access::verify(memory, config, account, &credentials), login) {
+    let line = |status: u16, problem: &str| {
+        let client = Client::at((arrival.address)());
+        format!("{status} login {:?} from {client}: {problem}", credentials.user)
+    };
+    let refused = |reply: Reply, counter: Counter, line: Option<String>| {
+        Err(Box::new(Effects::reply(reply).reporting(Report { line, ..Report::count(counter) })))
+    };
+    match (access::verify(memory, config, account, &credentials, arrival.address), login) {
         (Verdict::Accepted, Some(login)) => Ok(logged_in(credentials.user, login.view, account, shared(registry))),
-        (Verdict::Limited { retry_after }, _) => {
-            let from = (arrival.address)().map_or_else(|| "an unknown address".to_owned(), |ip| ip.to_string());
-            let line = format!("429 login {:?} from {from}: too many wrong passwords lately", credentials.user);
+        (Verdict::Limited(limit), _) => {
             let reply = Reply::error(Code::TooManyRequests, "too many wrong passwords lately; try again later");
-            let reply = reply.with("retry-after", retry_after.to_string());
-            Err(rejected(reply, Counter::Limited, line))
+            let reply = reply.with("retry-after", limit.retry_after.to_string());
+            let problem = || format!("too many wrong passwords lately {}", limit.scope);
+            refused(reply, Counter::Limited, limit.is_news.then(|| line(429, &problem())))
         }
-        _ => {
-            let line = format!("401 login {:?}: no such account or wrong password", credentials.user);
-            let reply = Challenge::basic().reply("no such account or wrong password");
-            Err(rejected(reply, Counter::Unauthorized, line))
+        (verdict, _) => {
+            let problem = "no such account or wrong password";
+            let is_news = verdict != Verdict::Rejected { is_news: false };
+            refused(Challenge::basic().reply(problem), Counter::Unauthorized, is_news.then(|| line(401, problem)))
         }
     }
 }

@@ -5,6 +5,7 @@ mod explain;
 mod explain_walk;
 mod flow_access;
 mod flow_cache;
+mod flow_guessing;
 mod flow_pull;
 mod flow_request;
 mod flow_upstream;
