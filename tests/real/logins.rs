@@ -8,7 +8,7 @@ use crate::support::http::{Request, Response};
 use crate::support::registry::Registry;
 
 /// `htpasswd -nbB -C 10 dear dear`: about 60 ms of one worker.
-const DEAR: &str = "$2y$10$H6zxzp1yVurLcsuV9e4CueCKQ0dJFzcMLWTram07J.FxlXwrXX2RO";
+pub(super) const DEAR: &str = "$2y$10$H6zxzp1yVurLcsuV9e4CueCKQ0dJFzcMLWTram07J.FxlXwrXX2RO";
 
 /// Adds the account `everything`, which sees indexes as they are; its password is its name.
 pub(super) fn with_unfiltered(config: String) -> String {

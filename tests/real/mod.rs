@@ -9,6 +9,7 @@ mod crash;
 mod docker_hub;
 mod envoys_own_errors;
 mod fleet;
+mod guessing;
 mod harness;
 mod hosts;
 mod hosts_toml;

@@ -4,7 +4,10 @@
 
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
+use std::os::fd::AsRawFd as _;
 use std::time::Duration;
+
+use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, SockaddrIn};
 
 use super::{Failure, Result};
 
@@ -167,6 +170,17 @@ impl Response {
 fn connect(port: u16) -> std::io::Result<TcpStream> {
     let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
     let stream = TcpStream::connect_timeout(&address.into(), PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    Ok(stream)
+}
+
+fn connect_from(source: Ipv4Addr, port: u16) -> std::io::Result<TcpStream> {
+    let socket = socket::socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+    socket::bind(socket.as_raw_fd(), &SockaddrIn::from(SocketAddrV4::new(source, 0)))?;
+    let destination = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
+    socket::connect(socket.as_raw_fd(), &SockaddrIn::from(destination))?;
+    let stream = TcpStream::from(socket);
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     Ok(stream)

@@ -1,9 +1,9 @@
 //! Requests one after the other on one HTTP/1.1 connection that stays open.
 
 use std::io::{BufReader, Write as _};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, TcpStream};
 
-use super::{Failure, Request, Response, Result, connect};
+use super::{Failure, Request, Response, Result, connect, connect_from};
 
 /// An open connection to a port on the loopback address.
 pub(crate) struct Connection {
@@ -14,6 +14,11 @@ pub(crate) struct Connection {
 impl Connection {
     pub(crate) fn open(port: u16) -> Result<Self> {
         Ok(Self { stream: BufReader::new(connect(port)?), port })
+    }
+
+    /// As the client at this address, which may be any that begins with 127.
+    pub(crate) fn open_from(source: Ipv4Addr, port: u16) -> Result<Self> {
+        Ok(Self { stream: BufReader::new(connect_from(source, port)?), port })
     }
 
     /// Sends a request and reads the whole answer; the connection stays open, or else the next call fails.

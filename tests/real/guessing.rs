@@ -1,0 +1,134 @@
+//! Nobody is locked out by a client that guesses passwords, unless it guesses from the same address.
+//!
+//! One worker, so that all of them meet. Each client has an address of its own in 127.0.0.0/8, and Envoy's shipped
+//! configuration says which address it trusts. Nothing is behind Envoy: a ping needs a login and nothing else.
+
+use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use super::logins::{DEAR, with_account};
+use super::observe::{assert_no_vm_died, fault_lines};
+use crate::support::envoy::Envoy;
+use crate::support::http::Request;
+use crate::support::http::connection::Connection;
+use crate::support::port;
+
+/// The accounts `login0` to `login99`; each has the password `right`, of bcrypt cost 5.
+const LOGINS: u32 = 100;
+
+fn envoy() -> Envoy {
+    let hash = bcrypt::hash("right", 5).unwrap();
+    let accounts = move |config: String| {
+        let account = |number: u32| format!("login{number}: {{ password: \"{hash}\", machine_type: type1 }}");
+        (0..LOGINS).fold(config, |config, number| with_account(&config, &account(number)))
+    };
+    Envoy::before(port::free()).concurrency(1).edit_config(accounts).start().unwrap()
+}
+
+fn client(envoy: &Envoy, address: [u8; 4]) -> Connection {
+    Connection::open_from(Ipv4Addr::from(address), envoy.port()).unwrap()
+}
+
+/// The status of a ping with this login.
+fn ping(connection: &mut Connection, user: &str, password: &str) -> u16 {
+    connection.send(&Request::get("/v2/").login(user, password)).unwrap().status
+}
+
+/// Guesses that no two are alike, and what became of them.
+#[derive(Default)]
+struct Guesses {
+    sent: AtomicU32,
+    limited: AtomicU32,
+}
+
+impl Guesses {
+    /// A new wrong password, for this name or for one that nobody has used; its status.
+    fn send(&self, connection: &mut Connection, name: Option<&str>) -> u16 {
+        let number = self.sent.fetch_add(1, Ordering::Relaxed);
+        let any = format!("name{number}");
+        let status = ping(connection, name.unwrap_or(&any), &format!("s3cret-{number}"));
+        assert!(status == 401 || status == 429, "{status}");
+        self.limited.fetch_add(u32::from(status == 429), Ordering::Relaxed);
+        status
+    }
+
+    /// So many a second from this address until it is time to stop; what a busy machine delays is made up for.
+    fn keep_coming(&self, mut connection: Connection, name: Option<&str>, a_second: u32, stop: &AtomicBool) {
+        let start = Instant::now();
+        for number in 1.. {
+            if stop.load(Ordering::Relaxed) {
+                break;
+            }
+            self.send(&mut connection, name);
+            let due = start + Duration::from_secs(1) * number / a_second;
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        }
+    }
+}
+
+/// 400 guesses a second for any names from one address, 30 a second for one name from another; a hundred clients log in
+/// for the first time, each from its own address, and so does the owner of the name. It takes longer than a window.
+#[test]
+fn first_logins_elsewhere_go_on_while_somebody_guesses() {
+    let envoy = envoy();
+    let (any, named, stop) = (Guesses::default(), Guesses::default(), AtomicBool::new(false));
+    let refused = std::thread::scope(|scope| {
+        for _ in 0..4 {
+            let guesser = client(&envoy, [127, 0, 0, 2]);
+            scope.spawn(|| any.keep_coming(guesser, None, 100, &stop));
+        }
+        let guesser = client(&envoy, [127, 0, 0, 3]);
+        scope.spawn(|| named.keep_coming(guesser, Some("login0"), 30, &stop));
+        let first_login = |number: u32| {
+            std::thread::sleep(Duration::from_millis(110));
+            let host = u8::try_from(number).unwrap();
+            ping(&mut client(&envoy, [127, 0, 1, host]), &format!("login{number}"), "right") != 200
+        };
+        // The last is the owner of the name, which was guessed all the time.
+        let refused = (0..LOGINS).rev().filter(|number| first_login(*number)).count();
+        stop.store(true, Ordering::Relaxed);
+        refused
+    });
+    assert!(refused <= 1, "{refused} of 100 first logins");
+    let owner = ping(&mut client(&envoy, [127, 0, 0, 4]), "login0", "right");
+    assert_eq!(owner, 200);
+
+    let (any, named) = (any.sent.into_inner(), named.limited.into_inner());
+    assert!(any > 1000 && named > 50, "{any} guesses, {named} of one name limited: too few to tell");
+    let lines = fault_lines(&envoy);
+    assert!(lines.len() < 200, "{} lines about {any} guesses: {lines:#?}", lines.len());
+    for said in ["429 login \"name", "from 127.0.0.2: too many", "429 login \"login0\" from 127.0.0.3: too many"] {
+        assert!(lines.iter().any(|line| line.contains(said)), "{said}: {lines:#?}");
+    }
+    assert!(!envoy.log().contains("s3cret"), "a password is in the log");
+    assert_no_vm_died(&envoy);
+}
+
+/// Such as nodes behind one NAT.
+#[test]
+fn clients_of_one_address_share_a_budget() {
+    let (envoy, guesses) = (envoy(), Guesses::default());
+    let mut guesser = client(&envoy, [127, 0, 0, 2]);
+    assert_eq!(ping(&mut guesser, "login0", "right"), 200);
+    let looked_at = (0..100).filter(|_| guesses.send(&mut guesser, None) == 401).count();
+    assert_eq!(looked_at, 32);
+    assert_eq!(ping(&mut client(&envoy, [127, 0, 0, 2]), "login1", "right"), 429, "the same address");
+    assert_eq!(ping(&mut guesser, "login0", "right"), 200, "remembered");
+    assert_eq!(ping(&mut client(&envoy, [127, 0, 0, 3]), "login1", "right"), 200, "another address");
+    assert_no_vm_died(&envoy);
+}
+
+/// 60 addresses guess at once at bcrypt cost 10, where each check takes 60 ms of the worker.
+#[test]
+fn many_addresses_hold_a_worker_no_longer_than_documented() {
+    let dear = |config: String| with_account(&config, &format!("dear: {{ password: \"{DEAR}\" }}"));
+    let envoy = Envoy::before(port::free()).concurrency(1).edit_config(dear).start().unwrap();
+    let (guesses, start) = (Guesses::default(), Instant::now());
+    let mut guessers: Vec<Connection> = (1..=60).map(|host| client(&envoy, [127, 0, 2, host])).collect();
+    let looked_at = (0..5).flat_map(|_| 0..60).filter(|host| guesses.send(&mut guessers[*host], None) == 401).count();
+    // The filter's clock has whole seconds, so a window may end after nine.
+    let windows = 1 + usize::try_from(start.elapsed().as_secs() / 9).unwrap();
+    assert!(looked_at >= 16 && looked_at <= 16 * windows, "{looked_at} in {windows} windows");
+    assert_no_vm_died(&envoy);
+}
