@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::logins::{DEAR, with_account};
 use super::observe::{assert_no_vm_died, fault_lines};
-use crate::support::envoy::Envoy;
+use crate::support::envoy::{Envoy, replace};
 use crate::support::http::Request;
 use crate::support::http::connection::Connection;
 use crate::support::port;
@@ -114,8 +114,33 @@ fn clients_of_one_address_share_a_budget() {
     let looked_at = (0..100).filter(|_| guesses.send(&mut guesser, None) == 401).count();
     assert_eq!(looked_at, 32);
     assert_eq!(ping(&mut client(&envoy, [127, 0, 0, 2]), "login1", "right"), 429, "the same address");
+    let pretending = Request::get("/v2/").login("login1", "right").header("x-forwarded-for", "127.0.0.9");
+    assert_eq!(guesser.send(&pretending).unwrap().status, 429, "the same address, whatever it says");
     assert_eq!(ping(&mut guesser, "login0", "right"), 200, "remembered");
     assert_eq!(ping(&mut client(&envoy, [127, 0, 0, 3]), "login1", "right"), 200, "another address");
+    assert_no_vm_died(&envoy);
+}
+
+/// Behind a load balancer, with as many trusted hops as there are, clients are told apart by what it says of them.
+#[test]
+fn a_trusted_load_balancer_names_the_client() {
+    let trust = |text: String| {
+        replace(&text, "use_remote_address: true", "use_remote_address: true\n          xff_num_trusted_hops: 1", 1)
+    };
+    let envoy = Envoy::before(port::free()).concurrency(1).edit_bootstrap(trust).start().unwrap();
+    let ping = |address: &str, password: &str| {
+        let request = Request::get("/v2/").login("qnib-type1", password).header("x-forwarded-for", address);
+        envoy.send(&request).unwrap().status
+    };
+    for (guesser, same, other) in
+        [("192.0.2.7", "192.0.2.7", "192.0.2.8"), ("2001:db8:0:1::1", "2001:db8:0:1:ffff::2", "2001:db8:0:2::1")]
+    {
+        (0..10).for_each(|number| assert_eq!(ping(guesser, &format!("{guesser} {number}")), 401));
+        assert_eq!(ping(same, "another guess"), 429, "{same}");
+        assert_eq!(ping(other, &format!("a guess from {other}")), 401, "{other}");
+    }
+    let lines = fault_lines(&envoy);
+    assert!(lines.iter().any(|line| line.contains("429 login \"qnib-type1\" from 2001:db8:0:1::/64:")), "{lines:#?}");
     assert_no_vm_died(&envoy);
 }
 
