@@ -1,14 +1,16 @@
-//! What clients that guess passwords cost those who are logged in: `cargo bench --bench guessing` with a built filter.
+//! What clients that guess passwords cost the others: `cargo bench --bench guessing` with a built filter.
 //!
-//! One Envoy worker, so that nobody can go round it. A client with a remembered login pings all the time; others send
-//! wrong passwords for names of their own, over a few connections or over many at once. Figures are not asserted;
-//! docs/guessing.md has some.
+//! One Envoy worker, so that nobody can go round it. A client with a remembered login pings all the time, and others log
+//! in for the first time, each from an address of its own; guessers send wrong passwords for names that nobody has used,
+//! over a few connections or over many at once, from one address or from many. Figures are not asserted; docs/guessing.md
+//! has some.
 
 #![allow(clippy::indexing_slicing, clippy::string_slice, clippy::unwrap_used, reason = "a benchmark may panic")]
 
 #[path = "../tests/support/mod.rs"]
 mod support;
 
+use std::net::Ipv4Addr;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -21,6 +23,8 @@ use support::{Failure, Result};
 
 /// The budget of wrong passwords is one of ten seconds: this holds a whole one.
 const WINDOW: Duration = Duration::from_secs(12);
+/// Clients that log in for the first time in that time.
+const LOGINS: u8 = 48;
 
 fn main() -> ExitCode {
     // `cargo test --all-targets` runs benchmarks with no `--bench`; there is nothing to test in here.
@@ -38,48 +42,75 @@ fn main() -> ExitCode {
 
 fn run() -> Result<()> {
     println!("A remembered client's pings through one worker for {} s, while others guess:\n", WINDOW.as_secs());
-    let columns = ["cost", "connections", "looked at", "refused (429)", "median ping", "worst ping", "Envoy's CPU"];
+    let columns = [
+        "cost",
+        "connections",
+        "addresses",
+        "looked at",
+        "refused (429)",
+        "first logins",
+        "median ping",
+        "worst ping",
+        "Envoy's CPU",
+    ];
     println!("{}", columns.map(|column| format!("{column:>15}")).concat());
-    for cost in [5, 10] {
-        for connections in [0, 4, 200] {
-            measure(cost, connections)?;
+    for cost in [5, 7, 10] {
+        for (connections, addresses) in [(0, 0), (4, 1), (200, 1), (200, 200)] {
+            measure(cost, connections, addresses)?;
         }
     }
     Ok(())
 }
 
-/// `connections` clients that each send one wrong password after the other.
-fn measure(cost: u32, connections: usize) -> Result<()> {
+/// `connections` clients at so many addresses that each send one wrong password after the other.
+fn measure(cost: u32, connections: u8, addresses: u8) -> Result<()> {
     let envoy = envoy(cost)?;
     let mut own = Connection::open(envoy.port())?;
     for _ in 0..20 {
         ping(&mut own)?;
     }
-    let guessers: Vec<Connection> = (0..connections).map(|_| Connection::open(envoy.port())).collect::<Result<_>>()?;
+    let guesser = |number: u8| Connection::open_from(Ipv4Addr::new(127, 0, 2, number % addresses), envoy.port());
+    let guessers: Vec<Connection> = (0..connections).map(guesser).collect::<Result<_>>()?;
     let (stop, guesses) = (AtomicBool::new(false), Guesses::default());
     let before = ticks(&envoy)?;
-    let mut times = std::thread::scope(|scope| {
+    let (mut times, logins) = std::thread::scope(|scope| {
         for mut guesser in guessers {
             let (stop, guesses) = (&stop, &guesses);
             scope.spawn(move || while !stop.load(Ordering::Relaxed) && guesses.send(&mut guesser).is_some() {});
         }
+        let logins = scope.spawn(|| first_logins(envoy.port()));
         let times = pings(&mut own);
         stop.store(true, Ordering::Relaxed);
-        times
+        let logins = logins.join().map_err(|_| Failure::new("the first logins"))?;
+        Ok::<_, Failure>((times?, logins?))
     })?;
     times.sort();
     let ms = |time: Duration| format!("{:.1} ms", time.as_secs_f64() * 1000.0);
     let cells = [
         cost.to_string(),
         connections.to_string(),
+        addresses.to_string(),
         guesses.looked_at.into_inner().to_string(),
         guesses.limited.into_inner().to_string(),
+        format!("{logins} of {LOGINS}"),
         ms(times[times.len() / 2]),
         ms(times[times.len() - 1]),
         format!("{:.2} s", f64::from(u32::try_from(ticks(&envoy)? - before).unwrap_or(u32::MAX)) / 100.0),
     ];
     println!("{}", cells.map(|cell| format!("{cell:>15}")).concat());
     Ok(())
+}
+
+/// How many first logins succeed, each from its own address and with its own account, all over the time.
+fn first_logins(port: u16) -> Result<usize> {
+    let mut accepted = 0;
+    for number in 0..LOGINS {
+        std::thread::sleep(WINDOW / (u32::from(LOGINS) + 1));
+        let mut connection = Connection::open_from(Ipv4Addr::new(127, 0, 1, number), port)?;
+        let request = Request::get("/v2/").login(&format!("login{number}"), "remembered");
+        accepted += usize::from(connection.send(&request)?.status == 200);
+    }
+    Ok(accepted)
 }
 
 /// What became of the guesses.
@@ -125,14 +156,16 @@ fn ping(connection: &mut Connection) -> Result<()> {
     if answer.status == 200 { Ok(()) } else { Err(Failure::new(format!("{}: {}", answer.status, answer.text()))) }
 }
 
-/// Envoy with one worker and one account, whose password has this cost. Nothing is behind it: pings need nothing.
+/// Envoy with one worker and the accounts `remembered` and `login0` to `login47`, whose password, the same for all, has
+/// this cost. Nothing is behind it: pings need nothing.
 fn envoy(cost: u32) -> Result<Envoy> {
     let hash = bcrypt::hash("remembered", cost).map_err(|error| Failure::new(error.to_string()))?;
-    let line =
-        format!("          accounts:\n            remembered: {{ password: \"{hash}\", machine_type: type1 }}\n");
+    let names = (0..LOGINS).map(|number| format!("login{number}")).chain(["remembered".to_owned()]);
+    let account = |name: String| format!("            {name}: {{ password: \"{hash}\", machine_type: type1 }}\n");
+    let lines = format!("          accounts:\n{}", names.map(account).collect::<String>());
     let edit = move |config: String| {
         let start = config.find("          accounts:\n").unwrap_or(config.len());
-        format!("{}{line}", &config[..start])
+        format!("{}{lines}", &config[..start])
     };
     Envoy::before(port::free()).concurrency(1).edit_config(edit).start()
 }
