@@ -1,9 +1,9 @@
 //! What clients that guess passwords cost the others: `cargo bench --bench guessing` with a built filter.
 //!
-//! One Envoy worker, so that nobody can go round it. A client with a remembered login pings all the time, and others log
-//! in for the first time, each from an address of its own; guessers send wrong passwords for names that nobody has used,
-//! over a few connections or over many at once, from one address or from many. Figures are not asserted; docs/guessing.md
-//! has some.
+//! One Envoy worker, so that nobody can go round it. A client with a remembered login pings all the time, and others
+//! log in for the first time, each from an address of its own; guessers send wrong passwords for names that nobody has
+//! used, over a few connections or over many at once, from one address or from many. Figures are not asserted;
+//! docs/guessing.md has some.
 
 #![allow(clippy::indexing_slicing, clippy::string_slice, clippy::unwrap_used, reason = "a benchmark may panic")]
 
