@@ -74,7 +74,7 @@ fn wasm_as() -> Result<PathBuf> {
     let output = Command::new(root().join("scripts/install.sh")).arg("which-wasm-opt").output()?;
     let optimizer = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     if !output.status.success() || optimizer.is_empty() {
-        return Err(Failure::new("there is no Binaryen; run: scripts/install.sh binaryen"));
+        return Err(Failure::new(String::from_utf8_lossy(&output.stderr)));
     }
     Ok(root().join(Path::new(&optimizer).with_file_name("wasm-as")))
 }
