@@ -125,6 +125,17 @@ pub(crate) fn is_installed(program: &str) -> bool {
         .is_ok_and(|status| status.success())
 }
 
+/// The major and minor version that a program's `--version` prints: of the first word that begins like one.
+fn version(command: &mut Command) -> Result<(u32, u32)> {
+    let printed = run(command.arg("--version"))?;
+    let parse = |word: &str| {
+        let mut numbers = word.trim_start_matches('v').split('.').map(str::parse);
+        Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+    };
+    let found = printed.split_whitespace().find_map(parse);
+    found.ok_or_else(|| Failure::new(format!("this is no version: {printed}")))
+}
+
 /// Whether clients are to speak TLS with this registry (`host:port`), or with the registry of this reference.
 pub(crate) fn speaks_tls(registry: &str) -> bool {
     registry.starts_with(TLS_HOST)

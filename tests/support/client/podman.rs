@@ -2,13 +2,14 @@
 
 use std::process::Command;
 
-use super::{Client, Login, Pulled, auth_file, run, run_with_input, speaks_tls};
-use crate::support::Result;
+use super::{Client, Login, Pulled, auth_file, run, run_with_input, speaks_tls, version};
 use crate::support::sandbox::Sandbox;
+use crate::support::{Failure, Result};
 
 /// podman, sharing nothing with the host's.
 pub(crate) struct Podman {
     sandbox: Sandbox,
+    version: (u32, u32),
 }
 
 impl Podman {
@@ -36,7 +37,8 @@ impl Podman {
         std::fs::write(path("storage.conf"), storage)?;
         std::fs::write(path("registries.conf"), "unqualified-search-registries = []\n")?;
         std::fs::write(path("auth.json"), "{}")?;
-        Ok(Self { sandbox })
+        let version = version(&mut sandbox.command("podman"))?;
+        Ok(Self { sandbox, version })
     }
 
     fn command(&self) -> Command {
@@ -46,6 +48,21 @@ impl Podman {
         command.env("CONTAINERS_REGISTRIES_CONF", self.sandbox.path("registries.conf"));
         command.env("REGISTRY_AUTH_FILE", self.sandbox.path("auth.json"));
         command
+    }
+
+    /// The digest of what the registry answered to `reference`: an image's or an index's. podman 4 states this one. podman
+    /// 5 states the digest of the image that it took from an index, and knows the index's beside it.
+    fn digest(&self, reference: &str) -> Result<String> {
+        let format = "{{.Digest}}{{range .RepoDigests}} {{.}}{{end}}";
+        let known = run(self.command().args(["image", "inspect", "--format", format, reference]))?;
+        let (stated, names) = known.trim().split_once(' ').unwrap_or_default();
+        let digests: Vec<&str> = names.split(' ').filter_map(|name| Some(name.split_once('@')?.1)).collect();
+        match (self.version.0, digests.as_slice()) {
+            (..5, digests) if digests.contains(&stated) => Ok(stated.to_owned()),
+            (5.., [digest]) if *digest == stated => Ok(stated.to_owned()),
+            (5.., [index, image] | [image, index]) if *image == stated => Ok((*index).to_owned()),
+            _ => Err(Failure::new(format!("podman {:?} knows {reference} as: {known}", self.version))),
+        }
     }
 }
 
@@ -62,12 +79,12 @@ impl Client for Podman {
 
     fn pull(&mut self, reference: &str) -> Result<Pulled> {
         run(self.command().args(["pull", &verify(reference), reference]))?;
-        let digest = run(self.command().args(["image", "inspect", "--format", "{{.Digest}}", reference]))?;
+        let digest = self.digest(reference)?;
         let mut container = self.command();
         container.args(["run", "--rm", "--network=none", "--pull=never", "--cgroup-parent", &self.sandbox.name()]);
         let printed = run(container.arg(reference))?;
         run(self.command().args(["image", "rm", "--all", "--force"]))?;
-        Ok(Pulled { digest: digest.trim().to_owned(), printed: Some(printed.trim_end().to_owned()) })
+        Ok(Pulled { digest, printed: Some(printed.trim_end().to_owned()) })
     }
 
     fn logs_in(&self) -> bool {
