@@ -65,7 +65,7 @@ fn a_node_gets_its_image_or_none() {
     let (good, wrong) = (stage.hosts("qnib-type2"), stage.hosts("wrong"));
     assert_eq!(stage.pull(&good).unwrap().digest, selected);
     let error = stage.pull(&wrong).unwrap_err().to_string();
-    assert!(error.contains("401 Unauthorized"), "{error}");
+    assert!(error.contains(stage.containerd.header_refused()), "{error}");
 
     // Without `server` a wrong password is no error: the node gets what every node gets.
     let server = good.lines().next().unwrap();

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use base64::Engine as _;
 
-use super::{Client, Login, Pulled, run, speaks_tls, split_reference};
+use super::{Client, Login, Pulled, run, speaks_tls, split_reference, version};
 use crate::support::sandbox::Sandbox;
 use crate::support::{Failure, Result};
 
@@ -30,6 +30,7 @@ pub(crate) struct Containerd {
     mirrored: String,
     hosts: Option<String>,
     pulls: u32,
+    version: (u32, u32),
 }
 
 impl Containerd {
@@ -49,8 +50,9 @@ impl Containerd {
         );
         std::fs::write(sandbox.directory().join("config.toml"), configuration)?;
         let arguments = [format!("--config={}", sandbox.path("config.toml"))];
-        let containerd =
-            Self { sandbox, credentials, login: None, mirrored: MIRRORED.to_owned(), hosts: None, pulls: 0 };
+        let version = version(&mut sandbox.command("containerd"))?;
+        let mirrored = MIRRORED.to_owned();
+        let containerd = Self { sandbox, credentials, login: None, mirrored, hosts: None, pulls: 0, version };
         containerd.sandbox.start("containerd", &arguments, || run(containerd.ctr().arg("version")).is_ok())?;
         Ok(containerd)
     }
@@ -63,6 +65,15 @@ impl Containerd {
     /// From now on `hosts.toml` is this.
     pub(crate) fn replace_hosts(&mut self, text: &str) {
         self.hosts = Some(text.to_owned());
+    }
+
+    /// Words of a pull's error when a registry refuses the `Authorization` of `hosts.toml`. containerd 1.6 shows the
+    /// registry's status; later ones say that they know no credentials with which to answer the challenge.
+    pub(crate) fn header_refused(&self) -> &'static str {
+        match self.version < (1, 7) {
+            true => "401 Unauthorized",
+            false => "authorization failed: no basic auth credentials",
+        }
     }
 
     /// `ctr` in a containerd namespace that belongs to the current pull: what another one fetched is not seen in it.
