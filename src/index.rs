@@ -85,8 +85,8 @@ pub enum IndexError {
     TooLarge,
     /// Not JSON, or a field of the index itself has the wrong type; the parser's words, printable.
     Malformed(String),
-    /// `manifests` is missing or empty.
-    NoEntries,
+    /// `manifests` is missing or `null`. An empty list is an index in which nothing fits.
+    NoManifests,
     /// Fields of an image manifest beside `manifests`: clients might read another document than we do.
     Ambiguous(&'static str),
     /// `mediaType` says that it is a manifest of one image.
@@ -102,7 +102,7 @@ impl fmt::Display for IndexError {
         match self {
             Self::TooLarge => write!(f, "the index is larger than {} MiB", MAX_BYTES / 1024 / 1024),
             Self::Malformed(problem) => write!(f, "the index is malformed: {problem}"),
-            Self::NoEntries => f.write_str("the index has no entries"),
+            Self::NoManifests => f.write_str("the index has no entries"),
             Self::Ambiguous(field) => {
                 write!(f, "the document is ambiguous: it has manifests, as an index, and {field}, as an image manifest")
             }
@@ -156,13 +156,14 @@ impl Index {
         &self.unreadable
     }
 
-    /// Whether this is an index of images for machines to choose from. Otherwise (it has an `artifactType`, or no
-    /// entry has a platform or is itself an index) it passes through unchanged. An entry that could not be read counts
-    /// as one with a platform: what we do not understand must not switch selection off.
+    /// Whether this is an index of images for machines to choose from. Otherwise (it has an `artifactType`, or entries
+    /// none of which has a platform or is itself an index) it passes through unchanged. An entry that could not be read
+    /// counts as one with a platform: what we do not understand must not switch selection off.
     #[must_use]
     pub fn is_image_index(&self) -> bool {
         let selectable = |entry: Entry<'_>| entry.platform().is_some() || entry.is_nested_index();
-        !self.artifact_type && (!self.unreadable.is_empty() || self.entries().any(selectable))
+        let empty = self.records.is_empty();
+        !self.artifact_type && (empty || !self.unreadable.is_empty() || self.entries().any(selectable))
     }
 }
 

@@ -24,10 +24,11 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Index, IndexError> {
     let mut entries = Entries::new();
     let mut reader = Reader::new(text);
     document.read(&mut reader, &mut entries).map_err(|Stop| malformed(&reader.malformed()))?;
-    match entries.count {
-        0 => return Err(IndexError::NoEntries),
-        count if count > MAX_ENTRIES => return Err(IndexError::TooManyEntries),
-        _ => {}
+    if !document.has_manifests {
+        return Err(IndexError::NoManifests);
+    }
+    if entries.count > MAX_ENTRIES {
+        return Err(IndexError::TooManyEntries);
     }
     if let Some(field) = document.beside {
         return Err(IndexError::Ambiguous(field));
@@ -78,6 +79,7 @@ fn is_named(member: &str, field: &str) -> bool {
 struct Document<'a> {
     media_type: Option<Cow<'a, str>>,
     artifact_type: Option<Cow<'a, str>>,
+    has_manifests: bool,
     /// The first field that has no business in an index.
     beside: Option<&'static str>,
     seen: Vec<&'static str>,
@@ -98,7 +100,10 @@ impl<'a> Document<'a> {
             match name {
                 "mediaType" => self.media_type = Some(string(reader)?),
                 "artifactType" => self.artifact_type = Some(string(reader)?),
-                "manifests" => reader.list(|reader| entries.read(reader))?,
+                "manifests" => {
+                    self.has_manifests = true;
+                    reader.list(|reader| entries.read(reader))?;
+                }
                 _ => {
                     self.beside.get_or_insert(name);
                     reader.skip()?;

@@ -89,6 +89,8 @@ impl fmt::Display for Reason {
 /// What an index offers, for a message to someone whose machine fits none of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offer {
+    /// How many entries the index has, of whatever kind.
+    pub entries: usize,
     /// Platforms with their features, in the order of the list, without repetitions, printable; at most 8.
     pub offered: Vec<String>,
     /// How many different ones there are beyond these.
@@ -111,7 +113,8 @@ impl Offer {
         }
         let first = index.unreadable().first().map(ToString::to_string);
         let more = different.len() - offered.len();
-        Self { offered, more, unreadable: (index.unreadable().len(), first) }
+        let entries = index.entries().len() + index.unreadable().len();
+        Self { entries, offered, more, unreadable: (index.unreadable().len(), first) }
     }
 }
 

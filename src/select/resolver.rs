@@ -67,6 +67,7 @@ pub enum DeadEnd {
 impl fmt::Display for DeadEnd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::NothingFits(Offer { entries: 0, .. }) => f.write_str("nothing fits; the index has no entries"),
             Self::NothingFits(offer) => write!(f, "nothing fits; the index offers {offer}"),
             Self::TooDeep => write!(f, "indexes are nested deeper than {MAX_LEVELS} levels"),
             Self::TooLarge => write!(f, "the manifest is larger than {} MiB", MAX_BYTES / 1024 / 1024),

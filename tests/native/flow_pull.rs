@@ -161,7 +161,8 @@ fn an_index_that_cannot_be_used_is_refused() {
         (Response::new(200, OCI_INDEX, valid("").trim_end_matches('}')), "malformed"),
         (Response::new(200, OCI_INDEX, vec![b'['; 100_000]), "malformed"),
         (Response::new(200, OCI_INDEX, "{}"), "no entries"),
-        (Response::new(200, OCI_INDEX, "{\"manifests\":[]}"), "no entries"),
+        (Response::new(200, OCI_INDEX, "{\"manifests\":null}"), "no entries"),
+        (Response::new(200, OCI_INDEX, "{\"manifests\":[],\"layers\":[]}"), "ambiguous"),
         (Response::new(200, OCI_INDEX, valid(",\"layers\":[]")), "ambiguous"),
         (Response::new(200, OCI_INDEX, valid(",\"config\":{}")), "ambiguous"),
         (Response::new(200, OCI_INDEX, valid("")).with("content-encoding", "gzip"), "compressed"),
@@ -182,6 +183,33 @@ fn an_index_that_cannot_be_used_is_refused() {
             refused(&pull(method, &upstream), 502, "MANIFEST_INVALID", message, "metahub_invalid_manifest");
         }
     }
+}
+
+/// Such an index may be pushed (the OCI conformance suite does): nothing is wrong with it, and it has no image.
+#[test]
+fn an_index_without_entries_has_nothing_that_fits() {
+    let empty = || Response::new(200, OCI_INDEX, "{\"schemaVersion\":2,\"manifests\":[]}");
+    let words = "nothing fits; the index has no entries";
+    let untyped = Response { headers: Vec::new(), ..empty() };
+    let inner = list(&[]);
+    let entry = json!({
+        "mediaType": DOCKER_LIST, "digest": Digest::of(&inner).as_str(), "size": inner.len(),
+        "platform": { "os": "linux", "architecture": "amd64" },
+    });
+    let mut nested = Upstream { index: Some(Response::new(200, OCI_INDEX, list(&[entry]))), ..Upstream::default() };
+    nested.by_digest.insert(Digest::of(&inner).to_string(), Some(Response::new(200, DOCKER_LIST, inner)));
+    let top = |response| Upstream { index: Some(response), ..Upstream::default() };
+    for upstream in [top(empty()), top(untyped), nested] {
+        for method in ["GET", "HEAD"] {
+            refused(&pull(method, &upstream), 404, "MANIFEST_UNKNOWN", words, "metahub_no_match");
+        }
+    }
+    let mut unfiltered = configuration();
+    unfiltered["on_no_match"] = json!("unfiltered");
+    let passed = exchange(&parse(&unfiltered), "GET", "a:latest", "qnib-type1", &top(empty()));
+    assert_eq!((passed.status, passed.body), (200, empty().body));
+    let artifact = Response::new(200, OCI_INDEX, "{\"artifactType\":\"x/y\",\"manifests\":[]}");
+    assert_eq!(pull("GET", &top(artifact)).status, 200, "an index of artifacts passes as ever");
 }
 
 #[track_caller]

@@ -20,7 +20,7 @@ fn what_is_no_index_is_refused_in_words() {
         ("[]".to_owned(), "malformed"),
         ("{}".to_owned(), "no entries"),
         (r#"{"manifests":null}"#.to_owned(), "no entries"),
-        (r#"{"manifests":[]}"#.to_owned(), "no entries"),
+        (r#"{"manifests":[],"config":{}}"#.to_owned(), "ambiguous"),
         (r#"{"manifests":{}}"#.to_owned(), "malformed"),
         (r#"{"manifests":"x"}"#.to_owned(), "malformed"),
         (format!(r#"{{"manifests":[{one}]"#), "malformed"),
@@ -39,6 +39,7 @@ fn what_is_no_index_is_refused_in_words() {
         let error = parse(&text).unwrap_err().to_string();
         assert!(error.contains(words) && error.len() < 250 && error.is_ascii(), "{text}: {error}");
     }
+    assert!(parse(r#"{"manifests":[]}"#).unwrap().is_image_index(), "nothing is wrong with it, it is only empty");
     assert!(Index::parse(b"{\"manifests\":[\xff]}").is_err());
     assert_eq!(Index::parse(&vec![b' '; MAX_BYTES + 1]), Err(IndexError::TooLarge));
 }

@@ -49,7 +49,12 @@ fn unusable_indexes() {
         index("truncated", list(&Bench::build().list.bytes[..500]), &["malformed"]),
         index("not-utf-8", list(b"{\"manifests\": [\"\xff\xfe\"]}"), &["malformed"]),
         index("deep", list(format!("{{\"manifests\":{nested_deep}")), &["malformed"]),
-        index("no-entries", list(index_with(|index| index["manifests"] = json!([]))), &["no entries"]),
+        Row {
+            status: 404,
+            code: "MANIFEST_UNKNOWN",
+            counter: "no_match",
+            ..index("no-entries", list(index_with(|index| index["manifests"] = json!([]))), &["no entries"])
+        },
         index("no-manifests", list(without_manifests), &["no entries"]),
         index("null", list(index_with(|index| index["manifests"] = json!(null))), &["no entries"]),
         index("both", list(both.clone()), &["ambiguous", "layers"]),
