@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use crate::access::{digest, process_key, slot};
 use crate::config::{Registry, TokenService};
 use crate::identity::{Credentials, Presented};
-use crate::json::Reader;
+use crate::json::{Reader, Stop};
 use crate::memory::Memory;
 use crate::request::Repository;
 use crate::secret::Secret;
@@ -162,8 +162,8 @@ fn encode(text: &str) -> String {
 struct TokenAnswer<'a> {
     token: Option<Cow<'a, str>>,
     access_token: Option<Cow<'a, str>>,
-    /// A number as it is written.
-    expires_in: Option<&'a str>,
+    /// A number as it is written, or the text in its place; empty for anything else.
+    expires_in: Option<Cow<'a, str>>,
 }
 
 impl<'a> TokenAnswer<'a> {
@@ -176,7 +176,7 @@ impl<'a> TokenAnswer<'a> {
                 "token" => &mut answer.token,
                 "access_token" => &mut answer.access_token,
                 "expires_in" => {
-                    answer.expires_in = if reader.null()? { None } else { Some(reader.number()?) };
+                    answer.expires_in = lifetime(reader)?;
                     return Ok(());
                 }
                 _ => return reader.skip(),
@@ -191,6 +191,25 @@ impl<'a> TokenAnswer<'a> {
     }
 }
 
+/// A lifetime as it is written. One of the wrong type makes no token useless.
+fn lifetime<'a>(reader: &mut Reader<'a>) -> Result<Option<Cow<'a, str>>, Stop> {
+    match reader.peek() {
+        Some(b'n') => reader.null().map(|_| None),
+        Some(b'"') => Ok(Some(reader.string()?.unwrap_or_default())),
+        Some(b'-' | b'0'..=b'9') => Ok(Some(Cow::Borrowed(reader.number()?))),
+        _ => reader.skip().map(|()| Some(Cow::Borrowed(""))),
+    }
+}
+
+/// Whole seconds: `300`, `300.0` and, in a string, the same. Services written in languages without integers, or whose
+/// configuration is text, answer like that, and clients in Python read it. What is no positive number is no promise.
+fn seconds(text: &str) -> u64 {
+    let (whole, fraction) = text.trim().split_once('.').unwrap_or((text.trim(), "0"));
+    let is_number =
+        [whole, fraction].iter().all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()));
+    if is_number { whole.parse().unwrap_or(MAX_LIFETIME) } else { 0 }
+}
+
 impl TokenRequest {
     /// Reads the service's answer, keeps the token for nine tenths of its lifetime, and returns the header value.
     ///
@@ -198,19 +217,16 @@ impl TokenRequest {
     /// [`InvalidToken`].
     pub fn redeem(&self, memory: &dyn Memory, body: &[u8]) -> Result<Secret, InvalidToken> {
         let answer = TokenAnswer::read(body).ok_or(InvalidToken::Malformed)?;
-        let token = answer.access_token.or(answer.token).ok_or(InvalidToken::Malformed)?;
-        let token = token.as_ref();
-        if token.is_empty() {
-            return Err(InvalidToken::Malformed);
-        }
+        // An empty one is as good as none, as for containerd and docker.
+        let given = [&answer.access_token, &answer.token].into_iter().flatten().find(|token| !token.is_empty());
+        let token = given.ok_or(InvalidToken::Malformed)?.as_ref();
         if token.len() > MAX_TOKEN {
             return Err(InvalidToken::TooLong);
         }
         if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(InvalidToken::Unprintable);
         }
-        // What is no positive integer is no promise.
-        let lifetime = answer.expires_in.map_or(DEFAULT_LIFETIME, |seconds| seconds.parse().unwrap_or(0));
+        let lifetime = answer.expires_in.map_or(DEFAULT_LIFETIME, |text| seconds(&text));
         let usable = lifetime.min(MAX_LIFETIME).saturating_mul(9) / 10;
         if let Some(key) = self.key.filter(|_| token.len() <= MAX_KEPT && usable > 0) {
             memory.set(&token_slot(&key), &remember(&key, memory.now().saturating_add(usable), token));
@@ -341,12 +357,25 @@ mod tests {
     #[test]
     fn reads_answers() {
         let long = format!(r#"{{"token":"{}"}}"#, "x".repeat(MAX_TOKEN + 1));
-        let rows: [(&str, Result<&str, InvalidToken>, u64); 14] = [
+        let rows: [(&str, Result<&str, InvalidToken>, u64); 27] = [
             (r#"{"token":"a"}"#, Ok("Bearer a"), 54),
             (r#"{"access_token":"b","token":"a","expires_in":300}"#, Ok("Bearer b"), 270),
             (r#"{"token":"a","expires_in":0}"#, Ok("Bearer a"), 0),
             (r#"{"token":"a","expires_in":-5}"#, Ok("Bearer a"), 0),
             (r#"{"token":"a","expires_in":1e30}"#, Ok("Bearer a"), 0),
+            (r#"{"token":"a","expires_in":300.0}"#, Ok("Bearer a"), 270),
+            (r#"{"token":"a","expires_in":299.9}"#, Ok("Bearer a"), 269),
+            (r#"{"token":"a","expires_in":"300"}"#, Ok("Bearer a"), 270),
+            (r#"{"token":"a","expires_in":" 300.0 "}"#, Ok("Bearer a"), 270),
+            (r#"{"token":"a","expires_in":"99999999999999999999"}"#, Ok("Bearer a"), MAX_LIFETIME / 10 * 9),
+            (r#"{"token":"a","expires_in":"5m"}"#, Ok("Bearer a"), 0),
+            (r#"{"token":"a","expires_in":""}"#, Ok("Bearer a"), 0),
+            (r#"{"token":"a","expires_in":[300]}"#, Ok("Bearer a"), 0),
+            (r#"{"token":"a","expires_in":null}"#, Ok("Bearer a"), 54),
+            (r#"{"access_token":"","token":"a"}"#, Ok("Bearer a"), 54),
+            (r#"{"access_token":"b","token":""}"#, Ok("Bearer b"), 54),
+            (r#"{"access_token":"b","token":null}"#, Ok("Bearer b"), 54),
+            (r#"{"access_token":"","token":""}"#, Err(InvalidToken::Malformed), 0),
             (r#"{"token":"a","expires_in":99999999999}"#, Ok("Bearer a"), MAX_LIFETIME / 10 * 9),
             (r#"{"token":"a","issued_at":"2026","refresh_token":"r"}"#, Ok("Bearer a"), 54),
             (r#"{"token":""}"#, Err(InvalidToken::Malformed), 0),
