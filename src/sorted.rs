@@ -90,9 +90,17 @@ impl<K, V> Default for Sorted<K, V> {
 
 impl<K: Ord, V> FromIterator<(K, V)> for Sorted<K, V> {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(items: I) -> Self {
-        let mut map = Self::new();
-        items.into_iter().for_each(|(key, value)| map.insert(key, value));
-        map
+        // Not one insertion after the other: a long list in another order would move all that is there each time.
+        let mut items: Vec<(K, V)> = items.into_iter().collect();
+        items.sort_by(|(one, _), (other, _)| one.cmp(other));
+        items.dedup_by(|later, earlier| {
+            let same = later.0 == earlier.0;
+            if same {
+                std::mem::swap(later, earlier);
+            }
+            same
+        });
+        Self(items)
     }
 }
 
@@ -105,6 +113,7 @@ impl<K: Ord, V, const N: usize> From<[(K, V); N]> for Sorted<K, V> {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::time::{Duration, Instant};
 
     use proptest::prelude::*;
 
@@ -121,5 +130,14 @@ mod tests {
             prop_assert_eq!(map.contains_key(&asked), model.contains_key(&asked));
             prop_assert_eq!((map.len(), map.is_empty()), (model.len(), model.is_empty()));
         }
+    }
+
+    /// An account's machine types stand in any order, and there may be thousands for each of many accounts.
+    #[test]
+    fn a_list_in_the_wrong_order_is_no_work() {
+        let began = Instant::now();
+        let map: Sorted<u64, [u64; 3]> = (0..300_000).rev().map(|key| (key, [key; 3])).collect();
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+        assert_eq!((map.len(), map.keys().next()), (300_000, Some(&0)));
     }
 }
