@@ -1,6 +1,7 @@
 //! The configuration: raw as written by the operator, then validated. Nothing behind this module sees a raw value.
 
 mod account;
+mod ambiguity;
 mod cache;
 mod document;
 mod machine_types;

@@ -6,7 +6,7 @@ use super::raw::{RawAccount, RawConfig};
 use super::reader::Named;
 use super::{
     Account, Authentication, Config, ConfigError, Environment, Grant, MachineTypes, OnNoMatch, PasswordHash, Pattern,
-    View, cache, registry,
+    View, ambiguity, cache, registry,
 };
 use crate::feature::FeatureRules;
 use crate::realm::is_loopback;
@@ -37,7 +37,7 @@ pub(super) fn validate(raw: RawConfig<'_>, hash: String, environment: Environmen
         let message = format!("registries.{} has authentication: accounts, but there is no account", registry.cluster);
         return Err(ConfigError::new("accounts", message));
     }
-    refuse_ambiguous_logins(&accounts, &machine_types, &username_separator)?;
+    ambiguity::refuse(&accounts, &machine_types, &username_separator)?;
     let dearest = accounts.values().flat_map(|account| &account.hashes).map(PasswordHash::cost).max();
     Ok(Config {
         machine_types,
@@ -179,34 +179,4 @@ fn on_no_match(raw: Option<&str>) -> Result<OnNoMatch, ConfigError> {
         Some("unfiltered") => Ok(OnNoMatch::Unfiltered),
         Some(_) => Err(ConfigError::new("on_no_match", "must be refuse or unfiltered")),
     }
-}
-
-/// A login that two pairs of account and machine type would answer to is nobody's: `a-b` + `c` and `a` + `b-c`.
-/// Such a pair exists where one account is another one plus the separator and a rest, and the rest plus the
-/// separator and a machine type is a machine type again. (An account of exactly the login's name always wins.)
-fn refuse_ambiguous_logins(
-    accounts: &Sorted<String, Account>,
-    machine_types: &MachineTypes,
-    separator: &str,
-) -> Result<(), ConfigError> {
-    for long in accounts.keys() {
-        for (short, rest) in crate::identity::splits(long, separator) {
-            if !accounts.contains_key(short) {
-                continue;
-            }
-            let prefix = format!("{rest}{separator}");
-            let clash = machine_types.keys().find_map(|name| {
-                let suffix = name.strip_prefix(&prefix)?;
-                machine_types.contains_key(suffix).then_some((name, suffix))
-            });
-            if let Some((name, suffix)) = clash {
-                let message = format!(
-                    "the login {long}{separator}{suffix} is ambiguous: account {long} with machine type {suffix}, \
-                     or account {short} with machine type {name}; rename one or change username_separator"
-                );
-                return Err(ConfigError::new(format!("accounts.{long}"), message));
-            }
-        }
-    }
-    Ok(())
 }
