@@ -27,8 +27,11 @@ const MAX_TOKEN: usize = 64 * 1024;
 const DEFAULT_LIFETIME: u64 = 60;
 /// Longest lifetime that is believed, in seconds.
 const MAX_LIFETIME: u64 = 24 * 3600;
+/// A token younger than this has not expired, in seconds: what a registry says against a request with it is about the
+/// request. As long as clients keep a token at least (docker, containers/image).
+const RECENT: u64 = 60;
 /// Format of the values in shared data.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 /// What a request needs before it can go upstream.
 #[derive(Debug)]
@@ -229,16 +232,27 @@ impl TokenRequest {
         let lifetime = answer.expires_in.map_or(DEFAULT_LIFETIME, |text| seconds(&text));
         let usable = lifetime.min(MAX_LIFETIME).saturating_mul(9) / 10;
         if let Some(key) = self.key.filter(|_| token.len() <= MAX_KEPT && usable > 0) {
-            memory.set(&token_slot(&key), &remember(&key, memory.now().saturating_add(usable), token));
+            memory.set(&token_slot(&key), &remember(&key, memory.now(), usable, token));
         }
         Ok(bearer(token))
     }
 
     /// The header value of the token that is kept for this request.
     fn kept(&self, memory: &dyn Memory) -> Option<Secret> {
+        self.kept_since(memory).map(|(token, _)| token)
+    }
+
+    /// The same, with the time at which it was given.
+    fn kept_since(&self, memory: &dyn Memory) -> Option<(Secret, u64)> {
         let key = self.key.as_ref()?;
-        let token = recall(&memory.get(&token_slot(key))?, key, memory.now())?;
-        Some(bearer(&token))
+        let (token, since) = recall(&memory.get(&token_slot(key))?, key, memory.now())?;
+        Some((bearer(&token), since))
+    }
+
+    /// Whether a token (its header value) that is kept was given just now.
+    pub fn is_recent(&self, memory: &dyn Memory, token: &Secret) -> bool {
+        let recent = |since: u64| memory.now() < since.saturating_add(RECENT);
+        self.kept_since(memory).is_some_and(|(kept, since)| kept == *token && recent(since))
     }
 
     /// Forgets a token (its header value) that the registry does not want. One that has taken its place meanwhile
@@ -250,21 +264,23 @@ impl TokenRequest {
     }
 }
 
-/// A slot's value: format, until when, the complete key, the token.
-fn remember(key: &[u8; 32], until: u64, token: &str) -> Vec<u8> {
+/// A slot's value: format, until when and since when, the complete key, the token.
+fn remember(key: &[u8; 32], since: u64, seconds: u64, token: &str) -> Vec<u8> {
     let mut value = vec![FORMAT];
-    value.extend_from_slice(&until.to_le_bytes());
+    value.extend_from_slice(&since.saturating_add(seconds).to_le_bytes());
+    value.extend_from_slice(&since.to_le_bytes());
     value.extend_from_slice(key);
     value.extend_from_slice(token.as_bytes());
     value
 }
 
-fn recall(value: &[u8], key: &[u8; 32], now: u64) -> Option<String> {
+fn recall(value: &[u8], key: &[u8; 32], now: u64) -> Option<(String, u64)> {
     let (format, rest) = value.split_first()?;
     let (until, rest) = rest.split_first_chunk::<8>()?;
+    let (since, rest) = rest.split_first_chunk::<8>()?;
     let (stored, token) = rest.split_first_chunk::<32>()?;
     let valid = *format == FORMAT && stored == key && now < u64::from_le_bytes(*until);
-    if valid { String::from_utf8(token.to_vec()).ok() } else { None }
+    if valid { Some((String::from_utf8(token.to_vec()).ok()?, u64::from_le_bytes(*since))) } else { None }
 }
 
 #[cfg(test)]

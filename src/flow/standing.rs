@@ -109,21 +109,32 @@ impl Upstream {
     /// With a token of the token service's; `path` is the client's.
     fn with_token(&mut self, request: &TokenRequest, kept: bool, path: &str) {
         let separator = if path.contains('?') { '&' } else { '?' };
-        let repeated = path.split(['?', '&']).any(|part| part == RETRY);
-        let again = if repeated { String::new() } else { format!("{path}{separator}{RETRY}") };
+        let again = if is_repeated(path) { String::new() } else { format!("{path}{separator}{RETRY}") };
         self.token = Some(Box::new(Token { request: request.clone(), kept, again }));
     }
 
-    /// For callouts: what to exchange if this answer refuses a token of an earlier request, which is forgotten. The
-    /// callout can then be repeated by [`Authorizing::again`]; the new token is not renewed once more.
+    /// For callouts: what to exchange if this answer refuses a token of an earlier request. The callout can then be
+    /// repeated by [`Authorizing::again`]; the new token is not renewed once more.
     pub(super) fn renew(&mut self, memory: &dyn Memory, headers: Headers<'_>) -> Option<TokenRequest> {
-        // ECR Public says 400 to an expired token. Said again to a new one, it is about the request itself.
-        let token = self.token.as_mut().filter(|token| token.kept && matches!(status(headers), 400 | 401))?;
-        token.kept = false;
-        let request = token.request.clone();
-        self.forget(memory);
+        if !self.refuses_kept_token(memory, status(headers)) {
+            return None;
+        }
+        if status(headers) == 401 {
+            self.forget(memory);
+        }
         self.authorization = None;
-        Some(request)
+        let token = self.token.as_mut()?;
+        token.kept = false;
+        Some(token.request.clone())
+    }
+
+    /// Whether a status refuses a token of an earlier request. 401 does. 400 is what ECR Public says to an expired token
+    /// (aws/containers-roadmap#2835), without a challenge, and what every registry says to a bad request: it is about the
+    /// token only if that is old enough to have expired, and even then the token, which others share, is not forgotten
+    /// but stays until a new one takes its place. So a client that sends bad requests costs one exchange a minute.
+    fn refuses_kept_token(&self, memory: &dyn Memory, status: u64) -> bool {
+        let (Some(token), Some(authorization)) = (&self.token, &self.authorization) else { return false };
+        token.kept && (status == 401 || status == 400 && !token.request.is_recent(memory, authorization))
     }
 
     fn forget(&self, memory: &dyn Memory) {
@@ -140,12 +151,14 @@ impl Upstream {
         if status == 403 {
             self.distrust(memory);
         }
-        let again = self.token.as_ref().filter(|token| token.kept && !token.again.is_empty()).map(|token| &token.again);
-        // 400 as in `renew`.
-        if status != 401 && !(status == 400 && again.is_some()) {
+        let again = self.token.as_ref().map(|token| &token.again).filter(|again| !again.is_empty());
+        let again = again.filter(|_| self.refuses_kept_token(memory, status));
+        if status != 401 && again.is_none() {
             return None;
         }
-        self.forget(memory);
+        if status == 401 {
+            self.forget(memory);
+        }
         if let Some(again) = again {
             let reply =
                 Reply { status: 307, headers: Vec::new(), body: Body::default() }.with("location", again.as_str());
@@ -191,6 +204,11 @@ impl Upstream {
         };
         self.refusal(memory, headers).unwrap_or_else(pass)
     }
+}
+
+/// Whether the client was sent round before.
+fn is_repeated(path: &str) -> bool {
+    path.split(['?', '&']).any(|part| part == RETRY)
 }
 
 /// Whether a challenge says that the token is good and not good enough (RFC 6750 §3.1).
@@ -343,8 +361,18 @@ impl Standing {
         if !matches!(effects.step, Step::Continue(_) | Step::CallOut(_)) {
             return effects;
         }
-        let authorization = upstream::authorize(memory, registry, &self.presented, repository);
         let path = headers.text(":path").unwrap_or_default();
+        let authorization = match upstream::authorize(memory, registry, &self.presented, repository) {
+            // The client may have been sent round because of this token.
+            Authorization::Kept(value, request)
+                if is_repeated(path)
+                    && matches!(effects.step, Step::Continue(_))
+                    && !request.is_recent(memory, &value) =>
+            {
+                Authorization::Token(request)
+            }
+            authorization => authorization,
+        };
         let Some(upstream) = effects.exchange.upstream_mut() else { return effects.authorized(None) };
         upstream.challenge = self.challenge.clone();
         match authorization {

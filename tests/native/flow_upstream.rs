@@ -162,6 +162,7 @@ fn a_token_that_upstream_refuses_is_renewed_by_going_round_once() {
         let mut upstream = demo();
         upstream.by_digest.insert("token".into(), Some(token(r#"{"token":"t","expires_in":300}"#)));
         assert_ne!(send(&config, "GET", path, "me-type1", "pw", &upstream).status, 307);
+        upstream.memory.now.set(100);
         upstream.index = Some(Response::new(status, "application/json", "{}"));
         let digest = path.rsplit('/').next().unwrap().to_owned();
         upstream.by_digest.insert(digest, upstream.index.clone());
@@ -197,6 +198,7 @@ fn a_callout_whose_token_is_refused_is_repeated_with_another_one() {
         upstream.by_digest.insert("latest".into(), upstream.index.clone());
         upstream.by_digest.insert("token".into(), Some(token(r#"{"token":"old","expires_in":300}"#)));
         assert_eq!(send(&config, "GET", path, "me-type1", "pw", &upstream).status, 200, "{path}");
+        upstream.memory.now.set(100);
         upstream.refuses = Some(("Bearer old".into(), status));
         upstream.by_digest.insert("token".into(), Some(token(r#"{"token":"new","expires_in":300}"#)));
         let outcome = send(&config, "GET", path, "me-type1", "pw", &upstream);
@@ -217,6 +219,37 @@ fn a_callout_whose_token_is_refused_is_repeated_with_another_one() {
         let last = send(&config, "GET", path, "me-type1", "pw", &upstream);
         assert_eq!((last.status, last.callouts.len()), (401, 3 - own), "{path}");
         assert_eq!(last.header("www-authenticate"), "Basic realm=\"MetaHub\"", "{path}");
+    }
+}
+
+/// Registries answer 400 to bad requests too, and the token is everybody's who may use it.
+#[test]
+fn a_bad_request_of_one_client_costs_the_others_no_token() {
+    let config = parse(&registry("upstream", token_service()));
+    let path = "/v2/a/tags/list?n=bad";
+    let mut upstream = demo();
+    upstream.by_digest.insert("token".into(), Some(token(r#"{"token":"shared","expires_in":3600}"#)));
+    let good = send(&config, "GET", "/v2/a/tags/list", "me-type1", "pw", &upstream);
+    assert_eq!(good.authorization, Some(Some("Bearer shared".into())));
+    upstream.index = Some(Response::new(400, "application/json", "{}"));
+    let bad = send(&config, "GET", path, "me-type1", "pw", &upstream);
+    assert_eq!(bad.status, 400, "a token of this minute has not expired");
+    upstream.memory.now.set(1000);
+    upstream.by_digest.insert("token".into(), Some(token(r#"{"token":"newer","expires_in":3600}"#)));
+    let bad = send(&config, "GET", path, "me-type1", "pw", &upstream);
+    assert_eq!((bad.status, bad.callouts.len()), (307, 0));
+    let good = send(&config, "GET", "/v2/a/tags/list", "me-type1", "pw", &upstream);
+    assert_eq!(good.authorization, Some(Some("Bearer shared".into())), "an old one is doubted, and not forgotten");
+    // The client that follows is the one that waits for another token, and no more than once a minute.
+    let again = format!("{path}&metahub-retry=1");
+    let clusters =
+        |outcome: &Outcome| outcome.callouts.iter().map(|callout| callout.cluster.clone()).collect::<Vec<_>>();
+    let followed = send(&config, "GET", &again, "me-type1", "pw", &upstream);
+    assert_eq!((followed.status, clusters(&followed)), (400, vec!["auth".to_owned()]));
+    for path in [path, &again] {
+        let bad = send(&config, "GET", path, "me-type1", "pw", &upstream);
+        assert_eq!((bad.status, bad.callouts.len()), (400, 0), "{path}");
+        assert_eq!(bad.authorization, Some(Some("Bearer newer".into())));
     }
 }
 
