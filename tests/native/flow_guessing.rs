@@ -1,7 +1,7 @@
 //! Wrong passwords as an operator sees them: what is counted, what is written, and that it stays little.
 
 use metahub::config::Config;
-use metahub::flow::{Arrival, Callers, Counter, Effects, Step, begin};
+use metahub::flow::{Arrival, Counter, Effects, Step, WorkerState, begin};
 use metahub::headers::Headers;
 
 use super::driver::{basic, configuration, header_list, parse};
@@ -12,7 +12,7 @@ fn ping(config: &Config, memory: &Map, address: &str, user: &str, password: &str
     let headers = header_list(&[(":method", "GET"), (":path", "/v2/"), ("authorization", &basic(user, password))]);
     let address = || address.parse().ok();
     let arrival = Arrival { cluster: Some("registry"), headers: Headers(&headers), address: &address };
-    begin(config, memory, &Callers::default(), arrival)
+    begin(config, memory, &WorkerState::default(), arrival)
 }
 
 /// Status, counter and line of a refusal.
