@@ -47,6 +47,13 @@ pub(super) fn assert_no_vm_died(envoy: &Envoy) {
     assert!(reloads.values().all(|count| *count == 0), "a VM died: {reloads:?}");
 }
 
+/// Resident memory of Envoy, in bytes.
+pub(super) fn resident(envoy: &Envoy) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", envoy.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+}
+
 fn stats(envoy: &Envoy, prefix: &str) -> BTreeMap<String, u64> {
     let text = Request::get("/stats").send(envoy.admin_port()).unwrap().text();
     let stat = |line: &str| {

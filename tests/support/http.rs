@@ -13,6 +13,7 @@ use super::{Failure, Result};
 
 pub(crate) mod connection;
 mod curl;
+pub(crate) mod unread;
 
 /// A limit on every single read and write, so that a hung server fails a test instead of stopping it.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -38,6 +38,8 @@ impl Received {
 pub(crate) enum Act {
     /// These bytes are sent.
     Send(Vec<u8>),
+    /// As `Send`, for what is too large to have a copy for each request.
+    SendShared(Arc<[u8]>),
     /// Nothing, until the gate is opened.
     Wait(Gate),
     /// Nothing more, until the client closes the connection.
@@ -235,6 +237,7 @@ fn serve(connection: &TcpStream, shared: &Shared) -> std::io::Result<()> {
         for act in (shared.handler)(&request) {
             match act {
                 Act::Send(bytes) => (&*connection).write_all(&bytes)?,
+                Act::SendShared(bytes) => (&*connection).write_all(&bytes)?,
                 Act::Wait(gate) => gate.pass(),
                 Act::Hang => {
                     while reader.read(&mut [0; 1024])? > 0 {}

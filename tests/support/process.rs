@@ -12,6 +12,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
@@ -33,6 +34,13 @@ static SPAWNER: LazyLock<Mutex<Sender<Order>>> = LazyLock::new(|| {
     });
     Mutex::new(orders)
 });
+
+/// Lets this process, and the children that it starts from now on, have so many open files; the usual limit is 1,024.
+pub(crate) fn allow_open_files(count: u64) -> Result<()> {
+    let context = |error| Failure::new(format!("{count} open files: {error}; raise the limit (ulimit -Hn)"));
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).map_err(context)?;
+    if soft >= count { Ok(()) } else { setrlimit(Resource::RLIMIT_NOFILE, count, hard).map_err(context) }
+}
 
 /// A running child; its whole process group ends with this value.
 pub(crate) struct Process {

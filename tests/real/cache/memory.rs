@@ -1,7 +1,7 @@
 //! What the cache takes, and what becomes of it when the configuration changes.
 
 use super::{Stage, with_cache, with_fleet};
-use crate::real::observe::assert_no_vm_died;
+use crate::real::observe::{assert_no_vm_died, resident};
 use crate::support::envoy::{Envoy, replace};
 use crate::support::http::Request;
 use crate::support::http::connection::Connection;
@@ -48,13 +48,6 @@ fn pull(envoy: &Envoy, numbers: std::ops::Range<u64>) {
 
 fn bytes(envoy: &Envoy) -> u64 {
     envoy.stat("wasmcustom.metahub_cache_bytes", "").unwrap()
-}
-
-/// Resident memory of Envoy, in bytes.
-fn resident(envoy: &Envoy) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", envoy.id())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
 }
 
 #[test]
