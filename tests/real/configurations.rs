@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::support::client::run;
-use crate::support::envoy::{binary, config_file, fresh_wasm, replace, root, shipped};
+use crate::support::envoy::{binary, config_file, fresh_wasm, in_folder, replace, root, shipped};
 use crate::support::temp::TempDir;
 
 /// The folders below `envoy/`.
@@ -76,12 +76,30 @@ fn examples_differ_from_the_demo_in_what_they_are_about_only() {
         let about = |line: &&String| {
             let upstream = ["host_rewrite_literal", "address: 127.0.0.1, port_value: 5000", "type: STRICT_DNS"];
             let routes =
-                ["name: registry", "cluster_name: registry", "domains:", "match:", "{ max_conn", "retry_policy:"];
+                ["name: registry", "cluster_name: registry", "domains:", "match:", "{ priority:", "retry_policy:"];
             upstream.iter().any(|part| folder != "tls-listener" && line.contains(part))
                 || routes.iter().any(|part| folder == "several-registries" && line.contains(part))
         };
         let missing: Vec<_> = demo.iter().filter(|line| !theirs.contains(line)).filter(|line| !about(line)).collect();
         assert!(missing.is_empty(), "{folder} lacks {missing:#?}");
+    }
+}
+
+/// All shipped files, `envoy.yaml` itself included.
+#[test]
+fn every_shipped_file_has_small_buffers() {
+    for folder in FOLDERS.into_iter().chain([""]) {
+        let bootstrap = shipped(&in_folder(folder, "envoy.yaml")).unwrap();
+        let count = |text: &str| bootstrap.matches(text).count();
+        let clusters = count("connect_timeout:");
+        // The listener, and each cluster.
+        let buffers =
+            (count("per_connection_buffer_limit_bytes:"), count("per_connection_buffer_limit_bytes: 65536\n"));
+        assert_eq!(buffers, (clusters + 1, clusters + 1), "{folder}");
+        let windows = (count("_window_size:"), count("_window_size: 65536\n"));
+        assert_eq!(windows, (2, 2), "{folder}");
+        let limits = count("circuit_breakers:") - count("circuit_breakers: *limits");
+        assert_eq!((count("- { priority: DEFAULT, "), count("- { priority: HIGH, ")), (limits, limits), "{folder}");
     }
 }
 

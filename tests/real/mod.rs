@@ -20,6 +20,7 @@ mod reload;
 mod request_bodies;
 mod selection_sample;
 mod several_registries;
+mod slow_readers;
 mod stage;
 mod tls;
 mod transfers;

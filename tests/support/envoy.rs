@@ -330,7 +330,7 @@ fn bootstrap_file(folder: &str, ports: Ports, watched: &Path) -> Result<String> 
     if let Some(upstream) = ports.upstream {
         text = replace(&text, "port_value: 5000", &format!("port_value: {upstream}"), 1);
         let host = |port: u16| format!("host_rewrite_literal: \"127.0.0.1:{port}\"");
-        text = replace(&text, &host(5000), &host(upstream), 2);
+        text = replace(&text, &host(5000), &host(upstream), 3);
     }
     let text = replace(&text, &format!("path: {folder}/metahub.yaml"), &format!("path: {watched}/metahub.yaml"), 1);
     Ok(replace(&text, &format!("{{ path: {folder} }}"), &format!("{{ path: {watched} }}"), 1))

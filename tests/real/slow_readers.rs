@@ -1,0 +1,200 @@
+//! Clients that read slowly or not at all hold no memory to speak of, and keep nobody else from being served.
+//!
+//! Nothing that they do is an error: a node with a slow disk is such a client. Times here are those of a busy machine.
+
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::sleep;
+use std::time::Duration;
+
+use super::observe::{assert_no_vm_died, fault_lines, resident};
+use crate::support::bench::Bench;
+use crate::support::envoy::{Envoy, replace};
+use crate::support::http::Request;
+use crate::support::http::unread::{WIDE_OPEN, send_unread_http2};
+use crate::support::mock_registry::{Act, Answer, MockRegistry, Received};
+use crate::support::process::allow_open_files;
+use crate::support::wait_for;
+
+const MIB: u64 = 1024 * 1024;
+/// What Envoy may take whatever clients do.
+const MEMORY: u64 = 500 * MIB;
+/// For a thousand connections, and for what they cause, to come to rest.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Far more than fits into all buffers on the way.
+const BLOB_MIB: usize = 64;
+
+/// Envoy before a registry with the demo image in every repository, and large blobs.
+struct Stage {
+    envoy: Envoy,
+    _upstream: MockRegistry,
+    bench: Bench,
+}
+
+impl Stage {
+    fn set(edit: impl FnOnce(String) -> String + 'static) -> Self {
+        allow_open_files(10_000).unwrap();
+        let bench = Bench::build();
+        let piece: Arc<[u8]> = vec![b'x'; 1024 * 1024].into();
+        let upstream = MockRegistry::start(move |request| serve(request, &bench, &piece)).unwrap();
+        let envoy = Envoy::before(upstream.port()).edit_bootstrap(edit).start().unwrap();
+        let stage = Self { envoy, _upstream: upstream, bench: Bench::build() };
+        stage.assert_serves("known");
+        stage
+    }
+
+    /// HEAD and GET of a tag bring the right image.
+    fn assert_serves(&self, repository: &str) {
+        let digest = self.bench.digest(&["cpu:broadwell"]);
+        for method in ["HEAD", "GET"] {
+            let answer = self.envoy.send(&request(method, &format!("{repository}/manifests/latest"))).unwrap();
+            assert_eq!(answer.status, 200, "{method} {repository}: {}", answer.text());
+            assert_eq!(answer.header("docker-content-digest"), Some(digest.as_str()), "{method} {repository}");
+        }
+    }
+
+    /// Everybody else gets what is known and what is new, and Envoy is well.
+    fn assert_unharmed(&self, what: &str) {
+        self.assert_serves("known");
+        self.assert_serves(&format!("new/{}", what.replace(' ', "-")));
+        let memory = resident(&self.envoy);
+        println!("{what}: {} MiB", memory / MIB);
+        assert!(memory < MEMORY, "{what}: {} MiB", memory / MIB);
+        assert_no_vm_died(&self.envoy);
+        assert_eq!(fault_lines(&self.envoy), Vec::<String>::new(), "{what}");
+        assert!(!self.envoy.log().contains("[critical]"), "{what}");
+    }
+
+    fn stat(&self, name: &str) -> u64 {
+        self.envoy.stat(name, "").unwrap()
+    }
+
+    /// Waits until so many requests are under way, and nothing comes from upstream any more.
+    fn wait_until_stalled(&self, requests: u64) {
+        let what = format!("{requests} stalled requests");
+        let outcome = wait_for(&what, PATIENCE, || {
+            let received = || self.stat("cluster.registry.upstream_cx_rx_bytes_total");
+            let before = received();
+            sleep(Duration::from_millis(500));
+            (self.stat("http.clients.downstream_rq_active") == requests && received() == before).then_some(())
+        });
+        outcome.unwrap();
+    }
+
+    /// Waits until no client is left.
+    fn wait_until_idle(&self) {
+        let idle = || (self.stat("http.clients.downstream_rq_active") == 0).then_some(());
+        wait_for("the clients to be gone", PATIENCE, idle).unwrap();
+    }
+}
+
+fn serve(request: &Received, bench: &Bench, piece: &Arc<[u8]>) -> Vec<Act> {
+    let (_, reference) = request.path.rsplit_once('/').unwrap_or_default();
+    if request.path.contains("/blobs/") {
+        let length = (BLOB_MIB * piece.len()).to_string();
+        let head =
+            format!("HTTP/1.1 200 OK\r\ncontent-type: application/octet-stream\r\ncontent-length: {length}\r\n\r\n");
+        return [Act::Send(head.into_bytes())]
+            .into_iter()
+            .chain(vec![Act::SendShared(piece.clone()); BLOB_MIB])
+            .collect();
+    }
+    let mut documents = bench.images.iter().map(|image| &image.manifest);
+    let document = documents.find(|document| document.digest() == reference).unwrap_or(&bench.list);
+    let answer = Answer::document(&document.media_type, document.bytes.clone()).bytes();
+    let end = if request.method == "HEAD" { answer.len() - document.bytes.len() } else { answer.len() };
+    vec![Act::Send(answer[..end].to_vec())]
+}
+
+/// A request for `path` below `/v2/`, with a login.
+fn request(method: &str, path: &str) -> Request {
+    Request::new(method, &format!("/v2/{path}")).login("qnib-type1", "qnib-type1")
+}
+
+fn blob() -> Request {
+    request("GET", &format!("known/blobs/sha256:{}", "0".repeat(64)))
+}
+
+/// So many clients that ask for a blob and do not read it.
+fn stalled_downloads(stage: &Stage, count: usize) -> Vec<TcpStream> {
+    (0..count).map(|_| blob().send_unread(stage.envoy.port()).unwrap()).collect()
+}
+
+#[test]
+fn a_thousand_stalled_downloads() {
+    let stage = Stage::set(|bootstrap| bootstrap);
+    let clients = stalled_downloads(&stage, 1_000);
+    stage.wait_until_stalled(1_000);
+    stage.assert_unharmed("stalled downloads");
+    drop(clients);
+    stage.wait_until_idle();
+    stage.assert_unharmed("after stalled downloads");
+}
+
+/// When all connections for blobs are taken, manifests have their own, and so has the filter. The limits are those of the
+/// shipped file but for their number.
+#[test]
+fn stalled_downloads_leave_connections_for_manifests() {
+    let stage = Stage::set(|bootstrap| {
+        let few = replace(&bootstrap, "max_connections: 1024", "max_connections: 20", 1);
+        replace(&few, "max_connections: 2048", "max_connections: 20", 1)
+    });
+    let clients = stalled_downloads(&stage, 40);
+    stage.wait_until_stalled(40);
+    assert_eq!(stage.stat("cluster.registry.circuit_breakers.high.cx_open"), 1, "connections are left");
+    stage.assert_unharmed("all connections taken");
+    drop(clients);
+    stage.wait_until_idle();
+}
+
+/// Each takes about 1 MB a second, as over a slow line.
+#[test]
+fn a_hundred_and_twenty_slow_downloads() {
+    const CLIENTS: usize = 120;
+    let stage = Stage::set(|bootstrap| bootstrap);
+    let (read, stop) = (AtomicU64::new(0), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        for _ in 0..CLIENTS {
+            let stream = blob().send_unread(stage.envoy.port()).unwrap();
+            let (read, stop) = (&read, &stop);
+            scope.spawn(move || read_slowly(stream, read, stop));
+        }
+        // Some of it must have gone through all buffers to the last client.
+        let enough = (CLIENTS as u64) * 4 * MIB;
+        let outcome = wait_for("slow downloads", PATIENCE, || (read.load(Ordering::Relaxed) > enough).then_some(()));
+        let active = stage.stat("http.clients.downstream_rq_active");
+        let unharmed =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| stage.assert_unharmed("slow downloads")));
+        stop.store(true, Ordering::Relaxed);
+        outcome.unwrap();
+        assert_eq!(active, CLIENTS as u64);
+        unharmed.unwrap();
+    });
+}
+
+fn read_slowly(mut stream: TcpStream, read: &AtomicU64, stop: &AtomicBool) {
+    let mut buffer = vec![0; 50_000];
+    while !stop.load(Ordering::Relaxed) {
+        if std::io::Read::read_exact(&mut stream, &mut buffer).is_err() {
+            return;
+        }
+        read.fetch_add(50_000, Ordering::Relaxed);
+        sleep(Duration::from_millis(50));
+    }
+}
+
+/// All streams that one HTTP/2 connection may have: with windows that let everything come, but nobody reads it, and with
+/// windows that let nothing come.
+#[test]
+fn one_hostile_http2_connection() {
+    let stage = Stage::set(|bootstrap| bootstrap);
+    let requests: Vec<Request> = (0..128).map(|_| blob()).collect();
+    for (what, window) in [("open windows", WIDE_OPEN), ("closed windows", 0)] {
+        let connection = send_unread_http2(&requests, window, stage.envoy.port()).unwrap();
+        stage.wait_until_stalled(128);
+        stage.assert_unharmed(what);
+        drop(connection);
+        stage.wait_until_idle();
+    }
+}
