@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use super::registry_headers::REMOVED;
 use crate::support::client::run;
 use crate::support::envoy::{binary, config_file, fresh_wasm, in_folder, replace, root, shipped};
 use crate::support::temp::TempDir;
@@ -85,9 +86,9 @@ fn examples_differ_from_the_demo_in_what_they_are_about_only() {
     }
 }
 
-/// All shipped files, `envoy.yaml` itself included.
+/// All shipped files, `envoy.yaml` itself included, protect Envoy from slow clients and clients from the registry's headers.
 #[test]
-fn every_shipped_file_has_small_buffers() {
+fn every_shipped_file_has_small_buffers_and_removes_headers() {
     for folder in FOLDERS.into_iter().chain([""]) {
         let bootstrap = shipped(&in_folder(folder, "envoy.yaml")).unwrap();
         let count = |text: &str| bootstrap.matches(text).count();
@@ -100,6 +101,12 @@ fn every_shipped_file_has_small_buffers() {
         assert_eq!(windows, (2, 2), "{folder}");
         let limits = count("circuit_breakers:") - count("circuit_breakers: *limits");
         assert_eq!((count("- { priority: DEFAULT, "), count("- { priority: HIGH, ")), (limits, limits), "{folder}");
+        // Below the routes' configuration as a whole, so that no virtual host or route is left out.
+        let (_, routes) = bootstrap.split_once("          route_config:\n").unwrap();
+        let (routes, _) = routes.split_once("            virtual_hosts:\n").unwrap();
+        let (_, removed) = routes.split_once("            response_headers_to_remove:\n").unwrap();
+        let removed: Vec<_> = removed.lines().map_while(|line| line.strip_prefix("            - ")).collect();
+        assert_eq!(removed, REMOVED, "{folder}");
     }
 }
 

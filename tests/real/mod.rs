@@ -16,6 +16,7 @@ mod hosts_toml;
 mod logins;
 mod observe;
 mod protocol;
+mod registry_headers;
 mod reload;
 mod request_bodies;
 mod selection_sample;
