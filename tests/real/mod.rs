@@ -13,6 +13,7 @@ mod guessing;
 mod harness;
 mod hosts;
 mod hosts_toml;
+mod kept_connections;
 mod logins;
 mod observe;
 mod protocol;
