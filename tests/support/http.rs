@@ -2,7 +2,7 @@
 //!
 //! Headers are bytes in both directions: tests must be able to send what no decent client library lets through.
 
-use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::io::{BufRead, BufReader, Write as _};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 use std::os::fd::AsRawFd as _;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use super::{Failure, Result};
 
 pub(crate) mod connection;
 mod curl;
+pub(crate) mod herd;
 pub(crate) mod unread;
 
 /// A limit on every single read and write, so that a hung server fails a test instead of stopping it.
@@ -111,7 +112,7 @@ impl Response {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
-    fn read(stream: &mut BufReader<TcpStream>, head_only: bool) -> std::io::Result<Self> {
+    fn read(stream: &mut impl BufRead, head_only: bool) -> std::io::Result<Self> {
         loop {
             let mut response = Self { status: 0, headers: Vec::new(), body: Vec::new() };
             let status_line = String::from_utf8_lossy(&line(stream)?).into_owned();
@@ -137,7 +138,7 @@ impl Response {
         }
     }
 
-    fn read_body(&self, stream: &mut BufReader<TcpStream>) -> std::io::Result<Vec<u8>> {
+    fn read_body(&self, stream: &mut impl BufRead) -> std::io::Result<Vec<u8>> {
         let mut body = Vec::new();
         if self.header("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")) {
             loop {
@@ -188,7 +189,7 @@ fn connect_from(source: Ipv4Addr, port: u16) -> std::io::Result<TcpStream> {
 }
 
 /// One line without its line end.
-fn line(stream: &mut BufReader<TcpStream>) -> std::io::Result<Vec<u8>> {
+fn line(stream: &mut impl BufRead) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     stream.read_until(b'\n', &mut bytes)?;
     if bytes.pop() != Some(b'\n') {
