@@ -1,20 +1,23 @@
 //! An upstream that misbehaves on command, for faults that a real registry cannot produce.
 //!
 //! It speaks just enough HTTP/1.1: every request is handed to a function that says, byte for byte, what happens on the
-//! connection. Nothing is timed: a server that is "slow" waits until the test opens a gate or the client goes away.
+//! connection. A server that is "slow" waits until the test opens a gate or the client goes away; nothing is timed but
+//! what a test wants to last ([`Act::Pause`]).
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddrV4, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use nix::libc;
-use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::socket::{Backlog, listen, setsockopt, sockopt};
 
 use super::{Result, port};
 
+/// So many connections may wait to be accepted; Envoy opens a thousand at once where a thousand clients ask.
+const BACKLOG: i32 = 4096;
 /// A test that forgets to open a gate fails instead of hanging.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -44,6 +47,10 @@ pub(crate) enum Act {
     Wait(Gate),
     /// Nothing more, until the client closes the connection.
     Hang,
+    /// Nothing, for so long.
+    Pause(Duration),
+    /// The connection is closed.
+    Close,
     /// The connection is reset (RST, not FIN).
     Reset,
 }
@@ -168,7 +175,7 @@ pub(crate) struct MockRegistry {
 struct Shared {
     handler: Box<Handler>,
     stopping: AtomicBool,
-    connections: Mutex<Vec<TcpStream>>,
+    connections: Mutex<Vec<Weak<TcpStream>>>,
     received: Mutex<Vec<Received>>,
 }
 
@@ -180,6 +187,7 @@ impl MockRegistry {
 
     pub(crate) fn start_on(port: u16, handler: impl Fn(&Received) -> Vec<Act> + Send + Sync + 'static) -> Result<Self> {
         let listener = TcpListener::bind(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))?;
+        listen(&listener, Backlog::new(BACKLOG).unwrap_or(Backlog::MAXCONN)).map_err(std::io::Error::from)?;
         let shared = Arc::new(Shared {
             handler: Box::new(handler),
             stopping: AtomicBool::new(false),
@@ -209,7 +217,7 @@ impl Drop for MockRegistry {
         let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
         let _ = self.acceptor.take().map(JoinHandle::join);
         for connection in self.shared.connections.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
-            let _ = connection.shutdown(Shutdown::Both);
+            let _ = connection.upgrade().map(|connection| connection.shutdown(Shutdown::Both));
         }
     }
 }
@@ -221,9 +229,8 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
         }
         // Without this a kept-alive connection answers 40 ms late.
         let _ = connection.set_nodelay(true);
-        if let Ok(clone) = connection.try_clone() {
-            shared.connections.lock().unwrap().push(clone);
-        }
+        let connection = Arc::new(connection);
+        shared.connections.lock().unwrap().push(Arc::downgrade(&connection));
         let shared = Arc::clone(shared);
         // An error here is a client that went away, which is none of ours.
         std::thread::spawn(move || serve(&connection, &shared).ok());
@@ -243,19 +250,15 @@ fn serve(connection: &TcpStream, shared: &Shared) -> std::io::Result<()> {
                     while reader.read(&mut [0; 1024])? > 0 {}
                     return Ok(());
                 }
-                Act::Reset => return reset(connection, shared),
+                Act::Pause(length) => std::thread::sleep(length),
+                Act::Close => return Ok(()),
+                // Closing with a linger time of zero resets.
+                Act::Reset => {
+                    return Ok(setsockopt(connection, sockopt::Linger, &libc::linger { l_onoff: 1, l_linger: 0 })?);
+                }
             }
         }
     }
-    Ok(())
-}
-
-/// Closing with a linger time of zero resets; the duplicate that `stop` would use must be closed too.
-fn reset(connection: &TcpStream, shared: &Shared) -> std::io::Result<()> {
-    setsockopt(connection, sockopt::Linger, &libc::linger { l_onoff: 1, l_linger: 0 })?;
-    let peer = connection.peer_addr()?;
-    let mut connections = shared.connections.lock().unwrap();
-    connections.retain(|other| other.peer_addr().ok() != Some(peer));
     Ok(())
 }
 
