@@ -11,6 +11,7 @@ mod envoys_own_errors;
 mod fleet;
 mod guessing;
 mod harness;
+mod herd;
 mod hosts;
 mod hosts_toml;
 mod kept_connections;

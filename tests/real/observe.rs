@@ -54,6 +54,25 @@ pub(super) fn resident(envoy: &Envoy) -> u64 {
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
 }
 
+/// Asserts that no VM ever failed, and that neither the filter nor Envoy has logged anything of the kind.
+pub(super) fn assert_unharmed(envoy: &Envoy) {
+    const SIGNS: [&str; 9] = [
+        "panicked",
+        "Maximum call stack",
+        "unreachable",
+        "Function: proxy_",
+        "Wasm VM failed",
+        "ENVOY_BUG",
+        "assert failure",
+        "[critical]",
+        "Caught ",
+    ];
+    let log = envoy.log();
+    let harmed: Vec<&str> = log.lines().filter(|line| SIGNS.iter().any(|sign| line.contains(sign))).take(5).collect();
+    assert_eq!(harmed, Vec::<&str>::new(), "Envoy's log");
+    assert_no_vm_died(envoy);
+}
+
 fn stats(envoy: &Envoy, prefix: &str) -> BTreeMap<String, u64> {
     let text = Request::get("/stats").send(envoy.admin_port()).unwrap().text();
     let stat = |line: &str| {

@@ -1,0 +1,417 @@
+//! Thousands of clients that wait for one answer in one worker, and large indexes for many at once: all are answered,
+//! from one fetch, while others are served.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use metahub::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::observe::assert_unharmed;
+use crate::support::bench::Bench;
+use crate::support::envoy::Envoy;
+use crate::support::http::connection::Connection;
+use crate::support::http::herd::{Herd, Outcome, allow_files};
+use crate::support::http::{Request, Response};
+use crate::support::mock_registry::{Act, Answer, Gate, MockRegistry, Received};
+use crate::support::registries::{Upstream, with_cluster, with_configuration, with_registry};
+use crate::support::wait_for;
+
+/// A fleet on one worker.
+const CLIENTS: usize = 5000;
+/// All have their answers within this, also on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// What others wait at most meanwhile. An idle machine keeps 250 ms; this is what a busy one keeps.
+const OTHERS_WAIT: Duration = Duration::from_secs(5);
+const REPOSITORY: &str = "herd/image";
+const LOGIN: &str = "alice-type1";
+const FEATURES: &[&str] = &["cpu:broadwell"];
+
+/// Herds one after the other: each takes all that the machine has.
+static TURN: Mutex<()> = Mutex::new(());
+
+/// One worker before a registry that keeps its answers until the gate is opened.
+struct Stage {
+    envoy: Envoy,
+    upstream: MockRegistry,
+    bench: Bench,
+    gate: Gate,
+}
+
+impl Stage {
+    fn set(document: impl Fn(&str) -> Option<Answer> + Send + Sync + 'static) -> Self {
+        allow_files(4 * CLIENTS).unwrap();
+        let (bench, gate) = (Bench::build(), Gate::default());
+        let (theirs, served) = (gate.clone(), Bench::build());
+        let upstream = MockRegistry::start(move |request| {
+            let answer = respond(request, &served, &document);
+            vec![Act::Wait(theirs.clone()), Act::Send(answer)]
+        })
+        .unwrap();
+        let port = upstream.port();
+        let configuration = format!(
+            "machine_types: {{ type1: {{ features: [\"cpu:broadwell\"] }}, type2: {{ features: [\"cpu:skylake\"] }} }}\n\
+             registries:\n  \
+               registry: {{ host: \"127.0.0.1:{port}\", authentication: none }}\n  \
+               checked: {{ host: \"127.0.0.1:{port}\", authentication: upstream }}\n  \
+               tokened:\n    host: \"127.0.0.1:{port}\"\n    authentication: none\n    \
+                 token_service: {{ cluster: tokens, realm: \"http://tokens.test/token\", service: s }}\n  \
+               lacking:\n    host: \"127.0.0.1:{port}\"\n    authentication: none\n    \
+                 token_service: {{ cluster: nowhere, realm: \"http://tokens.test/token\", service: s }}\n"
+        );
+        let envoy = Envoy::before(port)
+            .concurrency(1)
+            .edit_config(move |config| with_configuration(&config, &configuration))
+            .edit_bootstrap(move |mut bootstrap| {
+                for name in ["checked", "tokened", "lacking"] {
+                    bootstrap = with_registry(&bootstrap, name, port, Upstream::Http1);
+                }
+                with_cluster(&bootstrap, "tokens", port, Upstream::Http1)
+            })
+            .start()
+            .unwrap();
+        Self { envoy, upstream, bench, gate }
+    }
+
+    /// What a machine of `type1` pulls.
+    fn image(&self) -> &[u8] {
+        &self.bench.image(FEATURES).manifest.bytes
+    }
+
+    /// How many requests Envoy has taken from clients so far.
+    fn taken(&self) -> u64 {
+        self.envoy.stat("http.clients.downstream_rq_total", "").unwrap_or_default()
+    }
+
+    /// All ask at once; the gate opens when all wait. Meanwhile somebody else asks for something simple.
+    fn herd(&self, what: &str, requests: &[Request], waits: bool) -> Vec<Outcome> {
+        let mut herd = Herd::connect(self.envoy.port(), requests).unwrap();
+        let taken = self.taken();
+        let (stop, began) = (AtomicBool::new(false), Instant::now());
+        let (outcomes, others) = std::thread::scope(|scope| {
+            let others = scope.spawn(|| probe(self.envoy.port(), &stop));
+            let came = if waits {
+                herd.ask();
+                let all = taken + requests.len() as u64;
+                let came = wait_for("all requests", PATIENCE, || (self.taken() >= all).then_some(()));
+                self.gate.open();
+                came
+            } else {
+                self.at_once(&mut herd);
+                Ok(())
+            };
+            let outcomes = came.and_then(|()| herd.answers(PATIENCE));
+            stop.store(true, Ordering::Relaxed);
+            (outcomes.unwrap(), others.join().unwrap())
+        });
+        eprintln!("{what}: {} clients, {:?} in all", requests.len(), began.elapsed());
+        let last = outcomes.iter().map(|outcome| outcome.after).max().unwrap_or_default();
+        eprintln!("{what}: the last answer after {last:?}; others waited {others:?} at most");
+        assert_unharmed(&self.envoy);
+        let longest = others.unwrap_or_else(|problem| panic!("{what}: others got {problem}"));
+        assert!(longest <= OTHERS_WAIT, "{what}: others waited {longest:?}");
+        outcomes
+    }
+
+    /// Where nothing holds the first comers' answer: Envoy stands still until all have asked.
+    fn at_once(&self, herd: &mut Herd) {
+        let process = Pid::from_raw(i32::try_from(self.envoy.id()).unwrap());
+        kill(process, Signal::SIGSTOP).unwrap();
+        herd.ask();
+        kill(process, Signal::SIGCONT).unwrap();
+    }
+
+    /// What was asked of upstream, and how often.
+    fn fetches(&self, part: &str) -> Vec<(String, usize)> {
+        let mut counted: Vec<(String, usize)> = Vec::new();
+        for Received { method, path, .. } in self.upstream.received(part) {
+            let asked = format!("{method} {path}");
+            match counted.iter_mut().find(|(other, _)| *other == asked) {
+                Some((_, count)) => *count += 1,
+                None => counted.push((asked, 1)),
+            }
+        }
+        counted
+    }
+
+    /// However often it was asked for, each document was fetched once.
+    fn assert_fetched_once(&self, part: &str, documents: usize) {
+        let fetches = self.fetches(part);
+        assert!(fetches.iter().all(|(_, count)| *count == 1), "fetched more than once: {fetches:?}");
+        assert_eq!(fetches.len(), documents, "{fetches:?}");
+    }
+
+    /// The next pull, of what the herd wanted and of something else.
+    fn assert_pulls(&self) {
+        for repository in [REPOSITORY, "next/image"] {
+            let request = Request::get(&format!("/v2/{repository}/manifests/latest")).login(LOGIN, "pw");
+            let answer = self.envoy.send(&request).unwrap();
+            assert_eq!(answer.status, 200, "{repository}: {}", answer.text());
+            assert_eq!(answer.body, self.image(), "{repository}");
+        }
+        assert_unharmed(&self.envoy);
+    }
+}
+
+fn respond(request: &Received, bench: &Bench, document: &dyn Fn(&str) -> Option<Answer>) -> Vec<u8> {
+    let path = request.path.split('?').next().unwrap_or_default();
+    let reference = path.rsplit('/').next().unwrap_or_default();
+    let found = |media_type: &str, body: Vec<u8>| {
+        let digest = metahub::digest::Digest::of(&body).to_string();
+        Answer::document(media_type, body).header("docker-content-digest", &digest)
+    };
+    let answer = if path == "/v2/" {
+        Answer::document("application/json", "{}")
+    } else if path == "/token" {
+        Answer::document("application/json", r#"{"token":"t0ken","expires_in":300}"#)
+    } else if path.contains("/blobs/") {
+        Answer::document("application/octet-stream", vec![b'b'; 3000])
+    } else if reference == "latest" {
+        document(path).unwrap_or_else(|| found(DOCKER_LIST, bench.list.bytes.clone()))
+    } else if reference == bench.list.digest() {
+        found(DOCKER_LIST, bench.list.bytes.clone())
+    } else if let Some(image) = bench.images.iter().find(|image| image.manifest.digest() == reference) {
+        found(DOCKER_MANIFEST, image.manifest.bytes.clone())
+    } else {
+        let body = r#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}"#;
+        Answer::new(404).header("content-type", "application/json").body(body)
+    };
+    let mut bytes = answer.bytes();
+    if request.method == "HEAD" {
+        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+        bytes.truncate(end);
+    }
+    bytes
+}
+
+/// Asks on a connection of its own every 50 ms whether the filter is there; returns what one answer took at most.
+fn probe(port: u16, stop: &AtomicBool) -> Result<Duration, String> {
+    let mut longest = Duration::ZERO;
+    let mut connection = Connection::open(port).map_err(|error| error.to_string())?;
+    while !stop.load(Ordering::Relaxed) {
+        let began = Instant::now();
+        let answer = connection.send(&Request::get("/metahub/v1/health")).map_err(|error| error.to_string())?;
+        if answer.status != 200 {
+            return Err(format!("{}: {}", answer.status, answer.text()));
+        }
+        longest = longest.max(began.elapsed());
+        std::thread::sleep(Duration::from_millis(50)); // the probe's pace, nothing is waited for
+    }
+    Ok(longest)
+}
+
+/// Asserts that each client has got what `right` accepts; says how many did not, and shows one of them.
+fn assert_all(what: &str, outcomes: &[Outcome], right: impl Fn(&Response) -> bool) {
+    let wrong: Vec<&Outcome> = outcomes.iter().filter(|outcome| !outcome.answer.as_ref().is_ok_and(&right)).collect();
+    let shown = wrong.first().map(|outcome| match &outcome.answer {
+        Ok(answer) => format!("{}: {:.300}", answer.status, answer.text()),
+        Err(problem) => problem.clone(),
+    });
+    assert!(wrong.is_empty(), "{what}: {} of {} clients got {shown:?}", wrong.len(), outcomes.len());
+}
+
+fn code(answer: &Response) -> String {
+    answer.json()["errors"][0]["code"].as_str().unwrap_or_default().to_owned()
+}
+
+/// A kind of herd: the same request from everybody.
+fn requests(count: usize, method: &str, host: &str, path: &str, login: &str) -> Vec<Request> {
+    (0..count).map(|_| Request::new(method, path).header("host", host).login(login, "pw")).collect()
+}
+
+fn turn() -> std::sync::MutexGuard<'static, ()> {
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Everybody wants one thing; `right` says what everybody gets.
+fn assert_herd(
+    what: &str,
+    (method, host, path, login): (&str, &str, &str, &str),
+    right: impl Fn(&Stage, &Response) -> bool,
+) -> Stage {
+    let stage = Stage::set(|_| None);
+    let outcomes = stage.herd(what, &requests(CLIENTS, method, host, path, login), host != "lacking.test");
+    assert_all(what, &outcomes, |answer| right(&stage, answer));
+    stage
+}
+
+const TAG: &str = "/v2/herd/image/manifests/latest";
+
+#[test]
+fn a_tag() {
+    let _turn = turn();
+    let row = ("GET", "registry.test", TAG, LOGIN);
+    let stage = assert_herd("a tag", row, |stage, answer| (answer.status, &*answer.body) == (200, stage.image()));
+    stage.assert_fetched_once(REPOSITORY, 2);
+    stage.assert_pulls();
+}
+
+#[test]
+fn head_of_a_tag() {
+    let _turn = turn();
+    let row = ("HEAD", "registry.test", TAG, LOGIN);
+    let stage = assert_herd("HEAD of a tag", row, |stage, answer| {
+        let digest = stage.bench.digest(FEATURES);
+        answer.status == 200 && answer.header("docker-content-digest") == Some(digest.as_str())
+    });
+    stage.assert_fetched_once(REPOSITORY, 2);
+    stage.assert_pulls();
+}
+
+#[test]
+fn a_digest() {
+    let _turn = turn();
+    let path = format!("/v2/{REPOSITORY}/manifests/{}", Bench::build().digest(FEATURES));
+    let row = ("GET", "registry.test", path.as_str(), LOGIN);
+    let stage = assert_herd("a digest", row, |stage, answer| (answer.status, &*answer.body) == (200, stage.image()));
+    stage.assert_fetched_once(REPOSITORY, 1);
+    stage.assert_pulls();
+}
+
+#[test]
+fn a_digest_that_is_not_there() {
+    let _turn = turn();
+    let path = format!("/v2/{REPOSITORY}/manifests/sha256:{}", "0".repeat(64));
+    let row = ("GET", "registry.test", path.as_str(), LOGIN);
+    let right = |_: &Stage, answer: &Response| (answer.status, code(answer).as_str()) == (404, "MANIFEST_UNKNOWN");
+    let stage = assert_herd("a digest that is not there", row, right);
+    stage.assert_fetched_once(REPOSITORY, 1);
+    stage.assert_pulls();
+}
+
+#[test]
+fn a_token_and_then_a_tag() {
+    let _turn = turn();
+    let row = ("GET", "tokened.test", TAG, LOGIN);
+    let right = |stage: &Stage, answer: &Response| (answer.status, &*answer.body) == (200, stage.image());
+    let stage = assert_herd("a token and then a tag", row, right);
+    stage.assert_fetched_once("/token", 1);
+    stage.assert_fetched_once(&format!("/v2/{REPOSITORY}"), 2);
+    stage.assert_pulls();
+}
+
+/// Blobs pass: all that is shared is the token.
+#[test]
+fn a_token_and_then_a_blob() {
+    let _turn = turn();
+    let path = format!("/v2/{REPOSITORY}/blobs/sha256:{}", "1".repeat(64));
+    let row = ("GET", "tokened.test", path.as_str(), LOGIN);
+    let right = |_: &Stage, answer: &Response| (answer.status, answer.body.len()) == (200, 3000);
+    let stage = assert_herd("a token and then a blob", row, right);
+    stage.assert_fetched_once("/token", 1);
+    assert_eq!(stage.fetches("/blobs/").iter().map(|(_, count)| count).sum::<usize>(), CLIENTS);
+    stage.assert_pulls();
+}
+
+/// A login without a machine type is refused, once the registry has said that the password is right.
+#[test]
+fn a_refusal_that_waits_for_the_registry() {
+    let _turn = turn();
+    let row = ("GET", "checked.test", TAG, "alice");
+    let right = |_: &Stage, answer: &Response| (answer.status, code(answer).as_str()) == (403, "DENIED");
+    let stage = assert_herd("a refusal that waits for the registry", row, right);
+    assert_eq!(stage.fetches(""), [("GET /v2/".to_owned(), 1)]);
+    stage.assert_pulls();
+}
+
+/// Explanations under way are bounded: the others are told to come back.
+#[test]
+fn explain() {
+    let _turn = turn();
+    let path = format!("/metahub/v1/explain?image={REPOSITORY}:latest");
+    let row = ("GET", "registry.test", path.as_str(), LOGIN);
+    let explained = Mutex::new((0, 0));
+    let stage = assert_herd("explain", row, |stage, answer| match answer.status {
+        200 => {
+            explained.lock().unwrap().0 += 1;
+            answer.json()["digest"] == stage.bench.list.digest()
+        }
+        429 => {
+            explained.lock().unwrap().1 += 1;
+            code(answer) == "TOOMANYREQUESTS"
+        }
+        _ => false,
+    });
+    let (explained, limited) = explained.into_inner().unwrap();
+    eprintln!("explain: {explained} explained, {limited} told to come back");
+    assert!(explained > 0 && limited > 0, "{explained} explained, {limited} refused: there is no bound");
+    stage.assert_fetched_once(REPOSITORY, 1);
+    stage.assert_pulls();
+}
+
+#[test]
+fn a_cluster_that_envoy_lacks() {
+    let _turn = turn();
+    let row = ("GET", "lacking.test", TAG, LOGIN);
+    let right = |_: &Stage, answer: &Response| (answer.status, code(answer).as_str()) == (503, "UNAVAILABLE");
+    let stage = assert_herd("a cluster that Envoy lacks", row, right);
+    assert_eq!(stage.fetches(""), []);
+    stage.gate.open();
+    stage.assert_pulls();
+}
+
+/// An index with the demo's entries, filled up with others to about so many bytes.
+fn large_index(bytes: usize, mark: &str) -> Vec<u8> {
+    const ENTRIES: usize = 9000;
+    let list = String::from_utf8(Bench::build().list.bytes).unwrap();
+    let (start, end) = list.split_once("\"manifests\":[").unwrap();
+    let mut text = format!("{start}\"manifests\":[");
+    let filler = "f".repeat((bytes / ENTRIES).saturating_sub(250));
+    for number in 0..ENTRIES {
+        text += &format!(
+            "{{\"annotations\":{{\"{mark}\":\"{filler}\"}},\"digest\":\"sha256:{number:064x}\",\"mediaType\":\"{DOCKER_MANIFEST}\",\
+             \"platform\":{{\"architecture\":\"s390x\",\"os\":\"linux\"}},\"size\":500}},"
+        );
+    }
+    (text + end).into_bytes()
+}
+
+#[test]
+fn one_large_index_for_many() {
+    let _turn = turn();
+    let index = large_index(2_800_000, "mark");
+    assert!((2_400_000..3_000_000).contains(&index.len()), "{}", index.len());
+    let digest = metahub::digest::Digest::of(&index).to_string();
+    let answer = Answer::document(DOCKER_LIST, index).header("docker-content-digest", &digest);
+    let stage = Stage::set(move |path| path.contains(REPOSITORY).then(|| answer.clone()));
+    let outcomes = stage.herd("one large index", &requests(250, "GET", "registry.test", TAG, LOGIN), true);
+    assert_all("one large index", &outcomes, |answer| (answer.status, &*answer.body) == (200, stage.image()));
+    stage.assert_fetched_once(REPOSITORY, 2);
+    stage.assert_pulls();
+}
+
+/// What waits in the filter's memory is bounded: beyond that clients are told to come back.
+#[test]
+fn many_large_indexes_at_once() {
+    const IMAGES: usize = 50;
+    const LIMIT: usize = 4 * 1024 * 1024;
+    let _turn = turn();
+    let index = large_index(LIMIT - 100_000, "mark00");
+    assert!((LIMIT - 500_000..=LIMIT).contains(&index.len()), "{}", index.len());
+    let mark = index.windows(6).position(|six| six == b"mark00").unwrap() + 4;
+    let stage = Stage::set(move |path| {
+        let number = path.split("/large").nth(1)?.get(..2)?.as_bytes().to_vec();
+        let mut index = index.clone();
+        index[mark..mark + 2].copy_from_slice(&number);
+        // Without its digest: to find that would take longer here than all else.
+        Some(Answer::document(DOCKER_LIST, index))
+    });
+    let request =
+        |number: usize| Request::get(&format!("/v2/herd/large{number:02}/manifests/latest")).login(LOGIN, "pw");
+    let requests: Vec<Request> = (0..IMAGES).map(request).collect();
+    let outcomes = stage.herd("many large indexes", &requests, true);
+    let served = outcomes.iter().filter(|outcome| outcome.answer.as_ref().is_ok_and(|answer| answer.status == 200));
+    eprintln!("many large indexes: {} of {IMAGES} served", served.count());
+    assert_all("many large indexes", &outcomes, |answer| match answer.status {
+        200 => answer.body == stage.image(),
+        503 => answer.header("retry-after").is_some(),
+        _ => false,
+    });
+    for number in 0..IMAGES {
+        let answer = stage.envoy.send(&request(number)).unwrap();
+        assert_eq!((answer.status, &*answer.body), (200, stage.image()), "{number}: {}", answer.text());
+    }
+    stage.assert_pulls();
+}
