@@ -8,6 +8,7 @@ mod configurations;
 mod crash;
 mod docker_hub;
 mod envoys_own_errors;
+mod faults;
 mod fleet;
 mod guessing;
 mod harness;
