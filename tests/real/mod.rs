@@ -6,6 +6,7 @@ mod cache;
 mod clients;
 mod configurations;
 mod crash;
+mod disconnects;
 mod docker_hub;
 mod envoys_own_errors;
 mod faults;

@@ -1,0 +1,214 @@
+//! Clients that go away while MetaHub works for them, in each phase: nothing of theirs stays, and others are served.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use metahub::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
+
+use super::observe::assert_unharmed;
+use crate::support::bench::Bench;
+use crate::support::envoy::Envoy;
+use crate::support::http::Request;
+use crate::support::http::herd::{Herd, allow_files};
+use crate::support::mock_registry::{Act, Answer, Gate, MockRegistry, Received};
+use crate::support::registries::{Upstream, with_cluster, with_configuration, with_registry};
+use crate::support::{Failure, Result, wait_for};
+
+/// So many go away at once, in each phase and each round.
+const CLIENTS: usize = 200;
+/// In the first rounds memory is reserved that is used again.
+const ROUNDS: usize = 6;
+/// How soon nothing of theirs is left.
+const SOON: Duration = Duration::from_secs(20);
+/// What memory may have grown by between the second round and the last, in KiB: far less than what 4 × 1800 requests
+/// would leave if each left a body.
+const GROWTH: u64 = 24 * 1024;
+
+/// Where upstream stands still when the clients go away, and what they have asked for.
+struct Phase {
+    name: &'static str,
+    host: &'static str,
+    path: &'static str,
+    login: &'static str,
+    /// What upstream holds back: a part of its path, and of the answer what is sent first.
+    held: (&'static str, &'static str, Sent),
+}
+
+/// What upstream sends before it stands still.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sent {
+    Nothing,
+    HalfTheBody,
+}
+
+const fn phase(
+    name: &'static str,
+    path: &'static str,
+    host: &'static str,
+    held: (&'static str, &'static str, Sent),
+) -> Phase {
+    Phase { name, host, path, login: "a-type1", held }
+}
+
+const PHASES: [Phase; 9] = [
+    phase("tag", "/v2/REPOSITORY/manifests/latest", "registry.test", ("GET", "/latest", Sent::Nothing)),
+    phase("half-a-tag", "/v2/REPOSITORY/manifests/latest", "registry.test", ("GET", "/latest", Sent::HalfTheBody)),
+    phase("head", "/v2/REPOSITORY/manifests/latest", "registry.test", ("HEAD", "/latest", Sent::Nothing)),
+    phase("child", "/v2/REPOSITORY/manifests/latest", "registry.test", ("GET", "/sha256:", Sent::Nothing)),
+    phase("digest", "/v2/REPOSITORY/manifests/CHILD", "registry.test", ("GET", "/sha256:", Sent::Nothing)),
+    phase("token", "/v2/REPOSITORY/manifests/latest", "tokened.test", ("GET", "/token", Sent::Nothing)),
+    Phase {
+        login: "alice",
+        ..phase("verify", "/v2/REPOSITORY/manifests/latest", "checked.test", ("GET", "/v2/", Sent::Nothing))
+    },
+    phase("blob", "/v2/REPOSITORY/blobs/CHILD", "registry.test", ("GET", "/blobs/", Sent::HalfTheBody)),
+    phase("explain", "/metahub/v1/explain?image=REPOSITORY:latest", "registry.test", ("GET", "/latest", Sent::Nothing)),
+];
+
+/// What upstream holds back now, and until when.
+type Hold = Arc<Mutex<Option<((&'static str, &'static str, Sent), Gate)>>>;
+
+struct Stage {
+    envoy: Envoy,
+    upstream: MockRegistry,
+    bench: Bench,
+    hold: Hold,
+}
+
+impl Stage {
+    fn set() -> Self {
+        allow_files(4 * CLIENTS + 2000).unwrap();
+        let (hold, bench) = (Hold::default(), Bench::build());
+        let theirs = Arc::clone(&hold);
+        let upstream = MockRegistry::start(move |request| acts(request, &bench, &theirs)).unwrap();
+        let port = upstream.port();
+        let configuration = format!(
+            "machine_types: {{ type1: {{ features: [\"cpu:broadwell\"] }} }}\n\
+             registries:\n  \
+               registry: {{ host: \"127.0.0.1:{port}\", authentication: none }}\n  \
+               checked: {{ host: \"127.0.0.1:{port}\", authentication: upstream }}\n  \
+               tokened:\n    host: \"127.0.0.1:{port}\"\n    authentication: none\n    \
+                 token_service: {{ cluster: tokens, realm: \"http://tokens.test/token\", service: s }}\n"
+        );
+        let envoy = Envoy::before(port)
+            .edit_config(move |config| with_configuration(&config, &configuration))
+            .edit_bootstrap(move |mut bootstrap| {
+                for name in ["checked", "tokened"] {
+                    bootstrap = with_registry(&bootstrap, name, port, Upstream::Http1);
+                }
+                with_cluster(&bootstrap, "tokens", port, Upstream::Http1)
+            })
+            .start()
+            .unwrap();
+        Self { envoy, upstream, bench: Bench::build(), hold }
+    }
+
+    fn pull(&self, host: &str, repository: &str) -> Result<()> {
+        let request = Request::get(&format!("/v2/{repository}/manifests/latest"));
+        let answer = self.envoy.send(&request.header("host", host).login("a-type1", "pw"))?;
+        let image = &self.bench.image(&["cpu:broadwell"]).manifest.bytes;
+        let right = answer.status == 200 && answer.body == *image;
+        if right { Ok(()) } else { Err(Failure::new(format!("{repository}: {} {}", answer.status, answer.text()))) }
+    }
+
+    /// Requests under way: of clients, and to all clusters.
+    fn active(&self) -> (u64, u64) {
+        let stat = |prefix, suffix| self.envoy.stat(prefix, suffix).unwrap_or(u64::MAX);
+        (stat("http.clients.", ".downstream_rq_active"), stat("cluster.", ".upstream_rq_active"))
+    }
+
+    /// All ask, upstream stands still, and all go away; then it goes on.
+    fn leave(&self, phase: &Phase, round: usize) {
+        let repository = format!("{}/r{round}", phase.name);
+        if phase.name == "head" {
+            self.pull(phase.host, &repository).unwrap();
+        }
+        let gate = Gate::default();
+        *self.hold.lock().unwrap() = Some((phase.held, gate.clone()));
+        let child = self.bench.digest(&["cpu:broadwell"]);
+        let path = phase.path.replace("REPOSITORY", &repository).replace("CHILD", &child);
+        let request = || Request::get(&path).header("host", phase.host).login(phase.login, "pw");
+        let requests: Vec<Request> = (0..CLIENTS).map(|_| request()).collect();
+        let before = self.envoy.stat("http.clients.downstream_rq_total", "").unwrap();
+        let mut herd = Herd::connect(self.envoy.port(), &requests).unwrap();
+        herd.ask();
+        wait_for(phase.name, SOON, || {
+            let came = self.envoy.stat("http.clients.downstream_rq_total", "").ok()? - before;
+            (came >= CLIENTS as u64).then_some(())
+        })
+        .unwrap();
+        gate.reached();
+        drop(herd);
+        let gone =
+            wait_for(&format!("the clients of {repository} to be gone"), SOON, || (self.active().0 == 0).then_some(()));
+        gate.open();
+        *self.hold.lock().unwrap() = None;
+        gone.unwrap();
+        wait_for(&format!("the requests of {repository} to end"), SOON, || (self.active() == (0, 0)).then_some(()))
+            .unwrap_or_else(|failure| panic!("{failure}: {:?} are active", self.active()));
+        // The same, and something new.
+        self.pull(phase.host, &repository).unwrap_or_else(|failure| panic!("after {}: {failure}", phase.name));
+        self.pull(phase.host, &format!("new/{}{round}", phase.name)).unwrap();
+    }
+
+    /// KiB of memory.
+    fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.envoy.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+}
+
+fn acts(request: &Received, bench: &Bench, hold: &Hold) -> Vec<Act> {
+    let held = hold.lock().unwrap().clone();
+    let bytes = answer(request, bench);
+    let Some(((method, part, sent), gate)) = held else { return vec![Act::Send(bytes)] };
+    if request.method != method || !request.path.contains(part) || (part == "/v2/" && request.path != part) {
+        return vec![Act::Send(bytes)];
+    }
+    match sent {
+        Sent::Nothing => vec![Act::Wait(gate), Act::Send(bytes)],
+        Sent::HalfTheBody => {
+            let half = bytes.len() - 500;
+            vec![Act::Send(bytes[..half].to_vec()), Act::Wait(gate), Act::Send(bytes[half..].to_vec())]
+        }
+    }
+}
+
+fn answer(request: &Received, bench: &Bench) -> Vec<u8> {
+    let path = request.path.split('?').next().unwrap_or_default();
+    let reference = path.rsplit('/').next().unwrap_or_default();
+    let image = bench.images.iter().map(|image| &image.manifest).find(|manifest| manifest.digest() == reference);
+    let answer = match (path, image) {
+        ("/v2/", _) => Answer::document("application/json", "{}"),
+        ("/token", _) => Answer::document("application/json", r#"{"token":"t0ken","expires_in":1}"#),
+        _ if path.contains("/blobs/") => Answer::document("application/octet-stream", vec![b'b'; 200_000]),
+        (_, Some(manifest)) => {
+            Answer::document(DOCKER_MANIFEST, manifest.bytes.clone()).header("docker-content-digest", reference)
+        }
+        _ => Answer::document(DOCKER_LIST, bench.list.bytes.clone())
+            .header("docker-content-digest", &bench.list.digest()),
+    };
+    let mut bytes = answer.bytes();
+    if request.method == "HEAD" {
+        bytes.truncate(bytes.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4);
+    }
+    bytes
+}
+
+#[test]
+fn clients_that_go_away_leave_nothing() {
+    let stage = Stage::set();
+    let mut memory = Vec::new();
+    for round in 0..ROUNDS {
+        for phase in &PHASES {
+            stage.leave(phase, round);
+        }
+        memory.push(stage.memory());
+    }
+    eprintln!("memory after each round of {}: {memory:?} KiB", CLIENTS * PHASES.len());
+    assert_unharmed(&stage.envoy);
+    assert!(!stage.upstream.received("/blobs/").is_empty(), "blobs were not asked for");
+    let grown = memory[ROUNDS - 1].saturating_sub(memory[1]);
+    assert!(grown <= GROWTH, "memory grew by {grown} KiB: {memory:?}");
+}
