@@ -19,7 +19,7 @@ use crate::support::wait_for;
 
 const MIB: u64 = 1024 * 1024;
 /// What Envoy may take whatever clients do.
-const MEMORY: u64 = 500 * MIB;
+const MEMORY: u64 = 500_000_000;
 /// For a thousand connections, and for what they cause, to come to rest.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Far more than fits into all buffers on the way.
