@@ -8,11 +8,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
 
+use metahub::digest::Digest;
+use metahub::media_type::DOCKER_MANIFEST;
+
 use super::observe::{assert_no_vm_died, fault_lines, resident};
 use crate::support::bench::Bench;
 use crate::support::envoy::{Envoy, replace};
-use crate::support::http::Request;
-use crate::support::http::unread::{WIDE_OPEN, send_unread_http2};
+use crate::support::http::unread::{WIDE_OPEN, read_late, send_unread_http2};
+use crate::support::http::{Request, Response};
 use crate::support::mock_registry::{Act, Answer, MockRegistry, Received};
 use crate::support::process::allow_open_files;
 use crate::support::wait_for;
@@ -25,7 +28,10 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Far more than fits into all buffers on the way.
 const BLOB_MIB: usize = 64;
 
-/// Envoy before a registry with the demo image in every repository, and large blobs.
+/// The tag of a manifest of 4 MiB.
+const LARGE: &str = "large";
+
+/// Envoy before a registry with the demo image in every repository, large blobs, and a large manifest.
 struct Stage {
     envoy: Envoy,
     _upstream: MockRegistry,
@@ -37,7 +43,15 @@ impl Stage {
         allow_open_files(10_000).unwrap();
         let bench = Bench::build();
         let piece: Arc<[u8]> = vec![b'x'; 1024 * 1024].into();
-        let upstream = MockRegistry::start(move |request| serve(request, &bench, &piece)).unwrap();
+        let large: Arc<[u8]> = large_manifest().into();
+        let digest = Digest::of(&large).to_string();
+        let serve = move |request: &Received| {
+            if [LARGE, &digest].iter().any(|reference| request.path.ends_with(reference)) {
+                return serve_large(request, &large, &digest);
+            }
+            serve(request, &bench, &piece)
+        };
+        let upstream = MockRegistry::start(serve).unwrap();
         let envoy = Envoy::before(upstream.port()).edit_bootstrap(edit).start().unwrap();
         let stage = Self { envoy, _upstream: upstream, bench: Bench::build() };
         stage.assert_serves("known");
@@ -72,12 +86,18 @@ impl Stage {
 
     /// Waits until so many requests are under way, and nothing comes from upstream any more.
     fn wait_until_stalled(&self, requests: u64) {
-        let what = format!("{requests} stalled requests");
-        let outcome = wait_for(&what, PATIENCE, || {
-            let received = || self.stat("cluster.registry.upstream_cx_rx_bytes_total");
-            let before = received();
+        let all = || self.stat("http.clients.downstream_rq_active") == requests;
+        self.wait_until_still(&format!("{requests} stalled requests"), all);
+    }
+
+    /// Waits until this holds, and nothing comes from upstream and goes to clients any more.
+    fn wait_until_still(&self, what: &str, holds: impl Fn() -> bool) {
+        let names = ["cluster.registry.upstream_cx_rx_bytes_total", "http.clients.downstream_cx_tx_bytes_total"];
+        let bytes = || names.map(|name| self.stat(name));
+        let outcome = wait_for(what, PATIENCE, || {
+            let before = bytes();
             sleep(Duration::from_millis(500));
-            (self.stat("http.clients.downstream_rq_active") == requests && received() == before).then_some(())
+            (holds() && bytes() == before).then_some(())
         });
         outcome.unwrap();
     }
@@ -105,6 +125,15 @@ fn serve(request: &Received, bench: &Bench, piece: &Arc<[u8]>) -> Vec<Act> {
     let answer = Answer::document(&document.media_type, document.bytes.clone()).bytes();
     let end = if request.method == "HEAD" { answer.len() - document.bytes.len() } else { answer.len() };
     vec![Act::Send(answer[..end].to_vec())]
+}
+
+fn serve_large(request: &Received, bytes: &Arc<[u8]>, digest: &str) -> Vec<Act> {
+    let head = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: {DOCKER_MANIFEST}\r\ndocker-content-digest: {digest}\r\ncontent-length: {}\r\n\r\n",
+        bytes.len()
+    );
+    let body = (request.method != "HEAD").then(|| Act::SendShared(bytes.clone()));
+    [Act::Send(head.into_bytes())].into_iter().chain(body).collect()
 }
 
 /// A request for `path` below `/v2/`, with a login.
@@ -197,4 +226,45 @@ fn one_hostile_http2_connection() {
         drop(connection);
         stage.wait_until_idle();
     }
+}
+
+/// Manifests as large as clients take them, by tag and by digest, known and new: they pass through or are bounded, but
+/// they do not pile up.
+#[test]
+fn a_thousand_stalled_manifests() {
+    const CLIENTS: u64 = 1_000;
+    let stage = Stage::set(|bootstrap| bootstrap);
+    let digest = Digest::of(&large_manifest()).to_string();
+    let rows = [
+        ("known tag", LARGE, true),
+        ("known digest", &digest, true),
+        ("new tag", LARGE, false),
+        ("new digest", &digest, false),
+    ];
+    for (what, reference, known) in rows {
+        let manifest = request("GET", &format!("{}/manifests/{reference}", what.replace(' ', "-")));
+        if known {
+            assert_is_large(&stage.envoy.send(&manifest).unwrap(), what);
+        }
+        let before = stage.stat("http.clients.downstream_rq_total");
+        let mut clients: Vec<_> = (0..CLIENTS).map(|_| manifest.send_unread(stage.envoy.port()).unwrap()).collect();
+        stage.wait_until_still(what, || stage.stat("http.clients.downstream_rq_total") >= before + CLIENTS);
+        stage.assert_unharmed(&format!("stalled manifests by {what}"));
+        // A client that reads on after all gets the whole manifest.
+        assert_is_large(&read_late(clients.pop().unwrap()).unwrap(), what);
+        drop(clients);
+        stage.wait_until_idle();
+    }
+}
+
+/// An image's manifest of exactly 4 MiB.
+fn large_manifest() -> Vec<u8> {
+    let mut bytes = Bench::build().image(&["cpu:broadwell"]).manifest.bytes.clone();
+    bytes.resize(4 * 1024 * 1024, b' ');
+    bytes
+}
+
+fn assert_is_large(answer: &Response, what: &str) {
+    assert_eq!(answer.status, 200, "{what}");
+    assert!(answer.body == large_manifest(), "{what}: {} bytes", answer.body.len());
 }

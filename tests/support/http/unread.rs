@@ -1,12 +1,12 @@
 //! Requests whose answers the client does not read, over HTTP/1.1 and over HTTP/2 by hand: no decent client would.
 
-use std::io::Write as _;
+use std::io::{BufReader, Write as _};
 use std::net::TcpStream;
 use std::os::fd::AsRawFd as _;
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, setsockopt, socket, sockopt};
 
-use super::{Failure, Request, Result, connect};
+use super::{Failure, Request, Response, Result, connect};
 
 /// HTTP/2's numbers (RFC 9113, sections 6 and 11).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -37,6 +37,11 @@ impl Request {
         block.extend(self.headers.iter().flat_map(|(name, value)| field(name, value)));
         frame(HEADERS, END_STREAM_AND_HEADERS, stream, &block)
     }
+}
+
+/// Reads the answer that was left unread.
+pub(crate) fn read_late(stream: TcpStream) -> Result<Response> {
+    Ok(Response::read(&mut BufReader::new(stream), false)?)
 }
 
 /// Sends the requests as streams of one HTTP/2 connection, whose streams have this window. Nothing is read.
