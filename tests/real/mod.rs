@@ -22,6 +22,7 @@ mod observe;
 mod protocol;
 mod registry_headers;
 mod reload;
+mod reload_storm;
 mod request_bodies;
 mod selection_sample;
 mod several_registries;

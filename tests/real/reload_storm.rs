@@ -1,0 +1,164 @@
+//! Good, broken and huge configurations faster than Envoy can take them: nothing fails, memory does not grow, and the
+//! last good one is in force.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use super::observe::assert_unharmed;
+use super::stage::Stage;
+use crate::support::bench::REPOSITORY;
+use crate::support::envoy::{Envoy, replace};
+use crate::support::http::connection::Connection;
+use crate::support::http::{Request, Response};
+use crate::support::registries::with_configuration;
+use crate::support::wait_for;
+
+const STORM: Duration = Duration::from_secs(16);
+/// A new file that often.
+const PACE: Duration = Duration::from_millis(200);
+/// Machine types of the huge configuration.
+const HUGE: usize = 3000;
+/// What memory may still grow by in the storm's second half, in KiB. The first huge configurations take 20 MiB, the
+/// later ones use them again; the second half brings half a dozen.
+const GROWTH: u64 = 16 * 1024;
+/// How long a configuration may wait for those before it.
+const SOON: Duration = Duration::from_secs(20);
+
+const BROADWELL: &[&str] = &["cpu:broadwell"];
+const SKYLAKE: &[&str] = &["cpu:skylake"];
+
+/// A configuration in which the machine type `changing` has this microarchitecture, with so many others.
+fn configuration(shipped: &str, port: u16, changing: &str, others: usize) -> String {
+    let mut text = String::from("machine_types:\n  fixed: { features: [\"cpu:broadwell\"] }\n");
+    text += &format!("  changing: {{ features: [\"{changing}\"] }}\n");
+    for number in 0..others {
+        text += &format!("  other{number}: {{ features: [\"cpu:zen4\", \"nvcap:8.6\", \"site:{number}\"] }}\n");
+    }
+    text += &format!("registries:\n  registry: {{ host: \"127.0.0.1:{port}\", authentication: none }}\n");
+    with_configuration(shipped, &text)
+}
+
+/// The same one, broken in ways that Envoy sees and in ways that only the filter sees.
+fn broken(good: &str) -> Vec<String> {
+    vec![
+        replace(good, "machine_types:", "machine_typos:", 1),
+        replace(good, "authentication: none", "authentication: nobody", 1),
+        replace(good, "fixed: { features: [\"cpu:broadwell\"] }", "fixed: { features: [7] }", 1),
+        replace(good, "resources:", "resources: [", 1),
+        good.split_at(good.len() / 2).0.to_owned(),
+        String::new(),
+        "\0\u{fffd}".to_owned(),
+    ]
+}
+
+/// Pulls until told to stop.
+struct Load<'a> {
+    stage: &'a Stage,
+    stop: AtomicBool,
+    pulls: AtomicU64,
+    longest: AtomicU64,
+}
+
+impl Load<'_> {
+    fn run(&self, machine: &str, images: &[&[&str]], mut send: impl FnMut(&Request) -> Response) {
+        let right: Vec<String> = images.iter().map(|features| self.stage.bench.digest(features)).collect();
+        let request = manifest(machine);
+        while !self.stop.load(Ordering::Relaxed) {
+            let began = Instant::now();
+            let answer = send(&request);
+            self.longest.fetch_max(u64::try_from(began.elapsed().as_millis()).unwrap(), Ordering::Relaxed);
+            assert_eq!(answer.status, 200, "{machine}: {}", answer.text());
+            let digest = metahub::digest::Digest::of(&answer.body).to_string();
+            assert!(right.contains(&digest), "{machine} got {digest}, not one of {right:?}");
+            self.pulls.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+fn manifest(machine: &str) -> Request {
+    Request::get(&format!("/v2/{REPOSITORY}/manifests/latest")).login(&format!("me-{machine}"), "pw")
+}
+
+/// KiB of memory.
+fn memory(envoy: &Envoy) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", envoy.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+/// A file every 200 ms; returns the memory after each.
+fn storm(stage: &Stage, files: &[String], ended: impl Fn() -> bool) -> Vec<u64> {
+    let end = Instant::now() + STORM;
+    let mut samples = Vec::new();
+    for text in files.iter().cycle() {
+        if Instant::now() >= end || ended() {
+            break;
+        }
+        stage.envoy.replace_config(text).unwrap();
+        std::thread::sleep(PACE); // the storm's pace, nothing is waited for
+        samples.push(memory(&stage.envoy));
+    }
+    samples
+}
+
+#[test]
+fn a_storm_of_configurations_changes_nothing_but_machine_types() {
+    let stage = Stage::set(|registry| {
+        let port = registry.port();
+        Envoy::before(port).edit_config(move |config| configuration(&config, port, "cpu:broadwell", 0))
+    });
+    let (shipped, port) = (stage.envoy.config(), stage.registry.port());
+    let [broadwell, skylake] = ["cpu:broadwell", "cpu:skylake"].map(|cpu| configuration(&shipped, port, cpu, 0));
+    let huge = configuration(&shipped, port, "cpu:broadwell", HUGE);
+    let mut files = Vec::new();
+    for text in broken(&broadwell) {
+        files.extend([broadwell.clone(), text.clone(), skylake.clone(), huge.clone(), text]);
+    }
+
+    let load =
+        Load { stage: &stage, stop: AtomicBool::new(false), pulls: AtomicU64::new(0), longest: AtomicU64::new(0) };
+    let before = stage.envoy.updates().unwrap();
+    let client = stage.envoy.port();
+    let samples = std::thread::scope(|scope| {
+        let load = &load;
+        let fresh = move |request: &Request| request.send(client).unwrap();
+        let kept = move || {
+            let mut connection = Connection::open(client).unwrap();
+            move |request: &Request| connection.send(request).unwrap()
+        };
+        let threads = [
+            scope.spawn(move || load.run("fixed", &[BROADWELL], fresh)),
+            scope.spawn(move || load.run("changing", &[BROADWELL, SKYLAKE], fresh)),
+            scope.spawn(move || load.run("fixed", &[BROADWELL], kept())),
+        ];
+        let samples = storm(&stage, &files, || threads.iter().any(|thread| thread.is_finished()));
+        load.stop.store(true, Ordering::Relaxed);
+        samples
+    });
+    let after = stage.envoy.updates().unwrap();
+    let (accepted, refused) = (after.accepted - before.accepted, after.refused - before.refused);
+    let (pulls, longest) = (load.pulls.into_inner(), load.longest.into_inner());
+    eprintln!(
+        "{pulls} pulls, the longest {longest} ms; {accepted} accepted, {refused} refused; memory {samples:?} KiB"
+    );
+    assert!(pulls > 200 && accepted >= 6 && refused >= 6, "too little: {pulls} pulls, {accepted} and {refused}");
+
+    // The last good one, whatever came after it.
+    for (good, image) in [(&skylake, SKYLAKE), (&broadwell, BROADWELL), (&skylake, SKYLAKE)] {
+        stage.envoy.replace_config(good).unwrap();
+        let right = stage.bench.digest(image);
+        let pulled =
+            || stage.envoy.send(&manifest("changing")).ok()?.header("docker-content-digest").map(str::to_owned);
+        wait_for("the last good configuration", SOON, || pulled().filter(|digest| *digest == right)).unwrap();
+        for text in broken(good) {
+            assert!(!stage.envoy.reload(&text).unwrap(), "accepted: {text:.80}");
+            assert_eq!(pulled().as_deref(), Some(right.as_str()));
+        }
+    }
+    let (first, second) = samples.split_at(samples.len() / 2);
+    let highest = |samples: &[u64]| samples.iter().copied().max().unwrap_or_default();
+    let grown = highest(second).saturating_sub(highest(first));
+    assert!(grown <= GROWTH, "memory grew by {grown} KiB in the second half: {samples:?}");
+    assert_eq!(stage.envoy.stat("listener_manager.total_listeners_draining", "").unwrap(), 0);
+    assert_unharmed(&stage.envoy);
+}
