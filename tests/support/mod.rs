@@ -26,6 +26,7 @@ pub(crate) mod memory;
 pub(crate) mod mock_registry;
 pub(crate) mod port;
 pub(crate) mod process;
+pub(crate) mod raw_http2;
 pub(crate) mod registries;
 pub(crate) mod registry;
 pub(crate) mod sandbox;

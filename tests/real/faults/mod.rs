@@ -4,6 +4,7 @@
 mod documents;
 mod framing;
 mod headers;
+mod http2;
 mod phase;
 mod sound;
 mod statuses;
@@ -23,7 +24,8 @@ use super::observe::assert_unharmed;
 use crate::support::envoy::{Envoy, replace};
 use crate::support::http::Request;
 use crate::support::http::herd::{Herd, Outcome, allow_files};
-use crate::support::mock_registry::{Act, MockRegistry};
+use crate::support::mock_registry::{Act, MockRegistry, Received};
+use crate::support::raw_http2::RawHttp2;
 use crate::support::registries::{Upstream, with_cluster, with_configuration, with_registry};
 
 /// What comes at once, comes within this on a busy machine.
@@ -69,49 +71,77 @@ fn answer(name: impl Into<String>, verdicts: &str, answer: impl Fn(Sound) -> Sou
 /// Envoy before a registry that does what a table says.
 struct Stage {
     envoy: Envoy,
-    content: Arc<Content>,
-    armed: Arc<AtomicBool>,
-    met: Arc<Mutex<BTreeSet<(usize, usize)>>>,
-    faults: Arc<Vec<Fault>>,
-    _upstream: MockRegistry,
+    registry: Arc<Registry>,
+    /// So many requests are sent at the same time.
+    at_once: usize,
+    /// One that ends with the stage.
+    _upstream: Option<MockRegistry>,
+}
+
+/// What the upstream of a stage does, and what it has met.
+struct Registry {
+    content: Content,
+    faults: Vec<Fault>,
+    armed: AtomicBool,
+    met: Mutex<BTreeSet<(usize, usize)>>,
+}
+
+impl Registry {
+    fn new(faults: Vec<Fault>) -> Arc<Self> {
+        let (armed, met) = (AtomicBool::new(false), Mutex::default());
+        Arc::new(Self { content: Content::build(), faults, armed, met })
+    }
+
+    /// The sound answer to a request, or what the fault makes of it that is meant for it.
+    fn acts(&self, request: &Received, stream: u32, whole: impl Fn(&Sound) -> Vec<Act>) -> Vec<Act> {
+        let sound = self.content.sound(request).on(stream);
+        match Phase::of(request, &self.content) {
+            Some((number, phase)) if self.armed.load(Ordering::SeqCst) => {
+                self.met.lock().unwrap().insert((number, phase as usize));
+                (self.faults[number].acts)(sound)
+            }
+            _ => whole(&sound),
+        }
+    }
 }
 
 impl Stage {
     fn set(faults: Vec<Fault>) -> Self {
         allow_files(10_000).unwrap();
-        let (faults, content) = (Arc::new(faults), Arc::new(Content::build()));
-        let (armed, met) = (Arc::new(AtomicBool::new(false)), Arc::<Mutex<BTreeSet<_>>>::default());
-        let theirs = (Arc::clone(&faults), Arc::clone(&content), Arc::clone(&armed), Arc::clone(&met));
-        let upstream = MockRegistry::start(move |request| {
-            let (faults, content, armed, met) = &theirs;
-            let sound = content.sound(request);
-            match Phase::of(request, content) {
-                Some((number, phase)) if armed.load(Ordering::SeqCst) => {
-                    met.lock().unwrap().insert((number, phase as usize));
-                    (faults[number].acts)(sound)
-                }
-                _ => closing(sound.bytes()),
-            }
-        })
-        .unwrap();
-        let envoy = envoy(upstream.port());
-        Self { envoy, content, armed, met, faults, _upstream: upstream }
+        let registry = Registry::new(faults);
+        let theirs = Arc::clone(&registry);
+        let whole = |sound: &Sound| closing(sound.bytes());
+        let upstream = MockRegistry::start(move |request| theirs.acts(request, 0, whole)).unwrap();
+        let envoy = envoy(upstream.port(), Upstream::Http1);
+        Self { envoy, registry, at_once: usize::MAX, _upstream: Some(upstream) }
+    }
+
+    /// The same over HTTP/2, for the registry itself.
+    fn over_http2(faults: Vec<Fault>) -> Self {
+        let registry = Registry::new(faults);
+        let theirs = Arc::clone(&registry);
+        let upstream = RawHttp2::start(move |request, stream| theirs.acts(request, stream, http2::whole)).unwrap();
+        let envoy = envoy(upstream.port(), Upstream::H2c);
+        // A connection that ends at its beginning takes with it all requests that wait for one.
+        Self { envoy, registry, at_once: 1, _upstream: None }
     }
 
     /// The phases in which each fault is to be met.
     fn cases(&self) -> Vec<(usize, Phase)> {
-        let all = (0..self.faults.len()).flat_map(|number| PHASES.map(|phase| (number, phase)));
+        let all = (0..self.registry.faults.len()).flat_map(|number| PHASES.map(|phase| (number, phase)));
         all.filter(|(number, phase)| self.verdict(*number, *phase) != &Verdict::NotAsked).collect()
     }
 
     fn verdict(&self, number: usize, phase: Phase) -> &Verdict {
-        &self.faults[number].verdicts[phase as usize]
+        &self.registry.faults[number].verdicts[phase as usize]
     }
 
     fn ask(&self, cases: &[(usize, Phase)]) -> Vec<Outcome> {
-        let requests: Vec<Request> =
-            cases.iter().map(|(number, phase)| phase.request(*number, &self.content)).collect();
-        Herd::run(self.envoy.port(), &requests, PATIENCE).unwrap()
+        let ask = |cases: &[(usize, Phase)]| {
+            let requests = cases.iter().map(|(number, phase)| phase.request(*number, &self.registry.content));
+            Herd::run(self.envoy.port(), &requests.collect::<Vec<Request>>(), PATIENCE).unwrap()
+        };
+        cases.chunks(self.at_once).flat_map(ask).collect()
     }
 
     /// All faults in all their phases, and then the same requests again, without any.
@@ -119,15 +149,17 @@ impl Stage {
         let cases = self.cases();
         let known: Vec<(usize, Phase)> = cases.iter().copied().filter(|(_, phase)| *phase == Phase::Head).collect();
         let mut wrong = self.judge(&known, &self.ask(&known), "before", &|_, _| &Verdict::Right);
-        self.armed.store(true, Ordering::SeqCst);
+        self.registry.armed.store(true, Ordering::SeqCst);
         let outcomes = self.ask(&cases);
-        self.armed.store(false, Ordering::SeqCst);
+        self.registry.armed.store(false, Ordering::SeqCst);
         wrong.extend(self.judge(&cases, &outcomes, "", &|number, phase| self.verdict(number, phase)));
-        let met = self.met.lock().unwrap().clone();
+        let met = self.registry.met.lock().unwrap().clone();
         let missed = cases.iter().filter(|(number, phase)| !met.contains(&(*number, *phase as usize)));
-        wrong.extend(missed.map(|(number, phase)| format!("{} {phase:?}: was not met", self.faults[*number].name)));
+        wrong.extend(
+            missed.map(|(number, phase)| format!("{} {phase:?}: was not met", self.registry.faults[*number].name)),
+        );
         wrong.extend(self.judge(&cases, &self.ask(&cases), "after", &|_, _| &Verdict::Right));
-        eprintln!("{} faults, {} cases", self.faults.len(), cases.len());
+        eprintln!("{} faults, {} cases", self.registry.faults.len(), cases.len());
         assert!(wrong.is_empty(), "{} rows:\n{}", wrong.len(), wrong.join("\n"));
         assert_unharmed(&self.envoy);
     }
@@ -142,8 +174,8 @@ impl Stage {
     ) -> Vec<String> {
         let mut wrong = Vec::new();
         for ((number, phase), outcome) in cases.iter().zip(outcomes) {
-            let fault = &self.faults[*number];
-            if let Err(problem) = verdict(*number, *phase).judge(*phase, outcome, &self.content) {
+            let fault = &self.registry.faults[*number];
+            if let Err(problem) = verdict(*number, *phase).judge(*phase, outcome, &self.registry.content) {
                 wrong.push(format!("{} {phase:?} {when}: {problem}", fault.name));
             }
             let limit = if when.is_empty() { fault.within } else { SOON };
@@ -156,7 +188,7 @@ impl Stage {
 }
 
 /// One registry that checks nothing, one that wants tokens, and one that checks passwords itself, on one port.
-fn envoy(port: u16) -> Envoy {
+fn envoy(port: u16, speaks: Upstream) -> Envoy {
     let configuration = format!(
         "cache: {{ bytes: 512MiB }}\n\
          machine_types: {{ type1: {{ features: [\"cpu:broadwell\"] }} }}\n\
@@ -173,10 +205,23 @@ fn envoy(port: u16) -> Envoy {
         for name in ["checked", "tokened"] {
             bootstrap = with_registry(&bootstrap, name, port, Upstream::Http1);
         }
-        with_cluster(&bootstrap, "tokens", port, Upstream::Http1)
+        bootstrap = with_cluster(&bootstrap, "tokens", port, Upstream::Http1);
+        match speaks {
+            Upstream::Http1 => bootstrap,
+            Upstream::H2c => over_http2(&bootstrap),
+        }
     };
     let builder = Envoy::before(port).edit_config(move |config| with_configuration(&config, &configuration));
     builder.edit_bootstrap(edit).start().unwrap()
+}
+
+/// The shipped cluster speaks HTTP/2, one stream at a time, so that what ends a connection ends one request.
+fn over_http2(bootstrap: &str) -> String {
+    let start = bootstrap.find("  - name: registry\n    type:").expect("the shipped cluster");
+    let (before, cluster) = bootstrap.split_at(start);
+    let from = "explicit_http_config: { http_protocol_options: {} }";
+    let to = "explicit_http_config: { http2_protocol_options: { hpack_table_size: 0, max_concurrent_streams: 1 } }";
+    format!("{before}{}", replace(cluster, from, to, 1))
 }
 
 fn check(faults: Vec<Fault>) {

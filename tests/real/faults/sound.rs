@@ -63,6 +63,8 @@ impl Content {
 #[derive(Clone)]
 pub(super) struct Sound {
     pub(super) method: String,
+    /// Of HTTP/2.
+    pub(super) stream: u32,
     version: &'static str,
     status: String,
     headers: Vec<(String, Vec<u8>)>,
@@ -75,6 +77,7 @@ impl Sound {
     fn of(method: &str, status: &str, document: &Document) -> Self {
         let sound = Self {
             method: method.to_owned(),
+            stream: 0,
             version: "HTTP/1.1",
             status: status.to_owned(),
             headers: Vec::new(),
@@ -84,6 +87,10 @@ impl Sound {
         };
         // Each fault has a connection of its own, and Envoy sends nothing more on it.
         sound.header("content-type", &document.media_type).header("connection", "close")
+    }
+
+    pub(super) fn on(self, stream: u32) -> Self {
+        Self { stream, ..self }
     }
 
     pub(super) fn version(self, version: &'static str) -> Self {
@@ -131,6 +138,15 @@ impl Sound {
     /// Says nothing of the length.
     pub(super) fn endless(self) -> Self {
         Self { length: false, ..self }
+    }
+
+    /// All of the head for HTTP/2, which knows no connection there.
+    pub(super) fn fields(&self) -> Vec<(String, Vec<u8>)> {
+        let status = self.status.split(' ').next().unwrap_or_default();
+        let mut fields = vec![(":status".to_owned(), status.as_bytes().to_vec())];
+        fields.extend(self.headers.iter().filter(|(name, _)| name != "connection").cloned());
+        fields.push(("content-length".to_owned(), self.body.len().to_string().into_bytes()));
+        fields
     }
 
     pub(super) fn text(&self, name: &str) -> String {
