@@ -1,6 +1,8 @@
 //! Thousands of clients that wait for one answer in one worker, and large indexes for many at once: all are answered,
 //! from one fetch, while others are served.
 
+mod large;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -29,6 +31,10 @@ const REPOSITORY: &str = "herd/image";
 const LOGIN: &str = "alice-type1";
 const FEATURES: &[&str] = &["cpu:broadwell"];
 
+/// A digest that nobody has, which takes the registry a while to say.
+const SLOW: &str = "sha256:5555555555555555555555555555555555555555555555555555555555555555";
+const SLOWLY: Duration = Duration::from_secs(10);
+
 /// Herds one after the other: each takes all that the machine has.
 static TURN: Mutex<()> = Mutex::new(());
 
@@ -47,6 +53,9 @@ impl Stage {
         let (theirs, served) = (gate.clone(), Bench::build());
         let upstream = MockRegistry::start(move |request| {
             let answer = respond(request, &served, &document);
+            if request.path.ends_with(SLOW) {
+                return vec![Act::Pause(SLOWLY), Act::Send(answer)];
+            }
             vec![Act::Wait(theirs.clone()), Act::Send(answer)]
         })
         .unwrap();
@@ -349,69 +358,5 @@ fn a_cluster_that_envoy_lacks() {
     let stage = assert_herd("a cluster that Envoy lacks", row, right);
     assert_eq!(stage.fetches(""), []);
     stage.gate.open();
-    stage.assert_pulls();
-}
-
-/// An index with the demo's entries, filled up with others to about so many bytes.
-fn large_index(bytes: usize, mark: &str) -> Vec<u8> {
-    const ENTRIES: usize = 9000;
-    let list = String::from_utf8(Bench::build().list.bytes).unwrap();
-    let (start, end) = list.split_once("\"manifests\":[").unwrap();
-    let mut text = format!("{start}\"manifests\":[");
-    let filler = "f".repeat((bytes / ENTRIES).saturating_sub(250));
-    for number in 0..ENTRIES {
-        text += &format!(
-            "{{\"annotations\":{{\"{mark}\":\"{filler}\"}},\"digest\":\"sha256:{number:064x}\",\"mediaType\":\"{DOCKER_MANIFEST}\",\
-             \"platform\":{{\"architecture\":\"s390x\",\"os\":\"linux\"}},\"size\":500}},"
-        );
-    }
-    (text + end).into_bytes()
-}
-
-#[test]
-fn one_large_index_for_many() {
-    let _turn = turn();
-    let index = large_index(2_800_000, "mark");
-    assert!((2_400_000..3_000_000).contains(&index.len()), "{}", index.len());
-    let digest = metahub::digest::Digest::of(&index).to_string();
-    let answer = Answer::document(DOCKER_LIST, index).header("docker-content-digest", &digest);
-    let stage = Stage::set(move |path| path.contains(REPOSITORY).then(|| answer.clone()));
-    let outcomes = stage.herd("one large index", &requests(250, "GET", "registry.test", TAG, LOGIN), true);
-    assert_all("one large index", &outcomes, |answer| (answer.status, &*answer.body) == (200, stage.image()));
-    stage.assert_fetched_once(REPOSITORY, 2);
-    stage.assert_pulls();
-}
-
-/// What waits in the filter's memory is bounded: beyond that clients are told to come back.
-#[test]
-fn many_large_indexes_at_once() {
-    const IMAGES: usize = 50;
-    const LIMIT: usize = 4 * 1024 * 1024;
-    let _turn = turn();
-    let index = large_index(LIMIT - 100_000, "mark00");
-    assert!((LIMIT - 500_000..=LIMIT).contains(&index.len()), "{}", index.len());
-    let mark = index.windows(6).position(|six| six == b"mark00").unwrap() + 4;
-    let stage = Stage::set(move |path| {
-        let number = path.split("/large").nth(1)?.get(..2)?.as_bytes().to_vec();
-        let mut index = index.clone();
-        index[mark..mark + 2].copy_from_slice(&number);
-        // Without its digest: to find that would take longer here than all else.
-        Some(Answer::document(DOCKER_LIST, index))
-    });
-    let request =
-        |number: usize| Request::get(&format!("/v2/herd/large{number:02}/manifests/latest")).login(LOGIN, "pw");
-    let requests: Vec<Request> = (0..IMAGES).map(request).collect();
-    let outcomes = stage.herd("many large indexes", &requests, true);
-    let served = outcomes.iter().filter(|outcome| outcome.answer.as_ref().is_ok_and(|answer| answer.status == 200));
-    eprintln!("many large indexes: {} of {IMAGES} served", served.count());
-    assert_all("many large indexes", &outcomes, |answer| match answer.status {
-        200 => answer.body == stage.image(),
-        503 => answer.header("retry-after").is_some(),
-        _ => false,
-    });
-    for number in 0..IMAGES {
-        let answer = stage.envoy.send(&request(number)).unwrap();
-        assert_eq!((answer.status, &*answer.body), (200, stage.image()), "{number}: {}", answer.text());
-    }
     stage.assert_pulls();
 }
