@@ -13,6 +13,7 @@ mod faults;
 mod fleet;
 mod guessing;
 mod harness;
+mod header_lists;
 mod herd;
 mod hosts;
 mod hosts_toml;

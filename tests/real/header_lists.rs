@@ -1,0 +1,149 @@
+//! Header lists of clients that are meant for somebody else: the registry behind MetaHub, or the other clients.
+
+use metahub::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
+
+use super::observe::assert_unharmed;
+use crate::support::bench::Bench;
+use crate::support::envoy::Envoy;
+use crate::support::http::{Request, Response};
+use crate::support::mock_registry::{Act, Answer, MockRegistry, Received};
+use crate::support::registries::with_configuration;
+
+/// What speaks to a registry, to what stands before it, or of somebody else.
+const NOT_FOR_REGISTRIES: [&str; 10] = [
+    "cookie",
+    "proxy-authorization",
+    "x-remote-user",
+    "private-token",
+    "x-http-method-override",
+    "x-original-url",
+    "x-rewrite-url",
+    "x-forwarded-host",
+    "forwarded",
+    "x-metahub-machine-type",
+];
+/// As an nginx before a registry has it.
+const LARGEST_HEAD: usize = 8 * 1024;
+
+/// Envoy before a registry whose front refuses requests above 8 KiB.
+struct Stage {
+    envoy: Envoy,
+    upstream: MockRegistry,
+    bench: Bench,
+}
+
+impl Stage {
+    fn set() -> Self {
+        let bench = Bench::build();
+        let upstream = MockRegistry::start(move |request| respond(request, &bench)).unwrap();
+        let port = upstream.port();
+        let configuration = format!(
+            "machine_types: {{ type1: {{ features: [\"cpu:broadwell\"] }} }}\n\
+             registries: {{ registry: {{ host: \"127.0.0.1:{port}\", authentication: none }} }}\n"
+        );
+        let builder = Envoy::before(port).edit_config(move |config| with_configuration(&config, &configuration));
+        Self { envoy: builder.start().unwrap(), upstream, bench: Bench::build() }
+    }
+
+    fn ask(&self, request: Request) -> Response {
+        self.envoy.send(&request.login("a-type1", "pw")).unwrap()
+    }
+
+    fn paths(&self) -> [String; 4] {
+        let digest = self.bench.digest(&["cpu:broadwell"]);
+        [
+            "manifests/latest".to_owned(),
+            format!("manifests/{digest}"),
+            format!("blobs/{digest}"),
+            "tags/list".to_owned(),
+        ]
+    }
+
+    fn assert_pull(&self, what: &str) {
+        let answer = self.ask(Request::get("/v2/a/b/manifests/latest"));
+        assert_eq!(answer.status, 200, "{what}: {}", answer.text());
+        assert_eq!(answer.body, self.bench.image(&["cpu:broadwell"]).manifest.bytes, "{what}");
+    }
+}
+
+fn respond(request: &Received, bench: &Bench) -> Vec<Act> {
+    let reference = request.path.rsplit('/').next().unwrap_or_default();
+    let image = bench.images.iter().map(|image| &image.manifest).find(|manifest| manifest.digest() == reference);
+    let size: usize = request.headers.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
+    let answer = match image {
+        _ if size + request.path.len() > LARGEST_HEAD => Answer::new(400).body("too large"),
+        _ if reference == "list" => Answer::document("application/json", r#"{"name":"a/b","tags":["latest"]}"#),
+        Some(manifest) => {
+            Answer::document(DOCKER_MANIFEST, manifest.bytes.clone()).header("docker-content-digest", reference)
+        }
+        None => Answer::document(DOCKER_LIST, bench.list.bytes.clone())
+            .header("docker-content-digest", &bench.list.digest()),
+    };
+    let mut bytes = answer.bytes();
+    if request.method == "HEAD" {
+        bytes.truncate(bytes.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4);
+    }
+    vec![Act::Send(bytes)]
+}
+
+#[test]
+fn what_is_not_for_registries_does_not_reach_them() {
+    let stage = Stage::set();
+    let mut reached = Vec::new();
+    // Cold, and then as it is known.
+    for method in ["GET", "HEAD", "GET"] {
+        for path in stage.paths() {
+            let told = |request: Request, name: &&str| request.header(name, format!("secret-{name}"));
+            let request = NOT_FOR_REGISTRIES.iter().fold(Request::new(method, &format!("/v2/a/b/{path}")), told);
+            let answer = stage.ask(request);
+            assert_eq!(answer.status, 200, "{method} {path}: {}", answer.text());
+        }
+    }
+    for Received { method, path, headers } in stage.upstream.received("") {
+        let told = headers.iter().filter(|(_, value)| value.contains("secret"));
+        reached.extend(told.map(|(name, _)| format!("{name} with {method} {:.30}", path)));
+    }
+    assert_eq!(reached, Vec::<String>::new());
+    stage.assert_pull("after");
+    assert_unharmed(&stage.envoy);
+}
+
+/// A front end that refuses what one client sends must not cost the others their HEAD, nor a shared answer.
+#[test]
+fn what_one_client_sends_is_not_held_against_the_others() {
+    let rows: [(&str, fn(Request) -> Request); 3] = [
+        ("a header of 9 KB", |request| request.header("x-large", "a".repeat(9 * 1024))),
+        ("an Accept of 9 KB", |request| request.header("accept", "application/x".repeat(700))),
+        ("gRPC", |request| request.header("content-type", "application/grpc")),
+    ];
+    for (what, change) in rows {
+        let stage = Stage::set();
+        stage.assert_pull("the first pull");
+        let answer = stage.ask(change(Request::get("/v2/a/b/manifests/latest")));
+        assert_eq!(answer.status, 200, "{what}: {}", answer.text());
+        let before = stage.upstream.received("").len();
+        for _ in 0..3 {
+            stage.assert_pull(what);
+        }
+        let asked: Vec<String> =
+            stage.upstream.received("")[before..].iter().map(|asked| asked.method.clone()).collect();
+        assert_eq!(asked, ["HEAD"; 3], "after {what} every pull costs a GET");
+        let answer = stage.ask(change(Request::get("/v2/c/d/manifests/latest")));
+        assert_eq!(answer.status, 200, "{what}, for a cold tag: {}", answer.text());
+        assert_unharmed(&stage.envoy);
+    }
+}
+
+/// What refuses a request says so to clients of every kind.
+#[test]
+fn a_refusal_is_one_whatever_the_request_says_that_it_is() {
+    let stage = Stage::set();
+    for path in ["/v2/a/b/manifests/latest", "/v2/", "/metahub/v1/explain?image=a/b"] {
+        let request = Request::get(path).header("content-type", "application/grpc");
+        let answer = stage.envoy.send(&request).unwrap();
+        assert_eq!(answer.status, 401, "{path}: {:?}", answer.headers);
+    }
+    let request = Request::new("POST", "/v2/a/b/blobs/uploads/").header("content-type", "application/grpc");
+    assert_eq!(stage.ask(request).status, 405);
+    assert_unharmed(&stage.envoy);
+}
