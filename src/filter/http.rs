@@ -23,6 +23,8 @@ pub(super) struct Stream {
     exchange: Exchange,
     /// When its request began.
     since: Moment,
+    /// Its request calls itself gRPC, and this is the status of MetaHub's own answer: Envoy puts it elsewhere and says 200.
+    grpc: Option<u16>,
     /// Whose headers are at hand: the request's, until upstream's response is here.
     phase: MapType,
     itself: Weak<RefCell<Self>>,
@@ -80,7 +82,10 @@ impl Stream {
                 }
             }
             // After the headers of a response Envoy cannot reply; it cuts the response off.
-            Step::Reply(reply) | Step::Cut(reply) => reply_with(&reply),
+            Step::Reply(reply) | Step::Cut(reply) => {
+                self.grpc = self.grpc.and(Some(reply.status));
+                reply_with(&reply)
+            }
         }
     }
 
@@ -91,6 +96,9 @@ impl Stream {
             return reply_with(&reply).unwrap_or(Action::Pause);
         };
         let headers = all(MapType::HttpRequestHeaders);
+        let is_grpc =
+            Headers(&headers).first("content-type").is_some_and(|value| value.starts_with(b"application/grpc"));
+        self.grpc = is_grpc.then_some(Code::Unavailable.status());
         let cluster = hostcalls::get_property(vec!["xds", "cluster_name"]).ok().flatten();
         let cluster =
             cluster.as_deref().and_then(|name| std::str::from_utf8(name).ok()).filter(|name| !name.is_empty());
@@ -100,6 +108,9 @@ impl Stream {
     }
 
     fn on_response(&mut self, end: bool) -> Action {
+        if let Some(status) = self.grpc.take() {
+            say_plainly(status);
+        }
         if matches!(self.exchange, Exchange::Done) {
             return Action::Continue;
         }
@@ -155,6 +166,7 @@ impl Http {
                 worker,
                 exchange: Exchange::Done,
                 since: Moment::default(),
+                grpc: None,
                 phase: MapType::HttpRequestHeaders,
                 itself: itself.clone(),
             })
@@ -212,6 +224,19 @@ fn change_headers(map: MapType, changes: &[HeaderChange]) -> Result<(), Status> 
         }
     }
     Ok(())
+}
+
+/// An answer of Envoy's or MetaHub's own to a request that calls itself gRPC has status 200, no body, and the real status
+/// in `grpc-status`. Registries have no answers of that kind, and clients must not take a refusal for a success.
+#[cold]
+fn say_plainly(status: u16) {
+    let map = MapType::HttpResponseHeaders;
+    if hostcalls::get_map_value_bytes(map, "grpc-status").ok().flatten().is_some() {
+        let _ = hostcalls::set_map_value(map, ":status", Some(&status.to_string()));
+        for name in ["grpc-status", "grpc-message", "content-type"] {
+            let _ = hostcalls::remove_map_value(map, name);
+        }
+    }
 }
 
 fn reply_with(reply: &Reply) -> Result<Action, Status> {

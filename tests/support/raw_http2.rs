@@ -112,6 +112,7 @@ fn serve(mut connection: &TcpStream, handler: &Handler) -> std::io::Result<()> {
                 for act in handler(&request, stream) {
                     match act {
                         Act::Send(bytes) => connection.write_all(&bytes)?,
+                        Act::SendShared(bytes) => connection.write_all(&bytes)?,
                         Act::Pause(length) => std::thread::sleep(length),
                         Act::Reset => {
                             setsockopt(&connection, sockopt::Linger, &libc::linger { l_onoff: 1, l_linger: 0 })?;

@@ -200,7 +200,7 @@ fn envoy(port: u16, speaks: Upstream) -> Envoy {
     );
     let edit = move |bootstrap: String| {
         // What the shipped file gives the registry for a manifest, and silence in general, would be waited for here.
-        let bootstrap = replace(&bootstrap, "timeout: 60s,", "timeout: 18s,", 1);
+        let bootstrap = replace(&bootstrap, "timeout: 60s,", "timeout: 18s,", 2);
         let mut bootstrap = replace(&bootstrap, "stream_idle_timeout: 300s", "stream_idle_timeout: 20s", 1);
         for name in ["checked", "tokened"] {
             bootstrap = with_registry(&bootstrap, name, port, Upstream::Http1);
