@@ -134,8 +134,8 @@ pub(crate) struct Upstream {
     /// A request with this `Authorization` is answered with this status.
     pub(crate) refuses: Option<(String, u16)>,
     pub(crate) memory: Map,
-    /// HEAD is answered 405.
-    pub(crate) refuses_head: bool,
+    /// HEAD is answered with this status.
+    pub(crate) refuses_head: Option<u16>,
 }
 
 impl Upstream {
@@ -217,8 +217,8 @@ fn note(effects: Effects, outcome: &mut Outcome) -> (Exchange, Step) {
 fn respond(state: Exchange, method: &str, path: &str, upstream: &Upstream, outcome: &mut Outcome) {
     let authorization = outcome.authorization.clone().flatten();
     let mut response = upstream.answer(path, authorization.as_ref(), true).expect("an upstream that is up");
-    if upstream.refuses_head && method == "HEAD" {
-        response = Response::new(405, "application/json", "{}");
+    if let Some(status) = upstream.refuses_head.filter(|_| method == "HEAD") {
+        response = Response::new(status, "application/json", "{}");
     }
     outcome.status = response.status;
     outcome.headers = response.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
@@ -336,7 +336,7 @@ pub(crate) fn upstream(children: &[(Value, Vec<u8>)]) -> Upstream {
                 .with("last-modified", "yesterday"),
         ),
         memory: Map::default(),
-        refuses_head: false,
+        refuses_head: None,
         refuses: None,
         by_digest: by_digest.collect(),
     }

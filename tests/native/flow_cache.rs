@@ -222,7 +222,7 @@ fn a_registry_without_head_or_digests_is_asked_with_get() {
     }
     let mut upstream = demo();
     assert_eq!(exchange(&config, "GET", DEMO, "qnib-type1", &upstream).status, 200);
-    upstream.refuses_head = true;
+    upstream.refuses_head = Some(405);
     let outcome = exchange(&config, "GET", DEMO, "qnib-type1", &upstream);
     assert_eq!((outcome.status, requests(&outcome)), (200, vec!["HEAD own".to_owned(), "GET latest".to_owned()]));
 }

@@ -1,0 +1,285 @@
+//! What a registry, or a client, says wrongly must not be believed, kept, or held against others.
+
+use metahub::digest::Digest;
+use metahub::flow::{Event, Exchange, Step, WorkerState, begin};
+use metahub::headers::{HeaderChange, Headers};
+use metahub::media_type::{DOCKER_LIST, DOCKER_MANIFEST, OCI_MANIFEST};
+use serde_json::{Value, json};
+
+use super::driver::{
+    Outcome, Response, Upstream, arrival, basic, child, configuration, exchange, header_list, parse, send,
+    send_headers, upstream,
+};
+
+const IMAGE: &str = "qnib/bench:latest";
+
+fn demo() -> Upstream {
+    upstream(&[child(&[]), child(&["cpu:skylake"]), child(&["cpu:broadwell"])])
+}
+
+fn broadwell() -> String {
+    Digest::of(&child(&["cpu:broadwell"]).1).to_string()
+}
+
+fn pull(config: &Value, upstream: &Upstream) -> Outcome {
+    exchange(&parse(config), "GET", IMAGE, "qnib-type1", upstream)
+}
+
+/// The demo's index under another content type.
+fn retyped(upstream: &Upstream, media_type: &str) -> Response {
+    upstream.index.clone().unwrap().without("content-type").with("content-type", media_type)
+}
+
+#[test]
+fn an_index_is_one_whatever_its_content_type() {
+    for media_type in
+        [DOCKER_MANIFEST, OCI_MANIFEST, "application/vnd.docker.distribution.manifest.v1+json", "text/html"]
+    {
+        let mut upstream = demo();
+        let honest = upstream.index.replace(retyped(&upstream, media_type));
+        for _ in 0..2 {
+            let outcome = pull(&configuration(), &upstream);
+            assert_eq!((outcome.status, outcome.header("docker-content-digest")), (200, broadwell().as_str()));
+            assert_eq!(outcome.header("content-type"), DOCKER_MANIFEST, "{media_type}");
+        }
+        // Nothing of the lie is left.
+        let digest = honest.as_ref().and_then(|index| Some(Digest::of(&index.body).to_string())).unwrap();
+        upstream.by_digest.insert(digest.clone(), honest);
+        let path = format!("/v2/qnib/bench/manifests/{digest}");
+        let outcome = send(&parse(&configuration()), "GET", &path, "qnib-type1", "qnib-type1", &upstream);
+        assert_eq!((outcome.status, outcome.header("content-type")), (200, DOCKER_LIST), "{media_type}");
+    }
+}
+
+#[test]
+fn a_wrong_content_type_is_not_kept_by_digest_either() {
+    let mut upstream = demo();
+    let honest = upstream.index.clone();
+    let digest = Digest::of(&honest.as_ref().unwrap().body).to_string();
+    let get = |upstream: &Upstream| {
+        let path = format!("/v2/qnib/bench/manifests/{digest}");
+        send(&parse(&configuration()), "GET", &path, "qnib-type1", "qnib-type1", upstream)
+    };
+    upstream.by_digest.insert(digest.clone(), Some(retyped(&upstream, OCI_MANIFEST)));
+    assert_eq!(get(&upstream).header("content-type"), OCI_MANIFEST, "the registry's word, this once");
+    upstream.by_digest.insert(digest.clone(), honest);
+    assert_eq!(get(&upstream).header("content-type"), DOCKER_LIST);
+    assert_eq!(pull(&configuration(), &upstream).header("docker-content-digest"), broadwell());
+}
+
+#[test]
+fn an_image_that_is_an_index_is_refused() {
+    let inner = demo();
+    let bytes = inner.index.as_ref().unwrap().body.clone();
+    let platform = json!({ "os": "linux", "architecture": "amd64" });
+    let digest = Digest::of(&bytes).to_string();
+    let entry = json!({ "mediaType": DOCKER_MANIFEST, "digest": digest, "size": bytes.len(), "platform": platform });
+    let upstream = upstream(&[(entry, bytes)]);
+    let outcome = pull(&configuration(), &upstream);
+    assert_eq!((outcome.status, outcome.code().as_str()), (502, "MANIFEST_INVALID"));
+    assert!(outcome.message().contains("is an index, and not one image"), "{}", outcome.message());
+}
+
+#[test]
+fn head_is_given_up_only_where_it_is_useless_and_for_minutes() {
+    for (status, useless) in [(405, true), (501, true), (400, false), (403, false), (414, false), (431, false)] {
+        let mut upstream = demo();
+        upstream.memory.now.set(10_000);
+        assert_eq!(pull(&configuration(), &upstream).status, 200);
+        upstream.refuses_head = Some(status);
+        let refused = pull(&configuration(), &upstream);
+        assert_eq!((refused.status, refused.asked.as_deref()), (200, Some("HEAD")), "{status}");
+        upstream.refuses_head = None;
+        assert_eq!(pull(&configuration(), &upstream).asked.is_none(), useless, "{status}");
+        upstream.memory.now.set(10_000 + 300);
+        // The first pull after that finds out, the next one uses it.
+        pull(&configuration(), &upstream);
+        assert_eq!(pull(&configuration(), &upstream).asked.as_deref(), Some("HEAD"), "{status}");
+    }
+}
+
+#[test]
+fn a_client_adds_nothing_to_what_a_registry_is_asked() {
+    let (config, upstream) = (parse(&configuration()), demo());
+    let authorization = basic("qnib-type1", "qnib-type1");
+    let path = "/v2/qnib/bench/manifests/latest?x=y&ns=docker.io&metahub-retry=1";
+    let long = "x".repeat(9000);
+    let headers = header_list(&[
+        (":method", "GET"),
+        (":path", path),
+        ("authorization", &authorization),
+        ("accept", &long),
+        ("user-agent", &long),
+        ("x-forwarded-for", &long),
+        ("x-long", &long),
+        ("cookie", "a=b"),
+        ("if-none-match", "\"x\""),
+        ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+    ]);
+    send_headers(&config, &headers, &upstream);
+    let outcome = send_headers(&config, &headers, &upstream);
+    let mut removed = Vec::new();
+    let mut set = Vec::new();
+    for change in &outcome.changes {
+        match change {
+            HeaderChange::Set("authorization", _) => panic!("the client's or another's"),
+            HeaderChange::Set(name, value) => set.push((*name, value.as_str())),
+            HeaderChange::Remove(name) => removed.push(name.as_ref()),
+        }
+    }
+    removed.sort_unstable();
+    assert_eq!(removed, ["authorization", "cookie", "if-none-match", "user-agent", "x-forwarded-for", "x-long"]);
+    let accept = metahub::media_type::ALL.join(", ");
+    let path = "/v2/qnib/bench/manifests/latest?ns=docker.io";
+    assert_eq!(set, [(":method", "HEAD"), ("accept", accept.as_str()), (":path", path)]);
+}
+
+#[test]
+fn a_refusal_ends_what_was_confirmed() {
+    let mut document = configuration();
+    document["cache"] = json!({ "serve_stale_on_error": "1h" });
+    document["registries"]["registry"]["authentication"] = json!("upstream");
+    let as_user = |upstream: &Upstream, user: &str| {
+        let path = "/v2/qnib/bench/manifests/latest";
+        send(&parse(&document), "GET", path, user, "password", upstream).status
+    };
+    for status in [401, 403] {
+        let mut upstream = demo();
+        upstream.memory.now.set(10_000);
+        assert_eq!([as_user(&upstream, "me-type1"), as_user(&upstream, "you-type1")], [200, 200]);
+        let index = upstream.index.clone();
+        upstream.index = Some(Response::new(502, "text/html", ""));
+        assert_eq!([as_user(&upstream, "me-type1"), as_user(&upstream, "you-type1")], [200, 200], "stale");
+        upstream.refuses = Some((basic("me", "password"), status));
+        assert_ne!(as_user(&upstream, "me-type1"), 200, "{status}");
+        upstream.refuses = None;
+        upstream.memory.now.set(10_001);
+        assert_eq!(as_user(&upstream, "me-type1"), 503, "{status}: nothing stands in any more");
+        assert_eq!(as_user(&upstream, "you-type1"), 200, "another's is another's");
+        // The registry's word makes it good again.
+        upstream.index = index;
+        assert_eq!(as_user(&upstream, "me-type1"), 200);
+        upstream.index = Some(Response::new(502, "text/html", ""));
+        assert_eq!(as_user(&upstream, "me-type1"), 200, "{status}");
+    }
+}
+
+#[test]
+fn a_refused_blob_ends_what_was_confirmed_too() {
+    let mut document = configuration();
+    document["cache"] = json!({ "serve_stale_on_error": "1h", "tag_ttl": "1h" });
+    document["registries"]["registry"]["authentication"] = json!("upstream");
+    let config = parse(&document);
+    let mut upstream = demo();
+    let get = |upstream: &Upstream, path: &str| send(&config, "GET", path, "me-type1", "password", upstream);
+    let tag = "/v2/qnib/bench/manifests/latest";
+    assert_eq!(get(&upstream, tag).status, 200);
+    assert_eq!(get(&upstream, tag).asked, None, "within the ttl");
+    upstream.refuses = Some((basic("me", "password"), 403));
+    let blob = format!("/v2/qnib/bench/blobs/{}", Digest::of(b"blob"));
+    assert_eq!(get(&upstream, &blob).status, 403);
+    upstream.refuses = None;
+    assert_eq!(get(&upstream, tag).asked.as_deref(), Some("HEAD"), "the registry is asked again");
+}
+
+#[test]
+fn a_tag_that_is_gone_is_gone_while_the_registry_is_down() {
+    let mut document = configuration();
+    document["cache"] = json!({ "serve_stale_on_error": "1h" });
+    let mut upstream = demo();
+    assert_eq!(pull(&document, &upstream).status, 200);
+    upstream.index = Some(Response::new(404, "application/json", "{}"));
+    assert_eq!(pull(&document, &upstream).status, 404);
+    upstream.index = Some(Response::new(502, "text/html", ""));
+    assert_eq!(pull(&document, &upstream).status, 503);
+}
+
+#[test]
+fn a_full_envoy_is_no_registry_that_is_down() {
+    let mut document = configuration();
+    document["cache"] = json!({ "serve_stale_on_error": "1h" });
+    let mut upstream = demo();
+    assert_eq!(pull(&document, &upstream).status, 200);
+    upstream.index = Some(Response::new(503, "text/plain", "").with("x-envoy-overloaded", "true"));
+    let outcome = pull(&document, &upstream);
+    assert_eq!((outcome.status, outcome.header("retry-after")), (503, "1"));
+    assert!(outcome.message().contains("too many requests"), "{}", outcome.message());
+}
+
+#[test]
+fn a_challenge_leaves_with_a_401_only() {
+    let (config, upstream) = (parse(&configuration()), Upstream::default());
+    let authorization = basic("qnib-type1", "qnib-type1");
+    let headers = header_list(&[(":method", "GET"), (":path", "/v2/a/tags/list"), ("authorization", &authorization)]);
+    let state = begin(&config, &upstream.memory, &WorkerState::default(), arrival(Some("registry"), &headers)).exchange;
+    let response = header_list(&[(":status", "200"), ("www-authenticate", "Basic realm=\"https://evil.example\"")]);
+    let event = Event::ResponseHeaders { headers: Headers(&response), end: false };
+    let effects = state.advance(&upstream.memory, &event);
+    assert_eq!(effects.step, Step::Continue(vec![HeaderChange::Remove("www-authenticate".into())]));
+}
+
+#[test]
+fn what_envoy_answers_itself_goes_to_the_client() {
+    let mut document = configuration();
+    document["registries"]["registry"]["token_service"] =
+        json!({ "cluster": "tokens", "realm": "https://auth.example/token" });
+    let config = parse(&document);
+    let memory = Upstream::default().memory;
+    let authorization = basic("qnib-type1", "qnib-type1");
+    for path in ["/v2/a/blobs/latest", "/v2/a/manifests/latest", "/v2/a/tags/list", "/metahub/v1/explain?image=a"] {
+        let path = path.replace("blobs/latest", &format!("blobs/{}", Digest::of(b"x")));
+        let headers = header_list(&[(":method", "GET"), (":path", &path), ("authorization", &authorization)]);
+        let effects = begin(&config, &memory, &WorkerState::default(), arrival(Some("registry"), &headers));
+        assert!(matches!(effects.step, Step::CallOut(_)), "{path}: {:?}", effects.step);
+        let timeout = header_list(&[(":status", "408")]);
+        let event = Event::ResponseHeaders { headers: Headers(&timeout), end: false };
+        let effects = effects.exchange.advance(&memory, &event);
+        assert_eq!(effects.step, Step::Continue(Vec::new()), "{path}");
+        assert!(matches!(effects.exchange, Exchange::Done), "{path}");
+    }
+}
+
+#[test]
+fn a_worker_that_is_full_says_so() {
+    let config = parse(&configuration());
+    let memory = Upstream::default().memory;
+    let authorization = basic("qnib-type1", "qnib-type1");
+    for path in ["/v2/a/manifests/latest", "/metahub/v1/explain?image=a"] {
+        let headers = header_list(&[(":method", "GET"), (":path", path), ("authorization", &authorization)]);
+        let state = begin(&config, &memory, &WorkerState::default(), arrival(Some("registry"), &headers)).exchange;
+        let effects = state.advance(&memory, &Event::Overfull);
+        let Step::Reply(reply) = effects.step else { panic!("{path}: {:?}", effects.step) };
+        assert_eq!(reply.status, 503, "{path}");
+        assert!(reply.headers.iter().any(|(name, value)| name == "retry-after" && value == "1"), "{path}");
+    }
+}
+
+#[test]
+fn explanations_are_bounded() {
+    let (config, worker) = (parse(&configuration()), WorkerState::default());
+    let memory = Upstream::default().memory;
+    let authorization = basic("qnib-type1", "qnib-type1");
+    let headers =
+        header_list(&[(":method", "GET"), (":path", "/metahub/v1/explain?image=a"), ("authorization", &authorization)]);
+    let explain = || begin(&config, &memory, &worker, arrival(Some("registry"), &headers));
+    let under_way: Vec<_> = (0..16).map(|_| explain()).collect();
+    assert!(under_way.iter().all(|effects| matches!(effects.step, Step::CallOut(_))));
+    let Step::Reply(reply) = explain().step else { panic!("one too many") };
+    assert_eq!(reply.status, 429);
+    assert!(reply.headers.iter().any(|(name, _)| name == "retry-after"));
+    drop(under_way);
+    assert!(matches!(explain().step, Step::CallOut(_)), "there is room again");
+}
+
+#[test]
+fn explain_takes_documents_from_the_cache_as_a_pull_does() {
+    let (config, upstream) = (parse(&configuration()), demo());
+    let digest = Digest::of(&upstream.index.as_ref().unwrap().body).to_string();
+    for reference in [":latest", &format!("@{digest}")] {
+        let path = format!("/metahub/v1/explain?image=qnib/bench{reference}");
+        let explain = || send(&config, "GET", &path, "qnib-type1", "qnib-type1", &upstream);
+        exchange(&config, "GET", IMAGE, "qnib-type1", &upstream);
+        let asked: Vec<String> = explain().callouts.iter().map(|callout| callout.headers[0].1.clone()).collect();
+        assert_eq!(asked.first().map(String::as_str), Some("HEAD"), "{reference}");
+    }
+}
