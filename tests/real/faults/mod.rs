@@ -33,6 +33,9 @@ const SOON: Duration = Duration::from_secs(10);
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(40);
 
+/// So many explanations are asked for together: fewer than may be under way on one worker.
+const EXPLANATIONS: usize = 12;
+
 // Rows that are often the same: tag, HEAD, index, child, nested, token, verify, blob, explain.
 /// Everything is as it should be.
 const FINE: &str = "200 200 200 200 200 200 200 200 200";
@@ -141,7 +144,19 @@ impl Stage {
             let requests = cases.iter().map(|(number, phase)| phase.request(*number, &self.registry.content));
             Herd::run(self.envoy.port(), &requests.collect::<Vec<Request>>(), PATIENCE).unwrap()
         };
-        cases.chunks(self.at_once).flat_map(ask).collect()
+        // Explanations under way are bounded, so few of them are asked for together; each outcome in its case's place.
+        let mut order: Vec<usize> = (0..cases.len()).collect();
+        order.sort_by_key(|place| cases[*place].1 == Phase::Explain);
+        let others = cases.iter().filter(|(_, phase)| *phase != Phase::Explain).count();
+        let (first, explanations) = order.split_at(order.len().min(others + EXPLANATIONS));
+        let mut outcomes: Vec<Option<Outcome>> = cases.iter().map(|_| None).collect();
+        for places in first.chunks(self.at_once).chain(explanations.chunks(self.at_once.min(EXPLANATIONS))) {
+            let part: Vec<(usize, Phase)> = places.iter().map(|place| cases[*place]).collect();
+            for (place, outcome) in places.iter().zip(ask(&part)) {
+                outcomes[*place] = Some(outcome);
+            }
+        }
+        outcomes.into_iter().flatten().collect()
     }
 
     /// All faults in all their phases, and then the same requests again, without any.
