@@ -1,5 +1,6 @@
 //! Tests that need nothing but this crate.
 
+mod build_scripts;
 mod driver;
 mod explain;
 mod explain_walk;
