@@ -116,7 +116,9 @@ impl Content {
             return self.fetch_again(request);
         }
         let host = &self.upstream.registry.host;
-        let Some(Answer { headers, body }) = answer else { return self.fail(&fetch::broke_off(host)) };
+        let Some(Answer { headers, body }) = answer else {
+            return self.fail(&fetch::broke_off(host, self.digest.as_str()));
+        };
         if let Some(refusal) = self.upstream.refusal(memory, headers) {
             return refusal;
         }

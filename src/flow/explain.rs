@@ -143,7 +143,7 @@ impl Explain {
     /// The answer to the request for the image; `expected` is the digest that a HEAD has named.
     fn on_image(self, memory: &dyn Memory, expected: Option<Digest>, answer: Option<Answer<'_>>) -> Effects {
         let reference = &self.question.query.reference;
-        let answer = match fetch::top(&self.upstream.registry, answer) {
+        let answer = match fetch::top(&self.upstream.registry, reference.as_str(), answer) {
             Ok(answer) => Ok(answer),
             Err(Unusable::Fault(fault)) => Err(fault),
             // What a client would read for itself is put into words here.

@@ -133,8 +133,10 @@ pub(super) fn is_true(media_type: &str, body: &Body) -> bool {
 
 /// There is no answer. Envoy does not tell which of the two it is.
 #[cold]
-pub(super) fn broke_off(host: &str) -> Fault {
-    Fault::upstream(format!("the registry {host} broke off, or sent more than 32 MB; try again later"))
+pub(super) fn broke_off(host: &str, reference: &str) -> Fault {
+    let message =
+        format!("the registry {host} broke off while sending {reference}, or sent more than 32 MiB; try again later");
+    Fault::upstream(message)
 }
 
 /// Why there is no manifest in an answer.
@@ -146,10 +148,15 @@ pub(super) enum Unusable<'a> {
     Word(Answer<'a>),
 }
 
-/// The answer to a request for what a tag points to, if it is a manifest that can be read.
-pub(super) fn top<'a>(registry: &Registry, answer: Option<Answer<'a>>) -> Result<Answer<'a>, Unusable<'a>> {
+/// The answer to a request for what a tag points to, if it is a manifest that can be read; `reference` is what was asked
+/// for.
+pub(super) fn top<'a>(
+    registry: &Registry,
+    reference: &str,
+    answer: Option<Answer<'a>>,
+) -> Result<Answer<'a>, Unusable<'a>> {
     let host = &registry.host;
-    let Some(answer) = answer else { return Err(Unusable::Fault(broke_off(host))) };
+    let Some(answer) = answer else { return Err(Unusable::Fault(broke_off(host, reference))) };
     let Answer { headers, body } = answer;
     let invalid = |message: String| Err(Unusable::Fault(Fault::invalid(message)));
     match status(headers) {
@@ -171,9 +178,7 @@ pub(super) fn top<'a>(registry: &Registry, answer: Option<Answer<'a>>) -> Result
 
 /// The body of an answer with status 200, uncompressed; `what` is the reference that was asked for.
 pub(super) fn manifest<'a>(registry: &Registry, what: &str, answer: Option<Answer<'a>>) -> Result<Answer<'a>, Fault> {
-    let Some(answer) = answer else {
-        return Err(broke_off(&registry.host));
-    };
+    let answer = answer.ok_or_else(|| broke_off(&registry.host, what))?;
     found(registry, what, answer.headers)?;
     if answer.body.len() > MAX_MANIFEST {
         return Err(Fault::too_large());
@@ -227,7 +232,8 @@ pub(super) fn verified<'a>(
     answer: Option<Answer<'a>>,
 ) -> Result<&'a Body, Fault> {
     let Descriptor { digest, size, .. } = descriptor;
-    let Answer { headers, body } = manifest(registry, digest.as_str(), answer)?;
+    let Answer { headers, body } = answer.ok_or_else(|| broke_off(&registry.host, digest.as_str()))?;
+    found(registry, digest.as_str(), headers)?;
     if body.len() as u64 != *size {
         let message = format!("the manifest {digest} has {} bytes, not {size} as the index says", body.len());
         return Err(Fault::invalid(message));

@@ -196,7 +196,7 @@ impl Pull {
             State::Confirming(known) => match answer {
                 Some(Answer { headers, .. }) => self.on_head(memory, Some(*known), headers),
                 None => {
-                    let fault = fetch::broke_off(&registry.host);
+                    let fault = fetch::broke_off(&registry.host, self.wish.tag.as_str());
                     self.fail(memory, &fault)
                 }
             },
@@ -350,7 +350,8 @@ impl Pull {
 
     /// The answer to the request for what the tag points to.
     fn on_top_answer(mut self, memory: &dyn Memory, by: By, answer: Option<Answer<'_>>) -> Effects {
-        let Answer { headers, body } = match fetch::top(&self.upstream.registry, answer) {
+        let reference = if let By::Digest(digest) = &by { digest.as_str() } else { self.wish.tag.as_str() };
+        let Answer { headers, body } = match fetch::top(&self.upstream.registry, reference, answer) {
             Ok(answer) => answer,
             Err(Unusable::Fault(fault)) => return self.fail(memory, &fault),
             Err(Unusable::Word(answer)) => return self.on_word(memory, answer),

@@ -43,7 +43,7 @@ fn an_index_is_one_whatever_its_content_type() {
             assert_eq!(outcome.header("content-type"), DOCKER_MANIFEST, "{media_type}");
         }
         // Nothing of the lie is left.
-        let digest = honest.as_ref().and_then(|index| Some(Digest::of(&index.body).to_string())).unwrap();
+        let digest = honest.as_ref().map(|index| Digest::of(&index.body).to_string()).unwrap();
         upstream.by_digest.insert(digest.clone(), honest);
         let path = format!("/v2/qnib/bench/manifests/{digest}");
         let outcome = send(&parse(&configuration()), "GET", &path, "qnib-type1", "qnib-type1", &upstream);

@@ -65,6 +65,16 @@ fn unusable_indexes() {
         index("vast", list(vast()), &["larger than 4 MiB"]),
         index("vast-chunked", list(vast()).chunked(), &["larger than 4 MiB"]),
         index("vast-untyped", Answer::document("text/plain", vast()).chunked(), &["larger than 4 MiB"]),
+        Row {
+            status: 503,
+            code: "UNAVAILABLE",
+            counter: "upstream_failed",
+            ..index(
+                "beyond-envoys-limit",
+                list(vec![b' '; 40_000_000]),
+                &["or sent more than 32 MiB", "try again later"],
+            )
+        },
         index("compressed", list("\u{1f}").header("content-encoding", "gzip"), &["compressed"]),
         index("partial", Answer::new(206).header("content-type", OCI_INDEX).body("{}"), &["206"]),
     ];
