@@ -161,6 +161,8 @@ pub(crate) struct Subject {
     pub(crate) envoy: Envoy,
     /// The port of its upstream.
     pub(crate) upstream: u16,
+    /// The configuration of its filter, if that is MetaHub's.
+    setup: Option<Setup>,
 }
 
 impl Subject {
@@ -211,18 +213,34 @@ impl Subject {
         Self::start(builder.edit_bootstrap(|bootstrap| without_access_log(&bootstrap)), upstream, cores)
     }
 
+    /// The same with another build of the filter.
+    pub(crate) fn with_filter(&self, filter: &str, cores: &Cores) -> Result<Option<Self>> {
+        let (Some(setup), upstream) = (self.setup, self.upstream) else { return Ok(None) };
+        let filter = filter.to_owned();
+        let edit = move |file: String| {
+            let (start, end) = (file.find("filename: ").expect("the filter"), file.find(" } }\n").expect("its end"));
+            format!("{}filename: {filter}{}", &file[..start], &file[end..])
+        };
+        let subject = Self::start(before(upstream, setup).edit_config(edit), upstream, cores)?;
+        Ok(Some(Self { setup: Some(setup), ..subject }))
+    }
+
     /// One worker, on its core.
     fn start(builder: Builder, upstream: u16, cores: &Cores) -> Result<Self> {
         let envoy = builder.concurrency(1).start()?;
         machine::pin(envoy.id(), cores.envoy)?;
-        Ok(Self { envoy, upstream })
+        Ok(Self { envoy, upstream, setup: None })
     }
 
     /// Envoy with the filter, on any core.
     pub(crate) fn anywhere(upstream: u16, setup: Setup) -> Result<Self> {
         let envoy = before(upstream, setup).concurrency(1).start()?;
         let answer = envoy.send(&Request::get("/metahub/v1/health"))?;
-        if answer.status == 200 { Ok(Self { envoy, upstream }) } else { Err(Failure::new(envoy.log())) }
+        if answer.status == 200 {
+            Ok(Self { envoy, upstream, setup: Some(setup) })
+        } else {
+            Err(Failure::new(envoy.log()))
+        }
     }
 
     pub(crate) fn port(&self) -> u16 {

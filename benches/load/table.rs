@@ -191,7 +191,10 @@ impl Table<'_> {
         }
         let side = |(subject, kind)| Side { subject, kind };
         let (base, measured) = (side((base.0, &base.1)), side((measured.0, &measured.1)));
-        let floor = floor.map(|floor| Subject::floor(base.subject.upstream, &floor, self.cores)).transpose()?;
+        let floor = match std::env::var("AGAINST") {
+            Ok(filter) => measured.subject.with_filter(&filter, self.cores)?,
+            Err(_) => floor.map(|floor| Subject::floor(base.subject.upstream, &floor, self.cores)).transpose()?,
+        };
         let floor = floor.as_ref().map(|subject| side((subject, measured.kind)));
         let comparison = compare(&base, &measured, floor.as_ref(), connections, self.effort)?;
         let row = Row { name: name.to_owned(), limit, comparison };
