@@ -18,6 +18,7 @@ mod request;
 mod standing;
 mod token;
 mod transfer;
+mod verifying;
 mod worker;
 
 pub use arrival::{Arrival, source_address};
@@ -26,8 +27,9 @@ pub use explain::Explain;
 pub use fetch::MAX_MANIFEST;
 pub use pull::Pull;
 pub use request::{begin, unexpected_body};
-pub use standing::{Authorizing, Upstream, Verifying};
+pub use standing::{Authorizing, Upstream};
 pub use transfer::Transfer;
+pub use verifying::Verifying;
 pub use worker::WorkerState;
 
 use crate::body::Body;

@@ -12,6 +12,7 @@
 //! the others their answer.
 
 mod outcome;
+mod word;
 
 use std::rc::Rc;
 
@@ -21,10 +22,10 @@ use super::answer;
 use super::fetch::{self, Fault, LARGE, Unusable, status};
 use super::{Answer, Authorizing, Callout, Counter, Effects, Event, Exchange, Step, Upstream};
 use crate::body::Body;
-use crate::cache::{Cache, Document, Growth, Resolution, Shelf};
+use crate::cache::{Cache, Growth, Resolution, Shelf};
 use crate::config::OnNoMatch;
 use crate::digest::Digest;
-use crate::headers::{HeaderChange, Headers};
+use crate::headers::HeaderChange;
 use crate::index::Descriptor;
 use crate::machine_type::MachineType;
 use crate::media_type::Kind;
@@ -224,72 +225,6 @@ impl Pull {
 
     fn shelf(&self) -> Shelf<'_> {
         Shelf { cluster: self.upstream.registry.cluster.as_str(), repository: &self.wish.repository }
-    }
-
-    /// An answer on what upstream has said to this caller before, if it is not too old.
-    fn on_earlier_word(mut self, memory: &dyn Memory, age: Age) -> Result<Effects, Box<Self>> {
-        let Some(resolution) = self.earlier_word(memory, age) else { return Err(Box::new(self)) };
-        self.missing.clone_from(&resolution.missing);
-        if resolution.served.size > LARGE as u64 {
-            // Nothing passes from an upstream that is down.
-            return if age == Age::Valid {
-                Ok(self.transfer(&resolution, Counter::CacheHit))
-            } else {
-                Err(Box::new(self))
-            };
-        }
-        let digest = resolution.served.digest.as_str();
-        let document =
-            resolution.location.and_then(|location| self.wish.cache.document(memory, self.shelf(), digest, location));
-        let Some(document) = document else { return Err(Box::new(self)) };
-        Ok(self.reply(&resolution, document.body.into(), Counter::CacheHit))
-    }
-
-    fn earlier_word(&self, memory: &dyn Memory, age: Age) -> Option<Resolution> {
-        let wish = &self.wish;
-        let confirmed = wish.cache.confirmed(memory, self.shelf(), &wish.tag, &wish.view(), wish.identity.as_ref()?)?;
-        let Cache { tag_ttl, serve_stale_on_error, .. } = wish.cache;
-        let seconds = if age == Age::Valid { tag_ttl } else { tag_ttl.saturating_add(serve_stale_on_error) };
-        // A clock that was set back must not make a word last for ever.
-        let valid = (confirmed.at..confirmed.at.saturating_add(seconds)).contains(&memory.now());
-        Some(confirmed.resolution).filter(|_| valid)
-    }
-
-    /// Upstream's answer to the HEAD that asks what the tag points to.
-    fn on_head(mut self, memory: &dyn Memory, known: Option<Resolution>, headers: Headers<'_>) -> Effects {
-        match status(headers) {
-            200 => {}
-            429 => return answer::limited(headers, &self.upstream.registry.host),
-            // Not a registry that is down, but one that does not know HEAD.
-            405 | 501 => return self.fetch(State::FetchingTop(By::TagAfterHead { useless: true })),
-            500.. | 0 => {
-                let fault = Fault::unavailable(&self.upstream.registry.host, headers);
-                return self.fail(memory, &fault);
-            }
-            // HEAD may be refused where GET is not, and has no body that could tell the client why.
-            _ => return self.fetch(State::FetchingTop(By::TagAfterHead { useless: false })),
-        }
-        let Some(digest) = headers.text("docker-content-digest").and_then(|text| Digest::parse(text).ok()) else {
-            return self.fetch(State::FetchingTop(By::TagAfterHead { useless: true }));
-        };
-        // What others who waited for the same word have made of it meanwhile is known now.
-        let known = known.filter(|known| known.top == digest).or_else(|| {
-            let learned = self.wish.cache.resolution(memory, self.shelf(), &self.wish.tag, &self.wish.view());
-            learned.filter(|learned| learned.top == digest)
-        });
-        match known {
-            Some(resolution) => {
-                self.missing.clone_from(&resolution.missing);
-                self.known = true;
-                self.serve(memory, resolution)
-            }
-            None => match self.wish.cache.find(memory, self.shelf(), digest.as_str()) {
-                Some(Document { media_type, body }) => {
-                    self.on_top(memory, digest, &media_type, &body.into(), Counter::CacheHit)
-                }
-                None => self.fetch(State::FetchingTop(By::Digest(digest))),
-            },
-        }
     }
 
     /// The manifest from the cache, or else from upstream.
