@@ -18,6 +18,9 @@ DENY := .tools/cargo-deny/bin/cargo-deny
 # steps to run, of table, vm, pulls, memory, reload, outage, fleet.
 ARGS ?=
 
+# How long `make soak` takes.
+MINUTES ?= 10
+
 # What `make run` starts: the folder below envoy/ of this name; the demo if it is empty.
 UPSTREAM ?=
 # More names for the certificate of `make certs`, which is for localhost in any case.
@@ -101,6 +104,12 @@ bench: build ## Measure against bare Envoy, and write docs/performance.md; fails
 	cargo bench --locked --bench selection
 	cargo bench --locked --bench guessing
 	cargo bench --locked --bench load -- $(ARGS)
+
+.PHONY: soak
+soak: build ## Let all clients and faults loose on it for MINUTES=10; fails if something grows, dies or is wrong
+	@$(INSTALL) envoy registry clients
+	cargo build --quiet --locked --manifest-path $(OCI_CLIENT)/Cargo.toml --target-dir target/oci-client
+	MINUTES=$(MINUTES) cargo bench --quiet --locked --profile dev --bench soak
 
 .PHONY: clean
 clean: ## Remove what was built (the installed tools stay in .tools)

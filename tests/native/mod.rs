@@ -13,3 +13,4 @@ mod flow_request;
 mod flow_upstream;
 pub(crate) mod selection;
 mod support_images;
+mod support_plateau;

@@ -24,6 +24,7 @@ pub(crate) mod image;
 pub(crate) mod key;
 pub(crate) mod memory;
 pub(crate) mod mock_registry;
+pub(crate) mod plateau;
 pub(crate) mod port;
 pub(crate) mod process;
 pub(crate) mod raw_http2;

@@ -89,6 +89,12 @@ impl Registry {
         self.process.stop();
     }
 
+    /// Starts an open registry again that was stopped: on the same port, with the same images.
+    pub(crate) fn start_again(&mut self) -> Result<()> {
+        *self = Self::serve(Arc::clone(&self.storage), self.port, &Access::Open)?;
+        Ok(())
+    }
+
     /// From now on a registry with passwords knows these users only, as when its operator changes the file.
     pub(crate) fn replace_users(&self, logins: &[Login]) -> Result<()> {
         // The registry reads the file again when its time of modification has changed.
