@@ -1,6 +1,6 @@
 //! The registry that misbehaves, and the one that ends.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use metahub::digest::Digest;
@@ -101,7 +101,7 @@ pub(crate) fn serve(request: &Received, bench: &Arc<Bench>) -> Vec<Act> {
     let is_tag = reference == "latest";
     let acts = match fault {
         _ if path.contains("/blobs/") => blob(fault),
-        "large" => large(bench).acts(),
+        "large" => vec![Act::Send(LARGE.clone())],
         _ if is_tag => tag(fault, bench),
         _ => match image {
             Some(manifest) => child(fault, &manifest.bytes),
@@ -125,23 +125,25 @@ fn error(status: u16) -> Answer {
     Answer::new(status).header("content-type", "application/json").header("retry-after", "1").body(body)
 }
 
-/// A manifest that is too large for an answer of MetaHub's own.
-fn large(bench: &Bench) -> Answer {
-    let mut body = bench.images[0].manifest.bytes.clone();
+/// A manifest that is too large for an answer of MetaHub's own. Made once: to hash it for each client would take longer
+/// than all else.
+static LARGE: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let mut body = Bench::build().images[0].manifest.bytes.clone();
     body.resize(2 * MIB, b' ');
-    document(DOCKER_MANIFEST, &body)
-}
+    document(DOCKER_MANIFEST, &body).bytes()
+});
+static PIECE: LazyLock<Arc<[u8]>> = LazyLock::new(|| vec![b'b'; MIB].into());
 
 fn blob(fault: &str) -> Vec<Act> {
-    let piece: Arc<[u8]> = vec![b'b'; MIB].into();
+    let piece = &*PIECE;
     let head = format!("HTTP/1.1 200 X\r\ncontent-length: {}\r\n\r\n", 16 * MIB).into_bytes();
     let mut acts = match fault {
         "held" => vec![Act::Pause(HELD), Act::Send(head)],
-        "half" => vec![Act::Send(head), Act::SendShared(Arc::clone(&piece)), Act::Pause(HELD)],
+        "half" => vec![Act::Send(head), Act::SendShared(Arc::clone(piece)), Act::Pause(HELD)],
         _ => vec![Act::Send(head)],
     };
     let pieces = if fault == "half" { 15 } else { 16 };
-    acts.extend((0..pieces).map(|_| Act::SendShared(Arc::clone(&piece))));
+    acts.extend((0..pieces).map(|_| Act::SendShared(Arc::clone(piece))));
     acts
 }
 

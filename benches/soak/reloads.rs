@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::stage::Stage;
+use crate::stage::{CHANGING, Stage};
 use crate::support::envoy::replace;
 use crate::support::{Failure, Result, wait_for};
 
@@ -21,17 +21,17 @@ pub(crate) fn storm(round: usize, stage: &Stage) -> Result<()> {
     let huge = replace(&good, "machine_types:\n", &format!("machine_types:\n{types}"), 1);
     let other = replace(&good, "type1: { features: [\"cpu:broadwell\"] }", "type1: { features: [\"cpu:skylake\"] }", 1);
     reload(stage, &huge, true)?;
-    stage.pull(0, "latest")?;
+    stage.pull(CHANGING, "latest")?;
     reload(stage, &broken, false)?;
     stage.pull(1, "latest")?;
     reload(stage, "no YAML: [", false)?;
     reload(stage, &other, true)?;
     // The same login is another machine now.
-    if stage.pull(0, "latest").is_ok() {
+    if stage.pull(CHANGING, "latest").is_ok() {
         return Err(Failure::new("a changed machine type is not in force"));
     }
     reload(stage, &good, true)?;
-    stage.pull(0, "latest")
+    stage.pull(CHANGING, "latest")
 }
 
 fn reload(stage: &Stage, text: &str, accepted: bool) -> Result<()> {

@@ -18,6 +18,8 @@ use crate::support::{Failure, Result, wait_for};
 /// The machine types that pull, with the features of the image that each must get.
 pub(crate) const MACHINES: [(&str, &[&str]); 3] =
     [("type1", &["cpu:broadwell"]), ("type2", &["cpu:skylake"]), ("type3", &["cpu:broadwell", "nvcap:5.2"])];
+/// The machine type that reloads change.
+pub(crate) const CHANGING: usize = 0;
 /// The host names of the two registries that are not the shipped one.
 pub(crate) const STEADY: &str = "steady.test";
 pub(crate) const FAULTY: &str = "faulty.test";

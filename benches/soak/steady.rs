@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::stage::{MACHINES, STEADY, Stage, as_machine, manifest};
+use crate::stage::{CHANGING, MACHINES, STEADY, Stage, as_machine, manifest};
 use crate::support::bench::Bench;
 use crate::support::http::Request;
 use crate::support::http::connection::Connection;
@@ -61,8 +61,12 @@ impl Shared {
         let (mut problems, mut kept, mut count) = (Vec::new(), None, 0);
         while !self.stop.load(Ordering::Relaxed) && problems.len() < TOLD {
             count += 1;
+            let machine = count % MACHINES.len();
+            if machine == CHANGING {
+                continue;
+            }
             let began = Instant::now();
-            if let Err(problem) = pull(bench, port, count % MACHINES.len(), keeps, &mut kept) {
+            if let Err(problem) = pull(bench, port, machine, keeps, &mut kept) {
                 eprintln!("steady client: {problem}");
                 problems.push(format!("steady client, keeps its connection: {keeps}: {problem}"));
                 kept = None;
