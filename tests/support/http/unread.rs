@@ -30,11 +30,14 @@ impl Request {
 
     /// The request as a HEADERS frame of this stream.
     fn headers_frame(&self, stream: u32, port: u16) -> Vec<u8> {
-        let authority = format!("127.0.0.1:{port}");
+        let named = self.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("host"));
+        let authority =
+            named.map_or(format!("127.0.0.1:{port}"), |(_, host)| String::from_utf8_lossy(host).into_owned());
         let pseudo = [(":method", self.method.as_str()), (":path", &self.path), (":scheme", "http")];
         let pseudo = pseudo.into_iter().chain([(":authority", authority.as_str())]);
         let mut block: Vec<u8> = pseudo.flat_map(|(name, value)| field(name, value.as_bytes())).collect();
-        block.extend(self.headers.iter().flat_map(|(name, value)| field(name, value)));
+        let others = self.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("host"));
+        block.extend(others.flat_map(|(name, value)| field(name, value)));
         frame(HEADERS, END_STREAM_AND_HEADERS, stream, &block)
     }
 }
