@@ -135,6 +135,12 @@ impl Index {
         parse::is_index(bytes)
     }
 
+    /// What a document, an index or not, says that it is: its `mediaType`.
+    #[must_use]
+    pub fn own_type(bytes: &[u8]) -> Option<String> {
+        parse::own_type(bytes)
+    }
+
     /// The readable entries, in the order of the list.
     pub fn entries(&self) -> impl ExactSizeIterator<Item = Entry<'_>> + Clone {
         self.records.iter().map(|record| Entry { index: self, record })

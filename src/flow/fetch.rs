@@ -7,7 +7,7 @@ use crate::config::Registry;
 use crate::errors::{Code, Reply};
 use crate::headers::Headers;
 use crate::index::{Descriptor, MAX_BYTES};
-use crate::media_type::{self, Kind};
+use crate::media_type::{self, DOCKER_LIST, DOCKER_MANIFEST, Kind, essence};
 use crate::request::Repository;
 use crate::select::DeadEnd;
 
@@ -129,6 +129,16 @@ fn request(
 /// never kept.
 pub(super) fn is_true(media_type: &str, body: &Body) -> bool {
     (Kind::of(media_type) == Kind::Index) == body.is_index()
+}
+
+/// Whether a document says of itself what a content type says of it. Where a client's `Accept` went upstream nothing else
+/// will do: a registry may call a document whatever that client wants, and the others would hear it from the cache. A
+/// document that does not say what it is must be of a kind that need not: Docker's say it.
+pub(super) fn is_own_type(media_type: &str, body: &Body) -> bool {
+    match body.own_type() {
+        Some(own) => media_type::same(own, media_type),
+        None => Kind::of(media_type) != Kind::Unknown && ![DOCKER_LIST, DOCKER_MANIFEST].contains(&essence(media_type)),
+    }
 }
 
 /// There is no answer. Envoy does not tell which of the two it is.

@@ -68,6 +68,20 @@ pub(super) fn is_index(bytes: &[u8]) -> bool {
     }
 }
 
+/// What a document says that it is: its `mediaType`. What cannot be read as far as its end says nothing.
+pub(super) fn own_type(bytes: &[u8]) -> Option<String> {
+    let mut reader = Reader::new(std::str::from_utf8(bytes).ok()?);
+    let mut own = None;
+    let read = reader.object(|reader, name| {
+        if name != "mediaType" {
+            return reader.skip();
+        }
+        own = reader.string()?.map(Cow::into_owned);
+        Ok(())
+    });
+    read.and_then(|()| reader.end()).ok().and(own)
+}
+
 /// Whether Go's JSON decoder, and with it every container runtime, takes a member for the field of this name: it ignores
 /// letter case, and knows the long s.
 fn is_named(member: &str, field: &str) -> bool {

@@ -67,6 +67,32 @@ fn a_wrong_content_type_is_not_kept_by_digest_either() {
     assert_eq!(pull(&configuration(), &upstream).header("docker-content-digest"), broadwell());
 }
 
+/// A registry that says of a document whatever the client has asked for: the first client does not decide for the others.
+#[test]
+fn what_one_client_accepts_is_not_kept_for_the_others() {
+    let oci = br#"{"schemaVersion":2,"config":{},"layers":[]}"#.to_vec();
+    for (document, right, wrong) in
+        [(child(&["cpu:broadwell"]).1, DOCKER_MANIFEST, OCI_MANIFEST), (oci, OCI_MANIFEST, DOCKER_MANIFEST)]
+    {
+        let digest = Digest::of(&document).to_string();
+        for wrong in [wrong, "text/html", "application/json", ""] {
+            let mut upstream = demo();
+            let mut get = |media_type: &str| {
+                let answer = Response::new(200, media_type, document.clone());
+                upstream.by_digest.insert(digest.clone(), Some(answer));
+                let path = format!("/v2/qnib/bench/manifests/{digest}");
+                let outcome = send(&parse(&configuration()), "GET", &path, "qnib-type1", "qnib-type1", &upstream);
+                assert_eq!(outcome.status, 200);
+                outcome.header("content-type").to_owned()
+            };
+            assert_eq!(get(wrong), wrong, "the registry's word, this once");
+            assert_eq!(get(right), right, "after {wrong:?}");
+            // What is true is kept.
+            assert_eq!(get(wrong), right, "{wrong:?} again");
+        }
+    }
+}
+
 #[test]
 fn an_image_that_is_an_index_is_refused() {
     let inner = demo();
