@@ -111,6 +111,14 @@ soak: build ## Let all clients and faults loose on it for MINUTES=10; fails if s
 	cargo build --quiet --locked --manifest-path $(OCI_CLIENT)/Cargo.toml --target-dir target/oci-client
 	MINUTES=$(MINUTES) cargo bench --quiet --locked --profile dev --bench soak
 
+# How long each target is fed.
+SECONDS ?= 10
+
+.PHONY: fuzz
+fuzz: ## Feed each fuzz target for SECONDS (10); fuzz/README.md says what they look for
+	@$(INSTALL) rust g++
+	@scripts/fuzz.sh $(SECONDS)
+
 .PHONY: clean
 clean: ## Remove what was built (the installed tools stay in .tools)
 	cargo clean

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what a make target needs and is not there yet. Says what it does, and does nothing twice.
 #
-#   scripts/install.sh rust binaryen envoy registry cargo-deny clients login-client bench openssl
+#   scripts/install.sh rust binaryen envoy registry cargo-deny clients login-client bench openssl g++
 #
 # `which-wasm-opt` installs nothing and says which wasm-opt the build is to use.
 #
@@ -278,6 +278,13 @@ install_openssl() {
 
 needs_openssl() { need openssl openssl; }
 
+# What libFuzzer, which comes as C++, is compiled with.
+install_gxx() {
+    install_needs needs_gxx
+}
+
+needs_gxx() { need c++ g++; }
+
 # What `make bench` measures with: the static upstream, and the clients whose pulls it times.
 install_bench() {
     install_needs needs_bench
@@ -292,7 +299,7 @@ needs_bench() {
     need skopeo skopeo
 }
 
-[ $# -gt 0 ] || die "which? rust, binaryen, envoy, registry, cargo-deny, clients, login-client, bench, openssl"
+[ $# -gt 0 ] || die "which? rust, binaryen, envoy, registry, cargo-deny, clients, login-client, bench, openssl, g++"
 mkdir -p "$tools"
 for part in "$@"; do
     case $part in
@@ -306,6 +313,7 @@ for part in "$@"; do
         login-client) install_login_client ;;
         bench) install_bench ;;
         openssl) install_openssl ;;
+        g++) install_gxx ;;
         *) die "unknown: $part" ;;
     esac
 done

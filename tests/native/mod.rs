@@ -11,6 +11,7 @@ mod flow_lies;
 mod flow_pull;
 mod flow_request;
 mod flow_upstream;
+mod fuzzed;
 pub(crate) mod selection;
 mod support_images;
 mod support_plateau;

@@ -1,0 +1,67 @@
+//! Any bytes as a configuration: an error names a field and shows no secret, and a `google.protobuf.Struct` is read as the
+//! JSON of the same document.
+
+use metahub::config::Config;
+use prost::Message as _;
+use prost_types::value::Kind;
+use prost_types::{ListValue, Struct, Value};
+use serde_json::Value as Json;
+
+/// Where a seed or a mutation puts this, it is a password.
+const SECRET: &str = "hunter2-hunter2";
+
+pub(crate) fn check(bytes: &[u8]) {
+    let parsed = parse(bytes);
+    if let Err(message) = &parsed {
+        assert!(!message.contains(SECRET), "{message}");
+    }
+    let Ok(document) = serde_json::from_slice::<Json>(bytes) else { return };
+    // A level is one of JSON and three of messages; where the limits are does not matter here.
+    if !document.is_object() || depth(&document) > 20 || has_fractions(&document) {
+        return;
+    }
+    let from_struct = parse(&structure(&document).encode_to_vec());
+    assert_eq!(parse(document.to_string().as_bytes()), from_struct, "{document}");
+}
+
+/// The configuration's hash, or the error.
+fn parse(bytes: &[u8]) -> Result<String, String> {
+    let environment = |name: &str| (name == "SECRET").then(|| SECRET.to_owned());
+    Config::parse(bytes, &environment).map(|config| config.hash().to_owned()).map_err(|error| error.to_string())
+}
+
+/// How deep maps and lists are nested in each other.
+fn depth(document: &Json) -> usize {
+    match document {
+        Json::Array(list) => 1 + list.iter().map(depth).max().unwrap_or_default(),
+        Json::Object(members) => 1 + members.values().map(depth).max().unwrap_or_default(),
+        _ => 0,
+    }
+}
+
+/// Whether there is a number that is refused in JSON for what it is.
+fn has_fractions(document: &Json) -> bool {
+    match document {
+        Json::Array(list) => list.iter().any(has_fractions),
+        Json::Object(members) => members.values().any(has_fractions),
+        Json::Number(number) => !number.is_i64(),
+        _ => false,
+    }
+}
+
+fn structure(document: &Json) -> Struct {
+    let fields = document.as_object().into_iter().flatten().map(|(key, value)| (key.clone(), message(value)));
+    Struct { fields: fields.collect() }
+}
+
+fn message(value: &Json) -> Value {
+    let kind = match value {
+        Json::Null => Kind::NullValue(0),
+        Json::Bool(truth) => Kind::BoolValue(*truth),
+        Json::Number(number) => Kind::NumberValue(number.as_f64().unwrap_or_default()),
+        Json::String(text) => Kind::StringValue(text.clone()),
+        Json::Array(list) => Kind::ListValue(ListValue { values: list.iter().map(message).collect() }),
+        Json::Object(_) => Kind::StructValue(structure(value)),
+    };
+    Value { kind: Some(kind) }
+}

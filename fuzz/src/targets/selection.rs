@@ -1,0 +1,60 @@
+//! Any bytes as an index, for a few machine types: nothing panics, and what is selected is what fits.
+
+use std::sync::LazyLock;
+
+use metahub::feature::FeatureRules;
+use metahub::index::{Index, is_artifact_tag};
+use metahub::machine_type::{Description, MachineType};
+use metahub::select::{Selection, missing_variants, rank, select, unmet};
+
+use super::harmless;
+
+static MACHINES: LazyLock<Vec<MachineType>> = LazyLock::new(|| {
+    let rules = [("driver".to_owned(), "at_least".to_owned())];
+    let rules = FeatureRules::new(&rules.into()).expect("rules");
+    let machine = |os: &str, os_version: Option<&str>, features: &[&str], prefer: &[&str]| {
+        let texts = |texts: &[&str]| texts.iter().map(ToString::to_string).collect();
+        let description = Description {
+            os: Some(os.to_owned()),
+            os_version: os_version.map(str::to_owned),
+            features: texts(features),
+            prefer: texts(prefer),
+            ..Description::default()
+        };
+        MachineType::new("fuzz", &description, &rules).expect("a machine type")
+    };
+    vec![
+        machine("linux", None, &["cpu:skylake"], &[]),
+        machine("linux", None, &["cpu:icelake", "nvcap:9.0", "driver:550.54", "flag"], &["nvcap"]),
+        machine("linux", None, &["cpu:neoverse_v2", "cpu:m3", "mpi:openmpi", "mpi:mpich"], &["mpi", "cpu"]),
+        machine("windows", Some("10.0.20348"), &["cpu:zen4", "win32k"], &[]),
+    ]
+});
+
+pub(crate) fn check(bytes: &[u8]) {
+    if let Ok(tag) = std::str::from_utf8(bytes) {
+        let _ = is_artifact_tag(tag);
+    }
+    let index = match Index::parse(bytes) {
+        Ok(index) => index,
+        Err(error) => return assert!(harmless(&error.to_string())),
+    };
+    for machine in MACHINES.iter() {
+        let ranked = rank(&index, machine);
+        for entry in &ranked {
+            assert!(entry.exclusion().is_none() && unmet(entry, machine).is_empty());
+        }
+        for entry in index.entries() {
+            assert!(unmet(&entry, machine).iter().all(|unmet| harmless(&unmet.to_string())));
+        }
+        match select(&index, machine) {
+            Selection::Selected { entry, reason } => {
+                assert_eq!(ranked.first().map(|first| first.position()), Some(entry.position()));
+                assert!(harmless(&reason.to_string()) && reason.to_string().len() < 200);
+            }
+            Selection::NoMatch(offer) => assert!(ranked.is_empty() && harmless(&offer.to_string())),
+            Selection::NotAnImageIndex => assert!(ranked.is_empty() && !index.is_image_index()),
+        }
+        let _ = missing_variants(&index, machine);
+    }
+}

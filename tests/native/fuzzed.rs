@@ -1,0 +1,44 @@
+//! The fuzz targets with a fixed number of pseudo-random inputs, and with what stands in `tests/fixtures`.
+//!
+//! A failing case is repeated with `cargo run --manifest-path fuzz/Cargo.toml --bin cases TARGET 1 NUMBER`.
+
+use crate::support::memory;
+
+#[path = "../../fuzz/src/targets/mod.rs"]
+mod targets;
+
+/// Pseudo-random inputs for each target, in order.
+fn cases(target: &str, cases: u64) {
+    for number in 0..cases {
+        println!("case {number} of {target}");
+        targets::check(target, &targets::case(target, number));
+    }
+}
+
+#[test]
+fn any_bytes_are_read_safely() {
+    for (target, ..) in targets::TARGETS {
+        if target != "flow" {
+            cases(target, 500);
+        }
+    }
+}
+
+#[test]
+fn fixtures_and_seeds_are_read_safely() {
+    let folders = [("selection", "tests/fixtures/indexes".to_owned())];
+    let seeds = targets::TARGETS.map(|(target, ..)| (target, format!("fuzz/seeds/{target}")));
+    for (target, folder) in folders.into_iter().chain(seeds) {
+        for file in std::fs::read_dir(&folder).into_iter().flatten() {
+            let path = file.unwrap().path();
+            println!("{}", path.display());
+            targets::check(target, &std::fs::read(path).unwrap());
+        }
+    }
+}
+
+/// Whatever happens in whatever order, nobody gets what is not theirs, and each request has one end.
+#[test]
+fn the_flow_keeps_its_promises_under_any_events() {
+    cases("flow", 300);
+}
