@@ -10,22 +10,36 @@ mod own_tokens;
 mod request_line;
 mod selection;
 mod token_answers;
+mod words;
 
 use self::input::pseudo_random;
 
-/// A target: its name, the longest input that is worth while in bytes, and what checks one input.
-pub(crate) type Target = (&'static str, usize, fn(&[u8]));
+/// What is fed, and with what.
+#[derive(Clone, Copy)]
+pub(crate) struct Target {
+    pub(crate) name: &'static str,
+    /// The longest pseudo-random input, in bytes.
+    longest: usize,
+    /// Half of the inputs are made of these instead of bytes, so that some get far.
+    words: &'static [&'static str],
+    /// Panics where something does not hold.
+    check: fn(&[u8]),
+}
 
-/// All targets. Each panics where something does not hold.
+const fn target(name: &'static str, longest: usize, words: &'static [&'static str], check: fn(&[u8])) -> Target {
+    Target { name, longest, words, check }
+}
+
+/// All targets.
 pub(crate) const TARGETS: [Target; 8] = [
-    ("selection", 4096, selection::check),
-    ("authorization", 512, authorization::check),
-    ("request_line", 512, request_line::check),
-    ("configuration", 2048, configuration::check),
-    ("token_answers", 1024, token_answers::check),
-    ("own_tokens", 512, own_tokens::check),
-    ("json", 1024, json::check),
-    ("flow", 600, flow::check),
+    target("selection", 4096, words::INDEX, selection::check),
+    target("authorization", 512, words::AUTHORIZATION, authorization::check),
+    target("request_line", 512, words::REQUEST_LINE, request_line::check),
+    target("configuration", 2048, words::CONFIGURATION, configuration::check),
+    target("token_answers", 1024, words::TOKEN_ANSWER, token_answers::check),
+    target("own_tokens", 512, &[], own_tokens::check),
+    target("json", 1024, words::JSON, json::check),
+    target("flow", 600, &[], flow::check),
 ];
 
 /// Printable ASCII of bounded length, fit for logs and headers.
@@ -35,18 +49,22 @@ fn harmless(words: &str) -> bool {
 
 /// Checks one input.
 pub(crate) fn check(target: &str, bytes: &[u8]) {
-    let (_, _, check) = find(target);
-    check(bytes);
+    (find(target).check)(bytes);
 }
 
 /// The pseudo-random input of this number.
-pub(crate) fn case(target: &str, seed: u64) -> Vec<u8> {
-    let (_, longest, _) = find(target);
-    let length =
-        pseudo_random(seed, 8).iter().fold(0, |sum, byte| sum * 256 + usize::from(*byte) % 251) % (longest + 1);
-    pseudo_random(!seed, length)
+pub(crate) fn case(target: &str, number: u64) -> Vec<u8> {
+    let Target { longest, words, .. } = find(target);
+    let bytes = pseudo_random(number, longest + 2);
+    let (length, bytes) = bytes.split_at(2);
+    let length = usize::from(u16::from_le_bytes([length[0], length[1]]));
+    if words.is_empty() || number % 2 == 0 {
+        return bytes[..length % (longest + 1)].to_vec();
+    }
+    let picked = bytes[..1 + length % 12].iter().map(|byte| words[usize::from(*byte) % words.len()]);
+    picked.collect::<String>().into_bytes()
 }
 
 fn find(target: &str) -> Target {
-    *TARGETS.iter().find(|(name, ..)| *name == target).expect("a target")
+    *TARGETS.iter().find(|known| known.name == target).expect("a target")
 }

@@ -33,7 +33,7 @@ impl Fault {
     /// Mostly none.
     pub(super) fn choose(input: &mut Input<'_>) -> Self {
         let document = |input: &mut Input<'_>| input.below(DOCUMENTS.len());
-        match input.below(42) {
+        match input.below(44) {
             0..=23 => Self::None,
             24 => Self::BrokenOff,
             25..=29 => Self::Status(input.pick(&[400, 401, 403, 404, 405, 429, 500, 503, 301, 204])),
@@ -43,7 +43,7 @@ impl Fault {
             35 | 36 => Self::Document(document(input)),
             37 => Self::Truncated,
             38 | 39 => Self::Corrupt,
-            40 => Self::Compressed,
+            40..=42 => Self::Compressed,
             _ => Self::Overfull,
         }
     }

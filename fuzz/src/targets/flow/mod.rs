@@ -65,7 +65,9 @@ struct World {
 impl World {
     fn new(input: &mut Input<'_>) -> Self {
         let rules = Rules::choose(input);
-        let registries = Registries::new(input.pick(&[403, 401, 404]), input.pick(&[300, 10, 3600]));
+        // A list for all machine types, one with large images, nested ones, and an image alone.
+        let tags = [input.pick(&[9, 9, 10, 12, 13]), input.pick(&[0, 1, 9])];
+        let registries = Registries::new(input.pick(&[403, 401, 404]), input.pick(&[300, 10, 3600]), tags);
         let memory = Map::default();
         memory.values.borrow_mut().extend(ACCEPTED.iter().cloned());
         memory.now.set(1_000_000);

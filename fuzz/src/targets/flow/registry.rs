@@ -129,11 +129,11 @@ pub(super) struct Registries {
 }
 
 impl Registries {
-    pub(super) fn new(refuses_with: u16, lifetime: u64) -> Self {
+    pub(super) fn new(refuses_with: u16, lifetime: u64, tags: [usize; TAGS.len()]) -> Self {
         Self {
             may: [[[true; REPOSITORIES.len()]; OWNERS]; CLUSTERS.len()],
             valid: [true; USERS.len()],
-            tags: [[[Some(9), Some(12)]; REPOSITORIES.len()]; CLUSTERS.len()],
+            tags: [[tags.map(Some); REPOSITORIES.len()]; CLUSTERS.len()],
             refuses_with,
             lifetime,
             tokens: Vec::new(),

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Plants the faults in fuzz/mutations one by one into a copy of the last commit, and says which target notices, at which of
+# its pseudo-random inputs and in which words: scripts/mutations.sh [NAME...]. It fails if one goes unnoticed.
+#
+# CASES (2000) is how many inputs each target gets; `make check` gives 500 to each, and 300 to `flow`.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+cases=${CASES:-2000}
+patches=$PWD/fuzz/mutations
+built=$PWD/target/fuzz
+# What reads configurations wrongly would also spoil the histories of `flow`, which comes last.
+targets=(selection authorization request_line configuration token_answers own_tokens json flow)
+names=("$@")
+if [ $# -eq 0 ]; then
+    for file in "$patches"/*.patch; do names+=("$(basename "$file" .patch)"); done
+fi
+
+tree=$(mktemp -d)
+git worktree add --quiet --detach "$tree" HEAD
+trap 'git worktree remove --force "$tree"' EXIT
+
+# notice: the first target that fails, and its words.
+notice() {
+    local target output
+    (cd "$tree" && cargo build --quiet --locked --manifest-path fuzz/Cargo.toml --target-dir "$built" --bin cases) \
+        2>"$built/mutation.log" || {
+        cat "$built/mutation.log" >&2
+        exit 2
+    }
+    for target in "${targets[@]}"; do
+        output=$(RUST_BACKTRACE=0 timeout 600 "$built/debug/cases" "$target" "$cases" 2>&1) && continue
+        # The panic's words are in the line behind its place.
+        words=$(grep -m1 -A1 'panicked at' <<<"$output" | tail -n 1 | tr -d '|`' | cut -c 1-70)
+        number=$(sed -n 's/^case \([0-9]*\) of .*/\1/p' <<<"$output")
+        printf '`%s`, input %s: %s' "$target" "$number" "$words"
+        return
+    done
+    return 1
+}
+
+if noticed=$(notice); then
+    echo "without any fault: $noticed" >&2
+    exit 1
+fi
+unnoticed=0
+for name in "${names[@]}"; do
+    git -C "$tree" apply "$patches/$name.patch"
+    noticed=$(notice) || { [ $? -eq 1 ] && unnoticed=$((unnoticed + 1)) noticed='nobody'; }
+    printf '| `%s` | %s | %s |\n' "$name" "$(head -n 1 "$patches/$name.patch" | sed 's/\.$//')" "$noticed"
+    git -C "$tree" apply --reverse "$patches/$name.patch"
+done
+[ "$unnoticed" -eq 0 ] || { echo "$unnoticed went unnoticed" >&2; exit 1; }
