@@ -119,6 +119,11 @@ fuzz: ## Feed each fuzz target for SECONDS (10); fuzz/README.md says what they l
 	@$(INSTALL) rust g++
 	@scripts/fuzz.sh $(SECONDS)
 
+.PHONY: test-all
+test-all: check test ## Run all that there is: also what CI has no time for, long fuzzing and soaking
+	$(MAKE) --no-print-directory fuzz SECONDS=300
+	$(MAKE) --no-print-directory soak
+
 .PHONY: clean
 clean: ## Remove what was built (the installed tools stay in .tools)
 	cargo clean
