@@ -87,7 +87,7 @@ impl Callouts {
                 Err(status) => {
                     let cluster = &callout.cluster;
                     let line = format!(
-                        "503 Envoy refuses a request to its cluster {cluster:?} ({status:?}); does it have one of that name?"
+                        "503 Envoy refuses a request to its cluster {cluster:?} ({status:?}); does it have one of that name, with an address?"
                     );
                     log(LogLevel::Error, &line);
                     self.flights.borrow_mut().not_sent(id);

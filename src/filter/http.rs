@@ -21,6 +21,8 @@ pub(super) struct Stream {
     context: u32,
     worker: Rc<Worker>,
     exchange: Exchange,
+    /// Its request has not ended, and nothing was decided about it.
+    incomplete: bool,
     /// When its request began.
     since: Moment,
     /// Its request calls itself gRPC, and this is the status of MetaHub's own answer: Envoy puts it elsewhere and says 200.
@@ -89,20 +91,27 @@ impl Stream {
         }
     }
 
-    fn on_request(&mut self) -> Action {
+    /// The request's headers are here; `end` says that nothing follows.
+    fn on_request_headers(&mut self, end: bool) -> Action {
+        let headers = all(MapType::HttpRequestHeaders);
+        // A body of unknown length may follow, or nothing: that must be known before the registry is asked.
+        self.incomplete = !end && flow::may_bring_a_body(Headers(&headers));
+        if self.incomplete { Action::Pause } else { self.on_request(&headers) }
+    }
+
+    fn on_request(&mut self, headers: &[(String, Vec<u8>)]) -> Action {
         self.since = self.worker.callouts.now();
         let Some(config) = self.worker.config.clone() else {
             let reply = Reply::error(Code::Unavailable, "MetaHub has no configuration yet");
             return reply_with(&reply).unwrap_or(Action::Pause);
         };
-        let headers = all(MapType::HttpRequestHeaders);
         let is_grpc =
-            Headers(&headers).first("content-type").is_some_and(|value| value.starts_with(b"application/grpc"));
+            Headers(headers).first("content-type").is_some_and(|value| value.starts_with(b"application/grpc"));
         self.grpc = is_grpc.then_some(Code::Unavailable.status());
         let cluster = hostcalls::get_property(vec!["xds", "cluster_name"]).ok().flatten();
         let cluster =
             cluster.as_deref().and_then(|name| std::str::from_utf8(name).ok()).filter(|name| !name.is_empty());
-        let arrival = Arrival { cluster, headers: Headers(&headers), address: &client_address };
+        let arrival = Arrival { cluster, headers: Headers(headers), address: &client_address };
         let effects = flow::begin(&config, &SharedData, &self.worker.state, arrival);
         self.take(effects)
     }
@@ -144,12 +153,16 @@ impl Stream {
         }
     }
 
-    /// A piece of the request's body, `size` bytes long. One that waits, waits with its request: to let it go on would let
-    /// the request go on, with the client's own `Authorization`.
-    fn on_request_body(&mut self, size: usize) -> Action {
-        if size > 0 && !matches!(self.exchange, Exchange::Done) {
-            self.exchange = Exchange::Done;
-            return self.take(flow::unexpected_body());
+    /// A piece of the request's body, `size` bytes long, or its end. One that waits, waits with its request: to let it go on
+    /// would let the request go on, with the client's own `Authorization`.
+    fn on_request_body(&mut self, size: usize, end: bool) -> Action {
+        if size > 0 && (self.incomplete || !matches!(self.exchange, Exchange::Done)) {
+            (self.incomplete, self.exchange) = (false, Exchange::Done);
+            return self.take(flow::unexpected_body(Headers(&all(MapType::HttpRequestHeaders))));
+        }
+        if self.incomplete {
+            self.incomplete = !end;
+            return if end { self.on_request(&all(MapType::HttpRequestHeaders)) } else { Action::Pause };
         }
         if self.exchange.holds_request() { Action::Pause } else { Action::Continue }
     }
@@ -165,6 +178,7 @@ impl Http {
                 context,
                 worker,
                 exchange: Exchange::Done,
+                incomplete: false,
                 since: Moment::default(),
                 grpc: None,
                 phase: MapType::HttpRequestHeaders,
@@ -181,16 +195,16 @@ impl Http {
 impl Context for Http {}
 
 impl HttpContext for Http {
-    fn on_http_request_headers(&mut self, _count: usize, _end: bool) -> Action {
-        self.with_stream(Stream::on_request)
+    fn on_http_request_headers(&mut self, _count: usize, end: bool) -> Action {
+        self.with_stream(|stream| stream.on_request_headers(end))
     }
 
-    fn on_http_request_body(&mut self, size: usize, _end: bool) -> Action {
-        self.with_stream(|stream| stream.on_request_body(size))
+    fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
+        self.with_stream(|stream| stream.on_request_body(size, end))
     }
 
     fn on_http_request_trailers(&mut self, _count: usize) -> Action {
-        self.with_stream(|stream| stream.on_request_body(0))
+        self.with_stream(|stream| stream.on_request_body(0, true))
     }
 
     fn on_http_response_headers(&mut self, _count: usize, end: bool) -> Action {

@@ -144,8 +144,9 @@ pub(super) fn is_own_type(media_type: &str, body: &Body) -> bool {
 /// There is no answer. Envoy does not tell which of the two it is.
 #[cold]
 pub(super) fn broke_off(host: &str, reference: &str) -> Fault {
-    let message =
-        format!("the registry {host} broke off while sending {reference}, or sent more than 32 MiB; try again later");
+    let message = format!(
+        "the registry {host} cannot be reached, or broke off while sending {reference}, or sent more than 32 MiB; try again later"
+    );
     Fault::upstream(message)
 }
 

@@ -26,7 +26,7 @@ pub use content::Content;
 pub use explain::Explain;
 pub use fetch::MAX_MANIFEST;
 pub use pull::Pull;
-pub use request::{begin, unexpected_body};
+pub use request::{begin, may_bring_a_body, unexpected_body};
 pub use standing::{Authorizing, Upstream};
 pub use transfer::Transfer;
 pub use verifying::Verifying;

@@ -319,7 +319,10 @@ impl Pull {
             let wish = &self.wish;
             let _ = wish.cache.forget_confirmed(memory, self.shelf(), &wish.tag, &wish.view(), &identity);
         }
-        answer::relay(answer.headers, answer.body)
+        let limited = (status(answer.headers) == 429).then(|| answer::limit(&self.upstream.registry.host));
+        let mut effects = answer::relay(answer.headers, answer.body);
+        effects.reports.extend(limited);
+        effects
     }
 
     /// Whether the tag is worth a HEAD the next time: only where upstream names digests, and to HEAD too.

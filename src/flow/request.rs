@@ -58,7 +58,7 @@ fn decide(
     let method = method.map_err(|error| invalid(error, headers))?;
     let request = request.map_err(|error| invalid(error, headers))?;
     if brings_a_body(headers) {
-        return Err(Box::new(unexpected_body()));
+        return Err(Box::new(unexpected_body(headers)));
     }
     if request == Request::Health {
         return Ok(Effects::reply(health(config)));
@@ -266,12 +266,20 @@ fn busy_explaining() -> Box<Effects> {
     Box::new(Effects::reply(reply).reporting(Report { topic: Some("explanations".to_owned()), ..report }))
 }
 
+/// Whether it takes more than its headers to know whether a request brings a body: one that is to be served, without a
+/// length.
+#[must_use]
+pub fn may_bring_a_body(headers: Headers<'_>) -> bool {
+    Method::parse(headers.first(":method").unwrap_or_default()).is_ok() && !headers.has("content-length")
+}
+
 /// Refuses a request because of its body.
 #[cold]
 #[must_use]
-pub fn unexpected_body() -> Effects {
+pub fn unexpected_body(headers: Headers<'_>) -> Effects {
     let message = "a request for this has no body";
-    *refuse(Code::SizeInvalid, Counter::Refused, message)
+    let line = format!("400 {}: {message}", target(headers));
+    *rejected(Reply::error(Code::SizeInvalid, message), Counter::Refused, line)
 }
 
 fn registry<'a>(config: &'a Config, cluster: Option<&str>) -> Result<&'a Rc<Registry>, Box<Effects>> {

@@ -262,7 +262,9 @@ impl Authorizing {
     fn redeem(&self, memory: &dyn Memory, answer: Option<Answer<'_>>) -> Result<Secret, Box<Effects>> {
         let host = &self.request.service.host;
         let Some(Answer { headers, body }) = answer else {
-            return Err(self.fail(&Fault::upstream(format!("the token service {host} broke off; try again later"))));
+            return Err(self.fail(&Fault::upstream(format!(
+                "the token service {host} cannot be reached, or broke off; try again later"
+            ))));
         };
         match status(headers) {
             200 if !fetch::is_encoded(headers) => self.request.redeem(memory, body).map_err(|error| {

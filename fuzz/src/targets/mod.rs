@@ -58,7 +58,7 @@ pub(crate) fn case(target: &str, number: u64) -> Vec<u8> {
     let bytes = pseudo_random(number, longest + 2);
     let (length, bytes) = bytes.split_at(2);
     let length = usize::from(u16::from_le_bytes([length[0], length[1]]));
-    if words.is_empty() || number % 2 == 0 {
+    if words.is_empty() || number.is_multiple_of(2) {
         return bytes[..length % (longest + 1)].to_vec();
     }
     let picked = bytes[..1 + length % 12].iter().map(|byte| words[usize::from(*byte) % words.len()]);
