@@ -98,6 +98,7 @@ fn every_shipped_file_has_small_buffers_and_removes_headers() {
         assert_eq!(buffers, (clusters + 1, clusters + 1), "{folder}");
         let windows = (count("_window_size:"), count("_window_size: 65536\n"));
         assert_eq!(windows, (2, 2), "{folder}");
+        assert_eq!(count("          delayed_close_timeout: 5s\n"), 1, "{folder}");
         let limits = count("circuit_breakers:") - count("circuit_breakers: *limits");
         assert_eq!((count("- { priority: DEFAULT, "), count("- { priority: HIGH, ")), (limits, limits), "{folder}");
         // Below the routes' configuration as a whole, so that no virtual host or route is left out.

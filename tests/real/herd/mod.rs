@@ -350,6 +350,27 @@ fn explain() {
     stage.assert_pulls();
 }
 
+/// A worker that comes to its answers late writes them all the same: Envoy closes a connection that the client wants closed
+/// some time after the answer, whether that is written or not.
+#[test]
+fn a_worker_that_stands_still_loses_no_answer() {
+    let _turn = turn();
+    let stage = Stage::set(|_| None);
+    let requests: Vec<Request> = (0..CLIENTS).map(|_| Request::get("/v2/")).collect();
+    let mut herd = Herd::connect(stage.envoy.port(), &requests).unwrap();
+    let process = Pid::from_raw(i32::try_from(stage.envoy.id()).unwrap());
+    stage.at_once(&mut herd);
+    // In the middle of all these requests, for longer than Envoy waits unless told.
+    std::thread::sleep(Duration::from_millis(50));
+    kill(process, Signal::SIGSTOP).unwrap();
+    std::thread::sleep(Duration::from_millis(1500));
+    kill(process, Signal::SIGCONT).unwrap();
+    let outcomes = herd.answers(PATIENCE).unwrap();
+    assert_all("a worker that stands still", &outcomes, |answer| answer.status == 401);
+    stage.gate.open();
+    stage.assert_pulls();
+}
+
 #[test]
 fn a_cluster_that_envoy_lacks() {
     let _turn = turn();
