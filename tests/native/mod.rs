@@ -12,6 +12,7 @@ mod flow_pull;
 mod flow_request;
 mod flow_upstream;
 mod fuzzed;
+mod promises;
 pub(crate) mod selection;
 mod support_images;
 mod support_plateau;
