@@ -13,8 +13,8 @@
 //! | `outage` | the registry ends, and starts again |
 //! | `reloads` | good, broken and huge configurations |
 //!
-//! Meanwhile two clients of another registry, at which nothing is wrong, pull all the time. The program samples Envoy at
-//! the end of each round and fails if something grows beyond a plateau, if a VM died, or if an answer was wrong.
+//! Meanwhile two clients of another registry, at which nothing is wrong, pull all the time. The program samples Envoy
+//! at the end of each round and fails if something grows beyond a plateau, if a VM died, or if an answer was wrong.
 //! `MINUTES=3` takes three minutes instead of ten, and `PHASES=slow` only the phases with that in their names.
 
 #![allow(

@@ -1,5 +1,5 @@
-//! The shipped Envoy before three registries: one that is stopped and started, one that misbehaves, one at which nothing
-//! is wrong.
+//! The shipped Envoy before three registries: one that is stopped and started, one that misbehaves, one at which
+//! nothing is wrong.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -10,8 +10,7 @@ use crate::support::{Failure, Result};
 const MIB: u64 = 1024 * 1024;
 /// What Envoy may take whatever happens.
 const MEMORY: u64 = 500 * MIB;
-/// What memory may grow by from the middle third of the rounds to the last: half of what one leaked connection for each
-/// client of a few herds would take.
+/// What memory may grow by from the middle third of the rounds to the last.
 const MEMORY_GROWTH: u64 = 32 * MIB;
 /// The same of descriptors that are no connections.
 const DESCRIPTOR_GROWTH: u64 = 8;
