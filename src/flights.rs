@@ -137,9 +137,9 @@ impl<W> Flights<W> {
         self.by_token.insert(token, id);
     }
 
-    /// The host cannot send it.
-    pub fn not_sent(&mut self, id: Id) {
-        self.land(id, Outcome::BrokeOff, 0);
+    /// The host cannot send it, and this is what it comes to.
+    pub fn not_sent(&mut self, id: Id, outcome: Outcome) {
+        self.land(id, outcome, 0);
     }
 
     /// A callout has ended. `answer` makes its content, whose size in bytes is given beforehand: where there is no room

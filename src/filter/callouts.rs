@@ -6,7 +6,7 @@
 //! reply in the one before, until V8's stack is full: hence the bound on deliveries in one callback.
 
 use std::cell::{Cell, RefCell};
-use std::rc::Weak;
+use std::rc::{Rc, Weak};
 use std::time::{Duration, SystemTime};
 
 use proxy_wasm::hostcalls;
@@ -14,6 +14,7 @@ use proxy_wasm::types::{BufferType, LogLevel, MapType, Status};
 
 use super::http::Stream;
 use super::log;
+use crate::body::Body;
 use crate::flights::{Answered, Flights, Full, Moment, Outcome};
 use crate::flow::{Answer, Callout, Event, MAX_MANIFEST};
 
@@ -90,7 +91,7 @@ impl Callouts {
                         "503 Envoy refuses a request to its cluster {cluster:?} ({status:?}); does it have one of that name, with an address?"
                     );
                     log(LogLevel::Error, &line);
-                    self.flights.borrow_mut().not_sent(id);
+                    self.flights.borrow_mut().not_sent(id, refusal(status));
                 }
             }
         }
@@ -144,6 +145,18 @@ fn event(outcome: &Outcome) -> Event<'_> {
         Outcome::BrokeOff => Event::CalloutAnswered(None),
         Outcome::Overfull => Event::Overfull,
     }
+}
+
+/// What a request comes to that Envoy does not send. Of a cluster that it has, Envoy does not tell whether the cluster's
+/// connections are all in use or it has no host; so this must not pass for a registry that is down, whose earlier word may
+/// stand in.
+fn refusal(status: Status) -> Outcome {
+    if status != Status::InternalFailure {
+        return Outcome::BrokeOff;
+    }
+    let headers = [(":status", "503"), ("x-envoy-overloaded", "true")];
+    let headers = headers.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec())).to_vec();
+    Outcome::Answered(Rc::new(Answered { headers, body: Body::default() }))
 }
 
 /// The answer that Envoy has at hand.

@@ -99,7 +99,7 @@ fn what_cannot_be_sent_has_broken_off() {
     let mut flights = Flights::default();
     flights.join(callout("a"), 1, Moment::default()).unwrap();
     let (id, _) = flights.next_to_send().unwrap();
-    flights.not_sent(id);
+    flights.not_sent(id, Outcome::BrokeOff);
     assert!(matches!(flights.next_delivery(), Some((1, Outcome::BrokeOff))));
     flights.answered(99, 0, || panic!("nobody asked"));
     assert!(flights.next_delivery().is_none());
