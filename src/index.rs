@@ -12,6 +12,7 @@
 use std::fmt;
 
 use crate::digest::Digest;
+use crate::media_type;
 
 mod entry;
 mod parse;
@@ -46,6 +47,14 @@ pub struct Descriptor {
     pub digest: Digest,
     /// The size of the manifest, in bytes.
     pub size: u64,
+}
+
+impl Descriptor {
+    /// Whether this is said of a document of this media type and length; its digest is another question.
+    #[must_use]
+    pub fn describes(&self, media_type: &str, body: &[u8]) -> bool {
+        media_type::same(media_type, &self.media_type) && body.len() as u64 == self.size
+    }
 }
 
 /// An entry that could not be read.

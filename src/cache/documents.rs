@@ -4,7 +4,6 @@ use super::facts::difference;
 use super::record::{put, take, take_number, take_text};
 use super::{Cache, Growth};
 use crate::index::Descriptor;
-use crate::media_type;
 use crate::memory::Memory;
 
 /// Sizes of slots, in bytes. Most manifests take 1 to 3 KiB, indexes with attestations up to 10 KiB, one of a thousand
@@ -28,7 +27,7 @@ impl Document {
     /// Whether this is what a descriptor says, as upstream's would have to be.
     #[must_use]
     pub fn is_described_by(&self, descriptor: &Descriptor) -> bool {
-        media_type::same(&self.media_type, &descriptor.media_type) && self.body.len() as u64 == descriptor.size
+        descriptor.describes(&self.media_type, &self.body)
     }
 }
 

@@ -58,7 +58,9 @@ impl Fault {
     /// An answer that says that the registry does not work, or that Envoy could not ask it.
     pub(super) fn unavailable(host: &str, headers: Headers<'_>) -> Self {
         if headers.has(OVERLOADED) {
-            let message = format!("MetaHub's Envoy has too many requests to {host} under way; try again later");
+            let message = format!(
+                "MetaHub's Envoy has too many requests to {host} under way, or knows no address of it; try again later"
+            );
             return Self { told: vec![("retry-after", "1".to_owned())], own: true, ..Self::upstream(message) };
         }
         let status = status(headers);

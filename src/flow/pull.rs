@@ -20,6 +20,7 @@ use self::outcome::joined;
 
 use super::answer;
 use super::fetch::{self, Fault, LARGE, Unusable, status};
+use super::worker::Recent;
 use super::{Answer, Authorizing, Callout, Counter, Effects, Event, Exchange, Step, Upstream};
 use crate::body::Body;
 use crate::cache::{Cache, Growth, Resolution, Shelf};
@@ -45,6 +46,7 @@ pub(super) struct Wish {
     pub(super) machine_type: Rc<MachineType>,
     pub(super) on_no_match: OnNoMatch,
     pub(super) cache: Cache,
+    pub(super) recent: Rc<Recent>,
     /// The client asks with HEAD.
     pub(super) head: bool,
 }
@@ -377,9 +379,9 @@ impl Pull {
 
     /// A nested index, from the cache or else from upstream.
     fn into_nested(self, memory: &dyn Memory, top: Digest, descriptor: Descriptor, walk: Walk) -> Effects {
-        let document = self.wish.cache.find(memory, self.shelf(), descriptor.digest.as_str());
-        match document.filter(|document| document.is_described_by(&descriptor)) {
-            Some(document) => self.on_index(memory, top, &document.body.into(), walk, None),
+        let document = self.wish.recent.find(&self.wish.cache, memory, self.shelf(), &descriptor.digest);
+        match document.filter(|(media_type, body)| descriptor.describes(media_type, body)) {
+            Some((_, body)) => self.on_index(memory, top, &body, walk, None),
             None => self.fetch(State::FetchingNested { top, descriptor, walk }),
         }
     }

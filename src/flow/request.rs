@@ -124,7 +124,7 @@ fn take_up(
 
 /// Everything is allowed: answer the ping, take up manifests, let the rest pass.
 fn dispatch(
-    Site { config, memory, registry, onward, .. }: Site<'_>,
+    Site { config, memory, registry, worker, onward }: Site<'_>,
     caller: Caller<'_>,
     view: View,
     method: Method,
@@ -152,6 +152,7 @@ fn dispatch(
                 machine_type,
                 on_no_match: config.on_no_match,
                 cache: config.cache,
+                recent: Rc::clone(&worker.recent),
                 head: method == Method::Head,
             };
             Pull::begin(wish, upstream, memory, || ask_what_it_points_to(headers))

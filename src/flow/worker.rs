@@ -1,9 +1,15 @@
 //! What one worker keeps for itself while a configuration is in force.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use super::callers::Callers;
+use crate::body::Body;
+use crate::cache::{Cache, Shelf};
+use crate::digest::Digest;
+use crate::memory::Memory;
+use crate::request::Repository;
 
 /// Explanations under way on one worker. Each holds the indexes that it has read.
 const MAX_EXPLANATIONS: u32 = 16;
@@ -13,6 +19,57 @@ const MAX_EXPLANATIONS: u32 = 16;
 pub struct WorkerState {
     pub(super) callers: Callers,
     explanations: Rc<Cell<u32>>,
+    pub(super) recent: Rc<Recent>,
+}
+
+/// Indexes that are kept parsed. The cache keeps none above 512 KiB, so that they take 2 MiB, as much again several times
+/// parsed, and what each different machine type came to.
+const MAX_RECENT: usize = 4;
+
+/// What was last read from the cache of what tags point to: a fleet that asks with HEAD where a tag has moved reads one index
+/// as often as it has clients, and is to parse it once.
+#[derive(Debug, Default)]
+pub(super) struct Recent(RefCell<VecDeque<Read>>);
+
+/// A document of the cache, with all that was found out about it.
+#[derive(Clone, Debug)]
+struct Read {
+    cluster: String,
+    repository: Repository,
+    digest: Digest,
+    media_type: String,
+    body: Body,
+}
+
+impl Recent {
+    /// The document with this digest and its media type, if the cache has it or had it a moment ago.
+    pub(super) fn find(
+        &self,
+        cache: &Cache,
+        memory: &dyn Memory,
+        shelf: Shelf<'_>,
+        digest: &Digest,
+    ) -> Option<(String, Body)> {
+        let is_it = |read: &&Read| {
+            read.digest == *digest && read.repository == *shelf.repository && read.cluster == shelf.cluster
+        };
+        if let Some(read) = self.0.borrow().iter().find(is_it) {
+            return Some((read.media_type.clone(), read.body.clone()));
+        }
+        let document = cache.find(memory, shelf, digest.as_str())?;
+        let (media_type, body) = (document.media_type, Body::from(document.body));
+        let read = Read {
+            cluster: shelf.cluster.to_owned(),
+            repository: shelf.repository.clone(),
+            digest: digest.clone(),
+            media_type: media_type.clone(),
+            body: body.clone(),
+        };
+        let mut reads = self.0.borrow_mut();
+        reads.truncate(MAX_RECENT - 1);
+        reads.push_front(read);
+        Some((media_type, body))
+    }
 }
 
 impl WorkerState {
@@ -40,6 +97,27 @@ impl Drop for Permit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::tests::Map;
+
+    #[test]
+    fn an_index_of_the_cache_is_read_once_and_few_are_kept() {
+        let (recent, memory, cache) = (Recent::default(), Map::default(), Cache::default());
+        let names = ["a", "b"].map(|name| Repository::parse(name).unwrap());
+        let shelf = |number: usize| Shelf { cluster: "c", repository: &names[number] };
+        let bodies: Vec<Vec<u8>> = (0..=MAX_RECENT).map(|number| vec![b'x'; number]).collect();
+        let digests: Vec<Digest> = bodies.iter().map(|body| Digest::of(body)).collect();
+        for (digest, body) in digests.iter().zip(&bodies) {
+            let _ = cache.keep_document(&memory, shelf(0), digest.as_str(), "t", body);
+        }
+        let find = |digest| recent.find(&cache, &memory, shelf(0), digest).unwrap().1;
+        let first = find(&digests[1]);
+        assert!(std::ptr::eq(first.digest(), find(&digests[1]).digest()), "hashed and parsed once for all");
+        assert!(recent.find(&cache, &memory, shelf(1), &digests[1]).is_none(), "another repository's");
+        for digest in digests.iter().rev() {
+            find(digest);
+        }
+        assert_eq!(recent.0.borrow().len(), MAX_RECENT);
+    }
 
     #[test]
     fn explanations_are_bounded_until_they_end() {

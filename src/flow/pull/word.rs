@@ -1,7 +1,7 @@
 //! Upstream's word on what a tag points to: the one that it gives to a HEAD, and the one that it gave earlier.
 
 use super::{Age, By, Pull, State};
-use crate::cache::{Cache, Document, Resolution};
+use crate::cache::{Cache, Resolution};
 use crate::digest::Digest;
 use crate::flow::fetch::{Fault, LARGE, status};
 use crate::flow::{Counter, Effects, answer};
@@ -66,10 +66,8 @@ impl Pull {
                 self.known = true;
                 self.serve(memory, resolution)
             }
-            None => match self.wish.cache.find(memory, self.shelf(), digest.as_str()) {
-                Some(Document { media_type, body }) => {
-                    self.on_top(memory, digest, &media_type, &body.into(), Counter::CacheHit)
-                }
+            None => match self.wish.recent.find(&self.wish.cache, memory, self.shelf(), &digest) {
+                Some((media_type, body)) => self.on_top(memory, digest, &media_type, &body, Counter::CacheHit),
                 None => self.fetch(State::FetchingTop(By::Digest(digest))),
             },
         }
