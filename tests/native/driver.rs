@@ -240,16 +240,20 @@ fn respond(state: Exchange, method: &str, path: &str, upstream: &Upstream, outco
     }
 }
 
-/// The body passes in pieces; one that is cut off has status 0.
+/// The body passes in pieces, and its end comes in an empty one, as from Envoy; one that is cut off has status 0, and the client
+/// must not have the whole of it then.
 fn transfer(mut state: Exchange, body: &[u8], upstream: &Upstream, outcome: &mut Outcome) {
-    let mut pieces = body.chunks(10_000).peekable();
-    while let Some(piece) = pieces.next() {
-        let event = Event::ResponseBody { piece, end: pieces.peek().is_none() };
+    let mut passed = 0;
+    for piece in body.chunks(10_000).chain([&[][..]]) {
+        let event = Event::ResponseBody { piece, end: piece.is_empty() };
         let (next, step) = note(state.advance(&upstream.memory, &event), outcome);
         if let Step::Cut(_) = step {
             outcome.status = 0;
+            let announced: usize = outcome.header("content-length").parse().unwrap_or(usize::MAX);
+            assert!(passed < announced, "the client has all {passed} bytes of what is cut off");
             return;
         }
+        passed += piece.len();
         assert_eq!(step, Step::Continue(Vec::new()));
         state = next;
     }
