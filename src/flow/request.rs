@@ -26,6 +26,9 @@ use crate::request::{InvalidRequest, Method, Reference, Repository, Request};
 const CONDITIONS: [&str; 6] =
     ["if-none-match", "if-match", "if-modified-since", "if-unmodified-since", "range", "if-range"];
 
+/// Longest `?ns=` that is looked at, in bytes: no host name has more than 253.
+const MAX_NAMESPACE: usize = 270;
+
 /// Where a request arrived.
 #[derive(Clone, Copy)]
 struct Site<'a> {
@@ -59,6 +62,9 @@ fn decide(
     let request = request.map_err(|error| invalid(error, headers))?;
     if brings_a_body(headers) {
         return Err(Box::new(unexpected_body(headers)));
+    }
+    if matches!(request, Request::Manifest(..)) && !names_a_host(headers) {
+        return Err(refuse(Code::NameInvalid, Counter::Refused, "ns in the query is not the name of a registry"));
     }
     if request == Request::Health {
         return Ok(Effects::reply(health(config)));
@@ -215,6 +221,16 @@ impl Onward {
 /// The pair of a manifest's query that Envoy's routes may need (containerd's `ns`), with its question mark; or nothing.
 fn route_query(query: &str) -> String {
     query.split('&').find(|pair| pair.starts_with("ns=")).map_or_else(String::new, |pair| format!("?{pair}"))
+}
+
+/// Whether `ns` looks like a registry's host, as far as there is one. It goes upstream with the request that asks what a tag
+/// points to, and that a registry's front end refuses it must not be the client's choice. It is not left out instead,
+/// because the route was chosen by it.
+fn names_a_host(headers: Headers<'_>) -> bool {
+    let query = headers.text(":path").and_then(|path| path.split_once('?')).map_or("", |(_, query)| query);
+    let sent = route_query(query);
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:%[]/".contains(&byte);
+    sent.len() <= MAX_NAMESPACE && sent.bytes().skip("?ns=".len()).all(is_plain)
 }
 
 /// Makes the client's own request fit for the registry: now, if it goes on, or for later, if it waits.

@@ -93,6 +93,22 @@ fn what_one_client_accepts_is_not_kept_for_the_others() {
     }
 }
 
+/// A front end refuses a long query, with 502 perhaps; that is not for one client to bring about.
+#[test]
+fn an_ns_that_is_no_host_goes_nowhere() {
+    let ask = |ns: &str| {
+        let path = format!("/v2/qnib/bench/manifests/latest?ns={ns}");
+        let outcome = send(&parse(&configuration()), "GET", &path, "qnib-type1", "qnib-type1", &demo());
+        (outcome.status, outcome.callouts.is_empty() && outcome.asked.is_none())
+    };
+    for ns in ["docker.io", "localhost:5000", "localhost%3A5000", "[::1]:5000", ""] {
+        assert_eq!(ask(ns), (200, false), "{ns}");
+    }
+    for ns in [&"x".repeat(300), "<script>", "a;b", "a'b"] {
+        assert_eq!(ask(ns), (400, true), "{ns}");
+    }
+}
+
 #[test]
 fn an_image_that_is_an_index_is_refused() {
     let inner = demo();
