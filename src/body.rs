@@ -27,7 +27,7 @@ struct Inner {
     /// The other digest that was asked about last (`sha512:`), and whether it is theirs.
     verified: RefCell<Option<(Digest, bool)>>,
     is_index: OnceCell<bool>,
-    own_type: OnceCell<Option<String>>,
+    media_type: OnceCell<Option<String>>,
     index: OnceCell<Result<Rc<Index>, IndexError>>,
     kept: OnceCell<Option<Location>>,
     turns: RefCell<BTreeMap<(Walk, Fingerprint, bool), Turn>>,
@@ -61,10 +61,10 @@ impl Body {
         *self.0.is_index.get_or_init(|| self.index().is_ok() || Index::is_index(self))
     }
 
-    /// What this says that it is (see [`Index::own_type`]).
+    /// What the document says that it is; `None` if it does not.
     #[must_use]
-    pub fn own_type(&self) -> Option<&str> {
-        self.0.own_type.get_or_init(|| Index::own_type(self)).as_deref()
+    pub fn media_type(&self) -> Option<&str> {
+        self.0.media_type.get_or_init(|| Index::own_media_type(self)).as_deref()
     }
 
     /// Where the index that this is leads a walk. The same walk of machines that are alike is made once.

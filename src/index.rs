@@ -144,10 +144,10 @@ impl Index {
         parse::is_index(bytes)
     }
 
-    /// What a document, an index or not, says that it is: its `mediaType`.
+    /// The `mediaType` of a document, index or not, as container runtimes read it.
     #[must_use]
-    pub fn own_type(bytes: &[u8]) -> Option<String> {
-        parse::own_type(bytes)
+    pub fn own_media_type(bytes: &[u8]) -> Option<String> {
+        parse::own_media_type(bytes)
     }
 
     /// The readable entries, in the order of the list.

@@ -161,8 +161,13 @@ impl Stream {
             return self.take(flow::unexpected_body(Headers(&all(MapType::HttpRequestHeaders))));
         }
         if self.incomplete {
-            self.incomplete = !end;
-            return if end { self.on_request(&all(MapType::HttpRequestHeaders)) } else { Action::Pause };
+            if !end {
+                return Action::Pause;
+            }
+            self.incomplete = false;
+            // Without a length Envoy would send it in chunks, of which there are none.
+            let _ = hostcalls::set_map_value(MapType::HttpRequestHeaders, "content-length", Some("0"));
+            return self.on_request(&all(MapType::HttpRequestHeaders));
         }
         if self.exchange.holds_request() { Action::Pause } else { Action::Continue }
     }

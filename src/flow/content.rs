@@ -143,7 +143,7 @@ impl Content {
         }
         let media_type = headers.text("content-type").unwrap_or_default();
         // A type that contradicts the content is the registry's word for this once, and never kept.
-        let growth = if fetch::is_true(media_type, body) && fetch::is_own_type(media_type, body) {
+        let growth = if fetch::is_confirmed(media_type, body) {
             body.kept(|| self.cache.keep_document(memory, self.shelf(), self.digest.as_str(), media_type, body)).1
         } else {
             Growth::default()

@@ -128,19 +128,23 @@ fn request(
 }
 
 /// Whether a content type is true of a document. What a document is, its content decides; what is said wrongly of it is
-/// never kept.
+/// never kept: runtimes refuse a manifest whose own `mediaType` is another than its `Content-Type`. Of one that does not say
+/// what it is, only a type of manifests is true. No type at all is no lie.
 pub(super) fn is_true(media_type: &str, body: &Body) -> bool {
-    (Kind::of(media_type) == Kind::Index) == body.is_index()
+    let fits = || match body.media_type() {
+        Some(own) => media_type::same(media_type, own),
+        None => Kind::of(media_type) != Kind::Unknown,
+    };
+    (Kind::of(media_type) == Kind::Index) == body.is_index() && (media_type.is_empty() || fits())
 }
 
-/// Whether a document says of itself what a content type says of it. Where a client's `Accept` went upstream nothing else
-/// will do: a registry may call a document whatever that client wants, and the others would hear it from the cache. A
-/// document that does not say what it is must be of a kind that need not: Docker's say it.
-pub(super) fn is_own_type(media_type: &str, body: &Body) -> bool {
-    match body.own_type() {
-        Some(own) => media_type::same(own, media_type),
-        None => Kind::of(media_type) != Kind::Unknown && ![DOCKER_LIST, DOCKER_MANIFEST].contains(&essence(media_type)),
-    }
+/// Whether a document confirms what a content type says of it. Where a client's `Accept` went upstream nothing else will do:
+/// a registry may call a document whatever that client wants, and the others would hear it from the cache. A document that
+/// does not say what it is must be of a kind that need not: Docker's say it.
+pub(super) fn is_confirmed(media_type: &str, body: &Body) -> bool {
+    let must_say =
+        || Kind::of(media_type) == Kind::Unknown || [DOCKER_LIST, DOCKER_MANIFEST].contains(&essence(media_type));
+    is_true(media_type, body) && body.media_type().map_or_else(|| !must_say(), |own| media_type::same(own, media_type))
 }
 
 /// There is no answer. Envoy does not tell which of the two it is.

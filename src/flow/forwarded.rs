@@ -6,8 +6,9 @@ use std::borrow::Cow;
 
 use crate::headers::{HeaderChange, Headers};
 
-/// What any request may bring. `Authorization` is replaced (`standing.rs`), `x-envoy-internal` and the like are Envoy's.
-const ALWAYS: [&str; 24] = [
+/// What any request may bring. `Authorization` is replaced (`standing.rs`), `x-envoy-internal` and the like are Envoy's,
+/// `Content-Length` is 0.
+const ALWAYS: [&str; 25] = [
     ":authority",
     ":method",
     ":path",
@@ -17,6 +18,7 @@ const ALWAYS: [&str; 24] = [
     "accept-encoding",
     "authorization",
     "b3",
+    "content-length",
     "host",
     "traceparent",
     "tracestate",
@@ -35,10 +37,9 @@ const ALWAYS: [&str; 24] = [
 ];
 
 /// What a request whose answer passes as it is may bring besides: parts of a document, and whether it has changed.
-const PASSING: [&str; 9] = [
+const PASSING: [&str; 8] = [
     "accept-language",
     "cache-control",
-    "content-length",
     "if-match",
     "if-modified-since",
     "if-none-match",

@@ -68,18 +68,20 @@ pub(super) fn is_index(bytes: &[u8]) -> bool {
     }
 }
 
-/// What a document says that it is: its `mediaType`. What cannot be read as far as its end says nothing.
-pub(super) fn own_type(bytes: &[u8]) -> Option<String> {
-    let mut reader = Reader::new(std::str::from_utf8(bytes).ok()?);
+/// The `mediaType` of a JSON object; of several the last one, as in Go. `None` for an empty one, too.
+pub(super) fn own_media_type(bytes: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(bytes);
+    let mut reader = Reader::new(&text);
     let mut own = None;
     let read = reader.object(|reader, name| {
-        if name != "mediaType" {
-            return reader.skip();
+        if is_named(name, "mediaType") && reader.peek() == Some(b'"') {
+            own = reader.string()?.map(Cow::into_owned);
+            return Ok(());
         }
-        own = reader.string()?.map(Cow::into_owned);
-        Ok(())
+        reader.skip()
     });
-    read.and_then(|()| reader.end()).ok().and(own)
+    read.ok()?;
+    own.filter(|own| !own.is_empty())
 }
 
 /// Whether Go's JSON decoder, and with it every container runtime, takes a member for the field of this name: it ignores

@@ -93,6 +93,40 @@ fn what_one_client_accepts_is_not_kept_for_the_others() {
     }
 }
 
+/// Runtimes refuse a manifest whose own `mediaType` is not its `Content-Type`.
+#[test]
+fn a_manifest_of_another_type_than_it_says_is_not_kept() {
+    let (_, bytes) = child(&["cpu:broadwell"]);
+    let (digest, own) = (Digest::of(&bytes).to_string(), DOCKER_MANIFEST);
+    let response = |media_type: &str| {
+        Some(demo().by_digest[&digest].clone().unwrap().without("content-type").with("content-type", media_type))
+    };
+    let path = format!("/v2/qnib/bench/manifests/{digest}");
+    for lie in [OCI_MANIFEST, "text/html", "application/json"] {
+        let mut upstream = demo();
+        let get = |upstream: &Upstream| {
+            send(&parse(&configuration()), "GET", &path, "qnib-type1", "qnib-type1", upstream)
+                .header("content-type")
+                .to_owned()
+        };
+        upstream.by_digest.insert(digest.clone(), response(lie));
+        assert_eq!(get(&upstream), lie, "the registry's word, this once");
+        upstream.by_digest.insert(digest.clone(), response(own));
+        assert_eq!([get(&upstream), get(&upstream)], [own, own], "by digest, {lie}");
+        // The tag of a single manifest.
+        let mut upstream = demo();
+        let single = |media_type| response(media_type).map(|response| response.with("docker-content-digest", &digest));
+        upstream.index = single(lie);
+        upstream.by_digest.insert(digest.clone(), response(own));
+        assert_eq!(pull(&configuration(), &upstream).header("content-type"), lie, "the registry's word, this once");
+        upstream.index = single(own);
+        for _ in 0..2 {
+            let outcome = pull(&configuration(), &upstream);
+            assert_eq!((outcome.status, outcome.header("content-type")), (200, own), "by tag, {lie}");
+        }
+    }
+}
+
 /// A front end refuses a long query, with 502 perhaps; that is not for one client to bring about.
 #[test]
 fn an_ns_that_is_no_host_goes_nowhere() {
@@ -106,6 +140,23 @@ fn an_ns_that_is_no_host_goes_nowhere() {
     }
     for ns in [&"x".repeat(300), "<script>", "a;b", "a'b"] {
         assert_eq!(ask(ns), (400, true), "{ns}");
+    }
+}
+
+#[test]
+fn an_index_that_passed_through_once_under_another_type_passes_through_again() {
+    let mut config = configuration();
+    config["on_no_match"] = json!("unfiltered");
+    let mut upstream = upstream(&[]);
+    upstream.index = super::driver::upstream(&[child(&["cpu:graniterapids"])]).index;
+    let honest = upstream.index.clone().unwrap();
+    upstream.by_digest.insert(Digest::of(&honest.body).to_string(), Some(honest.clone()));
+    upstream.index = Some(retyped(&upstream, "text/html"));
+    assert_eq!(pull(&config, &upstream).header("content-type"), "text/html", "the registry's word, this once");
+    upstream.index = Some(honest);
+    for _ in 0..2 {
+        let outcome = pull(&config, &upstream);
+        assert_eq!((outcome.status, outcome.header("content-type")), (200, DOCKER_LIST), "{}", outcome.message());
     }
 }
 

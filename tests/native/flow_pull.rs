@@ -81,7 +81,8 @@ fn what_is_no_index_passes() {
     for (response, what) in rows {
         let digest = Digest::of(&response.body).to_string();
         for response in [response.clone().with("docker-content-digest", &digest), response.without("content-length")] {
-            let upstream = Upstream { index: Some(response.clone()), ..Upstream::default() };
+            let mut upstream = Upstream { index: Some(response.clone()), ..Upstream::default() };
+            upstream.by_digest.insert(digest.clone(), Some(response.clone()));
             let get = pull("GET", &upstream);
             assert_eq!((get.status, &get.body), (200, &response.body), "{what}");
             assert!(get.header("x-metahub-selected").starts_with("passed through: "), "{what}");

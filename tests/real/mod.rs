@@ -20,6 +20,7 @@ mod hosts_toml;
 mod kept_connections;
 mod logins;
 mod observe;
+mod overflow;
 mod protocol;
 mod registry_headers;
 mod reload;

@@ -3,11 +3,16 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::time::Duration;
+
+use metahub::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
 
 use super::stage::Stage;
-use crate::support::bench::REPOSITORY;
+use crate::support::bench::{Bench, REPOSITORY};
 use crate::support::envoy::Envoy;
 use crate::support::http::Request;
+use crate::support::mock_registry::{Answer, MockRegistry, Received};
+use crate::support::raw_http2::{DATA, END_HEADERS, END_STREAM, HEADERS, SETTINGS, block, frame};
 
 #[test]
 fn a_request_with_a_body_is_refused() {
@@ -49,4 +54,51 @@ fn chunked(port: u16, path: &str) -> String {
     let mut answer = [0; 16];
     stream.read_exact(&mut answer).unwrap();
     String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// A request without a length that does not end with its headers would reach the registry in chunks, and a front end that
+/// refuses them, or waits for their end, would be everybody's trouble.
+#[test]
+fn the_registry_hears_of_a_request_when_it_has_ended() {
+    let bench = Bench::build();
+    let upstream = MockRegistry::start(move |request: &Received| {
+        let (_, reference) = request.path.rsplit_once('/').unwrap_or_default();
+        let image = bench.images.iter().find(|image| image.manifest.digest() == reference);
+        let (kind, document) = image.map_or((DOCKER_LIST, &bench.list), |image| (DOCKER_MANIFEST, &image.manifest));
+        Answer::document(kind, document.bytes.clone()).header("docker-content-digest", &document.digest()).acts()
+    })
+    .unwrap();
+    let envoy = Envoy::before(upstream.port()).start().unwrap();
+    let path = format!("/v2/{REPOSITORY}/manifests/latest");
+    for _ in 0..2 {
+        assert_eq!(envoy.send(&Request::get(&path).login("qnib-type1", "qnib-type1")).unwrap().status, 200);
+    }
+    let before = upstream.received("/v2/").len();
+    let login = b"Basic cW5pYi10eXBlMTpxbmliLXR5cGUx"; // qnib-type1:qnib-type1
+    let fields: [(&str, &[u8]); 5] = [
+        (":method", b"GET"),
+        (":path", path.as_bytes()),
+        (":scheme", b"http"),
+        (":authority", b"localhost"),
+        ("authorization", login),
+    ];
+    let mut stream = TcpStream::connect(("127.0.0.1", envoy.port())).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut wire = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    wire.extend([frame(SETTINGS, 0, 0, &[]), frame(HEADERS, END_HEADERS, 1, &block(&fields))].concat());
+    stream.write_all(&wire).unwrap();
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(upstream.received("/v2/").len(), before, "it has not ended");
+    stream.write_all(&frame(DATA, END_STREAM, 1, &[])).unwrap();
+    let mut answer = Vec::new();
+    while !answer.windows(15).any(|window| window == b"\"schemaVersion\"") {
+        let mut piece = [0; 4096];
+        let length = stream.read(&mut piece).unwrap();
+        assert_ne!(length, 0, "the connection ended");
+        answer.extend_from_slice(&piece[..length]);
+    }
+    let received = upstream.received("/v2/");
+    let asked: Vec<&str> = received[before..].iter().map(|request| request.method.as_str()).collect();
+    assert_eq!(asked, ["HEAD"]);
+    assert_eq!(received[before].header("transfer-encoding"), None);
 }

@@ -21,7 +21,7 @@ const MAX_MISSING: usize = 200;
 impl Pull {
     /// The tag's own document, as it is.
     pub(super) fn pass_through(
-        self,
+        mut self,
         memory: &dyn Memory,
         top: Digest,
         media_type: &str,
@@ -32,6 +32,11 @@ impl Pull {
         let served = Descriptor { media_type: media_type.to_owned(), digest: top.clone(), size: body.len() as u64 };
         let location = self.wish.cache.locate(memory, self.shelf(), top.as_str());
         let reason = format!("passed through: {why}");
+        if !fetch::is_true(media_type, body) {
+            // It would be remembered with the type, and the truth refused as a lie from then on.
+            self.confirmable = false;
+            self.wish.identity = None;
+        }
         let resolution = Resolution { top, served, reason, missing: String::new(), location };
         self.answer(memory, resolution, body, source)
     }

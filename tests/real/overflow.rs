@@ -1,0 +1,79 @@
+//! An Envoy whose connections to the registry are all in use says nothing of the registry: what it said earlier does not
+//! stand in, or a client could bring that about.
+
+use std::time::Duration;
+
+use metahub::digest::Digest;
+use metahub::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
+
+use super::observe::assert_unharmed;
+use crate::support::bench::Bench;
+use crate::support::envoy::{Envoy, replace};
+use crate::support::http::Request;
+use crate::support::mock_registry::{Act, Answer, Gate, MockRegistry};
+use crate::support::registries::with_configuration;
+use crate::support::wait_for;
+
+const LIMITS: &str = "max_connections: 1024, max_pending_requests: 8192, max_requests: 8192,";
+
+#[test]
+fn a_full_envoy_is_no_registry_that_is_down() {
+    let (gate, bench) = (Gate::default(), Bench::build());
+    let theirs = gate.clone();
+    let upstream = MockRegistry::start(move |request| {
+        let reference = request.path.rsplit('/').next().unwrap_or_default();
+        if request.path.contains("/slow") {
+            return vec![Act::Wait(theirs.clone()), Act::Send(Answer::new(404).body("{}").bytes())];
+        }
+        // Only callouts ask this registry: it knows no HEAD.
+        if request.method == "HEAD" {
+            return vec![Act::Send(Answer::new(405).bytes())];
+        }
+        let found = |media_type: &str, bytes: &[u8]| {
+            Answer::document(media_type, bytes).header("docker-content-digest", Digest::of(bytes).as_str()).acts()
+        };
+        match bench.images.iter().find(|image| image.manifest.digest() == reference) {
+            Some(image) => found(DOCKER_MANIFEST, &image.manifest.bytes),
+            None => found(DOCKER_LIST, &bench.list.bytes),
+        }
+    })
+    .unwrap();
+    let configuration = format!(
+        "machine_types: {{ type1: {{ features: [\"cpu:broadwell\"] }} }}\n\
+         registries: {{ registry: {{ host: \"127.0.0.1:{}\", authentication: none }} }}\n\
+         cache: {{ bytes: 1MiB, serve_stale_on_error: 1h }}\n",
+        upstream.port()
+    );
+    let envoy = Envoy::before(upstream.port())
+        .concurrency(1)
+        .edit_config(move |config| with_configuration(&config, &configuration))
+        .edit_bootstrap(|bootstrap| {
+            let few = "max_connections: 2, max_pending_requests: 1, max_requests: 3,";
+            replace(&bootstrap, &format!("priority: DEFAULT, {LIMITS}"), &format!("priority: DEFAULT, {few}"), 1)
+        })
+        .start()
+        .unwrap();
+    let pull = |image: &str| {
+        envoy.send(&Request::get(&format!("/v2/{image}/manifests/latest")).login("alice-type1", "pw")).unwrap()
+    };
+    // The second time HEAD is found to be of no use.
+    assert_eq!([pull("a/b").status, pull("a/b").status, pull("a/b").status], [200; 3]);
+    std::thread::scope(|scope| {
+        for number in 0..3 {
+            let envoy = &envoy;
+            scope.spawn(move || {
+                let path = format!("/v2/slow{number}/x/manifests/latest");
+                envoy.send(&Request::get(&path).login("mallory-type1", "pw")).unwrap()
+            });
+        }
+        let under_way = || envoy.stat("cluster.registry.upstream_rq_", "active").unwrap() >= 3;
+        wait_for("all connections in use", Duration::from_secs(10), || under_way().then_some(())).unwrap();
+        let answer = pull("a/b");
+        gate.open();
+        assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")), "{}", answer.text());
+        assert!(answer.text().contains("too many requests"), "{}", answer.text());
+    });
+    assert_eq!(envoy.stat("wasmcustom.metahub_served_stale", "").unwrap(), 0);
+    assert_eq!(pull("a/b").status, 200);
+    assert_unharmed(&envoy);
+}
