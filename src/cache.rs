@@ -129,15 +129,18 @@ impl Cache {
         facts::keep(self, memory, &key, &resolution.encode())
     }
 
-    /// Keeps that upstream has just refused the identity something in the repository.
+    /// Keeps that upstream has just refused the identity something in the repository. Each refusal is another number than
+    /// the one before, whatever the clock says.
     #[must_use]
     pub fn keep_refused(&self, memory: &dyn Memory, shelf: Shelf<'_>, identity: &[u8; 32]) -> Growth {
-        facts::keep(self, memory, &key(b'r', shelf, &[identity]), &memory.now().to_le_bytes())
+        let refusal = memory.now().max(self.refusal(memory, shelf, identity).saturating_add(1));
+        facts::keep(self, memory, &key(b'r', shelf, &[identity]), &refusal.to_le_bytes())
     }
 
-    /// When upstream last refused the identity something in the repository.
-    fn refused(&self, memory: &dyn Memory, shelf: Shelf<'_>, identity: &[u8; 32]) -> Option<u64> {
-        facts::recall(self, memory, &key(b'r', shelf, &[identity]))?.try_into().ok().map(u64::from_le_bytes)
+    /// The last refusal of the identity in the repository: about when it was. 0 if there was none.
+    fn refusal(&self, memory: &dyn Memory, shelf: Shelf<'_>, identity: &[u8; 32]) -> u64 {
+        let refusal = facts::recall(self, memory, &key(b'r', shelf, &[identity]));
+        refusal.and_then(|value| value.try_into().ok()).map_or(0, u64::from_le_bytes)
     }
 
     /// What the tag came to for this identity when upstream last confirmed it; nothing, if it has refused the identity
@@ -153,8 +156,9 @@ impl Cache {
     ) -> Option<Confirmed> {
         let confirmed = facts::recall(self, memory, &key(b'c', shelf, &[tag.as_str().as_bytes(), view, identity]))
             .and_then(|value| Confirmed::decode(&value))?;
-        let refused = self.refused(memory, shelf, identity);
-        Some(confirmed).filter(|confirmed| refused.is_none_or(|refused| confirmed.at > refused))
+        // The order cannot be told from times, because clocks are set back. In the second of a refusal nobody is believed.
+        let refusal = self.refusal(memory, shelf, identity);
+        Some(confirmed).filter(|confirmed| confirmed.refusal == refusal && (refusal == 0 || confirmed.at != refusal))
     }
 
     /// Forgets that upstream has confirmed this to the identity: it says now that there is no such tag.
@@ -181,7 +185,8 @@ impl Cache {
         identity: &[u8; 32],
         resolution: Resolution,
     ) -> Growth {
-        let confirmed = Confirmed { at: memory.now(), resolution };
+        let refusal = self.refusal(memory, shelf, identity);
+        let confirmed = Confirmed { at: memory.now(), refusal, resolution };
         let key = key(b'c', shelf, &[tag.as_str().as_bytes(), view, identity]);
         facts::keep(self, memory, &key, &confirmed.encode())
     }

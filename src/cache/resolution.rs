@@ -6,7 +6,7 @@ use crate::digest::Digest;
 use crate::index::Descriptor;
 
 /// Format of the records; to be raised whenever they or the rules of selection change.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 /// What a tag came to for all machine types that are alike. It holds as long as the tag points to `top`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub struct Resolution {
 pub struct Confirmed {
     /// When, in seconds since the Unix epoch.
     pub at: u64,
+    /// The last refusal of the same caller before that; 0 if there was none.
+    pub refusal: u64,
     /// What.
     pub resolution: Resolution,
 }
@@ -72,13 +74,13 @@ impl Resolution {
 
 impl Confirmed {
     pub(super) fn encode(&self) -> Vec<u8> {
-        let mut record = self.at.to_le_bytes().to_vec();
+        let mut record = [self.at.to_le_bytes(), self.refusal.to_le_bytes()].concat();
         record.extend(self.resolution.encode());
         record
     }
 
     pub(super) fn decode(mut value: &[u8]) -> Option<Self> {
-        let at = take_number(&mut value)?;
-        Some(Self { at, resolution: Resolution::decode(value)? })
+        let (at, refusal) = (take_number(&mut value)?, take_number(&mut value)?);
+        Some(Self { at, refusal, resolution: Resolution::decode(value)? })
     }
 }

@@ -220,9 +220,28 @@ fn records_are_what_was_put_in() {
     for location in [None, Some(Location::default())] {
         let resolution = Resolution { location, ..resolution("1") };
         assert_eq!(Resolution::decode(&resolution.encode()), Some(resolution.clone()));
-        let confirmed = Confirmed { at: 12, resolution };
+        let confirmed = Confirmed { at: 12, refusal: 11, resolution };
         assert_eq!(Confirmed::decode(&confirmed.encode()), Some(confirmed));
     }
     assert_eq!(Resolution::decode(&[]), None);
     assert_eq!(Resolution::decode(&[9, 1, 2]), None);
+}
+
+/// A clock that was ahead is set back, and what was confirmed under it lies in the future.
+#[test]
+fn a_refusal_ends_what_was_confirmed_before_it_whatever_the_clock_says() {
+    let (memory, cache, name, tag) = (Map::default(), cache(64 << 20), repository("a/b"), Tag::parse("t").unwrap());
+    let shelf = Shelf { cluster: "c", repository: &name };
+    let confirmed = || cache.confirmed(&memory, shelf, &tag, b"view", &[1; 32]).is_some();
+    let confirm = || cache.keep_confirmed(&memory, shelf, &tag, b"view", &[1; 32], resolution("1"));
+    for (at, refused) in [(1000, 500), (1000, 1000), (500, 1000), (2000, 700)] {
+        memory.now.set(at);
+        let _ = confirm();
+        memory.now.set(refused);
+        let _ = cache.keep_refused(&memory, shelf, &[1; 32]);
+        memory.now.set(at + 1);
+        assert!(!confirmed(), "{at} {refused}");
+        let _ = confirm();
+        assert!(confirmed(), "believed again");
+    }
 }
