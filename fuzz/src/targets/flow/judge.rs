@@ -230,23 +230,32 @@ impl World {
         if self.granted(number).any(is_granted) {
             return;
         }
-        let seconds = stream.rules.ttl + if stream.failed { stream.rules.stale } else { 0 };
-        let now = self.memory.now.get();
-        let is_valid = |word: &&Word| {
-            (&word.identity, word.cluster) == (&stream.login.identity, stream.cluster)
-                && (word.repository, word.tag) == place
-                && (word.now..word.now + seconds).contains(&now)
-                && fits(&word.top)
-        };
-        let word = self.words.iter().filter(is_valid).max_by_key(|word| word.moment);
-        let Some(word) = word else { panic!("nobody has granted {served}: {stream:?}") };
-        let is_refused = self.refusals.iter().any(|refusal| {
-            (&refusal.identity, refusal.cluster, refusal.repository) == (&word.identity, word.cluster, place.0)
-                && refusal.moment > word.moment
+        // A word within `tag_ttl` is taken when the request begins, a stale one when upstream has failed.
+        let mut takings = vec![(stream.began, stream.begun, stream.rules.ttl)];
+        if stream.failed {
+            takings.push((self.memory.now.get(), self.moment, stream.rules.ttl + stream.rules.stale));
+        }
+        let is_excused = takings.into_iter().any(|(clock, moment, seconds)| {
+            self.words.iter().any(|word| {
+                (&word.identity, word.cluster) == (&stream.login.identity, stream.cluster)
+                    && (word.repository, word.tag) == place
+                    && (word.now..word.now + seconds).contains(&clock)
+                    && fits(&word.top)
+                    && !self.is_refused_since(number, word, moment)
+            })
         });
-        // Small memory forgets, and so does one whose writes are lost.
-        let forgets = self.lossy || stream.rules.cache < 64 << 20;
-        assert!(!is_refused || forgets, "refused since: {stream:?}");
+        let granted: Vec<&What> = self.granted(number).collect();
+        assert!(is_excused, "nobody has granted {served}, but {granted:?}: {stream:?}");
+    }
+
+    /// Whether a refusal has ended a word before this moment. Small memory forgets, and so does one whose writes are lost.
+    fn is_refused_since(&self, number: usize, word: &Word, moment: u64) -> bool {
+        let forgets = self.lossy || self.streams[number].rules.cache < 64 << 20;
+        let ends = |refusal: &Refusal| {
+            (&refusal.identity, refusal.cluster, refusal.repository) == (&word.identity, word.cluster, word.repository)
+                && (word.moment + 1..moment).contains(&refusal.moment)
+        };
+        !forgets && self.refusals.iter().any(ends)
     }
 
     /// The type of a document is what it is, or what its registry has said of it just now.

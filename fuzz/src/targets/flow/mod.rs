@@ -171,7 +171,8 @@ impl World {
     fn request(&mut self, input: &mut Input<'_>) {
         let (cluster, login) = self.client(input);
         let asked = Asked::choose(input);
-        let mut stream = Stream::new(asked, cluster, login, self.rules, self.moment, self.flights.now());
+        let mut stream =
+            Stream::new(asked, cluster, login, self.rules, (self.moment, self.memory.now.get()), self.flights.now());
         let headers = stream.request(input);
         self.begin(stream, headers);
     }

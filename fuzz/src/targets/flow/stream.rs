@@ -97,6 +97,8 @@ pub(super) struct Stream {
     /// Those in force when it began.
     pub(super) rules: Rules,
     pub(super) begun: u64,
+    /// The same on the clock.
+    pub(super) began: u64,
     pub(super) since: Moment,
     pub(super) headers: HeaderList,
     pub(super) head: bool,
@@ -108,13 +110,21 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    pub(super) fn new(asked: Asked, cluster: usize, login: Login, rules: Rules, begun: u64, since: Moment) -> Self {
+    pub(super) fn new(
+        asked: Asked,
+        cluster: usize,
+        login: Login,
+        rules: Rules,
+        (begun, began): (u64, u64),
+        since: Moment,
+    ) -> Self {
         Self {
             asked,
             cluster,
             login,
             rules,
             begun,
+            began,
             since,
             headers: Vec::new(),
             head: false,
