@@ -156,9 +156,9 @@ impl Cache {
     ) -> Option<Confirmed> {
         let confirmed = facts::recall(self, memory, &key(b'c', shelf, &[tag.as_str().as_bytes(), view, identity]))
             .and_then(|value| Confirmed::decode(&value))?;
-        // The order cannot be told from times, because clocks are set back. In the second of a refusal nobody is believed.
+        // Times cannot tell which came first, because clocks are set back.
         let refusal = self.refusal(memory, shelf, identity);
-        Some(confirmed).filter(|confirmed| confirmed.refusal == refusal && (refusal == 0 || confirmed.at != refusal))
+        Some(confirmed).filter(|confirmed| confirmed.refusal == refusal)
     }
 
     /// Forgets that upstream has confirmed this to the identity: it says now that there is no such tag.
