@@ -58,7 +58,12 @@ pub(super) const REQUEST_LINE: &[&str] = &[
     "é",
 ];
 
+const SMALL: &str = "{\"machine_types\":{\"m\":{\"architecture\":\"amd64\"}},\"registries\":{\"r\":{\"host\":\"h\",\
+    \"authentication\":\"upstream\",\"accept_jwt\":false}}}";
+
 pub(super) const CONFIGURATION: &[&str] = &[
+    SMALL,
+    SMALL,
     "{",
     "}",
     "[",

@@ -29,13 +29,13 @@ pub(super) enum Asked {
 impl Asked {
     pub(super) fn choose(input: &mut Input<'_>) -> Self {
         let repository = usize::from(input.one_in(4));
-        match input.below(16) {
+        match input.below(17) {
             0..=8 => Self::Tag(repository, usize::from(input.one_in(4))),
             9 | 10 => Self::Digest(repository, input.below(DOCUMENTS.len())),
-            11 => Self::Blob(repository),
-            12 => Self::Explain(repository, input.below(TAGS.len())),
-            13 => Self::Ping,
-            14 => Self::MachineTypes,
+            11 | 12 => Self::Blob(repository),
+            13 => Self::Explain(repository, input.below(TAGS.len())),
+            14 => Self::Ping,
+            15 => Self::MachineTypes,
             _ => Self::Token,
         }
     }
