@@ -45,9 +45,9 @@ if noticed=$(notice); then
 fi
 unnoticed=0
 for name in "${names[@]}"; do
-    git -C "$tree" apply "$patches/$name.patch"
+    git -C "$tree" apply --whitespace=nowarn "$patches/$name.patch"
     noticed=$(notice) || { [ $? -eq 1 ] && unnoticed=$((unnoticed + 1)) noticed='nobody'; }
     printf '| `%s` | %s | %s |\n' "$name" "$(head -n 1 "$patches/$name.patch" | sed 's/\.$//')" "$noticed"
-    git -C "$tree" apply --reverse "$patches/$name.patch"
+    git -C "$tree" apply --whitespace=nowarn --reverse "$patches/$name.patch"
 done
 [ "$unnoticed" -eq 0 ] || { echo "$unnoticed went unnoticed" >&2; exit 1; }

@@ -26,6 +26,7 @@ pub(super) const AUTHORIZATION: &[&str] = &[
 ];
 
 pub(super) const REQUEST_LINE: &[&str] = &[
+    "GET /v2/Up/manifests/latest",
     "GET /v2/",
     "GET /v2/",
     "GET /v2/",
