@@ -29,9 +29,11 @@ pub(super) enum Asked {
 impl Asked {
     pub(super) fn choose(input: &mut Input<'_>) -> Self {
         let repository = usize::from(input.one_in(4));
-        match input.below(17) {
+        match input.below(19) {
             0..=8 => Self::Tag(repository, usize::from(input.one_in(4))),
             9 | 10 => Self::Digest(repository, input.below(DOCUMENTS.len())),
+            // What was asked for before.
+            16 | 17 => Self::Digest(0, input.pick(&[9, 1])),
             11 | 12 => Self::Blob(repository),
             13 => Self::Explain(repository, input.below(TAGS.len())),
             14 => Self::Ping,
