@@ -2,11 +2,11 @@
 # Plants the faults in fuzz/mutations one by one into a copy of the last commit, and says which target notices, at which of
 # its pseudo-random inputs and in which words: scripts/mutations.sh [NAME...]. It fails if one goes unnoticed.
 #
-# CASES (2000) is how many inputs each target gets; `make check` gives 500 to each, and 300 to `flow`.
+# CASES (3000) is how many inputs each target gets; `make check` gives 500 to each, and 300 to `flow`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-cases=${CASES:-2000}
+cases=${CASES:-3000}
 patches=$PWD/fuzz/mutations
 built=$PWD/target/fuzz
 # What reads configurations wrongly would also spoil the histories of `flow`, which comes last.
