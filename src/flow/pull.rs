@@ -5,6 +5,7 @@
 //!                   └──another digest, or none──┐
 //! unknown tag:                             FetchingTop ──▶ (FetchingNested ⟲) ──▶ FetchingChild ──▶ answer
 //! large image: Confirming ──HEAD by a callout: the same digest──▶ the client's own request fetches it (`transfer.rs`)
+//! refused HEAD: Revalidating ──405, 5xx, no digest──▶ Confirming: not for the client's own headers to bring about
 //! ```
 //!
 //! A tag that was seen before costs upstream one HEAD, which is the client's own request with another method. All else
@@ -92,8 +93,9 @@ pub struct Pull {
 enum State {
     /// Upstream was asked with HEAD what the tag points to, and may confirm what is known.
     Revalidating(Option<Box<Resolution>>),
-    /// The same by a callout, because the client's own request is to fetch the manifest.
-    Confirming(Box<Resolution>),
+    /// The same by a callout, because the client's own request is to fetch the manifest, or was answered in a way that would
+    /// be held against others and that its own headers may have brought about.
+    Confirming(Option<Box<Resolution>>),
     /// A callout for what the tag points to.
     FetchingTop(By),
     /// A callout for an index that an index names.
@@ -111,6 +113,15 @@ enum By {
     TagAfterHead { useless: bool },
     /// By the digest that a HEAD has named.
     Digest(Digest),
+}
+
+/// Whose HEAD upstream has answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    /// The client's own, with what is forwarded of its headers.
+    ByClient,
+    /// MetaHub's, which is the same for everybody.
+    ByCallout,
 }
 
 /// How old upstream's word may be.
@@ -154,7 +165,7 @@ impl Pull {
             return pull.fetch(State::FetchingTop(By::Tag));
         }
         if let Some(known) = known.as_ref().filter(|known| known.served.size > LARGE as u64) {
-            let state = State::Confirming(Box::new(known.clone()));
+            let state = State::Confirming(Some(Box::new(known.clone())));
             return pull.fetch(state);
         }
         pull.state = State::Revalidating(known.map(Box::new));
@@ -171,7 +182,7 @@ impl Pull {
                 if let Some(refusal) = self.upstream.refusal(memory, *headers) {
                     return refusal;
                 }
-                self.on_head(memory, known.map(|known| *known), *headers)
+                self.on_head(memory, known.map(|known| *known), *headers, Asked::ByClient)
             }
             (state, Event::CalloutAnswered(answer)) => {
                 // The token was good for the request before and may have ended since.
@@ -197,7 +208,9 @@ impl Pull {
         match state {
             State::FetchingTop(by) => self.on_top_answer(memory, by, answer),
             State::Confirming(known) => match answer {
-                Some(Answer { headers, .. }) => self.on_head(memory, Some(*known), headers),
+                Some(Answer { headers, .. }) => {
+                    self.on_head(memory, known.map(|known| *known), headers, Asked::ByCallout)
+                }
                 None => {
                     let fault = fetch::broke_off(&registry.host, self.wish.tag.as_str());
                     self.fail(memory, &fault)

@@ -136,6 +136,8 @@ pub(crate) struct Upstream {
     pub(crate) memory: Map,
     /// HEAD is answered with this status.
     pub(crate) refuses_head: Option<u16>,
+    /// The same, of the client's own request alone.
+    pub(crate) refuses_own_head: Option<u16>,
 }
 
 impl Upstream {
@@ -217,7 +219,7 @@ fn note(effects: Effects, outcome: &mut Outcome) -> (Exchange, Step) {
 fn respond(state: Exchange, method: &str, path: &str, upstream: &Upstream, outcome: &mut Outcome) {
     let authorization = outcome.authorization.clone().flatten();
     let mut response = upstream.answer(path, authorization.as_ref(), true).expect("an upstream that is up");
-    if let Some(status) = upstream.refuses_head.filter(|_| method == "HEAD") {
+    if let Some(status) = upstream.refuses_own_head.or(upstream.refuses_head).filter(|_| method == "HEAD") {
         response = Response::new(status, "application/json", "{}");
     }
     outcome.status = response.status;
@@ -271,8 +273,10 @@ fn call_out(mut state: Exchange, mut step: Step, upstream: &Upstream, outcome: &
             let sent = callout.headers.iter().find(|(name, _)| *name == "authorization");
             outcome.authorization = Some(sent.map(|(_, value)| value.clone()));
         }
-        let headers = response.as_ref().map(Response::list);
         let head = callout.headers.contains(&(":method", "HEAD".to_owned()));
+        let refused = upstream.refuses_head.filter(|_| head && callout.cluster == "registry");
+        let response = refused.map_or(response, |status| Some(Response::new(status, "application/json", "{}")));
+        let headers = response.as_ref().map(Response::list);
         let body: Body = response.as_ref().map_or_else(Vec::new, |response| response.body.clone()).into();
         let body = if head { Body::default() } else { body };
         outcome.callouts.push(callout);
@@ -341,6 +345,7 @@ pub(crate) fn upstream(children: &[(Value, Vec<u8>)]) -> Upstream {
         ),
         memory: Map::default(),
         refuses_head: None,
+        refuses_own_head: None,
         refuses: None,
         by_digest: by_digest.collect(),
     }

@@ -224,7 +224,10 @@ fn a_registry_without_head_or_digests_is_asked_with_get() {
     assert_eq!(exchange(&config, "GET", DEMO, "qnib-type1", &upstream).status, 200);
     upstream.refuses_head = Some(405);
     let outcome = exchange(&config, "GET", DEMO, "qnib-type1", &upstream);
-    assert_eq!((outcome.status, requests(&outcome)), (200, vec!["HEAD own".to_owned(), "GET latest".to_owned()]));
+    assert_eq!(
+        (outcome.status, requests(&outcome)),
+        (200, ["HEAD own", "HEAD latest", "GET latest"].map(str::to_owned).to_vec())
+    );
 }
 
 #[test]
@@ -368,7 +371,9 @@ fn what_was_known_stands_in_while_upstream_is_down() {
     let up = upstream.index.replace(Response::new(503, "text/plain", "down"));
     upstream.memory.now.set(1_059);
     let stale = pull(&upstream);
-    assert_eq!((stale.status, &stale.body, requests(&stale)), (200, &cold.body, vec!["HEAD own".to_owned()]));
+    // The client's own headers may have brought the first answer about.
+    let asked = ["HEAD own", "HEAD latest"].map(str::to_owned).to_vec();
+    assert_eq!((stale.status, &stale.body, requests(&stale)), (200, &cold.body, asked));
     assert!(stale.counters.contains(&"metahub_served_stale"), "{:?}", stale.counters);
     let [line] = stale.lines.as_slice() else { panic!("{:?}", stale.lines) };
     assert!(line.contains("qnib/bench:latest") && line.contains("registry.example"), "{line}");

@@ -191,6 +191,32 @@ fn head_is_given_up_only_where_it_is_useless_and_for_minutes() {
     }
 }
 
+/// A front end may refuse what is forwarded of a client's headers; that is nobody else's business.
+#[test]
+fn what_a_client_brings_about_is_not_held_against_others() {
+    let mut document = configuration();
+    document["cache"] = json!({ "serve_stale_on_error": "1h" });
+    document["registries"]["registry"]["authentication"] = json!("upstream");
+    let config = parse(&document);
+    let as_me =
+        |upstream: &Upstream| send(&config, "GET", "/v2/qnib/bench/manifests/latest", "me-type1", "pw", upstream);
+    for status in [405, 501, 502, 503] {
+        let mut upstream = demo();
+        assert_eq!(as_me(&upstream).status, 200);
+        upstream.refuses_own_head = Some(status);
+        let outcome = as_me(&upstream);
+        let asked: Vec<&str> = outcome.callouts.iter().map(|callout| callout.headers[0].1.as_str()).collect();
+        assert_eq!((outcome.status, outcome.header("docker-content-digest")), (200, broadwell().as_str()), "{status}");
+        assert_eq!(asked, ["HEAD"], "{status}: asked again, without the client's headers");
+        assert!(!outcome.counters.contains(&"metahub_served_stale"), "{status}");
+        // The registry has revoked the permission, and the client keeps it from saying so.
+        upstream.refuses = Some((basic("me", "pw"), 403));
+        assert_ne!(as_me(&upstream).status, 200, "{status}");
+        (upstream.refuses, upstream.refuses_own_head) = (None, None);
+        assert_eq!(as_me(&upstream).asked.as_deref(), Some("HEAD"), "{status}: HEAD is not given up");
+    }
+}
+
 #[test]
 fn a_client_adds_nothing_to_what_a_registry_is_asked() {
     let (config, upstream) = (parse(&configuration()), demo());

@@ -1,6 +1,6 @@
 //! Upstream's word on what a tag points to: the one that it gives to a HEAD, and the one that it gave earlier.
 
-use super::{Age, By, Pull, State};
+use super::{Age, Asked, By, Pull, State};
 use crate::cache::{Cache, Resolution};
 use crate::digest::Digest;
 use crate::flow::fetch::{Fault, LARGE, status};
@@ -39,7 +39,17 @@ impl Pull {
     }
 
     /// Upstream's answer to the HEAD that asks what the tag points to.
-    pub(super) fn on_head(mut self, memory: &dyn Memory, known: Option<Resolution>, headers: Headers<'_>) -> Effects {
+    pub(super) fn on_head(
+        mut self,
+        memory: &dyn Memory,
+        known: Option<Resolution>,
+        headers: Headers<'_>,
+        asked: Asked,
+    ) -> Effects {
+        let digest = headers.text("docker-content-digest").and_then(|text| Digest::parse(text).ok());
+        if asked == Asked::ByClient && tells_of_the_registry(status(headers), digest.is_some()) {
+            return self.fetch(State::Confirming(known.map(Box::new)));
+        }
         match status(headers) {
             200 => {}
             429 => return answer::limited(headers, &self.upstream.registry.host),
@@ -52,7 +62,7 @@ impl Pull {
             // HEAD may be refused where GET is not, and has no body that could tell the client why.
             _ => return self.fetch(State::FetchingTop(By::TagAfterHead { useless: false })),
         }
-        let Some(digest) = headers.text("docker-content-digest").and_then(|text| Digest::parse(text).ok()) else {
+        let Some(digest) = digest else {
             return self.fetch(State::FetchingTop(By::TagAfterHead { useless: true }));
         };
         // What others who waited for the same word have made of it meanwhile is known now.
@@ -71,5 +81,15 @@ impl Pull {
                 None => self.fetch(State::FetchingTop(By::Digest(digest))),
             },
         }
+    }
+}
+
+/// Whether the answer to a HEAD says something of the registry that others would feel: that it is down, or that HEAD is of
+/// no use.
+const fn tells_of_the_registry(status: u64, names_a_digest: bool) -> bool {
+    match status {
+        200 => !names_a_digest,
+        405 | 500.. | 0 => true,
+        _ => false,
     }
 }
