@@ -104,3 +104,16 @@ fn what_cannot_be_sent_has_broken_off() {
     flights.answered(99, 0, || panic!("nobody asked"));
     assert!(flights.next_delivery().is_none());
 }
+
+#[test]
+fn an_answer_is_held_until_all_have_it() {
+    let mut flights = Flights::default();
+    (0..2).for_each(|waiting| flights.join(callout("tag"), waiting, Moment::default()).unwrap());
+    send_all(&mut flights, 0);
+    let requests = flights.held();
+    flights.answered(0, 1000, || Some(answer(b"x")));
+    flights.next_delivery().unwrap();
+    assert_eq!(flights.held(), requests + 1000);
+    assert_eq!(deliver_all(&mut flights), [1]);
+    assert_eq!(flights.held(), 0);
+}

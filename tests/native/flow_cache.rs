@@ -14,7 +14,7 @@ fn demo() -> Upstream {
     upstream(&[child(&[]), child(&["cpu:skylake"]), child(&["cpu:broadwell"])])
 }
 
-fn with_cache(cache: &Value) -> Value {
+pub(super) fn with_cache(cache: &Value) -> Value {
     let mut document = configuration();
     document["cache"] = cache.clone();
     document
@@ -132,7 +132,7 @@ fn a_client_is_sent_round_once_when_its_tag_moves_to_a_large_image() {
 }
 
 /// A configuration, and a registry with one image whose manifest has so many bytes and a few more.
-fn large(size: usize) -> (Config, Upstream, String) {
+pub(super) fn large(size: usize) -> (Config, Upstream, String) {
     let bytes = [DOCKER_MANIFEST.as_bytes(), &vec![b' '; size]].concat();
     let platform = json!({ "os": "linux", "architecture": "amd64" });
     let digest = Digest::of(&bytes).to_string();

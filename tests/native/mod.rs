@@ -6,6 +6,7 @@ mod explain;
 mod explain_walk;
 mod flow_access;
 mod flow_cache;
+mod flow_forwarded;
 mod flow_guessing;
 mod flow_lies;
 mod flow_pull;

@@ -20,6 +20,7 @@ mod lists;
 mod machines;
 mod properties;
 mod ranking;
+mod shared;
 mod values;
 mod variants;
 
