@@ -363,3 +363,18 @@ fn target(headers: Headers<'_>) -> String {
     let path: String = path.split('?').next().unwrap_or_default().chars().take(200).collect();
     format!("{} {}", show(":method").escape_debug(), path.escape_debug())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Counter;
+
+    #[test]
+    fn readme_names_every_counter() {
+        let readme = include_str!("../../README.md");
+        for name in Counter::ALL.map(Counter::name) {
+            let short = name.strip_prefix("metahub").unwrap();
+            let named = readme.contains(&format!("`wasmcustom.{name}`")) || readme.contains(&format!("`{short}`"));
+            assert!(named, "{name}");
+        }
+    }
+}
