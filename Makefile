@@ -111,13 +111,14 @@ soak: build ## Let all clients and faults loose on it for MINUTES=10; fails if s
 	cargo build --quiet --locked --manifest-path $(OCI_CLIENT)/Cargo.toml --target-dir target/oci-client
 	MINUTES=$(MINUTES) cargo bench --quiet --locked --profile dev --bench soak
 
-# How long each target is fed.
+# How long each target is fed, and with which inputs (0: others each time).
 SECONDS ?= 10
+SEED ?= 0
 
 .PHONY: fuzz
 fuzz: ## Feed each fuzz target for SECONDS (10); fuzz/README.md says what they look for
 	@$(INSTALL) rust g++
-	@scripts/fuzz.sh $(SECONDS)
+	@SEED=$(SEED) scripts/fuzz.sh $(SECONDS)
 
 .PHONY: test-all
 test-all: check test ## Run all that there is: also what CI has no time for, long fuzzing and soaking

@@ -3,6 +3,8 @@
 #
 # The compiler of rust-toolchain.toml is enough: what cargo-fuzz needs nightly for is the address sanitizer, and there is no
 # unsafe code here. libFuzzer comes with a crate.
+#
+# SEED=1 in the environment makes the same inputs each time, as far as they go in the time; 0 makes others each time.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -32,7 +34,7 @@ feed() {
     # Long histories and documents find more, and take longer.
     local longest=4096
     [ "$target" != flow ] || longest=1500
-    if "target/fuzz/$host/release/$target" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 \
+    if "target/fuzz/$host/release/$target" -seed="${SEED:-0}" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 \
         -max_len="$longest" -artifact_prefix="target/fuzz/failures/$target-" "${folders[@]}" >"$log" 2>&1; then
         printf '%-15s %s\n' "$target" "$(grep '^Done' "$log")"
     else

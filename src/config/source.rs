@@ -8,16 +8,21 @@ pub(super) fn read(bytes: &[u8]) -> Result<Value<'_>, ConfigError> {
     if bytes.trim_ascii().is_empty() {
         return Err(ConfigError::new("", "the plugin configuration is empty"));
     }
+    let structure = || protobuf::decode(bytes).map(Value::Map);
     let mut document = if bytes.trim_ascii_start().first() == Some(&b'{') {
-        let text = std::str::from_utf8(bytes).map_err(|error| ConfigError::new("", format!("not JSON: {error}")))?;
-        document::read(text).map_err(|error| ConfigError::new("", format!("not JSON: {error}")))?
+        // A Struct begins so too, where its first field has 123 bytes: a line's end, which is the field's tag, and a bracket.
+        text(bytes)
+            .or_else(|error| if bytes.starts_with(b"\n{") { structure().map_err(|_| error) } else { Err(error) })?
     } else {
-        let document = protobuf::decode(bytes);
-        let message = "neither JSON text nor a google.protobuf.Struct";
-        Value::Map(document.map_err(|_| ConfigError::new("", message))?)
+        structure().map_err(|_| ConfigError::new("", "neither JSON text nor a google.protobuf.Struct"))?
     };
     document.sort().map_err(|key| ConfigError::new("", format!("the key `{key}` is twice in one map")))?;
     Ok(document)
+}
+
+fn text(bytes: &[u8]) -> Result<Value<'_>, ConfigError> {
+    let text = std::str::from_utf8(bytes).map_err(|error| ConfigError::new("", format!("not JSON: {error}")))?;
+    document::read(text).map_err(|error| ConfigError::new("", format!("not JSON: {error}")))
 }
 
 #[cfg(test)]
@@ -57,6 +62,16 @@ mod tests {
         let text = document.to_string();
         assert_eq!(from_struct, read(text.as_bytes()).unwrap());
         assert_eq!(digest_of(&from_struct), digest_of(&read(text.as_bytes()).unwrap()));
+    }
+
+    #[test]
+    fn a_struct_is_one_whatever_the_length_of_its_first_field() {
+        for length in 0..300 {
+            let document = json!({ "text": "x".repeat(length) });
+            let binary = object(&document).encode_to_vec();
+            let read = read(&binary).map_err(|error| format!("{error:?}")).unwrap();
+            assert_eq!(digest_of(&read), hash(&document), "{length}");
+        }
     }
 
     fn hash(document: &Json) -> String {
