@@ -106,13 +106,7 @@ pub(super) fn limited(headers: Headers<'_>, host: &str) -> Effects {
     let message = format!("the registry {host} limits requests (429); try again later");
     let mut reply = Reply::error(Code::TooManyRequests, &message);
     reply.headers.extend(relayed(headers).filter(|(name, _)| name != "content-type"));
-    Effects::reply(reply).reporting(limit(host))
-}
-
-/// That upstream limits requests; one line an hour.
-pub(super) fn limit(host: &str) -> Report {
-    let line = format!("429 the registry {host} limits requests");
-    Report { topic: Some(line.clone()), ..Report::fault(Counter::UpstreamFailed, line) }
+    Effects::reply(reply)
 }
 
 /// Those of upstream's headers that a client gets. A value that is not UTF-8 is left out.

@@ -126,11 +126,7 @@ impl Content {
             200 => {}
             500.. | 0 => return self.fail(&Fault::unavailable(host, headers)),
             // Upstream's word to the client; redirects of content are followed by clients, which verify what they get.
-            status => {
-                let mut effects = answer::relay(headers, body);
-                effects.reports.extend((status == 429).then(|| answer::limit(host)));
-                return effects;
-            }
+            _ => return answer::relay(headers, body),
         }
         if body.len() > MAX_MANIFEST {
             return self.fail(&Fault::too_large());

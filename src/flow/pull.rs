@@ -334,10 +334,7 @@ impl Pull {
             let wish = &self.wish;
             let _ = wish.cache.forget_confirmed(memory, self.shelf(), &wish.tag, &wish.view(), &identity);
         }
-        let limited = (status(answer.headers) == 429).then(|| answer::limit(&self.upstream.registry.host));
-        let mut effects = answer::relay(answer.headers, answer.body);
-        effects.reports.extend(limited);
-        effects
+        answer::relay(answer.headers, answer.body)
     }
 
     /// Whether the tag is worth a HEAD the next time: only where upstream names digests, and to HEAD too.

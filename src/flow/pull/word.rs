@@ -85,10 +85,11 @@ impl Pull {
 }
 
 /// Whether the answer to a HEAD says something of the registry that others would feel: that it is down, or that HEAD is of
-/// no use.
+/// no use. After a time-out (504) there is no time to ask again.
 const fn tells_of_the_registry(status: u64, names_a_digest: bool) -> bool {
     match status {
         200 => !names_a_digest,
+        504 => false,
         405 | 500.. | 0 => true,
         _ => false,
     }
