@@ -48,7 +48,7 @@ fn a_full_envoy_is_no_registry_that_is_down() {
         .concurrency(1)
         .edit_config(move |config| with_configuration(&config, &configuration))
         .edit_bootstrap(|bootstrap| {
-            let few = "max_connections: 2, max_pending_requests: 1, max_requests: 3,";
+            let few = "max_connections: 1, max_pending_requests: 1, max_requests: 2,";
             replace(&bootstrap, &format!("priority: DEFAULT, {LIMITS}"), &format!("priority: DEFAULT, {few}"), 1)
         })
         .start()
@@ -59,15 +59,16 @@ fn a_full_envoy_is_no_registry_that_is_down() {
     // The second time HEAD is found to be of no use.
     assert_eq!([pull("a/b").status, pull("a/b").status, pull("a/b").status], [200; 3]);
     std::thread::scope(|scope| {
-        for number in 0..3 {
+        // One after the other: the first has the connection, the second waits for it.
+        for number in 1..=2 {
             let envoy = &envoy;
             scope.spawn(move || {
                 let path = format!("/v2/slow{number}/x/manifests/latest");
                 envoy.send(&Request::get(&path).login("mallory-type1", "pw")).unwrap()
             });
+            let under_way = || envoy.stat("cluster.registry.upstream_rq_", "active").unwrap() >= number;
+            wait_for("a request under way", Duration::from_secs(20), || under_way().then_some(())).unwrap();
         }
-        let under_way = || envoy.stat("cluster.registry.upstream_rq_", "active").unwrap() >= 3;
-        wait_for("all connections in use", Duration::from_secs(10), || under_way().then_some(())).unwrap();
         let answer = pull("a/b");
         gate.open();
         assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")), "{}", answer.text());
