@@ -12,7 +12,7 @@ use std::rc::Rc;
 use crate::cache::{Growth, Location};
 use crate::config::OnNoMatch;
 use crate::digest::Digest;
-use crate::index::{Index, IndexError};
+use crate::index::{Index, IndexError, Nature};
 use crate::machine_type::{Fingerprint, MachineType};
 use crate::select::{Turn, Walk};
 
@@ -26,8 +26,7 @@ struct Inner {
     digest: OnceCell<Digest>,
     /// The other digest that was asked about last (`sha512:`), and whether it is theirs.
     verified: RefCell<Option<(Digest, bool)>>,
-    is_index: OnceCell<bool>,
-    media_type: OnceCell<Option<String>>,
+    nature: OnceCell<Nature>,
     index: OnceCell<Result<Rc<Index>, IndexError>>,
     kept: OnceCell<Option<Location>>,
     turns: RefCell<BTreeMap<(Walk, Fingerprint, bool), Turn>>,
@@ -54,17 +53,20 @@ impl Body {
         })
     }
 
-    /// Whether this is an index, usable or not, by its content alone (see [`Index::is_index`]).
+    /// What this is, by its content alone.
     #[must_use]
-    pub fn is_index(&self) -> bool {
-        // Most indexes are usable, and then one reading is enough.
-        *self.0.is_index.get_or_init(|| self.index().is_ok() || Index::is_index(self))
+    pub fn nature(&self) -> &Nature {
+        self.0.nature.get_or_init(|| match self.0.index.get() {
+            Some(Ok(index)) => index.nature(),
+            _ => Index::nature_of(self),
+        })
     }
 
-    /// What the document says that it is; `None` if it does not.
+    /// The same of what is said to be an index, which saves a reading if that is true.
     #[must_use]
-    pub fn media_type(&self) -> Option<&str> {
-        self.0.media_type.get_or_init(|| Index::own_media_type(self)).as_deref()
+    pub fn nature_of_index(&self) -> &Nature {
+        let _ = self.index();
+        self.nature()
     }
 
     /// Where the index that this is leads a walk. The same walk of machines that are alike is made once.
@@ -141,7 +143,7 @@ mod tests {
         assert!(std::ptr::eq(body.as_ptr(), clone.as_ptr()), "not copied");
         assert!(Rc::ptr_eq(&body.index().unwrap(), &clone.index().unwrap()), "parsed once");
         assert!(std::ptr::eq(body.digest(), clone.digest()), "hashed once");
-        assert!(body.is_index() && !Body::from(b"{}".to_vec()).is_index());
+        assert!(body.nature().is_index && !Body::from(b"{}".to_vec()).nature().is_index);
     }
 
     #[test]

@@ -84,7 +84,19 @@ pub struct Index {
     of_entries: Vec<u32>,
     platforms: Vec<KnownPlatform>,
     media_types: Vec<table::MediaType>,
+    /// See [`Nature::media_type`].
+    own_media_type: Option<String>,
     artifact_type: bool,
+}
+
+/// What a document is by its content alone. The registry's `Content-Type` does not count: a machine must not be handed a
+/// whole index by accident.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Nature {
+    /// It is an index, usable or not: it has `manifests` or the `mediaType` of one.
+    pub is_index: bool,
+    /// Its `mediaType`, as container runtimes read it: letter case does not count, and of several the last one does.
+    pub media_type: Option<String>,
 }
 
 /// Why bytes are not a usable index. The text is for operators and users.
@@ -137,17 +149,16 @@ impl Index {
         parse::parse(bytes)
     }
 
-    /// Whether a document is an index, usable or not, by its content alone: it has `manifests` or the `mediaType` of one.
-    /// The registry's `Content-Type` does not count: a machine must not be handed a whole index by accident.
+    /// What a document is that may not be a usable index.
     #[must_use]
-    pub fn is_index(bytes: &[u8]) -> bool {
-        parse::is_index(bytes)
+    pub fn nature_of(bytes: &[u8]) -> Nature {
+        parse::nature(bytes)
     }
 
-    /// The `mediaType` of a document, index or not, as container runtimes read it.
+    /// The same of this index.
     #[must_use]
-    pub fn own_media_type(bytes: &[u8]) -> Option<String> {
-        parse::own_media_type(bytes)
+    pub fn nature(&self) -> Nature {
+        Nature { is_index: true, media_type: self.own_media_type.clone() }
     }
 
     /// The readable entries, in the order of the list.

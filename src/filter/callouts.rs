@@ -100,7 +100,7 @@ impl Callouts {
     /// Takes an answer, and hands it out at once if that is little work and nothing else waits. To be called by the root
     /// context only.
     pub(super) fn answered(&self, token: u32, headers: usize, size: usize) {
-        let at_once = size <= SMALL && !self.flights.borrow().is_busy();
+        let at_once = size <= SMALL && !self.flights.borrow().has_deliveries();
         // One byte above the limit is enough to know that it is too large.
         let size = size.min(MAX_MANIFEST + 1);
         self.flights.borrow_mut().answered(token, size, || (headers > 0).then(|| take(size)));

@@ -170,7 +170,7 @@ impl Explain {
     fn on_document(self, memory: &dyn Memory, digest: Digest, media_type: &str, body: &Body) -> Effects {
         let Question { query, machine_types, on_no_match, .. } = &self.question;
         let artifact = matches!(&query.reference, Reference::Tag(tag) if is_artifact_tag(tag.as_str()));
-        let index = if !artifact && (body.is_index() || Kind::of(media_type) == Kind::Index) {
+        let index = if !artifact && (body.nature().is_index || Kind::of(media_type) == Kind::Index) {
             match Walk::begin().read(body) {
                 Ok(index) => Some(index),
                 Err(dead_end) => return self.fail(&Fault::dead_end(&dead_end)),

@@ -131,11 +131,13 @@ fn request(
 /// never kept: runtimes refuse a manifest whose own `mediaType` is another than its `Content-Type`. Of one that does not say
 /// what it is, only a type of manifests is true. No type at all is no lie.
 pub(super) fn is_true(media_type: &str, body: &Body) -> bool {
-    let fits = || match body.media_type() {
+    let said = Kind::of(media_type);
+    let nature = if said == Kind::Index { body.nature_of_index() } else { body.nature() };
+    let fits = || match &nature.media_type {
         Some(own) => media_type::same(media_type, own),
-        None => Kind::of(media_type) != Kind::Unknown,
+        None => said != Kind::Unknown,
     };
-    (Kind::of(media_type) == Kind::Index) == body.is_index() && (media_type.is_empty() || fits())
+    (said == Kind::Index) == nature.is_index && (media_type.is_empty() || fits())
 }
 
 /// Whether a document confirms what a content type says of it. Where a client's `Accept` went upstream nothing else will do:
@@ -144,7 +146,8 @@ pub(super) fn is_true(media_type: &str, body: &Body) -> bool {
 pub(super) fn is_confirmed(media_type: &str, body: &Body) -> bool {
     let must_say =
         || Kind::of(media_type) == Kind::Unknown || [DOCKER_LIST, DOCKER_MANIFEST].contains(&essence(media_type));
-    is_true(media_type, body) && body.media_type().map_or_else(|| !must_say(), |own| media_type::same(own, media_type))
+    let says = |own: &String| media_type::same(own, media_type);
+    is_true(media_type, body) && body.nature().media_type.as_ref().map_or_else(|| !must_say(), says)
 }
 
 /// There is no answer. Envoy does not tell which of the two it is.
@@ -259,7 +262,7 @@ pub(super) fn verified<'a>(
         return Err(Fault::invalid(format!("the manifest behind {digest} hashes to {}", body.digest())));
     }
     has_type(descriptor, headers)?;
-    if Kind::of(&descriptor.media_type) != Kind::Index && body.is_index() {
+    if Kind::of(&descriptor.media_type) != Kind::Index && body.nature().is_index {
         return Err(Fault::invalid(format!("the manifest {digest} is an index, and not one image as the index says")));
     }
     Ok(body)

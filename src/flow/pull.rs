@@ -356,7 +356,7 @@ impl Pull {
     /// What the tag points to.
     fn on_top(self, memory: &dyn Memory, top: Digest, media_type: &str, body: &Body, source: Counter) -> Effects {
         // What is said to be an index and is none, is a fault that the walk finds.
-        if !body.is_index() && Kind::of(media_type) != Kind::Index {
+        if !body.nature().is_index && Kind::of(media_type) != Kind::Index {
             return self.pass_through(memory, top, media_type, body, "not an index", source);
         }
         self.on_index(memory, top, body, Walk::begin(), Some((media_type, source)))

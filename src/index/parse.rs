@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::entry::{Exclusion, Platform};
 use super::raw::{Features, RawEntry, RawPlatform};
 use super::table::{self, Cache, Known, KnownPlatform, MediaType, Record, Span, number};
-use super::{Index, IndexError, MAX_ENTRIES, MAX_TOTAL_FEATURES, Unreadable};
+use super::{Index, IndexError, MAX_ENTRIES, MAX_TOTAL_FEATURES, Nature, Unreadable};
 use crate::digest::Algorithm;
 use crate::json::{NOT_THE_END, Reader, Stop, TOO_DEEP};
 use crate::media_type::Kind;
@@ -33,67 +33,64 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Index, IndexError> {
     if let Some(field) = document.beside {
         return Err(IndexError::Ambiguous(field));
     }
-    if let Some(media_type) = document.media_type.filter(|media_type| Kind::of(media_type) == Kind::Manifest) {
-        return Err(IndexError::NotAnIndex(printable(&media_type, 100)));
+    if let Some(media_type) = document.media_type.as_ref().filter(|media_type| Kind::of(media_type) == Kind::Manifest) {
+        return Err(IndexError::NotAnIndex(printable(media_type, 100)));
     }
     if entries.too_many_features {
         return Err(IndexError::TooManyFeatures);
     }
     let artifact_type = document.artifact_type.is_some_and(|artifact_type| !artifact_type.is_empty());
-    Ok(entries.finish(artifact_type))
+    let own_media_type = document.own_media_type.filter(|own| !own.is_empty()).map(Cow::into_owned);
+    Ok(entries.finish(own_media_type, artifact_type))
 }
 
-/// Whether others may take the bytes for an index: a JSON object with `manifests`, readable or not, or with the media type of
-/// one.
-pub(super) fn is_index(bytes: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(bytes);
+/// What a JSON object says that it is, usable or not.
+pub(super) fn nature(bytes: &[u8]) -> Nature {
+    let text = std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed);
     let mut reader = Reader::new(&text);
-    let mut found = false;
+    let mut found = Nature::default();
     let read = reader.object(|reader, name| {
-        if is_named(name, "mediaType") && reader.peek() == Some(b'"') {
-            found |= reader.string()?.is_some_and(|media_type| Kind::of(&media_type) == Kind::Index);
+        if let Some(media_type) = own_media_type(reader, name)? {
+            found.is_index |= media_type.as_deref().is_some_and(|own| Kind::of(own) == Kind::Index);
+            found.media_type = media_type.map(Cow::into_owned);
             return Ok(());
         }
-        found |= is_named(name, "manifests");
+        found.is_index |= is_named(name, "manifests");
         reader.skip()
     });
-    match read.and_then(|()| reader.end()) {
-        Ok(()) => found,
+    let whole = read.is_ok();
+    let is_index = match read.and_then(|()| reader.end()) {
+        Ok(()) => found.is_index,
         // Others may well read this further than we do, and find there what they take for an index.
         Err(Stop) => match reader.malformed().problem {
             TOO_DEEP => true,
-            NOT_THE_END => found,
+            NOT_THE_END => found.is_index,
             _ => false,
         },
-    }
+    };
+    let media_type = found.media_type.filter(|own| whole && !own.is_empty());
+    Nature { is_index, media_type }
 }
 
-/// The `mediaType` of a JSON object; of several the last one, as in Go. `None` for an empty one, too.
-pub(super) fn own_media_type(bytes: &[u8]) -> Option<String> {
-    let text = String::from_utf8_lossy(bytes);
-    let mut reader = Reader::new(&text);
-    let mut own = None;
-    let read = reader.object(|reader, name| {
-        if is_named(name, "mediaType") && reader.peek() == Some(b'"') {
-            own = reader.string()?.map(Cow::into_owned);
-            return Ok(());
-        }
-        reader.skip()
-    });
-    read.ok()?;
-    own.filter(|own| !own.is_empty())
+/// The value of a member that is a `mediaType`; `None` for any other member, which is not read.
+fn own_media_type<'a>(reader: &mut Reader<'a>, name: &str) -> Result<Option<Option<Cow<'a, str>>>, Stop> {
+    if is_named(name, "mediaType") && reader.peek() == Some(b'"') { reader.string().map(Some) } else { Ok(None) }
 }
 
 /// Whether Go's JSON decoder, and with it every container runtime, takes a member for the field of this name: it ignores
 /// letter case, and knows the long s.
 fn is_named(member: &str, field: &str) -> bool {
-    member.eq_ignore_ascii_case(field) || member.replace('\u{17f}', "s").eq_ignore_ascii_case(field)
+    let long_s = '\u{17f}';
+    member.eq_ignore_ascii_case(field)
+        || member.contains(long_s) && member.replace(long_s, "s").eq_ignore_ascii_case(field)
 }
 
 /// The index without its entries.
 #[derive(Default)]
 struct Document<'a> {
     media_type: Option<Cow<'a, str>>,
+    /// The same as runtimes read it.
+    own_media_type: Option<Cow<'a, str>>,
     artifact_type: Option<Cow<'a, str>>,
     has_manifests: bool,
     /// The first field that has no business in an index.
@@ -105,7 +102,11 @@ impl<'a> Document<'a> {
     fn read(&mut self, reader: &mut Reader<'a>, entries: &mut Entries<'a>) -> Result<(), Stop> {
         reader.object(|reader, name| {
             let names = ["mediaType", "artifactType", "manifests"].into_iter().chain(BESIDE);
-            let Some(name) = names.into_iter().find(|known| *known == name) else { return reader.skip() };
+            let Some(name) = names.into_iter().find(|known| *known == name) else {
+                let Some(own) = own_media_type(reader, name)? else { return reader.skip() };
+                self.own_media_type = own;
+                return Ok(());
+            };
             if self.seen.contains(&name) {
                 return Err(reader.stop("duplicate field"));
             }
@@ -114,7 +115,10 @@ impl<'a> Document<'a> {
                 return Ok(());
             }
             match name {
-                "mediaType" => self.media_type = Some(string(reader)?),
+                "mediaType" => {
+                    self.media_type = Some(string(reader)?);
+                    self.own_media_type.clone_from(&self.media_type);
+                }
                 "artifactType" => self.artifact_type = Some(string(reader)?),
                 "manifests" => {
                     self.has_manifests = true;
@@ -249,7 +253,7 @@ impl<'a> Entries<'a> {
         Some(*place)
     }
 
-    fn finish(mut self, artifact_type: bool) -> Index {
+    fn finish(mut self, own_media_type: Option<String>, artifact_type: bool) -> Index {
         let (features, mut of_entries) = self.features.into_parts();
         let (features, now) = table::sorted(features);
         for record in &mut self.records {
@@ -263,7 +267,17 @@ impl<'a> Entries<'a> {
             count_keys(record, &of_entries, &features);
         }
         let Self { records, unreadable, digests, platforms, media_types, .. } = self;
-        Index { records, unreadable, digests, features, of_entries, platforms, media_types, artifact_type }
+        Index {
+            records,
+            unreadable,
+            digests,
+            features,
+            of_entries,
+            platforms,
+            media_types,
+            own_media_type,
+            artifact_type,
+        }
     }
 }
 

@@ -183,7 +183,10 @@ fn what_others_may_read_as_an_index_is_one() {
         (r#"{"mediaType":7}"#.into(), false),
         (Vec::new(), false),
     ] {
-        assert_eq!(Index::is_index(&bytes), expected, "{}", String::from_utf8_lossy(&bytes));
+        let nature = Index::nature_of(&bytes);
+        assert_eq!(nature.is_index, expected, "{}", String::from_utf8_lossy(&bytes));
+        // Both readings find the same.
+        assert!(Index::parse(&bytes).is_ok_and(|index| index.nature() == nature) || Index::parse(&bytes).is_err());
     }
 }
 
