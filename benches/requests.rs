@@ -9,6 +9,7 @@
 #[path = "../tests/support/memory.rs"]
 mod memory;
 
+use std::cell::Cell;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -29,19 +30,25 @@ fn main() {
         ("blob", format!("/v2/bench/app/blobs/{}", stage.child_digest)),
         ("digest", format!("/v2/bench/app/manifests/{}", stage.child_digest)),
         ("tag", "/v2/bench/app/manifests/latest".to_owned()),
+        ("cold", "/v2/bench/new/manifests/latest".to_owned()),
     ];
     for (kind, path) in &kinds {
         if arguments.first().is_some_and(|wanted| wanted != kind) {
             continue;
         }
-        let request = stage.request(path);
         // What is asked for first is not known yet.
-        stage.answer(&request);
+        let again = stage.request(path);
+        stage.answer(&again);
+        let number = Cell::new(0_u32);
+        let request = || {
+            number.set(number.get() + 1);
+            if *kind == "cold" { stage.request(&path.replace("new", &number.get().to_string())) } else { again.clone() }
+        };
         if let Some(count) = arguments.get(1).and_then(|count| count.parse::<u64>().ok()) {
-            (0..count).for_each(|_| stage.answer(black_box(&request)));
+            (0..count).for_each(|_| stage.answer(black_box(&request())));
             continue;
         }
-        println!("{kind:<8} {:>10.2?}", fastest(|| stage.answer(black_box(&request))));
+        println!("{kind:<8} {:>10.2?}", fastest(|| stage.answer(black_box(&request()))));
     }
 }
 
@@ -71,7 +78,12 @@ impl Stage {
             "registries": { "registry": { "host": "registry.example", "authentication": "accounts" } },
             "accounts": { "x-type1": { "password": password, "machine_type": "type1" } },
         });
-        let child = vec![b' '; 1024];
+        let layers = vec![
+            json!({ "mediaType": "application/vnd.docker.image.rootfs.diff.tar.gzip", "digest": Digest::of(b"").as_str(), "size": 123_456 });
+            6
+        ];
+        let child =
+            json!({ "schemaVersion": 2, "mediaType": DOCKER_MANIFEST, "layers": layers }).to_string().into_bytes();
         let (child_digest, size) = (Digest::of(&child).as_str().to_owned(), child.len());
         let entry = |feature: &str| {
             let platform = json!({ "os": "linux", "architecture": "amd64", "features": [feature] });
