@@ -129,8 +129,28 @@ fn bearer(token: &str) -> Secret {
     Secret::new(format!("Bearer {token}"))
 }
 
-fn token_slot(key: &[u8; 32]) -> String {
-    slot("metahub.token.", key, SLOTS)
+/// The two slots that a token may be in. With one, each of a few dozen tokens would push another one out now and then, and
+/// whose token that was would pay with an exchange.
+fn token_slots(key: &[u8; 32]) -> [String; 2] {
+    let mut other = *key;
+    other.reverse();
+    [key, &other].map(|key| slot("metahub.token.", key, SLOTS))
+}
+
+/// The slot for a token: the one that it is in, or one that is free, or else the one whose token ends first.
+fn token_slot(memory: &dyn Memory, key: &[u8; 32]) -> String {
+    let now = memory.now();
+    let worth = |name: &String| {
+        let value = memory.get(name).unwrap_or_default();
+        match Kept::read(&value) {
+            // It is taken again, so that there is never an old one beside the new one.
+            Some(kept) if kept.key == key => 0,
+            Some(kept) if now < kept.until => kept.until,
+            _ => 1,
+        }
+    };
+    let [first, second] = token_slots(key);
+    if worth(&second) < worth(&first) { second } else { first }
 }
 
 /// The service's path with `service` and `scope` added.
@@ -232,7 +252,7 @@ impl TokenRequest {
         let lifetime = answer.expires_in.map_or(DEFAULT_LIFETIME, |text| seconds(&text));
         let usable = lifetime.min(MAX_LIFETIME).saturating_mul(9) / 10;
         if let Some(key) = self.key.filter(|_| token.len() <= MAX_KEPT && usable > 0) {
-            memory.set(&token_slot(&key), &remember(&key, memory.now(), usable, token));
+            memory.set(&token_slot(memory, &key), &remember(&key, memory.now(), usable, token));
         }
         Ok(bearer(token))
     }
@@ -245,8 +265,7 @@ impl TokenRequest {
     /// The same, with the time at which it was given.
     fn kept_since(&self, memory: &dyn Memory) -> Option<(Secret, u64)> {
         let key = self.key.as_ref()?;
-        let (token, since) = recall(&memory.get(&token_slot(key))?, key, memory.now())?;
-        Some((bearer(&token), since))
+        token_slots(key).into_iter().find_map(|slot| recall(&memory.get(&slot)?, key, memory.now()))
     }
 
     /// Whether a token (its header value) that is kept was given just now.
@@ -258,8 +277,12 @@ impl TokenRequest {
     /// Forgets a token (its header value) that the registry does not want. One that has taken its place meanwhile
     /// stays.
     pub fn forget(&self, memory: &dyn Memory, token: &Secret) {
-        if let Some(key) = self.key.as_ref().filter(|_| self.kept(memory).as_ref() == Some(token)) {
-            memory.set(&token_slot(key), &[]);
+        let Some(key) = &self.key else { return };
+        for slot in token_slots(key) {
+            let kept = memory.get(&slot).and_then(|value| recall(&value, key, memory.now()));
+            if kept.is_some_and(|(kept, _)| kept == *token) {
+                memory.set(&slot, &[]);
+            }
         }
     }
 }
@@ -274,13 +297,28 @@ fn remember(key: &[u8; 32], since: u64, seconds: u64, token: &str) -> Vec<u8> {
     value
 }
 
-fn recall(value: &[u8], key: &[u8; 32], now: u64) -> Option<(String, u64)> {
-    let (format, rest) = value.split_first()?;
-    let (until, rest) = rest.split_first_chunk::<8>()?;
-    let (since, rest) = rest.split_first_chunk::<8>()?;
-    let (stored, token) = rest.split_first_chunk::<32>()?;
-    let valid = *format == FORMAT && stored == key && now < u64::from_le_bytes(*until);
-    if valid { Some((String::from_utf8(token.to_vec()).ok()?, u64::from_le_bytes(*since))) } else { None }
+/// A slot's value, taken apart.
+struct Kept<'a> {
+    until: u64,
+    since: u64,
+    key: &'a [u8; 32],
+    token: &'a [u8],
+}
+
+impl<'a> Kept<'a> {
+    fn read(value: &'a [u8]) -> Option<Self> {
+        let rest = value.strip_prefix(&[FORMAT])?;
+        let (until, rest) = rest.split_first_chunk::<8>()?;
+        let (since, rest) = rest.split_first_chunk::<8>()?;
+        let (key, token) = rest.split_first_chunk::<32>()?;
+        Some(Self { until: u64::from_le_bytes(*until), since: u64::from_le_bytes(*since), key, token })
+    }
+}
+
+/// The token of a slot's value, as header value, and the time at which it was given.
+fn recall(value: &[u8], key: &[u8; 32], now: u64) -> Option<(Secret, u64)> {
+    let kept = Kept::read(value).filter(|kept| kept.key == key && now < kept.until)?;
+    Some((bearer(std::str::from_utf8(kept.token).ok()?), kept.since))
 }
 
 #[cfg(test)]

@@ -84,6 +84,26 @@ fn a_token_that_upstream_refuses_is_dropped_and_no_other() {
 }
 
 #[test]
+fn dozens_of_tokens_push_none_of_them_out() {
+    let memory = Map::default();
+    let name = |number: u32| format!("a/{number}");
+    for number in 0..100 {
+        exchange(&memory, None, &name(number)).unwrap().redeem(&memory, br#"{"token":"t","expires_in":300}"#).unwrap();
+    }
+    let lost: Vec<u32> = (0..100).filter(|number| exchange(&memory, None, &name(*number)).is_some()).collect();
+    assert!(lost.is_empty(), "{lost:?}");
+    // One that is refused leaves nothing older behind.
+    let Authorization::Kept(token, request) =
+        authorize(&memory, &registry(), &Presented::Nothing, Some(&Repository::parse(&name(7)).unwrap()))
+    else {
+        panic!("it is kept");
+    };
+    request.redeem(&memory, br#"{"token":"u","expires_in":300}"#).unwrap();
+    request.forget(&memory, &Secret::new("Bearer u".into()));
+    assert!(token.expose() == "Bearer t" && exchange(&memory, None, &name(7)).is_some());
+}
+
+#[test]
 fn reads_answers() {
     let long = format!(r#"{{"token":"{}"}}"#, "x".repeat(MAX_TOKEN + 1));
     let rows: [(&str, Result<&str, InvalidToken>, u64); 27] = [
