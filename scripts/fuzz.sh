@@ -22,7 +22,7 @@ coverage+=' -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sa
 coverage+=' -Cllvm-args=-sanitizer-coverage-trace-compares'
 binaries=()
 for target in "${targets[@]}"; do binaries+=(--bin "$target"); done
-RUSTFLAGS="--cfg fuzzing $coverage" cargo build --locked --release --manifest-path fuzz/Cargo.toml \
+RUSTFLAGS="--cfg fuzzing $coverage" cargo build --locked --profile fuzz --package metahub-fuzz --features libfuzzer \
     --target-dir target/fuzz --target "$host" "${binaries[@]}"
 
 # feed TARGET: the corpus grows and stays; what fails is in target/fuzz/failures.
@@ -34,7 +34,7 @@ feed() {
     # Long histories and documents find more, and take longer.
     local longest=4096
     [ "$target" != flow ] || longest=1500
-    if "target/fuzz/$host/release/$target" -seed="${SEED:-0}" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 \
+    if "target/fuzz/$host/fuzz/$target" -seed="${SEED:-0}" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 \
         -max_len="$longest" -artifact_prefix="target/fuzz/failures/$target-" "${folders[@]}" >"$log" 2>&1; then
         printf '%-15s %s\n' "$target" "$(grep '^Done' "$log")"
     else
@@ -47,6 +47,6 @@ feed() {
 export -f feed
 export host seconds
 printf '%s\n' "${targets[@]}" | xargs -P "$(nproc)" -I{} bash -euo pipefail -c 'feed {}' || {
-    echo "repeat it: target/fuzz/$host/release/TARGET target/fuzz/failures/FILE"
+    echo "repeat it: target/fuzz/$host/fuzz/TARGET target/fuzz/failures/FILE"
     exit 1
 }

@@ -23,13 +23,13 @@ trap 'git worktree remove --force "$tree"' EXIT
 # notice: the first target that fails, and its words.
 notice() {
     local target output
-    (cd "$tree" && cargo build --quiet --locked --manifest-path fuzz/Cargo.toml --target-dir "$built" --bin cases) \
+    (cd "$tree" && cargo build --quiet --locked --profile mutant --package metahub-fuzz --target-dir "$built" --bin cases) \
         2>"$built/mutation.log" || {
         cat "$built/mutation.log" >&2
         exit 2
     }
     for target in "${targets[@]}"; do
-        output=$(RUST_BACKTRACE=0 timeout 600 "$built/debug/cases" "$target" "$cases" 2>&1) && continue
+        output=$(RUST_BACKTRACE=0 timeout 600 "$built/mutant/cases" "$target" "$cases" 2>&1) && continue
         # The panic's words are in the line behind its place.
         words=$(grep -m1 -A1 'panicked at' <<<"$output" | tail -n 1 | tr -d '|`' | cut -c 1-70)
         number=$(sed -n 's/^case \([0-9]*\) of .*/\1/p' <<<"$output")

@@ -34,8 +34,6 @@ if [ ! -e "$kept/$name.wasm" ]; then
     rm -f "$kept"/*.wasm
     mv "$new" "$kept/$name.wasm"
 fi
-# Replaced, not written to: cargo keeps a second link to it and takes its content for its own.
 before=$(stat --format=%s "$filter")
-cp "$kept/$name.wasm" "$filter.$$"
-mv "$filter.$$" "$filter"
+cp "$kept/$name.wasm" "$filter"
 echo "$filter: $(stat --format=%s "$filter") bytes, $before before $version"

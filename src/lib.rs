@@ -15,12 +15,11 @@ pub mod digest;
 pub mod errors;
 pub mod explain;
 pub mod feature;
-#[cfg(target_arch = "wasm32")]
-mod filter;
 pub mod flights;
 pub mod flow;
 pub mod headers;
 pub mod identity;
+pub mod in_memory;
 pub mod index;
 pub mod json;
 pub mod jwt;
@@ -39,10 +38,3 @@ pub mod sorted;
 pub mod token;
 pub mod upstream;
 pub mod words;
-
-// What the library's own tests share with those that see it from outside, who call it by its name.
-#[cfg(test)]
-extern crate self as metahub;
-#[cfg(test)]
-#[path = "../tests/support/memory.rs"]
-mod test_memory;

@@ -48,7 +48,7 @@ pub fn is_news(memory: &dyn Memory, topic: Option<&str>) -> bool {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    pub(crate) use crate::test_memory::Map;
+    pub(crate) use crate::in_memory::Map;
 
     #[test]
     fn a_topic_is_news_once_an_hour() {

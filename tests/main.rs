@@ -8,5 +8,3 @@
 mod native;
 #[cfg(test)]
 mod real;
-#[cfg(test)]
-mod support;

@@ -6,9 +6,9 @@ use std::process::{Command, Stdio};
 
 use metahub::digest::Digest;
 
-use crate::support::elf::Architecture;
-use crate::support::temp::TempDir;
-use crate::support::{Failure, Result};
+use metahub_testkit::elf::Architecture;
+use metahub_testkit::temp::TempDir;
+use metahub_testkit::{Failure, Result};
 
 /// What a pull gave.
 pub(crate) struct Pulled {

@@ -6,8 +6,6 @@ mod client;
 mod run;
 mod show;
 mod stage;
-#[path = "../../tests/support/mod.rs"]
-mod support;
 
 use std::process::ExitCode;
 
@@ -16,7 +14,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["run"] => run::run(),
         ["show"] => show::show(),
-        _ => Err(support::Failure::new("usage: demo run | demo show (better: make run, make demo)")),
+        _ => Err(metahub_testkit::Failure::new("usage: demo run | demo show (better: make run, make demo)")),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

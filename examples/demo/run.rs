@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::stage::{Folder, LOGINS, Ports, Stage, reason_of_refusal};
-use crate::support::Result;
-use crate::support::bench::REPOSITORY;
+use metahub_testkit::Result;
+use metahub_testkit::bench::REPOSITORY;
 
 /// How often we look for an edited file, a signal, and a process that has ended.
 const INTERVAL: Duration = Duration::from_millis(200);

@@ -2,8 +2,8 @@
 
 use crate::client::{Client, Pulled};
 use crate::stage::{Folder, LOGINS, Ports, Stage};
-use crate::support::bench::{FEATURES, REPOSITORY, line};
-use crate::support::{Failure, Result, port};
+use metahub_testkit::bench::{FEATURES, REPOSITORY, line};
+use metahub_testkit::{Failure, Result, port};
 
 pub(crate) fn show() -> Result<()> {
     let client = Client::find()?;

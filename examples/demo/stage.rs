@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-use crate::support::bench::Bench;
-use crate::support::envoy::{Envoy, config_file, in_folder, root, shipped};
-use crate::support::registry::Registry;
-use crate::support::{Failure, Result, port, wait_for};
+use metahub_testkit::bench::Bench;
+use metahub_testkit::envoy::{Envoy, config_file, in_folder, shipped};
+use metahub_testkit::registry::Registry;
+use metahub_testkit::root;
+use metahub_testkit::{Failure, Result, port, wait_for};
 
 /// The logins of the shipped metahub.yaml, each its own password, and the features of the image that each must get.
 pub(crate) const LOGINS: [(&str, &[&str]); 3] = [

@@ -1,3 +1,5 @@
+//! The target `configuration`: see `metahub_fuzz`.
+
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| metahub_fuzz::check("configuration", bytes));

@@ -1,3 +1,5 @@
+//! The target `flow`: see `metahub_fuzz`.
+
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| metahub_fuzz::check("flow", bytes));

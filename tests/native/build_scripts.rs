@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Output};
 
-use crate::support::temp::TempDir;
+use metahub_testkit::temp::TempDir;
 
 /// A `wasm-opt` that is new enough.
 const GOOD: &str = "echo 'wasm-opt version 120'";

@@ -11,7 +11,7 @@ use metahub::headers::{HeaderChange, Headers};
 use metahub::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
 use serde_json::{Value, json};
 
-use crate::support::memory::Map;
+use metahub::in_memory::Map;
 
 pub(crate) type HeaderList = Vec<(String, Vec<u8>)>;
 

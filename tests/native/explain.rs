@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::driver::{
     Response, Upstream, basic, child, configuration, exchange, header_list, list, parse, request, upstream,
 };
-use crate::support::schema::Schema;
+use metahub_testkit::schema::Schema;
 
 /// Asks for an explanation as `login`; returns status and document, which every time must fit the schema.
 fn explain(configuration: &Value, login: &str, query: &str, upstream: &Upstream) -> (u16, Value) {

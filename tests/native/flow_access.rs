@@ -377,7 +377,7 @@ fn brought_tokens_are_refused_where_they_cannot_be_judged() {
 fn a_known_login_is_looked_up_no_more() {
     use metahub::flow::{Step, WorkerState, begin};
 
-    use crate::support::memory::Map;
+    use metahub::in_memory::Map;
 
     let config = parse(&configuration());
     let worker = WorkerState::default();
@@ -395,7 +395,7 @@ fn a_known_login_is_looked_up_no_more() {
         assert_eq!(ping(&empty, &worker, user, password), 401, "{user} {password}");
     }
     assert_eq!(ping(&empty, &WorkerState::default(), "qnib-type1", "qnib-type1"), 200);
-    assert!(empty.len() > 0, "another configuration knows nobody");
+    assert!(!empty.is_empty(), "another configuration knows nobody");
     let mut twice = headers("GET", "/v2/", &basic("qnib-type1", "qnib-type1"));
     twice.push(("authorization".to_owned(), basic("qnib-type1", "qnib-type1").into_bytes()));
     let Step::Reply(reply) = begin(&config, &empty, &worker, arrival(Some("registry"), &twice)).step else { panic!() };

@@ -5,7 +5,7 @@ use metahub::flow::{Arrival, Counter, Effects, Step, WorkerState, begin};
 use metahub::headers::Headers;
 
 use super::driver::{basic, configuration, header_list, parse};
-use crate::support::memory::Map;
+use metahub::in_memory::Map;
 
 /// A ping from this address; one that is none is unknown.
 fn ping(config: &Config, memory: &Map, address: &str, user: &str, password: &str) -> Effects {

@@ -1,23 +1,18 @@
 //! The fuzz targets with a fixed number of pseudo-random inputs, and with what stands in `tests/fixtures`.
 //!
-//! A failing case is repeated with `cargo run --manifest-path fuzz/Cargo.toml --bin cases TARGET 1 NUMBER`.
-
-use crate::support::memory;
-
-#[path = "../../fuzz/src/targets/mod.rs"]
-mod targets;
+//! A failing case is repeated with `cargo run --package metahub-fuzz --bin cases TARGET 1 NUMBER`.
 
 /// Pseudo-random inputs for each target, in order.
 fn cases(target: &str, cases: u64) {
     for number in 0..cases {
         println!("case {number} of {target}");
-        targets::check(target, &targets::case(target, number));
+        metahub_fuzz::check(target, &metahub_fuzz::case(target, number));
     }
 }
 
 #[test]
 fn any_bytes_are_read_safely() {
-    for target in targets::TARGETS {
+    for target in metahub_fuzz::TARGETS {
         if target.name != "flow" {
             cases(target.name, 500);
         }
@@ -27,12 +22,12 @@ fn any_bytes_are_read_safely() {
 #[test]
 fn fixtures_and_seeds_are_read_safely() {
     let folders = [("selection", "tests/fixtures/indexes".to_owned())];
-    let seeds = targets::TARGETS.map(|target| (target.name, format!("fuzz/seeds/{}", target.name)));
+    let seeds = metahub_fuzz::TARGETS.map(|target| (target.name, format!("fuzz/seeds/{}", target.name)));
     for (target, folder) in folders.into_iter().chain(seeds) {
         for file in std::fs::read_dir(&folder).into_iter().flatten() {
             let path = file.unwrap().path();
             println!("{}", path.display());
-            targets::check(target, &std::fs::read(path).unwrap());
+            metahub_fuzz::check(target, &std::fs::read(path).unwrap());
         }
     }
 }

@@ -3,11 +3,11 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
-use crate::support::bench::{Bench, FEATURES, line};
-use crate::support::elf::{Architecture, program};
-use crate::support::image::{Format, Image};
-use crate::support::tar::{archive, gzip};
-use crate::support::temp::TempDir;
+use metahub_testkit::bench::{Bench, FEATURES, line};
+use metahub_testkit::elf::{Architecture, program};
+use metahub_testkit::image::{Format, Image};
+use metahub_testkit::tar::{archive, gzip};
+use metahub_testkit::temp::TempDir;
 
 /// A digest that changes would change under every operator's feet and in every document that shows one.
 #[test]

@@ -1,6 +1,6 @@
 //! `make soak` tells a leak from a plateau.
 
-use crate::support::plateau::{Growth, growth};
+use metahub_testkit::plateau::{Growth, growth};
 
 #[test]
 fn a_leak_is_growth_and_a_plateau_is_none() {

@@ -6,15 +6,15 @@ use super::clients::reason_to_skip;
 use super::logins::with_account;
 use super::observe::{assert_no_vm_died, counters, fault_lines};
 use super::stage::Stage;
-use crate::support::bench::REPOSITORY;
-use crate::support::client::containerd::{Containerd, Credentials};
-use crate::support::client::docker::Docker;
-use crate::support::client::podman::Podman;
-use crate::support::client::skopeo::Skopeo;
-use crate::support::client::{Client, Login};
-use crate::support::envoy::{Builder, Envoy, replace};
-use crate::support::http::{Request, Response};
-use crate::support::registry::Registry;
+use metahub_testkit::bench::REPOSITORY;
+use metahub_testkit::client::containerd::{Containerd, Credentials};
+use metahub_testkit::client::docker::Docker;
+use metahub_testkit::client::podman::Podman;
+use metahub_testkit::client::skopeo::Skopeo;
+use metahub_testkit::client::{Client, Login};
+use metahub_testkit::envoy::{Builder, Envoy, replace};
+use metahub_testkit::http::{Request, Response};
+use metahub_testkit::registry::Registry;
 
 const KEY: &str = "a sealing key of more than thirty-two characters";
 

@@ -3,15 +3,16 @@
 use std::process::Command;
 
 use super::registry_headers::REMOVED;
-use crate::support::client::run;
-use crate::support::envoy::{binary, config_file, fresh_wasm, in_folder, replace, root, shipped};
-use crate::support::temp::TempDir;
+use metahub_testkit::client::run;
+use metahub_testkit::envoy::{binary, config_file, fresh_wasm, in_folder, replace, shipped};
+use metahub_testkit::root;
+use metahub_testkit::temp::TempDir;
 
 /// The folders below `envoy/`.
 const FOLDERS: [&str; 4] = ["docker-hub", "private-registry", "several-registries", "tls-listener"];
 
 /// Lets Envoy validate a configuration with the filter inlined: Envoy does not read the watched file for that.
-fn validate(bootstrap: &str, filter: &str) -> crate::support::Result<String> {
+fn validate(bootstrap: &str, filter: &str) -> metahub_testkit::Result<String> {
     fresh_wasm()?;
     let filter = config_file(filter, None);
     let inlined = filter.lines().skip_while(|line| *line != "  typed_config:");

@@ -6,12 +6,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::support::bench::{Bench, REPOSITORY};
-use crate::support::envoy::{Envoy, shipped};
-use crate::support::http::Request;
-use crate::support::registry::Registry;
-use crate::support::temp::TempDir;
-use crate::support::wait_for;
+use metahub_testkit::bench::{Bench, REPOSITORY};
+use metahub_testkit::envoy::{Envoy, shipped};
+use metahub_testkit::http::Request;
+use metahub_testkit::registry::Registry;
+use metahub_testkit::temp::TempDir;
+use metahub_testkit::wait_for;
 
 /// The shipped files without their comments.
 fn settings(name: &str) -> String {

@@ -6,13 +6,13 @@ use std::time::Duration;
 use metahub::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
 
 use super::observe::assert_unharmed;
-use crate::support::bench::Bench;
-use crate::support::envoy::Envoy;
-use crate::support::http::Request;
-use crate::support::http::herd::{Herd, allow_files};
-use crate::support::mock_registry::{Act, Answer, Gate, MockRegistry, Received};
-use crate::support::registries::{Upstream, with_cluster, with_configuration, with_registry};
-use crate::support::{Failure, Result, wait_for};
+use metahub_testkit::bench::Bench;
+use metahub_testkit::envoy::Envoy;
+use metahub_testkit::http::Request;
+use metahub_testkit::http::herd::{Herd, allow_files};
+use metahub_testkit::mock_registry::{Act, Answer, Gate, MockRegistry, Received};
+use metahub_testkit::registries::{Upstream, with_cluster, with_configuration, with_registry};
+use metahub_testkit::{Failure, Result, wait_for};
 
 /// So many go away at once, in each phase and each round.
 const CLIENTS: usize = 200;

@@ -1,13 +1,13 @@
 //! envoy/docker-hub, in front of an imitation of Docker Hub: the registry, its token service and its blob store, each with
 //! what it is strict about.
 
-use crate::support::bench::{Bench, REPOSITORY};
-use crate::support::client::skopeo::Skopeo;
-use crate::support::client::{Client as _, Login};
-use crate::support::envoy::{Builder, Envoy, replace};
-use crate::support::http::{Request, Response};
-use crate::support::mock_registry::{Act, Answer, MockRegistry, Received};
-use crate::support::tls_front::{SNI, TlsFront};
+use metahub_testkit::bench::{Bench, REPOSITORY};
+use metahub_testkit::client::skopeo::Skopeo;
+use metahub_testkit::client::{Client as _, Login};
+use metahub_testkit::envoy::{Builder, Envoy, replace};
+use metahub_testkit::http::{Request, Response};
+use metahub_testkit::mock_registry::{Act, Answer, MockRegistry, Received};
+use metahub_testkit::tls_front::{SNI, TlsFront};
 
 const HUB: &str = "registry-1.docker.io";
 const TOKENS: &str = "auth.docker.io";

@@ -1,9 +1,9 @@
 //! What Envoy answers by itself reaches clients as a registry's errors do; what the filter answers is left alone.
 
-use crate::support::bench::REPOSITORY;
-use crate::support::envoy::Envoy;
-use crate::support::http::{Request, Response};
-use crate::support::registry::Registry;
+use metahub_testkit::bench::REPOSITORY;
+use metahub_testkit::envoy::Envoy;
+use metahub_testkit::http::{Request, Response};
+use metahub_testkit::registry::Registry;
 
 fn assert_registry_error(answer: &Response, status: u16, code: &str, message: &str) {
     let text = answer.text();
@@ -46,13 +46,13 @@ fn errors_have_the_form_of_a_registry() {
 #[test]
 fn the_access_log_tells_the_choice_and_no_secret() {
     let registry = Registry::start().unwrap();
-    crate::support::bench::Bench::build().push(&registry).unwrap();
+    metahub_testkit::bench::Bench::build().push(&registry).unwrap();
     let envoy = Envoy::before(registry.port()).start().unwrap();
     let request = Request::get(&format!("/v2/{REPOSITORY}/manifests/latest")).login("qnib-type1", "qnib-type1");
     assert_eq!(envoy.send(&request).unwrap().status, 200);
 
     let limit = std::time::Duration::from_secs(5);
-    let line = crate::support::wait_for("a line in the access log", limit, || {
+    let line = metahub_testkit::wait_for("a line in the access log", limit, || {
         envoy.log().lines().find(|line| line.contains(" type=type1 ")).map(str::to_owned)
     });
     let line = line.unwrap();

@@ -5,16 +5,16 @@ use std::collections::BTreeMap;
 use metahub::media_type;
 use serde_json::{Value, json};
 
-use crate::support::client::curl::{Curl, Version};
-use crate::support::client::docker::Docker;
-use crate::support::client::{Client, Login, is_installed};
-use crate::support::elf::Architecture;
-use crate::support::envoy::Envoy;
-use crate::support::http::{Request, Response};
-use crate::support::image::{Document, Format, Image, index};
-use crate::support::registry::Registry;
-use crate::support::sandbox::Sandbox;
-use crate::support::schema::Schema;
+use metahub_testkit::client::curl::{Curl, Version};
+use metahub_testkit::client::docker::Docker;
+use metahub_testkit::client::{Client, Login, is_installed};
+use metahub_testkit::elf::Architecture;
+use metahub_testkit::envoy::Envoy;
+use metahub_testkit::http::{Request, Response};
+use metahub_testkit::image::{Document, Format, Image, index};
+use metahub_testkit::registry::Registry;
+use metahub_testkit::sandbox::Sandbox;
+use metahub_testkit::schema::Schema;
 
 const REPOSITORY: &str = "fleet/solver";
 

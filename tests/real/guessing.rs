@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use super::logins::{DEAR, with_account};
 use super::observe::{assert_no_vm_died, fault_lines};
-use crate::support::envoy::{Envoy, replace};
-use crate::support::http::Request;
-use crate::support::http::connection::Connection;
-use crate::support::port;
+use metahub_testkit::envoy::{Envoy, replace};
+use metahub_testkit::http::Request;
+use metahub_testkit::http::connection::Connection;
+use metahub_testkit::port;
 
 /// The accounts `login0` to `login99`; each has the password `right`, of bcrypt cost 5.
 const LOGINS: u32 = 100;

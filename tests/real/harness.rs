@@ -1,10 +1,10 @@
 //! The harness itself: what the other tests rely on.
 
 use super::stage::Stage;
-use crate::support::bench::REPOSITORY;
-use crate::support::envoy::Envoy;
-use crate::support::http::Request;
-use crate::support::registry::Registry;
+use metahub_testkit::bench::REPOSITORY;
+use metahub_testkit::envoy::Envoy;
+use metahub_testkit::http::Request;
+use metahub_testkit::registry::Registry;
 
 #[test]
 fn envoy_without_the_filter_passes_everything() {

@@ -3,11 +3,11 @@
 use metahub::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
 
 use super::observe::assert_unharmed;
-use crate::support::bench::Bench;
-use crate::support::envoy::Envoy;
-use crate::support::http::{Request, Response};
-use crate::support::mock_registry::{Act, Answer, MockRegistry, Received};
-use crate::support::registries::with_configuration;
+use metahub_testkit::bench::Bench;
+use metahub_testkit::envoy::Envoy;
+use metahub_testkit::http::{Request, Response};
+use metahub_testkit::mock_registry::{Act, Answer, MockRegistry, Received};
+use metahub_testkit::registries::with_configuration;
 
 /// What speaks to a registry, to what stands before it, or of somebody else.
 const NOT_FOR_REGISTRIES: [&str; 10] = [

@@ -1,9 +1,9 @@
 //! Behind one address there may be several registries. Which of them gets MetaHub's requests, and with them its
 //! credentials, is the configuration's choice, never the client's.
 
-use crate::support::envoy::Envoy;
-use crate::support::http::Request;
-use crate::support::mock_registry::{Answer, MockRegistry};
+use metahub_testkit::envoy::Envoy;
+use metahub_testkit::http::Request;
+use metahub_testkit::mock_registry::{Answer, MockRegistry};
 
 #[test]
 fn a_clients_host_header_chooses_nothing() {

@@ -3,13 +3,13 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::support::Result;
-use crate::support::bench::{Bench, REPOSITORY};
-use crate::support::certificates::{TLS_HOST, authority};
-use crate::support::client::containerd::{Containerd, Credentials};
-use crate::support::client::{Client as _, Pulled};
-use crate::support::envoy::{Envoy, replace};
-use crate::support::registry::Registry;
+use metahub_testkit::Result;
+use metahub_testkit::bench::{Bench, REPOSITORY};
+use metahub_testkit::certificates::{TLS_HOST, authority};
+use metahub_testkit::client::containerd::{Containerd, Credentials};
+use metahub_testkit::client::{Client as _, Pulled};
+use metahub_testkit::envoy::{Envoy, replace};
+use metahub_testkit::registry::Registry;
 
 /// The registry whose images nodes name, MetaHub before it, and a node.
 struct Stage {

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use super::observe::{PROTOCOLS, assert_no_vm_died, fault_lines};
-use crate::support::bench::{Bench, REPOSITORY};
-use crate::support::envoy::Envoy;
-use crate::support::http::Request;
-use crate::support::mock_registry::{Act, Answer, MockRegistry};
+use metahub_testkit::bench::{Bench, REPOSITORY};
+use metahub_testkit::envoy::Envoy;
+use metahub_testkit::http::Request;
+use metahub_testkit::mock_registry::{Act, Answer, MockRegistry};
 
 /// An upstream with the demo repository that resets each request with another method or path once.
 fn upstream() -> MockRegistry {

@@ -2,10 +2,10 @@
 
 use super::observe::{Watch, assert_error, assert_no_vm_died, fault_lines};
 use super::stage::Stage;
-use crate::support::bench::REPOSITORY;
-use crate::support::envoy::{Builder, Envoy, replace};
-use crate::support::http::{Request, Response};
-use crate::support::registry::Registry;
+use metahub_testkit::bench::REPOSITORY;
+use metahub_testkit::envoy::{Builder, Envoy, replace};
+use metahub_testkit::http::{Request, Response};
+use metahub_testkit::registry::Registry;
 
 /// `htpasswd -nbB -C 10 dear dear`: about 60 ms of one worker.
 pub(super) const DEAR: &str = "$2y$10$H6zxzp1yVurLcsuV9e4CueCKQ0dJFzcMLWTram07J.FxlXwrXX2RO";

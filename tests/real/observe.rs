@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::support::envoy::Envoy;
-use crate::support::http::{Request, Response};
-use crate::support::{Result, wait_for};
+use metahub_testkit::envoy::Envoy;
+use metahub_testkit::http::{Request, Response};
+use metahub_testkit::{Result, wait_for};
 
 /// How a request is sent, always on a fresh connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

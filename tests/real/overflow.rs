@@ -7,12 +7,12 @@ use metahub::digest::Digest;
 use metahub::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
 
 use super::observe::assert_unharmed;
-use crate::support::bench::Bench;
-use crate::support::envoy::{Envoy, replace};
-use crate::support::http::Request;
-use crate::support::mock_registry::{Act, Answer, Gate, MockRegistry};
-use crate::support::registries::with_configuration;
-use crate::support::wait_for;
+use metahub_testkit::bench::Bench;
+use metahub_testkit::envoy::{Envoy, replace};
+use metahub_testkit::http::Request;
+use metahub_testkit::mock_registry::{Act, Answer, Gate, MockRegistry};
+use metahub_testkit::registries::with_configuration;
+use metahub_testkit::wait_for;
 
 const LIMITS: &str = "max_connections: 1024, max_pending_requests: 8192, max_requests: 8192,";
 

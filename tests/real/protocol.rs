@@ -7,11 +7,11 @@ use metahub::media_type;
 
 use super::logins::with_unfiltered;
 use super::observe::{PROTOCOLS, Protocol, assert_no_vm_died, counters, fault_lines};
-use crate::support::bench::{Bench, REPOSITORY};
-use crate::support::envoy::{Envoy, replace};
-use crate::support::http::{Request, Response};
-use crate::support::image::{Format, index};
-use crate::support::registry::Registry;
+use metahub_testkit::bench::{Bench, REPOSITORY};
+use metahub_testkit::envoy::{Envoy, replace};
+use metahub_testkit::http::{Request, Response};
+use metahub_testkit::image::{Format, index};
+use metahub_testkit::registry::Registry;
 
 /// What describes a manifest: HEAD and GET must agree in all of it.
 const DESCRIBING: [&str; 6] = [

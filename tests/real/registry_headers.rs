@@ -1,10 +1,10 @@
 //! What a registry says about cookies, proxies and MetaHub's own affairs does not reach its clients.
 
 use super::observe::{PROTOCOLS, assert_no_vm_died};
-use crate::support::bench::{Bench, REPOSITORY};
-use crate::support::envoy::Envoy;
-use crate::support::http::Request;
-use crate::support::mock_registry::{Act, Answer, MockRegistry, Received};
+use metahub_testkit::bench::{Bench, REPOSITORY};
+use metahub_testkit::envoy::Envoy;
+use metahub_testkit::http::Request;
+use metahub_testkit::mock_registry::{Act, Answer, MockRegistry, Received};
 
 /// Names that the shipped files remove from answers.
 pub(super) const REMOVED: [&str; 6] = [

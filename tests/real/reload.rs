@@ -8,13 +8,13 @@ use metahub::media_type::DOCKER_LIST;
 use super::logins::with_account;
 use super::observe::{assert_no_vm_died, fault_lines};
 use super::stage::Stage;
-use crate::support::bench::{Bench, REPOSITORY};
-use crate::support::envoy::{Builder, Envoy, replace};
-use crate::support::http::connection::Connection;
-use crate::support::http::{Request, Response};
-use crate::support::mock_registry::{Act, Answer, Gate, MockRegistry};
-use crate::support::registry::Registry;
-use crate::support::wait_for;
+use metahub_testkit::bench::{Bench, REPOSITORY};
+use metahub_testkit::envoy::{Builder, Envoy, replace};
+use metahub_testkit::http::connection::Connection;
+use metahub_testkit::http::{Request, Response};
+use metahub_testkit::mock_registry::{Act, Answer, Gate, MockRegistry};
+use metahub_testkit::registry::Registry;
+use metahub_testkit::wait_for;
 
 /// How long there is load.
 const LOAD: Duration = Duration::from_secs(10);

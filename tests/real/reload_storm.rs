@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use super::observe::assert_unharmed;
 use super::stage::Stage;
-use crate::support::bench::REPOSITORY;
-use crate::support::envoy::{Envoy, replace};
-use crate::support::http::connection::Connection;
-use crate::support::http::{Request, Response};
-use crate::support::registries::with_configuration;
-use crate::support::wait_for;
+use metahub_testkit::bench::REPOSITORY;
+use metahub_testkit::envoy::{Envoy, replace};
+use metahub_testkit::http::connection::Connection;
+use metahub_testkit::http::{Request, Response};
+use metahub_testkit::registries::with_configuration;
+use metahub_testkit::wait_for;
 
 const STORM: Duration = Duration::from_secs(16);
 /// A new file that often.

@@ -8,11 +8,11 @@ use std::time::Duration;
 use metahub::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
 
 use super::stage::Stage;
-use crate::support::bench::{Bench, REPOSITORY};
-use crate::support::envoy::Envoy;
-use crate::support::http::Request;
-use crate::support::mock_registry::{Answer, MockRegistry, Received};
-use crate::support::raw_http2::{DATA, END_HEADERS, END_STREAM, HEADERS, SETTINGS, block, frame};
+use metahub_testkit::bench::{Bench, REPOSITORY};
+use metahub_testkit::envoy::Envoy;
+use metahub_testkit::http::Request;
+use metahub_testkit::mock_registry::{Answer, MockRegistry, Received};
+use metahub_testkit::raw_http2::{DATA, END_HEADERS, END_STREAM, HEADERS, SETTINGS, block, frame};
 
 #[test]
 fn a_request_with_a_body_is_refused() {

@@ -6,11 +6,11 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use crate::native::selection::{NONE, PASS, Row, description, entry};
-use crate::support::elf::Architecture;
-use crate::support::envoy::Envoy;
-use crate::support::http::{Request, Response};
-use crate::support::image::{Document, Format, Image, index};
-use crate::support::registry::Registry;
+use metahub_testkit::elf::Architecture;
+use metahub_testkit::envoy::Envoy;
+use metahub_testkit::http::{Request, Response};
+use metahub_testkit::image::{Document, Format, Image, index};
+use metahub_testkit::registry::Registry;
 
 const ROWS: &[Row] = &[
     ("equal microarchitecture", "- cpu:skylake", &["linux/amd64 cpu:broadwell", "linux/amd64 cpu:skylake"], 1),

@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::support::bench::Bench;
-use crate::support::client::containerd::{Containerd, Credentials};
-use crate::support::client::{Client as _, Login};
-use crate::support::envoy::Envoy;
-use crate::support::http::{Request, Response};
-use crate::support::mock_registry::{Answer, MockRegistry, Received};
-use crate::support::tls_front::{SNI, TlsFront};
+use metahub_testkit::bench::Bench;
+use metahub_testkit::client::containerd::{Containerd, Credentials};
+use metahub_testkit::client::{Client as _, Login};
+use metahub_testkit::envoy::Envoy;
+use metahub_testkit::http::{Request, Response};
+use metahub_testkit::mock_registry::{Answer, MockRegistry, Received};
+use metahub_testkit::tls_front::{SNI, TlsFront};
 
 const HUB: &str = "registry-1.docker.io";
 const TOKENS: &str = "auth.docker.io";
@@ -79,7 +79,7 @@ impl Stage {
 }
 
 /// A registry with the demo repository in every repository, for whoever has these credentials.
-fn serve(request: &Received, credentials: &str) -> Vec<crate::support::mock_registry::Act> {
+fn serve(request: &Received, credentials: &str) -> Vec<metahub_testkit::mock_registry::Act> {
     let bench = Bench::build();
     if request.header("authorization") != Some(credentials) {
         return Answer::new(401).header("www-authenticate", "Basic realm=\"theirs\"").acts();

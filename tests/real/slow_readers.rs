@@ -12,13 +12,13 @@ use metahub::digest::Digest;
 use metahub::media_type::DOCKER_MANIFEST;
 
 use super::observe::{assert_no_vm_died, fault_lines, resident};
-use crate::support::bench::Bench;
-use crate::support::envoy::{Envoy, replace};
-use crate::support::http::unread::{WIDE_OPEN, read_late, send_unread_http2};
-use crate::support::http::{Request, Response};
-use crate::support::mock_registry::{Act, Answer, MockRegistry, Received};
-use crate::support::process::allow_open_files;
-use crate::support::wait_for;
+use metahub_testkit::bench::Bench;
+use metahub_testkit::envoy::{Envoy, replace};
+use metahub_testkit::http::unread::{WIDE_OPEN, read_late, send_unread_http2};
+use metahub_testkit::http::{Request, Response};
+use metahub_testkit::mock_registry::{Act, Answer, MockRegistry, Received};
+use metahub_testkit::process::allow_open_files;
+use metahub_testkit::wait_for;
 
 const MIB: u64 = 1024 * 1024;
 /// What Envoy may take whatever clients do.

@@ -1,8 +1,8 @@
 //! Envoy before a registry with the demo image.
 
-use crate::support::bench::Bench;
-use crate::support::envoy::{Builder, Envoy};
-use crate::support::registry::Registry;
+use metahub_testkit::bench::Bench;
+use metahub_testkit::envoy::{Builder, Envoy};
+use metahub_testkit::registry::Registry;
 
 /// The processes, and what the image is.
 pub(super) struct Stage {

@@ -4,15 +4,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::stage::Stage;
-use crate::support::bench::REPOSITORY;
-use crate::support::certificates;
-use crate::support::envoy::{Envoy, replace, root};
-use crate::support::http::Request;
-use crate::support::mock_registry::{Answer, MockRegistry};
-use crate::support::registry::Registry;
-use crate::support::temp::TempDir;
-use crate::support::tls_front::TlsFront;
-use crate::support::wait_for;
+use metahub_testkit::bench::REPOSITORY;
+use metahub_testkit::certificates;
+use metahub_testkit::envoy::{Envoy, replace};
+use metahub_testkit::http::Request;
+use metahub_testkit::mock_registry::{Answer, MockRegistry};
+use metahub_testkit::registry::Registry;
+use metahub_testkit::root;
+use metahub_testkit::temp::TempDir;
+use metahub_testkit::tls_front::TlsFront;
+use metahub_testkit::wait_for;
 
 fn manifest() -> Request {
     Request::get(&format!("/v2/{REPOSITORY}/manifests/latest")).login("qnib-type2", "qnib-type2")

@@ -3,10 +3,10 @@
 use metahub::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
 
 use super::observe::{PROTOCOLS, assert_no_vm_died, fault_lines};
-use crate::support::bench::{Bench, REPOSITORY};
-use crate::support::envoy::{Envoy, replace};
-use crate::support::http::Request;
-use crate::support::mock_registry::{Act, Answer, MockRegistry, Received};
+use metahub_testkit::bench::{Bench, REPOSITORY};
+use metahub_testkit::envoy::{Envoy, replace};
+use metahub_testkit::http::Request;
+use metahub_testkit::mock_registry::{Act, Answer, MockRegistry, Received};
 
 /// The largest manifest that is read.
 const LIMIT: usize = 4 * 1024 * 1024;

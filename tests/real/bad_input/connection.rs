@@ -7,11 +7,11 @@ use metahub::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
 
 use super::rows::{FEATURES, LOGIN, Row, Stage, manifest, sound_index};
 use crate::real::observe::{PROTOCOLS, Watch, assert_error, assert_no_vm_died};
-use crate::support::bench::{Bench, REPOSITORY};
-use crate::support::envoy::Envoy;
-use crate::support::http::connection::Connection;
-use crate::support::mock_registry::{Act, Answer, Gate, MockRegistry};
-use crate::support::wait_for;
+use metahub_testkit::bench::{Bench, REPOSITORY};
+use metahub_testkit::envoy::Envoy;
+use metahub_testkit::http::connection::Connection;
+use metahub_testkit::mock_registry::{Act, Answer, Gate, MockRegistry};
+use metahub_testkit::wait_for;
 
 fn row(name: &'static str, index: Vec<Act>, says: &'static [&'static str]) -> Row {
     Row { name, index, child: None, status: 503, code: "UNAVAILABLE", says, counter: "upstream_failed" }
@@ -100,7 +100,7 @@ fn answers_that_never_come() {
 #[test]
 fn an_upstream_that_goes_and_comes_back() {
     let bench = Bench::build();
-    let port = crate::support::port::free();
+    let port = metahub_testkit::port::free();
     let envoy = Envoy::before(port).start().unwrap();
     let request = manifest(REPOSITORY).login(LOGIN, LOGIN);
     let assert_down = |what: &str| {

@@ -4,8 +4,8 @@ use metahub::media_type::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST}
 use serde_json::json;
 
 use super::rows::{FEATURES, Row, Stage, index_with, sound_index};
-use crate::support::bench::Bench;
-use crate::support::mock_registry::Answer;
+use metahub_testkit::bench::Bench;
+use metahub_testkit::mock_registry::Answer;
 
 /// An index that cannot be used, whatever else is in order.
 fn index(name: &'static str, answer: Answer, says: &'static [&'static str]) -> Row {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::rows::{FEATURES, LOGIN, Row, Stage, manifest, sound_index};
 use crate::real::observe::{PROTOCOLS, Watch, assert_error, assert_no_vm_died};
-use crate::support::bench::Bench;
-use crate::support::http::Request;
-use crate::support::mock_registry::{Answer, MockRegistry};
+use metahub_testkit::bench::Bench;
+use metahub_testkit::http::Request;
+use metahub_testkit::mock_registry::{Answer, MockRegistry};
 
 /// Where a hostile registry would have clients send their passwords.
 const EVIL: &str = r#"Bearer realm="http://evil.example/token",service="evil",scope="repository:x:pull""#;
@@ -70,7 +70,7 @@ fn refusals_become_errors_of_our_own() {
 #[test]
 fn upstreams_challenges_never_reach_a_client() {
     let upstream = MockRegistry::start(|_| challenge().acts()).unwrap();
-    let envoy = crate::support::envoy::Envoy::before(upstream.port())
+    let envoy = metahub_testkit::envoy::Envoy::before(upstream.port())
         .edit_config(crate::real::logins::with_unfiltered)
         .start()
         .unwrap();

@@ -7,8 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::rows::{LOGIN, Stage, manifest};
 use crate::real::observe::{PROTOCOLS, Protocol, Watch, assert_error, assert_no_vm_died};
-use crate::support::bench::REPOSITORY;
-use crate::support::http::Request;
+use metahub_testkit::bench::REPOSITORY;
+use metahub_testkit::http::Request;
 
 /// A password that must never be seen in a log, alone or encoded with its user.
 const SECRET: &str = "s3cret-Pa55word";

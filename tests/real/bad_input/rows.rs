@@ -6,10 +6,10 @@ use metahub::media_type::DOCKER_LIST;
 use serde_json::Value;
 
 use crate::real::observe::{PROTOCOLS, Protocol, Watch, assert_error, assert_no_vm_died};
-use crate::support::bench::{Bench, REPOSITORY};
-use crate::support::envoy::Envoy;
-use crate::support::http::{Request, Response};
-use crate::support::mock_registry::{Act, Answer, MockRegistry, Received};
+use metahub_testkit::bench::{Bench, REPOSITORY};
+use metahub_testkit::envoy::Envoy;
+use metahub_testkit::http::{Request, Response};
+use metahub_testkit::mock_registry::{Act, Answer, MockRegistry, Received};
 
 /// The login of the rows: a machine that the demo's third entry fits.
 pub(super) const LOGIN: &str = "qnib-type1";

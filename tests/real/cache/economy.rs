@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Heads, Stage, copy, request, with_fleet};
 use crate::real::observe::assert_no_vm_died;
-use crate::support::image::{Format, index};
+use metahub_testkit::image::{Format, index};
 
 const BROADWELL: &str = "cpu:broadwell";
 

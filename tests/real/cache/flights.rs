@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use super::{Stage, request};
 use crate::real::observe::assert_no_vm_died;
-use crate::support::bench::REPOSITORY;
-use crate::support::envoy::replace;
-use crate::support::http::connection::Connection;
-use crate::support::mock_registry::{Act, Answer, Gate, MockRegistry};
-use crate::support::wait_for;
+use metahub_testkit::bench::REPOSITORY;
+use metahub_testkit::envoy::replace;
+use metahub_testkit::http::connection::Connection;
+use metahub_testkit::mock_registry::{Act, Answer, Gate, MockRegistry};
+use metahub_testkit::wait_for;
 
 const CLIENTS: usize = 12;
 const LOGIN: &str = "qnib-type1";
@@ -62,7 +62,7 @@ fn assert_shared(stage: &Stage, reference: &str, gate: &Gate, gated_upstream: bo
 
 #[test]
 fn one_fetch_serves_all_who_wait() {
-    let digest = crate::support::bench::Bench::build().digest(&[FEATURE]);
+    let digest = metahub_testkit::bench::Bench::build().digest(&[FEATURE]);
     // (What is asked for, what stands at the gate, and whether without a cache too: digests pass through then.)
     for (reference, gated, always) in [("latest", "latest", true), ("latest", &digest, true), (&digest, &digest, false)]
     {

@@ -2,10 +2,10 @@
 
 use super::{Stage, with_cache, with_fleet};
 use crate::real::observe::{assert_no_vm_died, resident};
-use crate::support::envoy::{Envoy, replace};
-use crate::support::http::Request;
-use crate::support::http::connection::Connection;
-use crate::support::mock_registry::{Answer, MockRegistry};
+use metahub_testkit::envoy::{Envoy, replace};
+use metahub_testkit::http::Request;
+use metahub_testkit::http::connection::Connection;
+use metahub_testkit::mock_registry::{Answer, MockRegistry};
 
 const MIB: u64 = 1 << 20;
 const CLIENTS: u64 = 4;
@@ -19,7 +19,7 @@ fn upstream() -> MockRegistry {
             repository.unwrap_or_default(),
             "x".repeat(900)
         );
-        let digest = crate::support::image::Document::new("", body.clone()).digest();
+        let digest = metahub_testkit::image::Document::new("", body.clone()).digest();
         Answer::document(metahub::media_type::OCI_MANIFEST, body).header("docker-content-digest", &digest).acts()
     })
     .unwrap()

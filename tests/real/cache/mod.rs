@@ -10,12 +10,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use super::logins::with_account;
-use crate::support::bench::{Bench, REPOSITORY};
-use crate::support::envoy::{Builder, Envoy, replace};
-use crate::support::http::{Request, Response};
-use crate::support::image::Document;
-use crate::support::mock_registry::{Act, Answer, Gate, MockRegistry, Received};
-use crate::support::port;
+use metahub_testkit::bench::{Bench, REPOSITORY};
+use metahub_testkit::envoy::{Builder, Envoy, replace};
+use metahub_testkit::http::{Request, Response};
+use metahub_testkit::image::Document;
+use metahub_testkit::mock_registry::{Act, Answer, Gate, MockRegistry, Received};
+use metahub_testkit::port;
 
 /// What the upstream says to HEAD.
 #[derive(Clone, Copy, PartialEq, Eq)]

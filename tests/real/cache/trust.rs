@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Stage, copy};
 use crate::real::observe::{assert_no_vm_died, counters, fault_lines};
-use crate::support::wait_for;
+use metahub_testkit::wait_for;
 
 const BROADWELL: &str = "cpu:broadwell";
 

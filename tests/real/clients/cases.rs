@@ -1,9 +1,9 @@
 //! The cases that every client goes through. Expected digests come from the builder of the images, never from MetaHub.
 
 use super::stage::{MACHINES, Stage, login, unfiltered};
-use crate::support::bench::line;
-use crate::support::client::{Client, Login, Pulled};
-use crate::support::{Failure, Result};
+use metahub_testkit::bench::line;
+use metahub_testkit::client::{Client, Login, Pulled};
+use metahub_testkit::{Failure, Result};
 
 /// One row of the table.
 pub(crate) struct Case {

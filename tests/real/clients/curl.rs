@@ -3,9 +3,9 @@
 use metahub::digest::Digest;
 
 use super::stage::{MACHINES, Stage, before, login, unfiltered};
-use crate::support::bench::REPOSITORY;
-use crate::support::client::Client as _;
-use crate::support::client::curl::{Curl, Version, accept};
+use metahub_testkit::bench::REPOSITORY;
+use metahub_testkit::client::Client as _;
+use metahub_testkit::client::curl::{Curl, Version, accept};
 
 const VERSIONS: [Version; 2] = [Version::Http1, Version::Http2];
 

@@ -4,8 +4,8 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::support::sandbox::{Sandbox, traces};
-use crate::support::wait_for;
+use metahub_testkit::sandbox::{Sandbox, traces};
+use metahub_testkit::wait_for;
 
 /// A sandbox with a process that has escaped its parent, a mount and a control group, as a container has them.
 fn busy_sandbox() -> Option<Sandbox> {

@@ -11,15 +11,15 @@ mod table;
 
 use std::time::{Duration, Instant};
 
-use crate::support::client::containerd::{Containerd, Credentials};
-use crate::support::client::curl::{Curl, Version};
-use crate::support::client::docker::Docker;
-use crate::support::client::oci_client::OciClient;
-use crate::support::client::podman::Podman;
-use crate::support::client::skopeo::Skopeo;
-use crate::support::client::{Client, is_installed};
-use crate::support::sandbox::{Sandbox, traces};
-use crate::support::{Failure, Result};
+use metahub_testkit::client::containerd::{Containerd, Credentials};
+use metahub_testkit::client::curl::{Curl, Version};
+use metahub_testkit::client::docker::Docker;
+use metahub_testkit::client::oci_client::OciClient;
+use metahub_testkit::client::podman::Podman;
+use metahub_testkit::client::skopeo::Skopeo;
+use metahub_testkit::client::{Client, is_installed};
+use metahub_testkit::sandbox::{Sandbox, traces};
+use metahub_testkit::{Failure, Result};
 use stage::Stage;
 
 /// How many tests below report to the table.

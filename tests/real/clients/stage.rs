@@ -1,11 +1,11 @@
 //! What every client meets: the demo repository in a registry, and Envoy with the filter before it.
 
 pub(super) use super::super::stage::Stage;
-use crate::support::Result;
-use crate::support::bench::REPOSITORY;
-use crate::support::client::Login;
-use crate::support::envoy::{Builder, Envoy, replace};
-use crate::support::registry::Registry;
+use metahub_testkit::Result;
+use metahub_testkit::bench::REPOSITORY;
+use metahub_testkit::client::Login;
+use metahub_testkit::envoy::{Builder, Envoy, replace};
+use metahub_testkit::registry::Registry;
 
 /// A machine that no entry of the demo repository fits.
 const MISFIT: &str = "arm1: { architecture: arm64 }";

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use super::CLIENTS;
-use crate::support::Result;
+use metahub_testkit::Result;
 
 /// A client's cases with what came of them.
 pub(crate) type Results = Vec<(&'static str, Result<()>)>;

@@ -4,8 +4,8 @@ use metahub::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
 use serde_json::{Value, json};
 
 use super::{FINE, Fault, OTHER_BYTES, answer, check};
-use crate::support::bench::Bench;
-use crate::support::tar::gzip;
+use metahub_testkit::bench::Bench;
+use metahub_testkit::tar::gzip;
 
 /// It is no index.
 const UNUSABLE: [&str; 2] = ["502", "502"];

@@ -21,12 +21,12 @@ use self::phase::{PHASES, Phase};
 use self::sound::{Content, Sound, closing};
 use self::verdict::Verdict;
 use super::observe::assert_unharmed;
-use crate::support::envoy::{Envoy, replace};
-use crate::support::http::Request;
-use crate::support::http::herd::{Herd, Outcome, allow_files};
-use crate::support::mock_registry::{Act, MockRegistry, Received};
-use crate::support::raw_http2::RawHttp2;
-use crate::support::registries::{Upstream, with_cluster, with_configuration, with_registry};
+use metahub_testkit::envoy::{Envoy, replace};
+use metahub_testkit::http::Request;
+use metahub_testkit::http::herd::{Herd, Outcome, allow_files};
+use metahub_testkit::mock_registry::{Act, MockRegistry, Received};
+use metahub_testkit::raw_http2::RawHttp2;
+use metahub_testkit::registries::{Upstream, with_cluster, with_configuration, with_registry};
 
 /// What comes at once, comes within this on a busy machine.
 const SOON: Duration = Duration::from_secs(10);

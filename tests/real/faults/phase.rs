@@ -4,8 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::sound::Content;
-use crate::support::http::{Request, Response};
-use crate::support::mock_registry::Received;
+use metahub_testkit::http::{Request, Response};
+use metahub_testkit::mock_registry::Received;
 
 /// What a machine of `type1` gets.
 pub(super) const FEATURES: &[&str] = &["cpu:broadwell"];

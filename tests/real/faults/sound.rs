@@ -6,9 +6,9 @@ use metahub::digest::Digest;
 use metahub::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
 
 use super::phase::FEATURES;
-use crate::support::bench::Bench;
-use crate::support::image::{Document, Format, index};
-use crate::support::mock_registry::{Act, Received};
+use metahub_testkit::bench::Bench;
+use metahub_testkit::image::{Document, Format, index};
+use metahub_testkit::mock_registry::{Act, Received};
 
 /// What the upstream has in every repository.
 pub(super) struct Content {

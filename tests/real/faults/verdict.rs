@@ -2,8 +2,8 @@
 
 use super::phase::Phase;
 use super::sound::Content;
-use crate::support::http::Response;
-use crate::support::http::herd::Outcome;
+use metahub_testkit::http::Response;
+use metahub_testkit::http::herd::Outcome;
 
 /// One word of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]

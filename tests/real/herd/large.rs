@@ -4,9 +4,9 @@ use metahub::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
 use serde_json::json;
 
 use super::{LOGIN, REPOSITORY, SLOW, Stage, TAG, assert_all, code, requests, turn};
-use crate::support::bench::Bench;
-use crate::support::http::Request;
-use crate::support::mock_registry::Answer;
+use metahub_testkit::bench::Bench;
+use metahub_testkit::http::Request;
+use metahub_testkit::mock_registry::Answer;
 
 /// An index with the demo's entries, filled up with others to about so many bytes.
 fn large_index(bytes: usize, mark: &str) -> Vec<u8> {
@@ -105,7 +105,7 @@ fn explanations_of_hostile_indexes() {
     let requests: Vec<Request> = (0..60 * IMAGES).map(request).collect();
     let outcomes = stage.herd("explanations of hostile indexes", &requests, true);
     let count = |status| {
-        let has = |answer: &crate::support::http::Response| answer.status == status;
+        let has = |answer: &metahub_testkit::http::Response| answer.status == status;
         outcomes.iter().filter(|outcome| outcome.answer.as_ref().is_ok_and(has)).count()
     };
     eprintln!("explanations of hostile indexes: {} explained, {} told to come back", count(200), count(429));

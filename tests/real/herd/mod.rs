@@ -12,14 +12,14 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::observe::assert_unharmed;
-use crate::support::bench::Bench;
-use crate::support::envoy::Envoy;
-use crate::support::http::connection::Connection;
-use crate::support::http::herd::{Herd, Outcome, allow_files};
-use crate::support::http::{Request, Response};
-use crate::support::mock_registry::{Act, Answer, Gate, MockRegistry, Received};
-use crate::support::registries::{Upstream, with_cluster, with_configuration, with_registry};
-use crate::support::wait_for;
+use metahub_testkit::bench::Bench;
+use metahub_testkit::envoy::Envoy;
+use metahub_testkit::http::connection::Connection;
+use metahub_testkit::http::herd::{Herd, Outcome, allow_files};
+use metahub_testkit::http::{Request, Response};
+use metahub_testkit::mock_registry::{Act, Answer, Gate, MockRegistry, Received};
+use metahub_testkit::registries::{Upstream, with_cluster, with_configuration, with_registry};
+use metahub_testkit::wait_for;
 
 /// A fleet on one worker.
 const CLIENTS: usize = 5000;

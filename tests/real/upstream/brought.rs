@@ -1,10 +1,10 @@
 //! Tokens that clients bring themselves (`accept_jwt`): the registry decides, every time.
 
 use super::{Stage, blob, code, manifest};
-use crate::support::bench::REPOSITORY;
-use crate::support::client::Login;
-use crate::support::http::{Request, Response};
-use crate::support::token_service::{Mood, SERVICE, TokenService};
+use metahub_testkit::bench::REPOSITORY;
+use metahub_testkit::client::Login;
+use metahub_testkit::http::{Request, Response};
+use metahub_testkit::token_service::{Mood, SERVICE, TokenService};
 
 const USER: (&str, &str) = ("carol-type2", "carol-pw");
 

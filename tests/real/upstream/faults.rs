@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::{Stage, TALL, blob, code, manifest};
-use crate::support::bench::REPOSITORY;
-use crate::support::token_service::Mood;
+use metahub_testkit::bench::REPOSITORY;
+use metahub_testkit::token_service::Mood;
 
 fn say(status: u16, headers: &'static str, body: &str) -> Mood {
     Mood::Say(status, headers, body.to_owned())

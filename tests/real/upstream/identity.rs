@@ -1,8 +1,8 @@
 //! What one account got is not another's.
 
 use super::{Stage, assert_pulls, blob, code, manifest, password};
-use crate::support::bench::REPOSITORY;
-use crate::support::token_service::Mood;
+use metahub_testkit::bench::REPOSITORY;
+use metahub_testkit::token_service::Mood;
 
 #[test]
 fn a_token_serves_nobody_else() {

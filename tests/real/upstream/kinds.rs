@@ -2,13 +2,13 @@
 
 use super::{password, users, with_cluster};
 use crate::real::logins::with_account;
-use crate::support::bench::{Bench, REPOSITORY};
-use crate::support::certificates::TLS_HOST;
-use crate::support::client::Login;
-use crate::support::envoy::{Envoy, replace};
-use crate::support::registry::{Access, Registry};
-use crate::support::tls_front::TlsFront;
-use crate::support::token_service::{SERVICE, TokenService};
+use metahub_testkit::bench::{Bench, REPOSITORY};
+use metahub_testkit::certificates::TLS_HOST;
+use metahub_testkit::client::Login;
+use metahub_testkit::envoy::{Envoy, replace};
+use metahub_testkit::registry::{Access, Registry};
+use metahub_testkit::tls_front::TlsFront;
+use metahub_testkit::token_service::{SERVICE, TokenService};
 
 /// The account, and a repository that exists and that it may not pull from.
 const ACCOUNT: &str = "alice";
@@ -122,7 +122,7 @@ fn with_tls(bootstrap: &str) -> String {
     let (snippet, _) = rest.split_once("   ```\n").expect("the end of the snippet");
     let snippet: String = snippet.lines().map(|line| format!(" {line}\n")).collect();
     let snippet = replace(&snippet, "registry.example", TLS_HOST, 2);
-    let authority = crate::support::certificates::authority().unwrap().display().to_string();
+    let authority = metahub_testkit::certificates::authority().unwrap().display().to_string();
     let snippet = replace(&snippet, "/etc/ssl/certs/ca-certificates.crt", &authority, 1);
     let line = "    connect_timeout: 5s\n";
     replace(bootstrap, line, &format!("{snippet}{line}"), 1)

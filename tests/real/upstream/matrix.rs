@@ -11,13 +11,13 @@ use std::time::Instant;
 use super::kinds::{KEPT, Kind, Kinds};
 use super::pulls::{self, Layers};
 use crate::real::clients::reason_to_skip;
-use crate::support::bench::{REPOSITORY, line};
-use crate::support::client::containerd::{Containerd, Credentials};
-use crate::support::client::docker::Docker;
-use crate::support::client::podman::Podman;
-use crate::support::client::skopeo::Skopeo;
-use crate::support::client::{Client, Login};
-use crate::support::{Failure, Result};
+use metahub_testkit::bench::{REPOSITORY, line};
+use metahub_testkit::client::containerd::{Containerd, Credentials};
+use metahub_testkit::client::docker::Docker;
+use metahub_testkit::client::podman::Podman;
+use metahub_testkit::client::skopeo::Skopeo;
+use metahub_testkit::client::{Client, Login};
+use metahub_testkit::{Failure, Result};
 
 const COLUMNS: [&str; 4] = ["right", "password", "type", "repository"];
 /// What the machine of a right login must get.

@@ -14,14 +14,14 @@ mod two_accounts;
 
 use serde_json::json;
 
-use crate::support::bench::{Bench, REPOSITORY};
-use crate::support::client::Login;
-use crate::support::elf::Architecture;
-use crate::support::envoy::{Builder, Envoy, replace};
-use crate::support::http::{Request, Response};
-use crate::support::image::{Document, Format, Image, index};
-use crate::support::registry::{Access, Registry};
-use crate::support::token_service::{SERVICE, TokenService};
+use metahub_testkit::bench::{Bench, REPOSITORY};
+use metahub_testkit::client::Login;
+use metahub_testkit::elf::Architecture;
+use metahub_testkit::envoy::{Builder, Envoy, replace};
+use metahub_testkit::http::{Request, Response};
+use metahub_testkit::image::{Document, Format, Image, index};
+use metahub_testkit::registry::{Access, Registry};
+use metahub_testkit::token_service::{SERVICE, TokenService};
 
 /// The users of the registry; each of these passwords has something that breaks naive code.
 pub(crate) const USERS: [(&str, &str); 2] = [("alice", "al:ice pässword"), ("bob", "b0b\"s\\pass")];

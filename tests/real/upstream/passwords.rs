@@ -1,8 +1,8 @@
 //! A registry with passwords (htpasswd): it decides, not MetaHub.
 
 use super::{Stage, assert_pulls, blob, code, manifest, password};
-use crate::support::bench::REPOSITORY;
-use crate::support::http::Request;
+use metahub_testkit::bench::REPOSITORY;
+use metahub_testkit::http::Request;
 
 const UPSTREAM: &str = "authentication: upstream";
 

@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::{REPOSITORY, Stage, TALL, manifest, tall};
-use crate::support::client::{Client, Login};
-use crate::support::envoy::replace;
-use crate::support::token_service::{Mood, TokenService};
-use crate::support::{Failure, Result};
+use metahub_testkit::client::{Client, Login};
+use metahub_testkit::envoy::replace;
+use metahub_testkit::token_service::{Mood, TokenService};
+use metahub_testkit::{Failure, Result};
 
 /// The image of ten layers, where each blob takes a while.
 const SLOW: &str = "library/slow";

@@ -6,9 +6,9 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::{REPOSITORY, Stage, TALL, blob, manifest, password, users};
 use crate::real::logins::with_account;
-use crate::support::envoy::{Builder, replace};
-use crate::support::http::{Request, Response};
-use crate::support::token_service::{Mood, TokenService};
+use metahub_testkit::envoy::{Builder, replace};
+use metahub_testkit::http::{Request, Response};
+use metahub_testkit::token_service::{Mood, TokenService};
 
 /// A wrong password, and what stands where a hash should.
 const WRONG: &str = "hunter2-wr0ng";
@@ -87,7 +87,7 @@ fn use_it(stage: &Stage, (user, password): (&str, &str)) -> Vec<(&'static str, S
         }
     };
     let image = stage.bench.image(&["cpu:broadwell"]);
-    let missing = blob(REPOSITORY, &crate::support::image::Document::new("text/plain", "missing"));
+    let missing = blob(REPOSITORY, &metahub_testkit::image::Document::new("text/plain", "missing"));
     let paths = [
         "/v2/".to_owned(),
         manifest(REPOSITORY),

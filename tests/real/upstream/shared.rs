@@ -1,10 +1,10 @@
 //! MetaHub's own credentials for all clients, anonymous tokens, and short names.
 
 use super::{Stage, TALL, code, manifest, password, users};
-use crate::support::bench::REPOSITORY;
-use crate::support::envoy::{Builder, replace};
-use crate::support::http::Request;
-use crate::support::token_service::{Call, SERVICE, TokenService};
+use metahub_testkit::bench::REPOSITORY;
+use metahub_testkit::envoy::{Builder, replace};
+use metahub_testkit::http::Request;
+use metahub_testkit::token_service::{Call, SERVICE, TokenService};
 
 const SHARED: &str = "authentication: accounts\n              \
                       credentials: { username_env: HUB_USER, password_env: HUB_PASSWORD }";
@@ -22,7 +22,7 @@ fn accepting(path: &str) -> Request {
     Request::get(path).header("accept", metahub::media_type::ALL.join(", ")).login("node-type1", "whatever")
 }
 
-fn pull(stage: &Stage, repository: &str, login: &str, password: &str) -> crate::support::http::Response {
+fn pull(stage: &Stage, repository: &str, login: &str, password: &str) -> metahub_testkit::http::Response {
     stage.envoy.send(&Request::get(&manifest(repository)).login(login, password)).unwrap()
 }
 

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use super::{Stage, TALL, assert_pulls, blob, manifest};
-use crate::support::bench::REPOSITORY;
-use crate::support::client::Login;
-use crate::support::http::Request;
-use crate::support::token_service::{Call, Mood, SERVICE, TokenService};
+use metahub_testkit::bench::REPOSITORY;
+use metahub_testkit::client::Login;
+use metahub_testkit::http::Request;
+use metahub_testkit::token_service::{Call, Mood, SERVICE, TokenService};
 
 const UPSTREAM: &str = "authentication: upstream";
 

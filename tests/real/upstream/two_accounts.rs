@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::{REPOSITORY, Stage, blob, manifest, password, users};
 use crate::real::logins::with_account;
-use crate::support::client::Login;
-use crate::support::envoy::replace;
-use crate::support::http::Response;
-use crate::support::token_service::Mood;
+use metahub_testkit::client::Login;
+use metahub_testkit::envoy::replace;
+use metahub_testkit::http::Response;
+use metahub_testkit::token_service::Mood;
 
 /// What MetaHub may remember of answers; each test holds for all of them. An operator who lets it believe the registry's
 /// word for so long says himself how long that is.

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use walrus::ModuleConfig;
 
-/// What Envoy needs, and the callbacks that `src/filter/` has something to do in. proxy-wasm's C++ host takes an absent
+/// What Envoy needs, and the callbacks that `crates/proxy-wasm` has something to do in. proxy-wasm's C++ host takes an absent
 /// callback as "go on", an absent `proxy_on_done` as "done".
 const KEPT: [&str; 16] = [
     "memory",

@@ -1,0 +1,113 @@
+//! The shipped Envoy before three registries: one that is stopped and started, one that misbehaves, one at which
+//! nothing is wrong.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use metahub::digest::Digest;
+
+use crate::faults;
+use metahub_testkit::bench::{Bench, REPOSITORY};
+use metahub_testkit::envoy::{Envoy, replace};
+use metahub_testkit::http::{Request, Response};
+use metahub_testkit::mock_registry::MockRegistry;
+use metahub_testkit::registries::{Upstream, with_registry};
+use metahub_testkit::registry::Registry;
+use metahub_testkit::{Failure, Result, wait_for};
+
+/// The machine types that pull, with the features of the image that each must get.
+pub(crate) const MACHINES: [(&str, &[&str]); 3] =
+    [("type1", &["cpu:broadwell"]), ("type2", &["cpu:skylake"]), ("type3", &["cpu:broadwell", "nvcap:5.2"])];
+/// The machine type that reloads change.
+pub(crate) const CHANGING: usize = 0;
+/// The host names of the two registries that are not the shipped one.
+pub(crate) const STEADY: &str = "steady.test";
+pub(crate) const FAULTY: &str = "faulty.test";
+/// How soon nothing is under way any more.
+const REST: Duration = Duration::from_secs(60);
+
+/// All processes.
+pub(crate) struct Stage {
+    pub(crate) envoy: Envoy,
+    pub(crate) registry: Registry,
+    pub(crate) bench: Arc<Bench>,
+    _steady: Registry,
+    _faulty: MockRegistry,
+}
+
+impl Stage {
+    pub(crate) fn set() -> Result<Self> {
+        let bench = Arc::new(Bench::build());
+        let (registry, steady) = (Registry::start()?, Registry::start()?);
+        bench.push(&registry)?;
+        bench.push(&steady)?;
+        let served = Arc::clone(&bench);
+        let faulty = MockRegistry::start(move |request| faults::serve(request, &served))?;
+        let ports = [("steady", steady.port()), ("faulty", faulty.port())];
+        let registries = ports.map(|(name, port)| {
+            format!("            {name}: {{ host: \"127.0.0.1:{port}\", authentication: accounts }}\n")
+        });
+        let with_more = format!("          registries:\n{}", registries.concat());
+        let envoy = Envoy::before(registry.port())
+            .edit_config(move |config| replace(&config, "          registries:\n", &with_more, 1))
+            .edit_bootstrap(move |bootstrap| {
+                ports.iter().fold(bootstrap, |text, (name, port)| with_registry(&text, name, *port, Upstream::Http1))
+            })
+            .start()?;
+        Ok(Self { envoy, registry, bench, _steady: steady, _faulty: faulty })
+    }
+
+    /// What a machine must get, as bytes.
+    pub(crate) fn image(&self, machine: usize) -> &[u8] {
+        &self.bench.image(MACHINES[machine].1).manifest.bytes
+    }
+
+    /// Asks for the demo's tag, or for another one of its index, as one of the machines.
+    pub(crate) fn pull(&self, machine: usize, tag: &str) -> Result<()> {
+        let answer = self.envoy.send(&as_machine(Request::get(&manifest(tag)), machine))?;
+        self.is_right(machine, &answer)
+    }
+
+    /// Whether this is the image of the machine.
+    pub(crate) fn is_right(&self, machine: usize, answer: &Response) -> Result<()> {
+        let digest = Digest::of(&answer.body).to_string();
+        if answer.status == 200 && answer.body == self.image(machine) && said(answer) == Some(&digest) {
+            return Ok(());
+        }
+        Err(unexpected(MACHINES[machine].0, answer))
+    }
+
+    /// Waits until nothing is under way but the steady clients' requests, which are one at a time each.
+    pub(crate) fn rest(&self) -> Result<()> {
+        let at_rest = wait_for("Envoy at rest", REST, || {
+            let (clients, upstream) = self.under_way().ok()?;
+            (clients <= 2 && upstream <= 2).then_some(())
+        });
+        at_rest.map_err(|failure| Failure::new(format!("{failure}: {:?} are under way", self.under_way())))
+    }
+
+    /// Requests under way: of clients, and to registries, callouts included.
+    pub(crate) fn under_way(&self) -> Result<(u64, u64)> {
+        let clients = self.envoy.stat("http.clients.downstream_rq_active", "")?;
+        Ok((clients, self.envoy.stat("cluster.", ".upstream_rq_active")?))
+    }
+}
+
+/// The path of a tag of the demo's index.
+pub(crate) fn manifest(tag: &str) -> String {
+    format!("/v2/{REPOSITORY}/manifests/{tag}")
+}
+
+/// With the login of a machine; its password is its name.
+pub(crate) fn as_machine(request: Request, machine: usize) -> Request {
+    let user = format!("qnib-{}", MACHINES[machine].0);
+    request.login(&user, &user)
+}
+
+pub(crate) fn unexpected(what: &str, answer: &Response) -> Failure {
+    Failure::new(format!("{what}: {} {:.300}", answer.status, answer.text()))
+}
+
+fn said(answer: &Response) -> Option<&str> {
+    answer.header("docker-content-digest")
+}

@@ -1,0 +1,90 @@
+//! skopeo: copies an image into a directory, byte for byte.
+
+use std::process::Command;
+
+use metahub::digest::Digest;
+
+use super::podman::verify;
+use super::{Client, Login, Pulled, auth_file, run, run_for_bytes, run_with_input, speaks_tls};
+use crate::sandbox::Sandbox;
+use crate::{Failure, Result};
+
+/// skopeo with its own credentials.
+pub struct Skopeo {
+    sandbox: Sandbox,
+    copies: u32,
+}
+
+impl Skopeo {
+    pub const PROGRAMS: [&str; 1] = ["skopeo"];
+
+    pub fn new() -> Result<Self> {
+        let sandbox = Sandbox::new("skopeo")?;
+        std::fs::write(sandbox.directory().join("policy.json"), r#"{"default":[{"type":"insecureAcceptAnything"}]}"#)?;
+        std::fs::write(sandbox.directory().join("registries.conf"), "unqualified-search-registries = []\n")?;
+        Ok(Self { sandbox, copies: 0 })
+    }
+
+    /// `skopeo` with a configuration of its own.
+    pub fn command(&self) -> Command {
+        let mut command = self.sandbox.command("skopeo");
+        command.args(["--policy", &self.sandbox.path("policy.json")]);
+        command.env("REGISTRY_AUTH_FILE", self.sandbox.path("auth.json"));
+        command.env("CONTAINERS_REGISTRIES_CONF", self.sandbox.path("registries.conf"));
+        command
+    }
+
+    /// The manifest's or index's own bytes.
+    fn inspect(&self, reference: &str) -> Result<Vec<u8>> {
+        let mut command = self.command();
+        command.args(["inspect", "--raw", &verify(reference), &format!("docker://{reference}")]);
+        run_for_bytes(&mut command)
+    }
+}
+
+impl Client for Skopeo {
+    fn log_in(&mut self, registry: &str, login: &Login) -> Result<()> {
+        let mut command = self.command();
+        command.args(["login", &verify(registry), "--username", &login.user, "--password-stdin", registry]);
+        run_with_input(&mut command, login.password.as_bytes())
+    }
+
+    fn keep(&mut self, registry: &str, login: &Login) -> Result<()> {
+        Ok(std::fs::write(self.sandbox.path("auth.json"), auth_file(registry, login))?)
+    }
+
+    fn pull(&mut self, reference: &str) -> Result<Pulled> {
+        self.copies += 1;
+        let directory = self.sandbox.directory().join(format!("copy-{}", self.copies));
+        let mut copy = self.command();
+        copy.args([
+            "copy",
+            "--all",
+            &format!("--src-tls-verify={}", speaks_tls(reference)),
+            &format!("docker://{reference}"),
+        ]);
+        run(copy.arg(format!("dir:{}", directory.display())))?;
+        let digest = Digest::of(&std::fs::read(directory.join("manifest.json"))?);
+        let inspected = Digest::of(&self.inspect(reference)?);
+        if inspected != digest {
+            return Err(Failure::new(format!("skopeo copied {digest} and inspected {inspected}")));
+        }
+        Ok(Pulled { digest: digest.to_string(), printed: None })
+    }
+
+    fn logs_in(&self) -> bool {
+        true
+    }
+
+    fn refused(&self) -> &'static [&'static str] {
+        &["invalid username/password", "unauthorized", "authentication required"]
+    }
+
+    fn shows_messages(&self) -> bool {
+        true
+    }
+
+    fn sandbox(&self) -> Option<&Sandbox> {
+        Some(&self.sandbox)
+    }
+}

@@ -1,0 +1,151 @@
+//! A place for container software that leaves nothing behind: namespaces of its own (see `sandbox.sh`), a directory
+//! and a name for its control groups. In it [`TLS_HOST`] is this machine, and the test authority is trusted.
+//!
+//! Daemons, their shims and whatever they run end with the value, also when a test panics or the test run is killed:
+//! the supervising script waits on a pipe that only we hold open. It leads its own process group, so Ctrl-C reaches
+//! us and not it.
+
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use super::certificates::{TLS_HOST, authority};
+use super::{Failure, Result, wait_for};
+
+const SCRIPT: &str = include_str!("sandbox.sh");
+
+/// Namespaces that end, with all that is in them, when this value is dropped.
+pub struct Sandbox {
+    supervisor: Child,
+    /// The first process in the namespaces, as we see it.
+    init: String,
+    name: String,
+    directory: PathBuf,
+}
+
+impl Sandbox {
+    /// Makes the namespaces and an empty directory; nothing runs in them yet.
+    pub fn new(purpose: &str) -> Result<Self> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("metahub-{purpose}-{}-{number}", std::process::id());
+        let directory = std::env::temp_dir().join(&name);
+        // The name is that of a dead process's directory, if it exists at all.
+        let _ = std::fs::remove_dir_all(&directory);
+        std::fs::create_dir_all(&directory)?;
+        // Connections to 0.0.0.0 reach this machine, but docker does not know that: it asks for a good certificate.
+        let hosts = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
+        std::fs::write(directory.join("etc-hosts"), format!("{hosts}\n0.0.0.0 {TLS_HOST}\n"))?;
+        std::fs::copy(authority()?, directory.join("ca.crt"))?;
+        let mut supervisor = Command::new("sh")
+            .args(["-c", SCRIPT, "sandbox.sh"])
+            .arg(&directory)
+            .arg(&name)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .process_group(0)
+            .spawn()?;
+        let mut init = String::new();
+        let output = supervisor.stdout.take().ok_or_else(|| Failure::new("the sandbox has no output"))?;
+        BufReader::new(output).read_line(&mut init)?;
+        let sandbox = Self { supervisor, init: init.trim().to_owned(), name, directory };
+        if sandbox.init.is_empty() {
+            return Err(Failure::new("cannot make a mount and a process namespace (root is needed)"));
+        }
+        Ok(sandbox)
+    }
+
+    /// An empty directory of the sandbox's own, seen at the same path inside and outside.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// A path in [`Sandbox::directory`] as text, for arguments and configuration files.
+    pub fn path(&self, name: &str) -> String {
+        self.directory.join(name).display().to_string()
+    }
+
+    /// The name that everything made here should carry: the sandbox removes control groups named like it, and
+    /// [`traces`] finds what is left.
+    pub fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    /// Whether this process may make namespaces.
+    pub fn is_possible() -> bool {
+        let mut trial = Command::new("unshare");
+        trial.args(["--mount", "--pid", "--fork", "true"]).stderr(Stdio::null());
+        trial.status().is_ok_and(|status| status.success())
+    }
+
+    /// The command that runs `program` in the sandbox. It gets a home of its own, trusts the test authority, and gets no
+    /// other environment.
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = Command::new("nsenter");
+        command.args(["--target", &self.init, "--mount", "--pid", "--", program]);
+        command.env_clear().env("PATH", path()).env("HOME", &self.directory).env("TMPDIR", &self.directory);
+        command.env("SSL_CERT_FILE", self.directory.join("ca.crt"));
+        command
+    }
+
+    /// Starts a daemon in the sandbox, with its output in `<name>.log`, and waits until `ready` holds.
+    pub fn start(&self, name: &str, arguments: &[String], ready: impl Fn() -> bool) -> Result<()> {
+        let log = self.path(&format!("{name}.log"));
+        let status = self
+            .command("sh")
+            .args(["-c", r#"log=$1; shift; "$@" > "$log" 2>&1 < /dev/null &"#, "sh", &log, name])
+            .args(arguments)
+            .status()?;
+        if !status.success() {
+            return Err(Failure::new(format!("cannot start {name} in its sandbox: {status}")));
+        }
+        wait_for(name, Duration::from_secs(30), || ready().then_some(())).map_err(|failure| {
+            let log = std::fs::read_to_string(&log).unwrap_or_default();
+            Failure::new(format!("{failure}; its log:\n{log}"))
+        })
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        drop(self.supervisor.stdin.take());
+        let ended =
+            wait_for("the end of a sandbox", Duration::from_secs(20), || self.supervisor.try_wait().ok().flatten());
+        if let Err(failure) = ended {
+            eprintln!("{failure}: {}", self.name);
+            let _ = self.supervisor.kill();
+            let _ = self.supervisor.wait();
+        }
+    }
+}
+
+/// What on this machine still bears a sandbox's name: processes, mounts in anybody's namespace, control groups, files.
+pub fn traces(name: &str) -> Vec<String> {
+    let mut traces = Vec::new();
+    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let process = entry.path();
+        let bears_name = |file: &str| {
+            let text = std::fs::read(process.join(file)).unwrap_or_default();
+            text.windows(name.len()).any(|window| window == name.as_bytes())
+        };
+        for file in ["cmdline", "mountinfo", "cgroup"] {
+            if bears_name(file) {
+                traces.push(format!("{}", process.join(file).display()));
+            }
+        }
+    }
+    let groups = Command::new("find").args(["/sys/fs/cgroup", "-name", &format!("{name}*")]).output();
+    let groups = groups.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    traces.extend(groups.lines().map(str::to_owned));
+    let directory = std::env::temp_dir().join(name);
+    traces.extend(directory.exists().then(|| directory.display().to_string()));
+    traces
+}
+
+/// Our own search path and the administrators' directories, where daemons live.
+fn path() -> String {
+    format!("{}:/usr/local/sbin:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default())
+}

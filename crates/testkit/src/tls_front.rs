@@ -1,0 +1,111 @@
+//! TLS before servers of ours that speak none: a bare Envoy that shows the test certificate.
+
+use std::fmt::Write as _;
+use std::process::Command;
+use std::time::Duration;
+
+use super::envoy::binary;
+use super::http::Request;
+use super::process::Process;
+use super::temp::TempDir;
+use super::{Result, certificates, port};
+
+/// The request header in which the server behind hears which name the client asked for (SNI).
+pub const SNI: &str = "x-test-sni";
+
+/// What a registry says of a repository that is not for the caller.
+const DENIED: &str = r#"{"errors":[{"code":"DENIED","message":"requested access to the resource is denied"}]}"#;
+
+/// A running front.
+pub struct TlsFront {
+    _process: Process,
+    _directory: TempDir,
+    ports: Vec<u16>,
+}
+
+impl TlsFront {
+    /// Starts a front for the servers on these ports.
+    pub fn before(servers: &[u16]) -> Result<Self> {
+        Self::keeping("/kept-from-nobody/", servers)
+    }
+
+    /// A front that answers 403 to all requests whose path begins with `kept`.
+    pub fn keeping(kept: &str, servers: &[u16]) -> Result<Self> {
+        let directory = TempDir::new("tls-front")?;
+        let ports: Vec<u16> = servers.iter().map(|_| port::free()).collect();
+        let admin = port::free();
+        let config = directory.join("front.yaml");
+        std::fs::write(&config, configuration(admin, kept, &ports, servers)?)?;
+        let mut command = Command::new(binary()?);
+        command.arg("--config-path").arg(&config).args(["--concurrency", "1", "--disable-hot-restart"]);
+        command.args(["--log-level", "warn", "--drain-time-s", "1"]);
+        let mut process = Process::spawn("tls-front", &command, &directory.join("log"))?;
+        process.wait_until_ready(Duration::from_secs(30), || {
+            Request::get("/ready").send(admin).is_ok_and(|response| response.status == 200)
+        })?;
+        Ok(Self { _process: process, _directory: directory, ports })
+    }
+
+    /// The port with TLS before the server of this number.
+    pub fn port(&self, server: usize) -> u16 {
+        self.ports[server]
+    }
+}
+
+fn configuration(admin: u16, kept: &str, ports: &[u16], servers: &[u16]) -> Result<String> {
+    let certificates = certificates::folder()?.display().to_string();
+    let address = |port: u16| format!("{{ socket_address: {{ address: 127.0.0.1, port_value: {port} }} }}");
+    let mut listeners = String::new();
+    let mut clusters = String::new();
+    for (port, server) in ports.iter().zip(servers) {
+        let _ = write!(
+            listeners,
+            r#"  - name: "{port}"
+    address: {listen}
+    listener_filters:
+    - name: envoy.filters.listener.tls_inspector # reads the name that is asked for
+      typed_config:
+        "@type": type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector
+    filter_chains:
+    - transport_socket:
+        name: envoy.transport_sockets.tls
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext
+          common_tls_context:
+            alpn_protocols: [http/1.1]
+            tls_certificates:
+            - certificate_chain: {{ filename: {certificates}/server.crt }}
+              private_key: {{ filename: {certificates}/server.key }}
+      filters:
+      - name: envoy.filters.network.http_connection_manager
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: front
+          http_filters:
+          - name: envoy.filters.http.router
+            typed_config: {{ "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router }}
+          route_config:
+            virtual_hosts:
+            - name: all
+              domains: ["*"]
+              request_headers_to_add: [{{ header: {{ key: {SNI}, value: "%REQUESTED_SERVER_NAME%" }} }}]
+              routes:
+              - match: {{ prefix: "{kept}" }}
+                direct_response: {{ status: 403, body: {{ inline_string: '{DENIED}' }} }}
+                response_headers_to_add: [{{ header: {{ key: content-type, value: application/json }} }}]
+              - match: {{ prefix: / }}
+                route: {{ cluster: "{server}", timeout: 0s }}
+"#,
+            listen = address(*port),
+        );
+        let _ = write!(
+            clusters,
+            "  - name: \"{server}\"\n    type: STATIC\n    connect_timeout: 2s\n    load_assignment:\n      \
+             cluster_name: \"{server}\"\n      \
+             endpoints: [{{ lb_endpoints: [{{ endpoint: {{ address: {} }} }}] }}]\n",
+            address(*server),
+        );
+    }
+    let admin = address(admin);
+    Ok(format!("admin: {{ address: {admin} }}\nstatic_resources:\n  listeners:\n{listeners}  clusters:\n{clusters}"))
+}
