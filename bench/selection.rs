@@ -6,6 +6,7 @@
 use std::hint::black_box;
 use std::process::Command;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use metahub::config::OnNoMatch;
@@ -53,11 +54,11 @@ fn main() {
 /// The first page of `explain`, which says most, with as many machine types as a configuration has at most.
 fn explanations(rules: &FeatureRules) {
     let alike = description(20);
-    let machine_types: Vec<Rc<MachineType>> = (0..10_000)
+    let machine_types: Vec<Arc<MachineType>> = (0..10_000)
         .filter_map(|number| {
             let mut description = alike.clone();
             description.features.push(format!("rack:{number}"));
-            Some(Rc::new(MachineType::new(&format!("t{number:05}"), &description, rules).ok()?))
+            Some(Arc::new(MachineType::new(&format!("t{number:05}"), &description, rules).ok()?))
         })
         .collect();
     println!("explain for 10,000 machine types, first page:");

@@ -6,6 +6,7 @@
 mod walks;
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use self::walks::{Verdict, Walks};
 use crate::config::OnNoMatch;
@@ -43,7 +44,7 @@ pub struct Explanation {
     media_type: String,
     walks: Walks,
     /// Those that are still to be explained, in the order of their names.
-    machine_types: Vec<Rc<MachineType>>,
+    machine_types: Vec<Arc<MachineType>>,
     first_page: bool,
 }
 
@@ -56,8 +57,8 @@ struct Outcome<'a> {
 impl Explanation {
     /// Explains `image` for these machine types, which are in the order of their names, from behind `after` on.
     #[must_use]
-    pub fn new(image: Image, machine_types: &[Rc<MachineType>], after: Option<&str>, on_no_match: OnNoMatch) -> Self {
-        let behind = |one: &&Rc<MachineType>| after.is_none_or(|after| one.name() > after);
+    pub fn new(image: Image, machine_types: &[Arc<MachineType>], after: Option<&str>, on_no_match: OnNoMatch) -> Self {
+        let behind = |one: &&Arc<MachineType>| after.is_none_or(|after| one.name() > after);
         // One more than there is room for, to know whether there are more.
         let machine_types: Vec<_> = machine_types.iter().filter(behind).take(MAX_NAMES + 1).cloned().collect();
         let walks = Walks::begin(image.digest, image.index, &machine_types, on_no_match);
@@ -184,13 +185,13 @@ fn unselected(index: &Digest, entry: &Entry<'_>, machines: &[&MachineType]) -> J
 
 /// The answer of `/metahub/v1/machine-types`: one page of these machine types, in the order of their names.
 #[must_use]
-pub fn machine_types(machine_types: &[Rc<MachineType>], after: Option<&str>) -> Json {
-    let behind = |one: &&Rc<MachineType>| after.is_none_or(|after| one.name() > after);
-    let mut page: Vec<&Rc<MachineType>> = machine_types.iter().filter(behind).take(MAX_NAMES + 1).collect();
+pub fn machine_types(machine_types: &[Arc<MachineType>], after: Option<&str>) -> Json {
+    let behind = |one: &&Arc<MachineType>| after.is_none_or(|after| one.name() > after);
+    let mut page: Vec<&Arc<MachineType>> = machine_types.iter().filter(behind).take(MAX_NAMES + 1).collect();
     let more = page.len() > MAX_NAMES;
     page.truncate(MAX_NAMES);
     let next = page.last().filter(|_| more).map(|last| format!("/metahub/v1/machine-types?after={}", last.name()));
-    let describe = |machine_type: &&Rc<MachineType>| {
+    let describe = |machine_type: &&Arc<MachineType>| {
         json!({
             "name": machine_type.name(),
             "os": machine_type.os(),

@@ -1,6 +1,6 @@
 //! The machine types of a configuration, by name.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::ConfigError;
 use super::raw::RawMachineType;
@@ -11,7 +11,7 @@ use crate::machine_type::MachineType;
 /// Machine types, sorted by name. A list, because it is made and dropped in a fraction of a map's time, and a
 /// configuration may have ten thousand of them.
 #[derive(Debug)]
-pub(crate) struct MachineTypes(Vec<Rc<MachineType>>);
+pub(crate) struct MachineTypes(Vec<Arc<MachineType>>);
 
 impl MachineTypes {
     /// Validates each of `raw`, which is sorted by name.
@@ -33,7 +33,7 @@ impl MachineTypes {
                 ConfigError::new(format!("machine_types.{name}{dot}{}", error.field), error.message)
             })?;
             warnings.extend(machine_type.warnings().iter().map(|warning| format!("machine_types.{name}.{warning}")));
-            machine_types.push(Rc::new(machine_type));
+            machine_types.push(Arc::new(machine_type));
         }
         Ok(Self(machine_types))
     }
@@ -42,7 +42,7 @@ impl MachineTypes {
         self.0.len()
     }
 
-    pub(crate) fn get(&self, name: &str) -> Option<&Rc<MachineType>> {
+    pub(crate) fn get(&self, name: &str) -> Option<&Arc<MachineType>> {
         let position = self.0.binary_search_by(|machine_type| machine_type.name().cmp(name)).ok()?;
         self.0.get(position)
     }
@@ -55,7 +55,7 @@ impl MachineTypes {
         self.0.iter().map(|machine_type| machine_type.name())
     }
 
-    pub(crate) fn values(&self) -> impl Iterator<Item = &Rc<MachineType>> {
+    pub(crate) fn values(&self) -> impl Iterator<Item = &Arc<MachineType>> {
         self.0.iter()
     }
 }

@@ -16,7 +16,7 @@ mod tests;
 mod validate;
 
 use std::fmt;
-use std::rc::Rc;
+use std::sync::Arc;
 
 pub use account::{Account, Grant, PasswordHash};
 pub(crate) use machine_types::MachineTypes;
@@ -60,7 +60,7 @@ impl std::error::Error for ConfigError {}
 #[derive(Clone, Debug)]
 pub enum View {
     /// The entry that fits this machine type.
-    Machine(Rc<MachineType>),
+    Machine(Arc<MachineType>),
     /// The index itself.
     Unfiltered,
 }
@@ -92,7 +92,7 @@ pub enum OnNoMatch {
 #[derive(Debug)]
 pub struct Config {
     pub(crate) machine_types: MachineTypes,
-    pub(crate) registries: Sorted<String, Rc<Registry>>,
+    pub(crate) registries: Sorted<String, Arc<Registry>>,
     pub(crate) accounts: Sorted<String, Account>,
     pub(crate) username_separator: String,
     pub(crate) default_machine_type: Option<View>,
@@ -104,6 +104,12 @@ pub struct Config {
     hash: String,
     warnings: Vec<String>,
 }
+
+// Hosts that share a process with others hand one configuration to all their threads.
+const _: () = {
+    const fn is_shared<T: Send + Sync>() {}
+    is_shared::<Config>()
+};
 
 impl Config {
     /// Reads a plugin configuration: JSON text (Envoy's `StringValue`) or a binary `google.protobuf.Struct`.
@@ -119,7 +125,7 @@ impl Config {
 
     /// The registry behind an Envoy cluster, if the configuration names it.
     #[must_use]
-    pub fn registry(&self, cluster: &str) -> Option<&Rc<Registry>> {
+    pub fn registry(&self, cluster: &str) -> Option<&Arc<Registry>> {
         self.registries.get(cluster)
     }
 
@@ -138,10 +144,10 @@ impl Config {
     /// The machine types that a caller may use, by name: an account's, or all where there are no accounts. Who sees
     /// whole indexes may see them explained for every type.
     #[must_use]
-    pub fn allowed_machine_types(&self, account: Option<&Account>) -> Vec<Rc<MachineType>> {
+    pub fn allowed_machine_types(&self, account: Option<&Account>) -> Vec<Arc<MachineType>> {
         let unfiltered = account.is_none_or(|account| account.may_use(&View::Unfiltered));
-        let allowed = |machine_type: &&Rc<MachineType>| {
-            unfiltered || account.is_some_and(|account| account.may_use(&View::Machine(Rc::clone(machine_type))))
+        let allowed = |machine_type: &&Arc<MachineType>| {
+            unfiltered || account.is_some_and(|account| account.may_use(&View::Machine(Arc::clone(machine_type))))
         };
         self.machine_types.values().filter(allowed).cloned().collect()
     }

@@ -1,6 +1,6 @@
 //! The registries behind MetaHub, and how each of them knows who asks.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::raw::{RawCredentials, RawRegistry, RawTokenService};
 use super::reader::Named;
@@ -59,12 +59,12 @@ pub(super) fn registries(
     raw: Named<RawRegistry>,
     machine_types: &MachineTypes,
     environment: Environment<'_>,
-) -> Result<Sorted<String, Rc<Registry>>, ConfigError> {
+) -> Result<Sorted<String, Arc<Registry>>, ConfigError> {
     if raw.is_empty() {
         return Err(ConfigError::new("registries", "name at least one Envoy cluster with a registry behind it"));
     }
     let validate = |(cluster, raw): (String, RawRegistry)| {
-        Ok((cluster.clone(), Rc::new(registry(cluster, raw, machine_types, environment)?)))
+        Ok((cluster.clone(), Arc::new(registry(cluster, raw, machine_types, environment)?)))
     };
     raw.into_iter().map(validate).collect()
 }

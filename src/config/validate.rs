@@ -1,6 +1,6 @@
 //! Raw configuration → [`Config`]. Every refusal names its field.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::raw::{RawAccount, RawConfig};
 use super::reader::Named;
@@ -86,7 +86,7 @@ fn token_key(variable: &str, environment: Environment<'_>) -> Result<Key, Config
 /// A machine type by name, or the unfiltered view.
 pub(super) fn view(name: &str, machine_types: &MachineTypes) -> Result<View, String> {
     match machine_types.get(name) {
-        Some(machine_type) => Ok(View::Machine(Rc::clone(machine_type))),
+        Some(machine_type) => Ok(View::Machine(Arc::clone(machine_type))),
         None if name == "unfiltered" => Ok(View::Unfiltered),
         None => Err(format!("`{name}` is neither a machine type nor `unfiltered`")),
     }

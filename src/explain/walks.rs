@@ -1,6 +1,7 @@
 //! The walks of an answer's machine types through an image: the same that pulls go, side by side.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::MAX_NAMES;
 use crate::config::OnNoMatch;
@@ -38,7 +39,7 @@ pub(super) struct Walks {
 #[derive(Debug)]
 struct Group {
     /// One of them.
-    machine_type: Rc<MachineType>,
+    machine_type: Arc<MachineType>,
     progress: Progress,
 }
 
@@ -89,11 +90,11 @@ impl Walks {
     pub(super) fn begin(
         digest: Digest,
         root: Option<Rc<Index>>,
-        machine_types: &[Rc<MachineType>],
+        machine_types: &[Arc<MachineType>],
         on_no_match: OnNoMatch,
     ) -> Self {
         let known = root.as_ref().map_or(0, |index| index.entries().len());
-        let mut different: Vec<&Rc<MachineType>> = Vec::new();
+        let mut different: Vec<&Arc<MachineType>> = Vec::new();
         let mut seen = Sorted::new();
         for machine_type in machine_types.iter().take(MAX_NAMES) {
             if different.len() < most_groups(known) && !seen.contains_key(&machine_type.fingerprint()) {
@@ -105,8 +106,8 @@ impl Walks {
             Some(index) => progress(&digest, Walk::begin().enter(index, machine_type, on_no_match)),
             None => Progress::Done(Verdict::whole(&digest, "not an index")),
         };
-        let group = |machine_type: &Rc<MachineType>| Group {
-            machine_type: Rc::clone(machine_type),
+        let group = |machine_type: &Arc<MachineType>| Group {
+            machine_type: Arc::clone(machine_type),
             progress: first_turn(machine_type),
         };
         let groups = different.into_iter().map(group).collect();

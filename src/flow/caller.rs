@@ -1,6 +1,6 @@
 //! `Authorization` → who calls, what it gets to see, and what the registry is shown for it.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::callers::{Callers, Known};
 use super::challenge::{Challenge, TokenError};
@@ -54,9 +54,9 @@ impl Caller<'_> {
     }
 
     /// The machine types that the caller may ask about.
-    pub(super) fn machine_types(&self, config: &Config) -> Vec<Rc<MachineType>> {
+    pub(super) fn machine_types(&self, config: &Config) -> Vec<Arc<MachineType>> {
         match &self.view {
-            Ok(View::Machine(machine_type)) if self.is_anonymous() => vec![Rc::clone(machine_type)],
+            Ok(View::Machine(machine_type)) if self.is_anonymous() => vec![Arc::clone(machine_type)],
             _ => config.allowed_machine_types(self.account),
         }
     }
@@ -315,7 +315,7 @@ mod tests {
 
     /// `Authorization` with a token of MetaHub's own.
     fn token(config: &Config, memory: &Map, cluster: &str, authorization: &str) -> String {
-        let registry = Rc::clone(config.registry(cluster).unwrap());
+        let registry = Arc::clone(config.registry(cluster).unwrap());
         let headers = headers(authorization);
         let effects = token::issue(config, memory, &registry, arrival(&headers)).unwrap();
         let Step::Reply(reply) = effects.step else { panic!("{effects:?}") };

@@ -2,6 +2,7 @@
 //! would, else by callouts.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::fetch::{self, Fault, Unusable, status};
 use super::worker::Permit;
@@ -27,7 +28,7 @@ pub(super) struct Question {
     pub(super) query: ExplainQuery,
     pub(super) user: String,
     /// Those that the caller may use, by name.
-    pub(super) machine_types: Vec<Rc<MachineType>>,
+    pub(super) machine_types: Vec<Arc<MachineType>>,
     pub(super) on_no_match: OnNoMatch,
     pub(super) cache: Cache,
     /// Explanations are bounded.
@@ -55,7 +56,7 @@ enum State {
 impl Explain {
     /// Asks for the image.
     #[inline(never)]
-    pub(super) fn begin(mut question: Question, registry: &Rc<Registry>, memory: &dyn Memory) -> Effects {
+    pub(super) fn begin(mut question: Question, registry: &Arc<Registry>, memory: &dyn Memory) -> Effects {
         if let Some(name) = &question.query.machine_type {
             question.machine_types.retain(|machine_type| machine_type.name() == name);
             if question.machine_types.is_empty() {

@@ -16,6 +16,7 @@ mod outcome;
 mod word;
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use self::outcome::joined;
 
@@ -44,7 +45,7 @@ pub(super) struct Wish {
     pub(super) user: String,
     /// A keyed digest of the caller's complete credential; `None` where upstream's word must not outlive the answer.
     pub(super) identity: Option<[u8; 32]>,
-    pub(super) machine_type: Rc<MachineType>,
+    pub(super) machine_type: Arc<MachineType>,
     pub(super) on_no_match: OnNoMatch,
     pub(super) cache: Cache,
     pub(super) recent: Rc<Recent>,

@@ -1,6 +1,7 @@
 //! The request side: method, path and `Authorization` → refuse, answer, or send on to upstream.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::accept;
 use super::caller::{self, Caller};
@@ -34,7 +35,7 @@ const MAX_NAMESPACE: usize = 270;
 struct Site<'a> {
     config: &'a Config,
     memory: &'a dyn Memory,
-    registry: &'a Rc<Registry>,
+    registry: &'a Arc<Registry>,
     worker: &'a WorkerState,
     onward: &'a Onward,
 }
@@ -299,7 +300,7 @@ pub fn unexpected_body(headers: Headers<'_>) -> Effects {
     *rejected(Reply::error(Code::SizeInvalid, message), Counter::Refused, line)
 }
 
-fn registry<'a>(config: &'a Config, cluster: Option<&str>) -> Result<&'a Rc<Registry>, Box<Effects>> {
+fn registry<'a>(config: &'a Config, cluster: Option<&str>) -> Result<&'a Arc<Registry>, Box<Effects>> {
     let Some(cluster) = cluster else {
         return Err(refuse(
             Code::NameUnknown,

@@ -1,6 +1,6 @@
 //! Where MetaHub stands with a request's registry: what it sends as `Authorization`, and what a refusal of it means.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::challenge::Challenge;
 use super::fetch::{self, Fault, status};
@@ -20,7 +20,7 @@ use crate::upstream::{self, Authorization, TokenRequest};
 /// The registry of a request, and what it gets as `Authorization`.
 #[derive(Clone, Debug)]
 pub struct Upstream {
-    pub(super) registry: Rc<Registry>,
+    pub(super) registry: Arc<Registry>,
     pub(super) authorization: Option<Secret>,
     token: Option<Box<Token>>,
     challenge: Challenge,
@@ -55,9 +55,9 @@ struct Token {
 }
 
 impl Upstream {
-    pub(super) fn new(registry: &Rc<Registry>, user: &str) -> Self {
+    pub(super) fn new(registry: &Arc<Registry>, user: &str) -> Self {
         Self {
-            registry: Rc::clone(registry),
+            registry: Arc::clone(registry),
             authorization: None,
             token: None,
             challenge: Challenge::basic(),

@@ -3,7 +3,7 @@
 //! Everybody gets one, with a login or without, so that one challenge serves both. Scopes are not looked at: what a
 //! token is good for is decided when it is used.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::caller::{self, Caller};
 use super::challenge::Challenge;
@@ -28,7 +28,7 @@ pub(super) fn only_get() -> Box<Effects> {
 pub(super) fn issue(
     config: &Config,
     memory: &dyn Memory,
-    registry: &Rc<Registry>,
+    registry: &Arc<Registry>,
     arrival: Arrival<'_>,
 ) -> Result<Effects, Box<Effects>> {
     let headers = arrival.headers;
