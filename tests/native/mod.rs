@@ -13,6 +13,7 @@ mod flow_pull;
 mod flow_request;
 mod flow_upstream;
 mod fuzzed;
+mod planted_faults;
 mod promises;
 pub(crate) mod selection;
 mod support_images;
