@@ -11,6 +11,7 @@ mod flow_guessing;
 mod flow_lies;
 mod flow_pull;
 mod flow_request;
+mod flow_trust;
 mod flow_upstream;
 mod fuzzed;
 mod planted_faults;
