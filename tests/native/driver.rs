@@ -232,7 +232,8 @@ fn respond(state: Exchange, method: &str, path: &str, upstream: &Upstream, outco
     if let Some(names) = state.suffices(response.status.to_string().as_bytes()) {
         headers.retain(|(name, _)| name == ":status" || names.contains(&name.as_str()));
     }
-    let event = Event::ResponseHeaders { headers: Headers(&headers), end: method == "HEAD" };
+    let end = method == "HEAD" || response.body.is_empty();
+    let event = Event::ResponseHeaders { headers: Headers(&headers), end };
     let (state, step) = note(state.advance(&upstream.memory, &event), outcome);
     let (state, step) = call_out(state, step, upstream, outcome);
     let transfers = matches!(state, Exchange::Transferring(_));
@@ -306,7 +307,10 @@ fn apply(changes: &[HeaderChange], outcome: &mut Outcome) {
     for change in changes {
         match change {
             HeaderChange::Set(name, value) => drop(outcome.headers.insert((*name).to_owned(), value.clone())),
-            HeaderChange::Remove(name) => drop(outcome.headers.remove(name.as_ref())),
+            HeaderChange::Remove(name) => {
+                assert_ne!(name, ":status", "Envoy must have one");
+                outcome.headers.remove(name.as_ref());
+            }
         }
     }
 }

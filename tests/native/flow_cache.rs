@@ -21,7 +21,7 @@ pub(super) fn with_cache(cache: &Value) -> Value {
 }
 
 /// What went to the registry, in order: `GET latest, GET sha256:…`; the client's own request last.
-fn requests(outcome: &Outcome) -> Vec<String> {
+pub(super) fn requests(outcome: &Outcome) -> Vec<String> {
     let path = |headers: &[(&str, String)]| {
         let value = |name: &str| headers.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone()).unwrap();
         let last = value(":path").rsplit('/').next().unwrap().split(':').next().unwrap().to_owned();

@@ -8,6 +8,7 @@ mod flow_access;
 mod flow_cache;
 mod flow_forwarded;
 mod flow_guessing;
+mod flow_large;
 mod flow_lies;
 mod flow_pull;
 mod flow_request;
