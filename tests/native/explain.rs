@@ -67,7 +67,7 @@ fn selections(document: &Value) -> BTreeMap<String, Option<String>> {
     result
 }
 
-fn children() -> [(Value, Vec<u8>); 4] {
+pub(super) fn children() -> [(Value, Vec<u8>); 4] {
     [child(&[]), child(&["cpu:skylake"]), child(&["cpu:broadwell"]), child(&["cpu:zen4"])]
 }
 

@@ -3,6 +3,7 @@
 mod build_scripts;
 mod driver;
 mod explain;
+mod explain_documents;
 mod explain_walk;
 mod flow_access;
 mod flow_cache;
