@@ -370,6 +370,10 @@ fn a_worker_that_is_full_says_so() {
         let Step::Reply(reply) = effects.step else { panic!("{path}: {:?}", effects.step) };
         assert_eq!(reply.status, 503, "{path}");
         assert!(reply.headers.iter().any(|(name, value)| name == "retry-after" && value == "1"), "{path}");
+        let [report] = effects.reports.as_slice() else { panic!("{path}: {:?}", effects.reports) };
+        // One line an hour, or a thousand refusals would fill the log.
+        let noted = (report.counter.name(), report.line.is_some(), report.topic.as_deref());
+        assert_eq!(noted, ("metahub_overloaded", true, Some("overfull")), "{path}");
     }
 }
 
