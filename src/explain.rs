@@ -15,7 +15,7 @@ use crate::index::{Descriptor, Entry, Index};
 use crate::json::{Json, json};
 use crate::machine_type::MachineType;
 use crate::select::unmet;
-use crate::sorted::Sorted;
+use std::collections::BTreeSet;
 
 /// Entries that a list of the answer names; how many more there are is said beside it.
 const MAX_LISTED: usize = 1000;
@@ -97,7 +97,7 @@ impl Explanation {
     }
 
     fn document(&self, outcomes: &[Outcome<'_>], next: Option<String>) -> Json {
-        let mut selected: Sorted<&str, ()> = Sorted::new();
+        let mut selected = BTreeSet::new();
         let mut machine_types = Vec::new();
         for Outcome { machine_types: alike, verdict } in outcomes {
             let digest = verdict.selected.as_ref().map(Digest::as_str);
@@ -107,12 +107,12 @@ impl Explanation {
                 "reason": verdict.reason.as_str(),
                 "missing_variants": verdict.missing.clone(),
             }));
-            digest.into_iter().for_each(|digest| selected.insert(digest, ()));
+            selected.extend(digest);
         }
         let machines: Vec<&MachineType> =
             outcomes.iter().filter_map(|outcome| outcome.machine_types.first().copied()).collect();
         let is_left = |(_, entry): &(&Digest, Entry<'_>)| {
-            entry.exclusion().is_none() && !entry.is_nested_index() && !selected.contains_key(entry.digest())
+            entry.exclusion().is_none() && !entry.is_nested_index() && !selected.contains(entry.digest())
         };
         let mut left = self.walks.entries().filter(is_left);
         let unselected: Vec<Json> =

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::machine_type::FieldError;
-use crate::sorted::Sorted;
+use std::collections::BTreeMap;
 
 mod version;
 
@@ -46,7 +46,7 @@ impl Rule {
 /// The rule of every key: built in (`cpu`, `nvcap`), or from `feature_rules` of the configuration, else exact.
 #[derive(Clone, Debug, Default)]
 pub struct FeatureRules {
-    overrides: Arc<Sorted<String, Rule>>,
+    overrides: Arc<BTreeMap<String, Rule>>,
 }
 
 impl FeatureRules {
@@ -55,8 +55,8 @@ impl FeatureRules {
     /// # Errors
     /// [`FieldError`], its field the key: an unknown rule, a key that no feature can have, or a rule for `cpu`
     /// (architecture and variant follow from it, so its rule is fixed).
-    pub fn new(overrides: &Sorted<String, String>) -> Result<Self, FieldError> {
-        let mut rules = Sorted::new();
+    pub fn new(overrides: &BTreeMap<String, String>) -> Result<Self, FieldError> {
+        let mut rules = BTreeMap::new();
         for (key, rule) in overrides.iter() {
             let error = |message: String| FieldError { field: key.clone(), message };
             check_text(key).map_err(|problem| error(format!("this key {problem}")))?;

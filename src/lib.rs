@@ -34,7 +34,6 @@ pub mod realm;
 pub mod request;
 pub mod secret;
 pub mod select;
-pub mod sorted;
 pub mod token;
 pub mod upstream;
 pub mod words;

@@ -11,7 +11,7 @@ use crate::feature::{self, FeatureRules, Match, Nearness, Offered, Rule};
 use crate::index::{CpuRequirement, Level, Requirement};
 use crate::microarchitecture::{self, Microarchitecture};
 use crate::platform::{self, Word};
-use crate::sorted::Sorted;
+use std::collections::BTreeSet;
 
 mod description;
 mod resolve;
@@ -322,14 +322,14 @@ impl MachineType {
         }
         part(&self.order.len().to_string());
         for key in &self.order {
-            let words: Sorted<String, ()> = self.offered_words(*key).into_iter().map(|word| (word, ())).collect();
+            let words: BTreeSet<String> = self.offered_words(*key).into_iter().collect();
             let rule = match key {
                 Key::Cpu => Rule::Microarchitecture,
                 Key::Offer(position) => self.offers.get(*position).map_or(Rule::Exact, |offer| offer.values.rule()),
             };
             part(rule.word());
             part(&words.len().to_string());
-            words.keys().for_each(|word| part(word));
+            words.iter().for_each(|word| part(word));
         }
         let mut fingerprint = [0; 16];
         fingerprint.iter_mut().zip(hash.finalize()).for_each(|(byte, digest)| *byte = digest);

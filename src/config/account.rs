@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use super::{Pattern, View};
 use crate::request::Repository;
-use crate::sorted::Sorted;
+use std::collections::BTreeSet;
 
 /// Above this cost a single check would hold a worker for more than 60 ms.
 const MAX_COST: u32 = 10;
@@ -99,7 +99,7 @@ pub enum Grant {
     /// The login stands for this one.
     Bound(View),
     /// Any of these machine types (and `unfiltered`, if named).
-    Of(Sorted<String, ()>),
+    Of(BTreeSet<String>),
     /// Any machine type.
     Any,
 }
@@ -131,7 +131,7 @@ impl Account {
     pub fn may_use(&self, view: &View) -> bool {
         match &self.grant {
             Grant::Bound(bound) => bound.name() == view.name(),
-            Grant::Of(names) => names.contains_key(view.name()),
+            Grant::Of(names) => names.contains(view.name()),
             Grant::Any => matches!(view, View::Machine(_)),
         }
     }

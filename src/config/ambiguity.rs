@@ -6,7 +6,7 @@
 
 use super::{Account, ConfigError, MachineTypes};
 use crate::identity::{MAX_USER, splits};
-use crate::sorted::Sorted;
+use std::collections::BTreeMap;
 
 /// A machine type that is a rest, the separator and another machine type.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -21,7 +21,7 @@ struct Composed<'a> {
 /// # Errors
 /// [`ConfigError`] for the first of the accounts with such a login.
 pub(super) fn refuse(
-    accounts: &Sorted<String, Account>,
+    accounts: &BTreeMap<String, Account>,
     machine_types: &MachineTypes,
     separator: &str,
 ) -> Result<(), ConfigError> {

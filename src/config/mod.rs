@@ -25,8 +25,8 @@ pub use registry::{Authentication, Registry, TokenService};
 
 use crate::cache::Cache;
 use crate::machine_type::MachineType;
-use crate::sorted::Sorted;
 use crate::token::Key;
+use std::collections::BTreeMap;
 
 /// Why a configuration is refused: the field, and what is wrong with it. Never quotes a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,8 +92,8 @@ pub enum OnNoMatch {
 #[derive(Debug)]
 pub struct Config {
     pub(crate) machine_types: MachineTypes,
-    pub(crate) registries: Sorted<String, Arc<Registry>>,
-    pub(crate) accounts: Sorted<String, Account>,
+    pub(crate) registries: BTreeMap<String, Arc<Registry>>,
+    pub(crate) accounts: BTreeMap<String, Account>,
     pub(crate) username_separator: String,
     pub(crate) default_machine_type: Option<View>,
     pub(crate) on_no_match: OnNoMatch,

@@ -7,7 +7,7 @@ use super::document::Value;
 use super::reader::{Fields, Named, Path, named, secret, secrets, text, texts, truth, word, words};
 use crate::machine_type::Description;
 use crate::secret::Secret;
-use crate::sorted::Sorted;
+use std::collections::BTreeMap;
 
 #[derive(Debug)]
 pub(super) struct RawConfig<'a> {
@@ -19,7 +19,7 @@ pub(super) struct RawConfig<'a> {
     pub(super) on_no_match: Option<String>,
     pub(super) public_url: Option<String>,
     pub(super) token_key_env: Option<String>,
-    pub(super) feature_rules: Sorted<String, String>,
+    pub(super) feature_rules: BTreeMap<String, String>,
     pub(super) cache: Option<RawCache<'a>>,
 }
 

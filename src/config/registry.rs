@@ -7,7 +7,7 @@ use super::reader::Named;
 use super::{ConfigError, Environment, MachineTypes, View, validate};
 use crate::identity::Credentials;
 use crate::request::Repository;
-use crate::sorted::Sorted;
+use std::collections::BTreeMap;
 
 /// Who checks a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +59,7 @@ pub(super) fn registries(
     raw: Named<RawRegistry>,
     machine_types: &MachineTypes,
     environment: Environment<'_>,
-) -> Result<Sorted<String, Arc<Registry>>, ConfigError> {
+) -> Result<BTreeMap<String, Arc<Registry>>, ConfigError> {
     if raw.is_empty() {
         return Err(ConfigError::new("registries", "name at least one Envoy cluster with a registry behind it"));
     }

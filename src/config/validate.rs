@@ -11,8 +11,8 @@ use super::{
 use crate::feature::FeatureRules;
 use crate::realm::is_loopback;
 use crate::secret::Secret;
-use crate::sorted::Sorted;
 use crate::token::Key;
+use std::collections::BTreeMap;
 
 /// Passwords of one account: the old and the new one, and as many again.
 const MAX_PASSWORDS: usize = 4;
@@ -96,8 +96,8 @@ fn accounts(
     raw: Named<RawAccount>,
     machine_types: &MachineTypes,
     warnings: &mut Vec<String>,
-) -> Result<Sorted<String, Account>, ConfigError> {
-    let mut accounts = Sorted::new();
+) -> Result<BTreeMap<String, Account>, ConfigError> {
+    let mut accounts = BTreeMap::new();
     for (name, raw) in raw {
         let path = format!("accounts.{name}");
         if name.is_empty() || name.contains(':') || name.chars().any(char::is_control) {
@@ -149,7 +149,7 @@ fn grant(
                 view(name, machine_types)
                     .map_err(|message| ConfigError::new(format!("{path}.machine_types[{n}]"), message))?;
             }
-            Ok(Grant::Of(names.into_iter().map(|name| (name, ())).collect()))
+            Ok(Grant::Of(names.into_iter().collect()))
         }
         (None, None) => Ok(Grant::Any),
     }

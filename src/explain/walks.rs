@@ -9,7 +9,7 @@ use crate::digest::Digest;
 use crate::index::{Descriptor, Entry, Index, MAX_BYTES};
 use crate::machine_type::MachineType;
 use crate::select::{DeadEnd, MAX_LEVELS, Turn, Walk};
-use crate::sorted::Sorted;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Nested indexes that are fetched for one answer, what its first machine type leads to not counted.
 const MAX_NESTED: usize = 16;
@@ -27,7 +27,7 @@ pub(super) struct Walks {
     digest: Digest,
     /// `None`: the image is no index.
     root: Option<Rc<Index>>,
-    nested: Sorted<Descriptor, Result<Rc<Index>, String>>,
+    nested: BTreeMap<Descriptor, Result<Rc<Index>, String>>,
     /// Entries of all these indexes, and of one that was too much.
     known: usize,
     on_no_match: OnNoMatch,
@@ -95,10 +95,9 @@ impl Walks {
     ) -> Self {
         let known = root.as_ref().map_or(0, |index| index.entries().len());
         let mut different: Vec<&Arc<MachineType>> = Vec::new();
-        let mut seen = Sorted::new();
+        let mut seen = BTreeSet::new();
         for machine_type in machine_types.iter().take(MAX_NAMES) {
-            if different.len() < most_groups(known) && !seen.contains_key(&machine_type.fingerprint()) {
-                seen.insert(machine_type.fingerprint(), ());
+            if different.len() < most_groups(known) && seen.insert(machine_type.fingerprint()) {
                 different.push(machine_type);
             }
         }
@@ -112,7 +111,7 @@ impl Walks {
         };
         let groups = different.into_iter().map(group).collect();
         let root = root.filter(|index| index.is_image_index());
-        Self { digest, root, nested: Sorted::new(), known, on_no_match, groups }
+        Self { digest, root, nested: BTreeMap::new(), known, on_no_match, groups }
     }
 
     /// A nested index that is to be looked into and is not here yet.
@@ -205,7 +204,7 @@ impl Walks {
 fn go_on(
     group: &mut Group,
     digest: &Digest,
-    nested: &Sorted<Descriptor, Result<Rc<Index>, String>>,
+    nested: &BTreeMap<Descriptor, Result<Rc<Index>, String>>,
     on_no_match: OnNoMatch,
 ) {
     while let Progress::Awaits(descriptor, walk) = &group.progress
