@@ -10,13 +10,13 @@ use std::cell::Cell;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use metahub::body::Body;
 use metahub::config::Config;
-use metahub::digest::Digest;
 use metahub::flow::{Answer, Arrival, Event, Exchange, Step, WorkerState, begin};
-use metahub::headers::Headers;
-use metahub::in_memory::Map;
-use metahub::media_type::{ALL, DOCKER_LIST, DOCKER_MANIFEST};
+use metahub::oci::body::Body;
+use metahub::oci::digest::Digest;
+use metahub::oci::media_type::{ALL, DOCKER_LIST, DOCKER_MANIFEST};
+use metahub::store::in_memory::Map;
+use metahub::text::headers::Headers;
 use serde_json::{Value, json};
 
 fn main() {

@@ -10,11 +10,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use metahub::config::OnNoMatch;
-use metahub::digest::Digest;
-use metahub::explain::{Explanation, Image};
-use metahub::feature::FeatureRules;
-use metahub::index::{Index, MAX_BYTES};
+use metahub::hardware::feature::FeatureRules;
 use metahub::machine_type::MachineType;
+use metahub::oci::digest::Digest;
+use metahub::oci::index::{Index, MAX_BYTES};
+use metahub::select::explanation::{Explanation, Image};
 use metahub::select::{Selection, missing_variants, select};
 use metahub_bench::indexes::{description, index, padded};
 

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use metahub::digest::Digest;
-use metahub::media_type::OCI_MANIFEST;
+use metahub::oci::digest::Digest;
+use metahub::oci::media_type::OCI_MANIFEST;
 
 /// An image's manifest, of five layers as common ones are. `number` makes it another one; its blobs do not exist.
 pub(crate) fn manifest(number: u64) -> String {

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use metahub::media_type::OCI_MANIFEST;
+use metahub::oci::media_type::OCI_MANIFEST;
 
 use metahub_testkit::root;
 use metahub_testkit::temp::TempDir;

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use metahub::media_type::{OCI_INDEX, OCI_MANIFEST};
+use metahub::oci::media_type::{OCI_INDEX, OCI_MANIFEST};
 
 use crate::content::{hex, manifest};
 use metahub_testkit::{Failure, Result, port};

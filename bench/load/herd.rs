@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use metahub::digest::Digest;
-use metahub::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
+use metahub::oci::digest::Digest;
+use metahub::oci::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
 
 use crate::floor::Floor;
 use crate::machine::Cores;

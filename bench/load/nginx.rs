@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use metahub::index::MAX_BYTES;
+use metahub::oci::index::MAX_BYTES;
 
 use crate::content::{hex, manifest};
 use metahub_bench::indexes::{index, padded};

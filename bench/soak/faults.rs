@@ -3,8 +3,8 @@
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use metahub::digest::Digest;
-use metahub::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
+use metahub::oci::digest::Digest;
+use metahub::oci::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
 
 use crate::stage::{FAULTY, Stage, as_machine, unexpected};
 use metahub_testkit::bench::Bench;

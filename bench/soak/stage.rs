@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use metahub::digest::Digest;
+use metahub::oci::digest::Digest;
 
 use crate::faults;
 use metahub_testkit::bench::{Bench, REPOSITORY};

@@ -4,7 +4,7 @@
 
 use std::process::{Command, Stdio};
 
-use metahub::digest::Digest;
+use metahub::oci::digest::Digest;
 
 use metahub_testkit::elf::Architecture;
 use metahub_testkit::temp::TempDir;

@@ -2,8 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use metahub::identity::{Presented, splits};
-use metahub::jwt;
+use metahub::auth::identity::{Presented, splits};
+use metahub::auth::jwt;
 
 use super::harmless;
 use super::input::Input;

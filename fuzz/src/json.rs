@@ -2,8 +2,8 @@
 //! we write is read as it was meant.
 
 use metahub::config::Config;
-use metahub::index::Index;
-use metahub::json::Json;
+use metahub::oci::index::Index;
+use metahub::text::json::Json;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 

@@ -2,8 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use metahub::secret::Secret;
-use metahub::token::{Content, Key, PREFIX, Refused};
+use metahub::auth::secret::Secret;
+use metahub::auth::token::{Content, Key, PREFIX, Refused};
 
 use super::input::Input;
 

@@ -2,9 +2,9 @@
 
 use std::sync::LazyLock;
 
-use metahub::feature::FeatureRules;
-use metahub::index::{Index, is_artifact_tag};
+use metahub::hardware::feature::FeatureRules;
 use metahub::machine_type::{Description, MachineType};
+use metahub::oci::index::{Index, is_artifact_tag};
 use metahub::select::{Selection, missing_variants, rank, select, unmet};
 
 use super::harmless;

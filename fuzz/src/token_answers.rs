@@ -3,16 +3,16 @@
 
 use std::fmt;
 
+use metahub::auth::identity::{Credentials, Presented};
+use metahub::auth::secret::Secret;
+use metahub::auth::upstream::{Authorization, authorize};
 use metahub::config::Config;
-use metahub::identity::{Credentials, Presented};
 use metahub::request::Repository;
-use metahub::secret::Secret;
-use metahub::upstream::{Authorization, authorize};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::harmless;
-use metahub::in_memory::Map;
+use metahub::store::in_memory::Map;
 
 const CONFIGURATION: &str = r#"{
     "machine_types": { "a": { "features": ["cpu:skylake"] } },

@@ -5,7 +5,7 @@
 //! are looked through once, and each account costs look-ups of its parts: thousands of both are ordinary.
 
 use super::{Account, ConfigError, MachineTypes};
-use crate::identity::{MAX_USER, splits};
+use crate::auth::identity::{MAX_USER, splits};
 use std::collections::BTreeMap;
 
 /// A machine type that is a rest, the separator and another machine type.

@@ -3,7 +3,7 @@
 use super::ConfigError;
 use super::document::Value;
 use super::raw::RawCache;
-use crate::cache::{Cache, DEFAULT_BYTES, MAX_BYTES, MIN_BYTES};
+use crate::store::cache::{Cache, DEFAULT_BYTES, MAX_BYTES, MIN_BYTES};
 
 /// Longest time that a tag may be answered without asking upstream, and while it is down, in seconds: a week.
 const MAX_SECONDS: u64 = 7 * 24 * 3600;

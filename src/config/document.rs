@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::digest::hex;
-use crate::json::{Malformed, Reader, Stop};
+use crate::oci::digest::hex;
+use crate::text::json::{Malformed, Reader, Stop};
 
 /// A value of JSON; texts are borrowed from the configuration's bytes where they stand there as they are.
 #[derive(Clone, Debug, PartialEq)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::ConfigError;
 use super::raw::RawMachineType;
 use super::reader::Named;
-use crate::feature::FeatureRules;
+use crate::hardware::feature::FeatureRules;
 use crate::machine_type::MachineType;
 
 /// Machine types, sorted by name. A list, because it is made and dropped in a fraction of a map's time, and a

@@ -23,9 +23,9 @@ pub(crate) use machine_types::MachineTypes;
 pub use pattern::Pattern;
 pub use registry::{Authentication, Registry, TokenService};
 
-use crate::cache::Cache;
+use crate::auth::token::Key;
 use crate::machine_type::MachineType;
-use crate::token::Key;
+use crate::store::cache::Cache;
 use std::collections::BTreeMap;
 
 /// Why a configuration is refused: the field, and what is wrong with it. Never quotes a secret.

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use super::ConfigError;
 use super::document::Value;
 use super::reader::{Fields, Named, Path, named, secret, secrets, text, texts, truth, word, words};
+use crate::auth::secret::Secret;
 use crate::machine_type::Description;
-use crate::secret::Secret;
 use std::collections::BTreeMap;
 
 #[derive(Debug)]

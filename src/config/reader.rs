@@ -7,7 +7,7 @@ use std::fmt;
 
 use super::ConfigError;
 use super::document::{Map, Value};
-use crate::secret::Secret;
+use crate::auth::secret::Secret;
 
 /// Where a value stands.
 #[derive(Clone, Copy)]

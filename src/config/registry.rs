@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::raw::{RawCredentials, RawRegistry, RawTokenService};
 use super::reader::Named;
 use super::{ConfigError, Environment, MachineTypes, View, validate};
-use crate::identity::Credentials;
+use crate::auth::identity::Credentials;
 use crate::request::Repository;
 use std::collections::BTreeMap;
 
@@ -191,5 +191,5 @@ fn credentials(raw: RawCredentials, field: &str, environment: Environment<'_>) -
     if password.chars().any(char::is_control) {
         return Err(ConfigError::new(format!("{field}.password"), "has a control character"));
     }
-    Ok(Credentials { user, password: crate::secret::Secret::new(password) })
+    Ok(Credentials { user, password: crate::auth::secret::Secret::new(password) })
 }

@@ -8,10 +8,10 @@ use super::{
     Account, Authentication, Config, ConfigError, Environment, Grant, MachineTypes, OnNoMatch, PasswordHash, Pattern,
     View, ambiguity, cache, registry,
 };
-use crate::feature::FeatureRules;
-use crate::realm::is_loopback;
-use crate::secret::Secret;
-use crate::token::Key;
+use crate::auth::realm::is_loopback;
+use crate::auth::secret::Secret;
+use crate::auth::token::Key;
+use crate::hardware::feature::FeatureRules;
 use std::collections::BTreeMap;
 
 /// Passwords of one account: the old and the new one, and as many again.

@@ -1,8 +1,8 @@
 //! `Accept`: what upstream hears of it. A tag's own document is always asked for with the same four types: what a registry
 //! makes of a client's other wishes would be remembered for all.
 
-use crate::headers::Headers;
-use crate::media_type;
+use crate::oci::media_type;
+use crate::text::headers::Headers;
 
 /// Longest `Accept` of a client's that goes upstream, all its headers together, in bytes.
 const MAX_BYTES: usize = 1024;

@@ -4,12 +4,12 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::{Counter, Effects, Report, fetch};
-use crate::body::Body;
-use crate::cache::{Growth, Resolution};
-use crate::errors::{Code, Reply};
-use crate::headers::Headers;
-use crate::media_type;
+use crate::oci::body::Body;
+use crate::oci::errors::{Code, Reply};
+use crate::oci::media_type;
 use crate::request::{Repository, Tag};
+use crate::store::cache::{Growth, Resolution};
+use crate::text::headers::Headers;
 
 /// Headers of upstream's answer that reach a client with its word: what the document is, where it is, how long it holds,
 /// and when to ask again. Its challenge never does.

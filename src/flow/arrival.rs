@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::headers::Headers;
+use crate::text::headers::Headers;
 
 /// A request as it arrives.
 #[derive(Clone, Copy)]

@@ -8,17 +8,17 @@ use super::request::rejected;
 use super::standing::Standing;
 use super::token;
 use super::{Arrival, Counter, Effects, Report, target};
-use crate::access::{self, Client, Verdict};
+use crate::auth::access::{self, Client, Verdict};
+use crate::auth::identity::{Credentials, InvalidAuthorization, Presented};
+use crate::auth::jwt;
+use crate::auth::login::Refused;
+use crate::auth::secret::Secret;
+use crate::auth::token::PREFIX;
 use crate::config::{Account, Authentication, Config, Registry, View};
-use crate::errors::{Code, Reply};
-use crate::headers::Headers;
-use crate::identity::{Credentials, InvalidAuthorization, Presented};
-use crate::jwt;
-use crate::login::Refused;
 use crate::machine_type::MachineType;
-use crate::memory::Memory;
-use crate::secret::Secret;
-use crate::token::PREFIX;
+use crate::oci::errors::{Code, Reply};
+use crate::store::memory::Memory;
+use crate::text::headers::Headers;
 
 /// What a client is told before it has logged in.
 const LOG_IN: &str = "log in to MetaHub with the login of a machine type";
@@ -207,7 +207,7 @@ fn by_token<'a>(
     };
     let content = token::open(config, memory, registry, token).map_err(|refused| {
         // Every token ends; that is nothing to tell an operator.
-        let told = refused == crate::token::Refused::Foreign;
+        let told = refused == crate::auth::token::Refused::Foreign;
         invalid(&refused.to_string(), told.then(|| format!("401 {}: {refused}", target(headers))))
     })?;
     let identity = identity(memory, registry, &["Bearer", token]);
@@ -282,7 +282,7 @@ mod tests {
 
     use super::*;
     use crate::flow::Step;
-    use crate::memory::tests::Map;
+    use crate::store::memory::tests::Map;
 
     fn config() -> Config {
         let registry = |authentication| json!({ "host": "h", "authentication": authentication, "anonymous": "type1" });

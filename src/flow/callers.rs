@@ -12,9 +12,9 @@ use std::cell::{OnceCell, RefCell};
 use std::fmt;
 use std::hash::{DefaultHasher, Hasher as _};
 
+use crate::auth::login::Refused;
 use crate::config::View;
-use crate::login::Refused;
-use crate::memory::Memory;
+use crate::store::memory::Memory;
 
 /// Callers that are known at most. Where two meet in one place, the earlier one is forgotten.
 const PLACES: usize = 1024;
@@ -86,7 +86,7 @@ impl Callers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memory::tests::Map;
+    use crate::store::memory::tests::Map;
 
     fn known(user: &str) -> Known {
         Known { user: user.to_owned(), view: Ok(View::Unfiltered), account: None, identity: None }

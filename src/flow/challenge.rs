@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
+use crate::auth::realm::realm;
 use crate::config::{Config, Registry};
-use crate::errors::{Code, Reply};
-use crate::headers::Headers;
-use crate::realm::realm;
+use crate::oci::errors::{Code, Reply};
+use crate::text::headers::Headers;
 
 /// How a client is asked for credentials: the value of `WWW-Authenticate`.
 #[derive(Clone, Debug)]

@@ -5,14 +5,14 @@
 use super::answer;
 use super::fetch::{self, Fault, LARGE, MAX_MANIFEST, status};
 use super::{Answer, Authorizing, Callout, Counter, Effects, Event, Exchange, Report, Step, Upstream, accept};
-use crate::body::Body;
-use crate::cache::{Cache, Growth, Location, Shelf};
-use crate::digest::Digest;
-use crate::errors::Reply;
-use crate::headers::{HeaderChange, Headers};
-use crate::memory::Memory;
+use crate::auth::upstream::TokenRequest;
+use crate::oci::body::Body;
+use crate::oci::digest::Digest;
+use crate::oci::errors::Reply;
 use crate::request::Repository;
-use crate::upstream::TokenRequest;
+use crate::store::cache::{Cache, Growth, Location, Shelf};
+use crate::store::memory::Memory;
+use crate::text::headers::{HeaderChange, Headers};
 
 /// A manifest by digest under way.
 #[derive(Debug)]

@@ -7,20 +7,20 @@ use std::sync::Arc;
 use super::fetch::{self, Fault, Unusable, status};
 use super::worker::Permit;
 use super::{Answer, Authorizing, Callout, Counter, Effects, Event, Exchange, Report, Step, Upstream};
-use crate::body::Body;
-use crate::cache::{Cache, Shelf};
 use crate::config::{OnNoMatch, Registry};
-use crate::digest::Digest;
-use crate::errors::{Code, Reply};
-use crate::explain::{Explanation, Image};
-use crate::headers::Headers;
-use crate::index::{Descriptor, Index, is_artifact_tag};
 use crate::machine_type::MachineType;
-use crate::media_type::Kind;
-use crate::memory::Memory;
-use crate::query::ExplainQuery;
+use crate::oci::body::Body;
+use crate::oci::digest::Digest;
+use crate::oci::errors::{Code, Reply};
+use crate::oci::index::{Descriptor, Index, is_artifact_tag};
+use crate::oci::media_type::Kind;
 use crate::request::Reference;
+use crate::request::query::ExplainQuery;
+use crate::select::explanation::{Explanation, Image};
 use crate::select::{DeadEnd, Walk};
+use crate::store::cache::{Cache, Shelf};
+use crate::store::memory::Memory;
+use crate::text::headers::Headers;
 
 /// What is to be explained, and how: all that does not change on the way.
 #[derive(Debug)]

@@ -2,14 +2,14 @@
 
 use super::standing::Upstream;
 use super::{Answer, Callout, Counter};
-use crate::body::Body;
 use crate::config::Registry;
-use crate::errors::{Code, Reply};
-use crate::headers::Headers;
-use crate::index::{Descriptor, MAX_BYTES};
-use crate::media_type::{self, DOCKER_LIST, DOCKER_MANIFEST, Kind, essence};
+use crate::oci::body::Body;
+use crate::oci::errors::{Code, Reply};
+use crate::oci::index::{Descriptor, MAX_BYTES};
+use crate::oci::media_type::{self, DOCKER_LIST, DOCKER_MANIFEST, Kind, essence};
 use crate::request::Repository;
 use crate::select::DeadEnd;
+use crate::text::headers::Headers;
 
 /// Largest manifest that is read, in bytes: the limit of an index holds for every manifest.
 pub const MAX_MANIFEST: usize = MAX_BYTES;

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use crate::headers::{HeaderChange, Headers};
+use crate::text::headers::{HeaderChange, Headers};
 
 /// What any request may bring. `Authorization` is replaced (`standing.rs`), `x-envoy-internal` and the like are Envoy's,
 /// `Content-Length` is 0.

@@ -32,10 +32,10 @@ pub use transfer::Transfer;
 pub use verifying::Verifying;
 pub use worker::WorkerState;
 
-use crate::body::Body;
-use crate::errors::{Code, Reply};
-use crate::headers::{HeaderChange, Headers};
-use crate::memory::Memory;
+use crate::oci::body::Body;
+use crate::oci::errors::{Code, Reply};
+use crate::store::memory::Memory;
+use crate::text::headers::{HeaderChange, Headers};
 
 /// Something that happened.
 #[derive(Debug)]

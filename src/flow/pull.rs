@@ -24,18 +24,18 @@ use super::answer;
 use super::fetch::{self, Fault, LARGE, Unusable, status};
 use super::worker::Recent;
 use super::{Answer, Authorizing, Callout, Counter, Effects, Event, Exchange, Step, Upstream};
-use crate::body::Body;
-use crate::cache::{Cache, Growth, Resolution, Shelf};
+use crate::auth::upstream::TokenRequest;
 use crate::config::OnNoMatch;
-use crate::digest::Digest;
-use crate::headers::HeaderChange;
-use crate::index::Descriptor;
 use crate::machine_type::MachineType;
-use crate::media_type::Kind;
-use crate::memory::Memory;
+use crate::oci::body::Body;
+use crate::oci::digest::Digest;
+use crate::oci::index::Descriptor;
+use crate::oci::media_type::Kind;
 use crate::request::{Repository, Tag};
 use crate::select::{DeadEnd, Turn, Walk};
-use crate::upstream::TokenRequest;
+use crate::store::cache::{Cache, Growth, Resolution, Shelf};
+use crate::store::memory::Memory;
+use crate::text::headers::HeaderChange;
 
 /// Who pulls what, and how: all that does not change on the way.
 #[derive(Debug)]

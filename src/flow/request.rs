@@ -14,14 +14,14 @@ use super::{
     target, token,
 };
 use crate::config::{Authentication, Config, Registry, View};
-use crate::errors::{Code, Reply};
-use crate::explain;
-use crate::headers::{HeaderChange, Headers};
-use crate::index::is_artifact_tag;
-use crate::json::json;
-use crate::memory::Memory;
-use crate::query::RETRY;
+use crate::oci::errors::{Code, Reply};
+use crate::oci::index::is_artifact_tag;
+use crate::request::query::RETRY;
 use crate::request::{InvalidRequest, Method, Reference, Repository, Request};
+use crate::select::explanation;
+use crate::store::memory::Memory;
+use crate::text::headers::{HeaderChange, Headers};
+use crate::text::json::json;
 
 /// Request headers that ask for less than a whole document.
 const CONDITIONS: [&str; 6] =
@@ -110,7 +110,7 @@ fn take_up(
     let Site { config, memory, registry, worker, .. } = site;
     match request {
         Request::MachineTypes(after) => {
-            let document = explain::machine_types(&caller.machine_types(config), after.as_deref());
+            let document = explanation::machine_types(&caller.machine_types(config), after.as_deref());
             let reply = Reply::json(200, &document).with("cache-control", "no-store").with("vary", "Authorization");
             Ok(Effects::reply(reply))
         }

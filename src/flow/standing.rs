@@ -5,17 +5,17 @@ use std::sync::Arc;
 use super::challenge::Challenge;
 use super::fetch::{self, Fault, status};
 use super::{Answer, Callout, Counter, Effects, Event, Exchange, Report, Step};
-use crate::body::Body;
-use crate::cache::{Cache, Shelf};
+use crate::auth::identity::Presented;
+use crate::auth::secret::Secret;
+use crate::auth::upstream::{self, Authorization, TokenRequest};
 use crate::config::{Authentication, Registry};
-use crate::errors::{Code, Reply};
-use crate::headers::{HeaderChange, Headers};
-use crate::identity::Presented;
-use crate::memory::Memory;
-use crate::query::RETRY;
+use crate::oci::body::Body;
+use crate::oci::errors::{Code, Reply};
 use crate::request::Repository;
-use crate::secret::Secret;
-use crate::upstream::{self, Authorization, TokenRequest};
+use crate::request::query::RETRY;
+use crate::store::cache::{Cache, Shelf};
+use crate::store::memory::Memory;
+use crate::text::headers::{HeaderChange, Headers};
 
 /// The registry of a request, and what it gets as `Authorization`.
 #[derive(Clone, Debug)]

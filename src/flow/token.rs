@@ -9,13 +9,13 @@ use super::caller::{self, Caller};
 use super::challenge::Challenge;
 use super::request::{refuse, rejected};
 use super::{Arrival, Counter, Effects, Report, Upstream, Verifying, target};
-use crate::access;
+use crate::auth::access;
+use crate::auth::identity::{Credentials, Presented};
+use crate::auth::token::{Content, Key, LIFETIME, Refused};
 use crate::config::{Account, Authentication, Config, Registry};
-use crate::errors::{Code, Reply};
-use crate::identity::{Credentials, Presented};
-use crate::json::json;
-use crate::memory::Memory;
-use crate::token::{Content, Key, LIFETIME, Refused};
+use crate::oci::errors::{Code, Reply};
+use crate::store::memory::Memory;
+use crate::text::json::json;
 
 /// The answer to anything but GET. containerd tries POST first, each time, so nothing is logged.
 pub(super) fn only_get() -> Box<Effects> {

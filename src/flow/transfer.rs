@@ -7,10 +7,10 @@
 
 use super::fetch::{self, Fault};
 use super::{Effects, Event, Exchange, Report, Step, Upstream};
-use crate::digest::Verifier;
-use crate::headers::{HeaderChange, Headers};
-use crate::index::Descriptor;
-use crate::memory::Memory;
+use crate::oci::digest::Verifier;
+use crate::oci::index::Descriptor;
+use crate::store::memory::Memory;
+use crate::text::headers::{HeaderChange, Headers};
 
 /// Headers of upstream's answer that stay; the others are said by MetaHub or not at all.
 const KEPT: [&str; 7] = [":status", "accept-ranges", "age", "connection", "content-length", "date", "server"];

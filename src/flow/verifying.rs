@@ -3,7 +3,7 @@
 use super::fetch::{Fault, status};
 use super::{Authorizing, Callout, Effects, Event, Exchange, Report, Step, Upstream};
 use crate::config::Registry;
-use crate::memory::Memory;
+use crate::store::memory::Memory;
 
 /// An answer of MetaHub's own that waits for the registry's word on the login.
 #[derive(Debug)]

@@ -5,11 +5,11 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use super::callers::Callers;
-use crate::body::Body;
-use crate::cache::{Cache, Shelf};
-use crate::digest::Digest;
-use crate::memory::Memory;
+use crate::oci::body::Body;
+use crate::oci::digest::Digest;
 use crate::request::Repository;
+use crate::store::cache::{Cache, Shelf};
+use crate::store::memory::Memory;
 
 /// Explanations under way on one worker. Each holds the indexes that it has read.
 const MAX_EXPLANATIONS: u32 = 16;
@@ -97,7 +97,7 @@ impl Drop for Permit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memory::tests::Map;
+    use crate::store::memory::tests::Map;
 
     #[test]
     fn an_index_of_the_cache_is_read_once_and_few_are_kept() {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Key, Offer};
-use crate::feature::{self, FeatureRules, Offered, Rule};
+use crate::hardware::feature::{self, FeatureRules, Offered, Rule};
 
 /// Words that a login or the configuration uses in the place of a machine type.
 const RESERVED: [&str; 3] = ["refuse", "unfiltered", "none"];

@@ -1,8 +1,8 @@
 //! Which platform a description means: fields that are given, fields that follow, contradictions.
 
 use super::{Description, FieldError};
-use crate::microarchitecture::{self, Microarchitecture};
-use crate::platform::{self, Word};
+use crate::hardware::microarchitecture::{self, Microarchitecture};
+use crate::oci::platform::{self, Word};
 
 /// The longest platform word in a configuration, in bytes.
 const MAX_WORD_LENGTH: usize = 128;

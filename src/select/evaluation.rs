@@ -1,8 +1,8 @@
 //! What an index asks for, held against a machine once: thousands of entries share a few platforms and features.
 
-use crate::feature::{Match, Nearness};
-use crate::index::{Entry, Index, Known, KnownPlatform, Requirement};
+use crate::hardware::feature::{Match, Nearness};
 use crate::machine_type::MachineType;
+use crate::oci::index::{Entry, Index, Known, KnownPlatform, Requirement};
 
 /// The platforms and features of one index, as one machine meets them.
 pub(super) struct Evaluation {

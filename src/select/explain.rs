@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::evaluation::{Evaluation, Met};
-use crate::index::{Entry, Index, Requirement};
 use crate::machine_type::{Key, MachineType};
-use crate::words::printable;
+use crate::oci::index::{Entry, Index, Requirement};
+use crate::text::words::printable;
 
 /// How many entries an [`Offer`] names.
 const MAX_OFFERED: usize = 8;

@@ -8,10 +8,10 @@ use std::fmt;
 use std::rc::Rc;
 
 use super::{Offer, Reason, Selection, missing_variants, select};
-use crate::body::Body;
 use crate::config::OnNoMatch;
-use crate::index::{Descriptor, Index, IndexError, MAX_BYTES};
 use crate::machine_type::MachineType;
+use crate::oci::body::Body;
+use crate::oci::index::{Descriptor, Index, IndexError, MAX_BYTES};
 
 /// Indexes that are followed below each other, the first included.
 pub const MAX_LEVELS: u32 = 3;

@@ -3,15 +3,15 @@
 use std::collections::HashMap;
 
 use base64::Engine as _;
-use metahub::body::Body;
 use metahub::config::Config;
-use metahub::digest::Digest;
 use metahub::flow::{Answer, Arrival, Callout, Effects, Event, Exchange, Step, WorkerState, begin};
-use metahub::headers::{HeaderChange, Headers};
-use metahub::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
+use metahub::oci::body::Body;
+use metahub::oci::digest::Digest;
+use metahub::oci::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
+use metahub::text::headers::{HeaderChange, Headers};
 use serde_json::{Value, json};
 
-use metahub::in_memory::Map;
+use metahub::store::in_memory::Map;
 
 pub(crate) type HeaderList = Vec<(String, Vec<u8>)>;
 

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use metahub::config::Config;
-use metahub::digest::Digest;
 use metahub::flow::{Answer, Event, Step};
-use metahub::headers::Headers;
-use metahub::media_type::{DOCKER_LIST, OCI_INDEX};
+use metahub::oci::digest::Digest;
+use metahub::oci::media_type::{DOCKER_LIST, OCI_INDEX};
+use metahub::text::headers::Headers;
 use serde_json::{Value, json};
 
 use super::driver::{
@@ -189,7 +189,7 @@ fn follows_nested_indexes_and_survives_loops() {
 fn what_is_no_index_goes_to_everybody() {
     let (_, manifest) = child(&[]);
     let upstream = Upstream {
-        index: Some(Response::new(200, metahub::media_type::DOCKER_MANIFEST, manifest.clone())),
+        index: Some(Response::new(200, metahub::oci::media_type::DOCKER_MANIFEST, manifest.clone())),
         ..Upstream::default()
     };
     let (_, explained) = explain(&everybody(), "who", "image=a:v1", &upstream);
@@ -285,7 +285,7 @@ fn the_schema_refuses_other_answers() {
 fn attestations_and_unreadable_entries_fit_the_schema() {
     let mut children = children().map(|(entry, _)| entry).to_vec();
     children.push(json!({
-        "mediaType": metahub::media_type::OCI_MANIFEST, "digest": Digest::of(b"a").as_str(), "size": 1,
+        "mediaType": metahub::oci::media_type::OCI_MANIFEST, "digest": Digest::of(b"a").as_str(), "size": 1,
         "platform": { "os": "unknown", "architecture": "unknown" },
     }));
     children.push(json!({ "mediaType": "text/plain", "digest": Digest::of(b"b").as_str(), "size": 2 }));

@@ -1,8 +1,8 @@
 //! The walk that `explain` describes is the one that a pull goes: whatever the indexes are, both come to the same.
 
 use metahub::config::Config;
-use metahub::digest::Digest;
-use metahub::media_type::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX};
+use metahub::oci::digest::Digest;
+use metahub::oci::media_type::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

@@ -377,7 +377,7 @@ fn brought_tokens_are_refused_where_they_cannot_be_judged() {
 fn a_known_login_is_looked_up_no_more() {
     use metahub::flow::{Step, WorkerState, begin};
 
-    use metahub::in_memory::Map;
+    use metahub::store::in_memory::Map;
 
     let config = parse(&configuration());
     let worker = WorkerState::default();

@@ -1,9 +1,9 @@
 //! What the cache spares upstream, and what it must never do.
 
 use metahub::config::Config;
-use metahub::digest::Digest;
-use metahub::headers::HeaderChange;
-use metahub::media_type::DOCKER_MANIFEST;
+use metahub::oci::digest::Digest;
+use metahub::oci::media_type::DOCKER_MANIFEST;
+use metahub::text::headers::HeaderChange;
 use serde_json::{Value, json};
 
 use super::driver::{Outcome, Response, Upstream, child, configuration, exchange, list, parse, send, upstream};
@@ -434,13 +434,13 @@ fn nested_indexes_are_kept_too() {
     let (config, mut upstream) = (parse(&configuration()), demo());
     let inner = upstream.index.take().unwrap();
     let digest = Digest::of(&inner.body).to_string();
-    let entry = json!({ "mediaType": metahub::media_type::DOCKER_LIST, "digest": digest, "size": inner.body.len(),
+    let entry = json!({ "mediaType": metahub::oci::media_type::DOCKER_LIST, "digest": digest, "size": inner.body.len(),
         "platform": { "os": "linux", "architecture": "amd64" } });
     upstream.by_digest.insert(digest, Some(inner));
     let outer = list(&[entry]);
     let named = Digest::of(&outer).to_string();
     upstream.index =
-        Some(Response::new(200, metahub::media_type::DOCKER_LIST, outer).with("docker-content-digest", &named));
+        Some(Response::new(200, metahub::oci::media_type::DOCKER_LIST, outer).with("docker-content-digest", &named));
     let team = |user| requests(&send(&config, "GET", "/v2/team/b/manifests/latest", user, "team", &upstream));
     assert_eq!(team("team-type1"), ["GET latest", "GET sha256", "GET sha256"]);
     assert_eq!(team("team-type1"), ["HEAD own"]);

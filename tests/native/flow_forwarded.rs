@@ -1,6 +1,6 @@
 //! What a client's own request brings to the registry when it fetches a large manifest.
 
-use metahub::headers::HeaderChange;
+use metahub::text::headers::HeaderChange;
 use serde_json::json;
 
 use super::driver::{Outcome, basic, header_list, parse, send_headers};

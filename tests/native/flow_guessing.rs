@@ -2,10 +2,10 @@
 
 use metahub::config::Config;
 use metahub::flow::{Arrival, Counter, Effects, Step, WorkerState, begin};
-use metahub::headers::Headers;
+use metahub::text::headers::Headers;
 
 use super::driver::{basic, configuration, header_list, parse};
-use metahub::in_memory::Map;
+use metahub::store::in_memory::Map;
 
 /// A ping from this address; one that is none is unknown.
 fn ping(config: &Config, memory: &Map, address: &str, user: &str, password: &str) -> Effects {

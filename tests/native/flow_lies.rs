@@ -1,9 +1,9 @@
 //! What a registry, or a client, says wrongly must not be believed, kept, or held against others.
 
-use metahub::digest::Digest;
 use metahub::flow::{Event, Exchange, Step, WorkerState, begin};
-use metahub::headers::{HeaderChange, Headers};
-use metahub::media_type::{DOCKER_LIST, DOCKER_MANIFEST, OCI_MANIFEST};
+use metahub::oci::digest::Digest;
+use metahub::oci::media_type::{DOCKER_LIST, DOCKER_MANIFEST, OCI_MANIFEST};
+use metahub::text::headers::{HeaderChange, Headers};
 use serde_json::{Value, json};
 
 use super::driver::{
@@ -248,7 +248,7 @@ fn a_client_adds_nothing_to_what_a_registry_is_asked() {
     }
     removed.sort_unstable();
     assert_eq!(removed, ["authorization", "cookie", "if-none-match", "user-agent", "x-forwarded-for", "x-long"]);
-    let accept = metahub::media_type::ALL.join(", ");
+    let accept = metahub::oci::media_type::ALL.join(", ");
     let path = "/v2/qnib/bench/manifests/latest?ns=docker.io";
     assert_eq!(set, [(":method", "HEAD"), ("accept", accept.as_str()), (":path", path)]);
 }

@@ -1,8 +1,8 @@
 //! The response side of the flow: what a pull by tag comes to, for every answer that an upstream can give.
 
-use metahub::digest::Digest;
 use metahub::flow::MAX_MANIFEST;
-use metahub::media_type::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST};
+use metahub::oci::digest::Digest;
+use metahub::oci::media_type::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST};
 use serde_json::{Value, json};
 
 use super::driver::{Outcome, Response, Upstream, child, configuration, exchange, list, parse, upstream};

@@ -1,8 +1,8 @@
 //! The request side of the flow: who gets which refusal, and what goes upstream.
 
 use metahub::flow::{Effects, Step};
-use metahub::headers::HeaderChange;
-use metahub::media_type;
+use metahub::oci::media_type;
+use metahub::text::headers::HeaderChange;
 use serde_json::{Value, json};
 
 use super::driver::{HeaderList, basic, configuration, header_list, parse, request};

@@ -1,6 +1,6 @@
 //! What goes to upstream in `Authorization`, token services, and what comes of their refusals.
 
-use metahub::headers::HeaderChange;
+use metahub::text::headers::HeaderChange;
 use serde_json::{Value, json};
 
 use super::driver::{Outcome, Response, Upstream, basic, child, configuration, parse, send, upstream};

@@ -44,7 +44,7 @@ impl Stage {
     }
 
     fn ask(&self, method: &str, path: &str, login: &str) -> Response {
-        let request = Request::new(method, path).header("accept", metahub::media_type::ALL.join(", "));
+        let request = Request::new(method, path).header("accept", metahub::oci::media_type::ALL.join(", "));
         self.envoy.send(&request.login(login, "whatever")).unwrap()
     }
 

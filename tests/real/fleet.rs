@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use metahub::media_type;
+use metahub::oci::media_type;
 use serde_json::{Value, json};
 
 use metahub_testkit::client::curl::{Curl, Version};

@@ -1,6 +1,6 @@
 //! Header lists of clients that are meant for somebody else: the registry behind MetaHub, or the other clients.
 
-use metahub::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
+use metahub::oci::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
 
 use super::observe::assert_unharmed;
 use metahub_testkit::bench::Bench;

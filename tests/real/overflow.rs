@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use metahub::digest::Digest;
-use metahub::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
+use metahub::oci::digest::Digest;
+use metahub::oci::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
 
 use super::observe::assert_unharmed;
 use metahub_testkit::bench::Bench;

@@ -2,8 +2,8 @@
 
 use std::sync::Mutex;
 
-use metahub::digest::Digest;
-use metahub::media_type;
+use metahub::oci::digest::Digest;
+use metahub::oci::media_type;
 
 use super::logins::with_unfiltered;
 use super::observe::{PROTOCOLS, Protocol, assert_no_vm_died, counters, fault_lines};

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use metahub::media_type::DOCKER_LIST;
+use metahub::oci::media_type::DOCKER_LIST;
 
 use super::logins::with_account;
 use super::observe::{assert_no_vm_died, fault_lines};
@@ -69,7 +69,7 @@ impl Load<'_> {
         while !self.stop.load(Ordering::Relaxed) {
             let answer = send(&request);
             assert_eq!(answer.status, 200, "{login}: {}", answer.text());
-            let digest = metahub::digest::Digest::of(&answer.body).to_string();
+            let digest = metahub::oci::digest::Digest::of(&answer.body).to_string();
             assert!(right.contains(&digest), "{login} got {digest}, not one of {right:?}");
             assert_eq!(answer.header("docker-content-digest"), Some(digest.as_str()));
             self.requests.fetch_add(1, Ordering::Relaxed);
@@ -146,7 +146,7 @@ fn requests_in_flight_survive() {
     });
     let upstream = upstream.unwrap();
     let envoy = Envoy::before(upstream.port()).start().unwrap();
-    let digest = metahub::digest::Digest::of(&blob);
+    let digest = metahub::oci::digest::Digest::of(&blob);
     std::thread::scope(|scope| {
         let path = format!("/v2/{REPOSITORY}/blobs/{digest}");
         let ask = |request: Request| envoy.send(&request.login("qnib-type1", "qnib-type1")).unwrap();

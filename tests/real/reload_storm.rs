@@ -68,7 +68,7 @@ impl Load<'_> {
             let answer = send(&request);
             self.longest.fetch_max(u64::try_from(began.elapsed().as_millis()).unwrap(), Ordering::Relaxed);
             assert_eq!(answer.status, 200, "{machine}: {}", answer.text());
-            let digest = metahub::digest::Digest::of(&answer.body).to_string();
+            let digest = metahub::oci::digest::Digest::of(&answer.body).to_string();
             assert!(right.contains(&digest), "{machine} got {digest}, not one of {right:?}");
             self.pulls.fetch_add(1, Ordering::Relaxed);
         }

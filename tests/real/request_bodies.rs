@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use metahub::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
+use metahub::oci::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
 
 use super::stage::Stage;
 use metahub_testkit::bench::{Bench, REPOSITORY};

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
 
-use metahub::digest::Digest;
-use metahub::media_type::DOCKER_MANIFEST;
+use metahub::oci::digest::Digest;
+use metahub::oci::media_type::DOCKER_MANIFEST;
 
 use super::observe::{assert_no_vm_died, fault_lines, resident};
 use metahub_testkit::bench::Bench;

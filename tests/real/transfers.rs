@@ -1,6 +1,6 @@
 //! Ways in which upstream may transfer what is in order: chunks, trailers, HTTP/2, slowly, and a lot of it.
 
-use metahub::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
+use metahub::oci::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
 
 use super::observe::{PROTOCOLS, assert_no_vm_died, fault_lines};
 use metahub_testkit::bench::{Bench, REPOSITORY};

@@ -10,11 +10,11 @@ use proxy_wasm::types::{Action, BufferType, LogLevel, MapType, Status};
 
 use crate::memory::SharedData;
 use crate::{Worker, log};
-use metahub::errors::{Code, Reply};
-use metahub::flights::{Full, Moment};
 use metahub::flow::{self, Arrival, Effects, Event, Exchange, Report, Step};
-use metahub::headers::{HeaderChange, Headers};
-use metahub::memory::is_news;
+use metahub::host::flights::{Full, Moment};
+use metahub::oci::errors::{Code, Reply};
+use metahub::store::memory::is_news;
+use metahub::text::headers::{HeaderChange, Headers};
 
 /// A stream and what it waits for. The callouts that it waits for reach it through the root context.
 pub(crate) struct Stream {

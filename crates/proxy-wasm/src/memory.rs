@@ -4,7 +4,7 @@ use std::time::UNIX_EPOCH;
 
 use proxy_wasm::hostcalls;
 
-use metahub::memory::Memory;
+use metahub::store::memory::Memory;
 
 /// Shared by all workers; survives reloads and VM restarts.
 pub(crate) struct SharedData;

@@ -2,8 +2,8 @@
 //!
 //! Keys stand in alphabetical order: `serde_json` sorts them unless some dependency turns `preserve_order` on.
 
-use metahub::digest::Digest;
-use metahub::media_type;
+use metahub::oci::digest::Digest;
+use metahub::oci::media_type;
 use serde_json::{Value, json};
 
 use super::elf::{Architecture, program};

@@ -3,8 +3,8 @@
 
 use std::sync::LazyLock;
 
-use metahub::digest::Digest;
-use metahub::media_type::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST};
+use metahub::oci::digest::Digest;
+use metahub::oci::media_type::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST};
 use serde_json::{Value, json};
 
 /// A machine type of the model.

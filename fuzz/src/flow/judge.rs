@@ -9,9 +9,9 @@
 //!
 //! That each request has exactly one end is seen to in `stream.rs`.
 
-use metahub::errors::Reply;
 use metahub::flow::{Callout, Effects, Step};
-use metahub::media_type::Kind;
+use metahub::oci::errors::Reply;
+use metahub::oci::media_type::Kind;
 
 use super::World;
 use super::catalogue::{self, MACHINES};

@@ -14,11 +14,11 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::LazyLock;
 
-use metahub::body::Body;
 use metahub::config::Config;
-use metahub::flights::{Answered, Flights, MAX_HELD, Outcome};
 use metahub::flow::{Answer, Arrival, Callout, Event, WorkerState, begin};
-use metahub::headers::Headers;
+use metahub::host::flights::{Answered, Flights, MAX_HELD, Outcome};
+use metahub::oci::body::Body;
+use metahub::text::headers::Headers;
 
 use self::catalogue::DOCUMENTS;
 use self::client::{Login, Rules};
@@ -26,7 +26,7 @@ use self::fault::Fault;
 use self::registry::{CLUSTERS, REPOSITORIES, Registries, Response, TAGS};
 use self::stream::{Asked, Own, Phase, Stream};
 use super::input::Input;
-use metahub::in_memory::Map;
+use metahub::store::in_memory::Map;
 
 /// Goes through one history of events, and then lets everything that is under way come to its end.
 pub(crate) fn check(bytes: &[u8]) {

@@ -268,7 +268,7 @@ fn manifest(document: &Document) -> Response {
 }
 
 pub(super) fn digest(bytes: &[u8]) -> String {
-    metahub::digest::Digest::of(bytes).to_string()
+    metahub::oci::digest::Digest::of(bytes).to_string()
 }
 
 /// Repository, kind and reference of a path.

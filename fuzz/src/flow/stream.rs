@@ -1,9 +1,9 @@
 //! One request, driven as `filter/http.rs` drives it.
 
-use metahub::flights::Moment;
 use metahub::flow::{Effects, Event, Exchange, Report, Step};
-use metahub::headers::{HeaderChange, Headers};
-use metahub::memory::is_news;
+use metahub::host::flights::Moment;
+use metahub::store::memory::is_news;
+use metahub::text::headers::{HeaderChange, Headers};
 
 use super::super::input::Input;
 use super::World;
@@ -147,7 +147,7 @@ impl Stream {
             path.push(if path.contains('?') { '&' } else { '?' });
             path.push_str(retry);
         }
-        let accept = if odd & 192 == 64 { "application/json" } else { &metahub::media_type::ALL.join(", ") };
+        let accept = if odd & 192 == 64 { "application/json" } else { &metahub::oci::media_type::ALL.join(", ") };
         let method = if self.head { "HEAD" } else { "GET" };
         let mut headers = vec![
             (":method", method),

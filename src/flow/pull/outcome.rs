@@ -1,19 +1,19 @@
 //! What comes of a pull: the manifest with all that is said, kept, counted and logged of it, or the fault.
 
 use super::{Age, Own, Pull};
-use crate::body::Body;
-use crate::cache::{Growth, Location, Resolution};
-use crate::digest::Digest;
-use crate::errors::Code;
 use crate::flow::accept;
 use crate::flow::answer::{self, Image, Worth};
 use crate::flow::fetch::{self, Fault, LARGE};
 use crate::flow::transfer::{Progress, Transfer};
 use crate::flow::{Counter, Effects, Exchange, Report, Step};
-use crate::headers::HeaderChange;
-use crate::index::Descriptor;
-use crate::memory::Memory;
-use crate::words::printable;
+use crate::oci::body::Body;
+use crate::oci::digest::Digest;
+use crate::oci::errors::Code;
+use crate::oci::index::Descriptor;
+use crate::store::cache::{Growth, Location, Resolution};
+use crate::store::memory::Memory;
+use crate::text::headers::HeaderChange;
+use crate::text::words::printable;
 
 /// Longest list of missing features that is kept and logged, in bytes.
 const MAX_MISSING: usize = 200;

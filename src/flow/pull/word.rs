@@ -1,12 +1,12 @@
 //! Upstream's word on what a tag points to: the one that it gives to a HEAD, and the one that it gave earlier.
 
 use super::{Age, Asked, By, Pull, State};
-use crate::cache::{Cache, Resolution};
-use crate::digest::Digest;
 use crate::flow::fetch::{Fault, LARGE, status};
 use crate::flow::{Counter, Effects, answer};
-use crate::headers::Headers;
-use crate::memory::Memory;
+use crate::oci::digest::Digest;
+use crate::store::cache::{Cache, Resolution};
+use crate::store::memory::Memory;
+use crate::text::headers::Headers;
 
 impl Pull {
     /// An answer on what upstream has said to this caller before, if it is not too old.

@@ -1,6 +1,6 @@
 //! Shapes of public images, written by us from their published structure (`tests/fixtures/indexes`).
 
-use metahub::index::Index;
+use metahub::oci::index::Index;
 
 use super::{NONE, PASS, consistent, machine, outcome};
 

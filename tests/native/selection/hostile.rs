@@ -1,6 +1,6 @@
 //! Indexes that are broken, huge or meant to deceive.
 
-use metahub::index::{Index, IndexError, MAX_BYTES, MAX_ENTRIES};
+use metahub::oci::index::{Index, IndexError, MAX_BYTES, MAX_ENTRIES};
 use metahub::select::{Selection, select};
 use serde_json::json;
 
@@ -177,9 +177,9 @@ fn what_others_may_read_as_an_index_is_one() {
         (r#"{"Manifests":[]}"#.into(), true),
         ("{\"MANIFE\u{17f}TS\":[]}".into(), true),
         (r#"{"manifests":[]} x"#.into(), true),
-        (format!(r#"{{"mediaType":"{}"}}"#, metahub::media_type::OCI_INDEX).into(), true),
-        (format!(r#"{{"MediaType":"{}","layers":[]}}"#, metahub::media_type::DOCKER_LIST).into(), true),
-        (format!(r#"{{"mediaType":"{}","layers":[]}}"#, metahub::media_type::OCI_MANIFEST).into(), false),
+        (format!(r#"{{"mediaType":"{}"}}"#, metahub::oci::media_type::OCI_INDEX).into(), true),
+        (format!(r#"{{"MediaType":"{}","layers":[]}}"#, metahub::oci::media_type::DOCKER_LIST).into(), true),
+        (format!(r#"{{"mediaType":"{}","layers":[]}}"#, metahub::oci::media_type::OCI_MANIFEST).into(), false),
         (r#"{"mediaType":7}"#.into(), false),
         (Vec::new(), false),
     ] {
@@ -199,7 +199,7 @@ fn repetitions_are_found_however_far_apart() {
         .collect();
     let index = parse(&json!({ "manifests": entries }).to_string()).unwrap();
     for (number, entry) in index.entries().enumerate() {
-        let features: Vec<&str> = entry.features().map(metahub::feature::Feature::as_str).collect();
+        let features: Vec<&str> = entry.features().map(metahub::hardware::feature::Feature::as_str).collect();
         let mut expected = vec![format!("a:{number}"), format!("b:{}", number % 7), format!("b:{}", number % 5)];
         expected.sort();
         expected.dedup();

@@ -1,6 +1,6 @@
 //! Entries that are no images, and indexes that are none.
 
-use metahub::index::{Index, is_artifact_tag};
+use metahub::oci::index::{Index, is_artifact_tag};
 
 use super::{NONE, PASS, Row, check, machine, outcome};
 

@@ -1,6 +1,6 @@
 //! Machine types: what follows, what is refused, what is only warned of.
 
-use metahub::feature::FeatureRules;
+use metahub::hardware::feature::FeatureRules;
 use metahub::machine_type::{Description, MachineType};
 
 use super::{description, machine, rules};

@@ -5,10 +5,10 @@
 //! features: `os:F` an `os.features` item, `note:F` an item of the annotation, `nested` for an index, `attestation`
 //! for `BuildKit`'s annotation, `type=T` another media type, `-` for no platform.
 
-use metahub::feature::FeatureRules;
-use metahub::index::Index;
+use metahub::hardware::feature::FeatureRules;
 use metahub::machine_type::{Description, MachineType};
-use metahub::media_type;
+use metahub::oci::index::Index;
+use metahub::oci::media_type;
 use metahub::select::{Selection, rank, select, unmet};
 use serde_json::{Value, json};
 
@@ -142,7 +142,7 @@ pub(super) fn check(rows: &[Row]) {
 /// Selection, ranking and explanation must say the same.
 pub(super) fn consistent(index: &Index, machine: &MachineType) {
     let ranked = rank(index, machine);
-    let fits = |entry: &metahub::index::Entry<'_>| entry.exclusion().is_none() && unmet(entry, machine).is_empty();
+    let fits = |entry: &metahub::oci::index::Entry<'_>| entry.exclusion().is_none() && unmet(entry, machine).is_empty();
     let explained = if index.is_image_index() { index.entries().filter(fits).count() } else { 0 };
     assert_eq!(ranked.len(), explained, "ranking and explanation differ on what fits");
     if let Selection::Selected { entry, reason } = select(index, machine) {

@@ -1,7 +1,7 @@
 //! What holds for every index and machine.
 
-use metahub::index::{Entry, Index};
 use metahub::machine_type::MachineType;
+use metahub::oci::index::{Entry, Index};
 use metahub::select::{Selection, rank, select, unmet};
 use proptest::prelude::*;
 use proptest::sample::{select as any_of, subsequence};

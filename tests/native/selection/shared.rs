@@ -1,8 +1,8 @@
 //! One body for all who wait for it: each machine gets its own.
 
-use metahub::body::Body;
 use metahub::config::OnNoMatch;
-use metahub::media_type;
+use metahub::oci::body::Body;
+use metahub::oci::media_type;
 use metahub::select::{Turn, Walk};
 use serde_json::json;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use metahub::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
+use metahub::oci::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
 
 use super::rows::{FEATURES, LOGIN, Row, Stage, manifest, sound_index};
 use crate::real::observe::{PROTOCOLS, Watch, assert_error, assert_no_vm_died};

@@ -1,6 +1,6 @@
 //! Documents that upstream should not have sent: indexes and child manifests.
 
-use metahub::media_type::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST};
+use metahub::oci::media_type::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST};
 use serde_json::json;
 
 use super::rows::{FEATURES, Row, Stage, index_with, sound_index};

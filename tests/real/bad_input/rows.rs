@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use metahub::media_type::DOCKER_LIST;
+use metahub::oci::media_type::DOCKER_LIST;
 use serde_json::Value;
 
 use crate::real::observe::{PROTOCOLS, Protocol, Watch, assert_error, assert_no_vm_died};

@@ -20,7 +20,7 @@ fn upstream() -> MockRegistry {
             "x".repeat(900)
         );
         let digest = metahub_testkit::image::Document::new("", body.clone()).digest();
-        Answer::document(metahub::media_type::OCI_MANIFEST, body).header("docker-content-digest", &digest).acts()
+        Answer::document(metahub::oci::media_type::OCI_MANIFEST, body).header("docker-content-digest", &digest).acts()
     })
     .unwrap()
 }

@@ -1,6 +1,6 @@
 //! What only curl can see: headers, and answers to `HEAD` beside those to `GET`.
 
-use metahub::digest::Digest;
+use metahub::oci::digest::Digest;
 
 use super::stage::{MACHINES, Stage, before, login, unfiltered};
 use metahub_testkit::bench::REPOSITORY;

@@ -1,6 +1,6 @@
 //! Bodies that are not what they should be: encoded, too large, other bytes, and indexes that attack their reader.
 
-use metahub::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
+use metahub::oci::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
 use serde_json::{Value, json};
 
 use super::{FINE, Fault, OTHER_BYTES, answer, check};

@@ -1,6 +1,6 @@
 //! Header lists that no registry should send.
 
-use metahub::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
+use metahub::oci::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
 use sha2::Digest as _;
 
 use super::sound::Sound;

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use metahub::digest::Digest;
-use metahub::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
+use metahub::oci::digest::Digest;
+use metahub::oci::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
 
 use super::phase::FEATURES;
 use metahub_testkit::bench::Bench;

@@ -1,6 +1,6 @@
 //! Large indexes for many at once: what they take of the worker's time and of the VM's memory is bounded.
 
-use metahub::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
+use metahub::oci::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
 use serde_json::json;
 
 use super::{LOGIN, REPOSITORY, SLOW, Stage, TAG, assert_all, code, requests, turn};
@@ -29,7 +29,7 @@ fn one_large_index_for_many() {
     let _turn = turn();
     let index = large_index(2_800_000, "mark");
     assert!((2_400_000..3_000_000).contains(&index.len()), "{}", index.len());
-    let digest = metahub::digest::Digest::of(&index).to_string();
+    let digest = metahub::oci::digest::Digest::of(&index).to_string();
     let answer = Answer::document(DOCKER_LIST, index).header("docker-content-digest", &digest);
     let stage = Stage::set(move |path| path.contains(REPOSITORY).then(|| answer.clone()));
     let outcomes = stage.herd("one large index", &requests(250, "GET", "registry.test", TAG, LOGIN), true);

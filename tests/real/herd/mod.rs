@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use metahub::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
+use metahub::oci::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -168,7 +168,7 @@ fn respond(request: &Received, bench: &Bench, document: &dyn Fn(&str) -> Option<
     let path = request.path.split('?').next().unwrap_or_default();
     let reference = path.rsplit('/').next().unwrap_or_default();
     let found = |media_type: &str, body: Vec<u8>| {
-        let digest = metahub::digest::Digest::of(&body).to_string();
+        let digest = metahub::oci::digest::Digest::of(&body).to_string();
         Answer::document(media_type, body).header("docker-content-digest", &digest)
     };
     let answer = if path == "/v2/" {

@@ -162,7 +162,7 @@ fn tall(registry: &Registry, repository: &str) -> Vec<Document> {
     config["history"] = json!([]);
     let config = Document::json(&layers[0].config.media_type, &config);
     let layers: Vec<Document> = layers.into_iter().map(|image| image.layer).collect();
-    let media_type = metahub::media_type::OCI_MANIFEST;
+    let media_type = metahub::oci::media_type::OCI_MANIFEST;
     let manifest = json!({
         "config": config.descriptor(),
         "layers": layers.iter().map(Document::descriptor).collect::<Vec<_>>(),

@@ -19,7 +19,7 @@ fn with_environment(builder: Builder) -> Builder {
 }
 
 fn accepting(path: &str) -> Request {
-    Request::get(path).header("accept", metahub::media_type::ALL.join(", ")).login("node-type1", "whatever")
+    Request::get(path).header("accept", metahub::oci::media_type::ALL.join(", ")).login("node-type1", "whatever")
 }
 
 fn pull(stage: &Stage, repository: &str, login: &str, password: &str) -> metahub_testkit::http::Response {

@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-use metahub::digest::Digest;
-use metahub::media_type;
+use metahub::oci::digest::Digest;
+use metahub::oci::media_type;
 
 use super::{Client, Login, Pulled, run_for_bytes, split_reference};
 use crate::{Failure, Result};

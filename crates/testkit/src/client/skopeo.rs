@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use metahub::digest::Digest;
+use metahub::oci::digest::Digest;
 
 use super::podman::verify;
 use super::{Client, Login, Pulled, auth_file, run, run_for_bytes, run_with_input, speaks_tls};

@@ -1,0 +1,191 @@
+//! Who may log in: passwords of `authentication: accounts`, checked once per login and process.
+//!
+//! bcrypt takes 2 ms and more, a docker pull sends about ten requests, and an Envoy worker does nothing else
+//! meanwhile. So a login that was accepted is remembered in Envoy's shared data: in a fixed number of slots (shared
+//! data has no deletion), under a keyed digest of the complete credential and the account's hash lines. Another
+//! password, another account or a rotated hash never hits. Failures are remembered for ten seconds, because
+//! containerd sends a wrong password six times, and counted: a client that guesses soon waits instead of computing.
+
+mod budget;
+mod client;
+#[cfg(test)]
+mod tests;
+
+use std::net::IpAddr;
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+
+use self::budget::Budgets;
+pub use self::budget::{Limit, Scope};
+pub(crate) use self::client::Client;
+use crate::auth::identity::Credentials;
+use crate::auth::token::Key;
+use crate::config::{Account, Config, PasswordHash};
+use crate::store::memory::Memory;
+
+/// Remembered logins at most, over all workers. One slot takes about 150 bytes.
+const SLOTS: u32 = 16_384;
+/// How long a wrong password is remembered, and over how long failures are counted, in seconds.
+const FAILURE_SECONDS: u64 = 10;
+/// Log lines about one wrong password in that time: as often as containerd sends it.
+const LINES: u8 = 6;
+/// A check of one hash weighs 1 up to this cost (8 ms), and twice as much for each step above.
+const LIGHT_COST: u32 = 7;
+/// Format of the values in shared data.
+const FORMAT: u8 = 2;
+/// Until when an acceptance is remembered.
+const FOR_EVER: u64 = u64::MAX;
+/// Where the process keeps the key of its digests.
+const KEY: &str = "metahub.key";
+
+/// What came of a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is one of the account's.
+    Accepted,
+    /// It is not, or there is no such account.
+    Rejected {
+        /// Whether this is worth a log line: not where the same password comes again and again.
+        is_news: bool,
+    },
+    /// Too many wrong ones lately; this one was not looked at.
+    Limited(Limit),
+}
+
+/// Checks a password. `account` is `None` where the login name stands for no account: that takes as long. `address` is
+/// the client's; it is asked for only where the password is not remembered.
+pub fn verify(
+    memory: &dyn Memory,
+    config: &Config,
+    account: Option<&Account>,
+    credentials: &Credentials,
+    address: &dyn Fn() -> Option<IpAddr>,
+) -> Verdict {
+    let hashes = account.map_or_else(|| config.decoy().map(std::slice::from_ref).unwrap_or_default(), |a| &a.hashes);
+    let Some(process_key) = process_key(memory) else {
+        // Without randomness nothing can be remembered safely; the password itself can still be checked.
+        return check(hashes, credentials);
+    };
+    let key = login_key(&process_key, account, hashes, credentials);
+    // Rejections have slots of their own: a client that guesses must not push out the logins that were accepted.
+    let (accepted, rejected) = (slot("metahub.login.", &key, SLOTS), slot("metahub.rejected.", &key, SLOTS));
+    let recalled = |slot: &str| memory.get(slot).and_then(|value| Remembered::recall(&value, &key));
+    if account.is_some() && recalled(&accepted).is_some_and(|login| login.until == FOR_EVER) {
+        return Verdict::Accepted;
+    }
+    if let Some(rejection) = recalled(&rejected).filter(|rejection| rejection.until > memory.now()) {
+        return repeated(memory, &rejected, &key, rejection);
+    }
+    let budgets = Budgets::of(memory, &process_key, &credentials.user, Client::at(address()));
+    if let Some(limit) = budgets.limit(memory) {
+        return Verdict::Limited(limit);
+    }
+    let verdict = check(hashes, credentials);
+    if verdict == Verdict::Accepted {
+        memory.set(&accepted, &Remembered { until: FOR_EVER, lines: 0 }.value(&key));
+    } else {
+        let until = memory.now().saturating_add(FAILURE_SECONDS);
+        memory.set(&rejected, &Remembered { until, lines: 1 }.value(&key));
+        budgets.spend(memory, weight(hashes));
+    }
+    verdict
+}
+
+/// A wrong password comes again. That costs nothing and counts nowhere.
+fn repeated(memory: &dyn Memory, slot: &str, key: &[u8; 32], rejection: Remembered) -> Verdict {
+    let is_news = rejection.lines < LINES;
+    if is_news {
+        let lines = rejection.lines.saturating_add(1);
+        memory.set(slot, &Remembered { lines, ..rejection }.value(key));
+    }
+    Verdict::Rejected { is_news }
+}
+
+fn check(hashes: &[PasswordHash], credentials: &Credentials) -> Verdict {
+    let password = credentials.password.expose();
+    if hashes.iter().any(|hash| hash.verifies(password)) {
+        Verdict::Accepted
+    } else {
+        Verdict::Rejected { is_news: true }
+    }
+}
+
+/// What a check of all these hashes costs, in checks of a light one.
+fn weight(hashes: &[PasswordHash]) -> u32 {
+    hashes.iter().map(|hash| 1 << hash.cost().saturating_sub(LIGHT_COST)).sum()
+}
+
+/// The key of this process's digests, made by whichever worker comes first.
+pub(crate) fn process_key(memory: &dyn Memory) -> Option<[u8; 32]> {
+    if let Some(key) = memory.get(KEY).and_then(|key| key.try_into().ok()) {
+        return Some(key);
+    }
+    memory.set_once(KEY, &memory.random()?)?.try_into().ok()
+}
+
+/// A keyed digest of these parts.
+pub(crate) fn digest(process_key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(process_key) else { return [0; 32] };
+    for part in parts {
+        // Lengths keep ("ab", "c") apart from ("a", "bc").
+        mac.update(&(part.len() as u64).to_le_bytes());
+        mac.update(part);
+    }
+    mac.finalize().into_bytes().into()
+}
+
+/// Covers the account, the whole credential and every hash line: rotation forgets the logins it revokes. A name that
+/// is no account stands for itself.
+fn login_key(
+    process_key: &[u8; 32],
+    account: Option<&Account>,
+    hashes: &[PasswordHash],
+    credentials: &Credentials,
+) -> [u8; 32] {
+    let (kind, name) = account.map_or((b"no one", credentials.user.as_str()), |account| (b"login ", account.name()));
+    let mut parts = vec![kind.as_slice(), name.as_bytes(), credentials.password.expose().as_bytes()];
+    parts.extend(hashes.iter().map(|hash| hash.line().as_bytes()));
+    digest(process_key, &parts)
+}
+
+/// What changes when an account's passwords do, or when it is another account: tokens of MetaHub's own are bound to it.
+pub(crate) fn binding(key: &Key, account: &Account) -> [u8; 32] {
+    let mut parts = vec![b"account".as_slice(), account.name().as_bytes()];
+    parts.extend(account.hashes.iter().map(|hash| hash.line().as_bytes()));
+    key.digest(&parts)
+}
+
+/// The name of the slot that a key falls into.
+pub(crate) fn slot(prefix: &str, key: &[u8; 32], slots: u32) -> String {
+    let [a, b, c, d, ..] = *key;
+    format!("{prefix}{}", u32::from_le_bytes([a, b, c, d]) % slots)
+}
+
+/// What is remembered of a password.
+#[derive(Clone, Copy)]
+struct Remembered {
+    /// Until when it is a rejection, in seconds since the Unix epoch; [`FOR_EVER`]: an acceptance.
+    until: u64,
+    /// How many log lines were written about it.
+    lines: u8,
+}
+
+impl Remembered {
+    /// A slot's value: format, until when, lines, the complete key.
+    fn value(self, key: &[u8; 32]) -> Vec<u8> {
+        let mut value = vec![FORMAT];
+        value.extend_from_slice(&self.until.to_le_bytes());
+        value.push(self.lines);
+        value.extend_from_slice(key);
+        value
+    }
+
+    /// What a slot holds of this key.
+    fn recall(value: &[u8], key: &[u8; 32]) -> Option<Self> {
+        let (format, rest) = value.split_first()?;
+        let (until, rest) = rest.split_first_chunk::<8>()?;
+        let (lines, stored) = rest.split_first()?;
+        (*format == FORMAT && stored == key).then(|| Self { until: u64::from_le_bytes(*until), lines: *lines })
+    }
+}

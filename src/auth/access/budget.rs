@@ -1,0 +1,185 @@
+//! How many wrong passwords are looked at in ten seconds: of one login name at one client, of one client, and of all.
+//!
+//! What all may fail together is divided: a client that has not failed lately draws from a reserve. One client can
+//! exhaust neither part, so it locks nobody else out. Counts are in a fixed number of slots under keyed digests, so
+//! that nobody can aim at another one's; where two meet in one slot, the count of the earlier one is forgotten.
+
+use std::fmt;
+
+use super::client::Client;
+use super::{FAILURE_SECONDS, SLOTS, digest, slot};
+use crate::store::memory::Memory;
+
+/// Failed checks of one login name at one client.
+pub(super) const NAME: u32 = 10;
+/// What failed checks of one client may weigh. No single check weighs more: four hashes of cost 10 are the dearest
+/// account.
+pub(super) const CLIENT: u32 = 32;
+/// What the failed checks of all clients may weigh that have failed before, the first one of each left out. A client
+/// can spend its budget twice in this window, at the end of its own and at the start of the next; that must not
+/// exhaust this one.
+pub(super) const AGAIN: u32 = 2 * CLIENT;
+/// What the first failed checks of all clients may weigh.
+pub(super) const FIRST: u32 = 64;
+/// How often a count is written before a check goes uncounted because other workers are always faster.
+const TRIES: u32 = 16;
+
+/// Why a password was not looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// When to try again, in seconds.
+    pub retry_after: u64,
+    /// Whose budget is spent.
+    pub scope: Scope,
+    /// Whether this is the first time in the window that a budget refuses something: it is worth one log line.
+    pub is_news: bool,
+}
+
+/// Whom a budget is for, as a log line says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// One login name at one client.
+    Name,
+    /// One client.
+    Client,
+    /// All clients that have failed lately.
+    Again,
+    /// All clients that have not failed lately.
+    First,
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Name => "of this login from this address",
+            Self::Client => "from this address",
+            Self::Again => "from all addresses that have failed lately",
+            Self::First => "from all addresses",
+        })
+    }
+}
+
+/// The budgets that a failed check is counted in.
+pub(super) struct Budgets([Budget; 3]);
+
+impl Budgets {
+    /// The same for names that are accounts and names that are none, so that nobody learns which is which.
+    pub(super) fn of(memory: &dyn Memory, process_key: &[u8; 32], user: &str, client: Client) -> Self {
+        let client = client.bytes();
+        let name = digest(process_key, &[b"failures of a name", user.as_bytes(), &client]);
+        let at = digest(process_key, &[b"failures of a client", &client]);
+        let client = Budget::read(memory, Scope::Client, slot("metahub.failures.client.", &at, SLOTS), at);
+        let all = Budget::of_all(memory, client.count.spent == 0);
+        let name = Budget::read(memory, Scope::Name, slot("metahub.failures.name.", &name, SLOTS), name);
+        Self([name, client, all])
+    }
+
+    /// Why no password is looked at now.
+    pub(super) fn limit(&self, memory: &dyn Memory) -> Option<Limit> {
+        let now = memory.now();
+        let spent = || self.0.iter().filter(|budget| budget.count.spent >= budget.most());
+        let retry_after = spent().map(|budget| budget.count.ends().saturating_sub(now).max(1)).max()?;
+        let scope = spent().next()?.scope;
+        let is_news = spent().any(|budget| !budget.count.told);
+        for budget in spent().filter(|budget| !budget.count.told) {
+            budget.write(memory, |count| Count { told: true, ..count });
+        }
+        Some(Limit { retry_after, scope, is_news })
+    }
+
+    /// Counts a failed check of this weight. Only now: right passwords must not use up, even for a moment, what nodes
+    /// that log in at the same time share. So while one check is under way in each worker, a client may fail in each;
+    /// that is nobody's first failure but once.
+    pub(super) fn spend(&self, memory: &dyn Memory, weight: u32) {
+        let [name, client, _] = &self.0;
+        let spend = |budget: &Budget, weight: u32| {
+            budget.write(memory, |count| Count { spent: count.spent.saturating_add(weight), ..count })
+        };
+        spend(name, 1);
+        let is_first = spend(client, weight).is_some_and(|before| before.spent == 0);
+        spend(&Budget::of_all(memory, is_first), weight);
+    }
+}
+
+/// One budget, as it was when it was read.
+struct Budget {
+    scope: Scope,
+    slot: String,
+    key: [u8; 32],
+    count: Count,
+}
+
+impl Budget {
+    fn read(memory: &dyn Memory, scope: Scope, slot: String, key: [u8; 32]) -> Self {
+        let count = Count::current(memory.get(&slot).as_deref(), &key, memory.now());
+        Self { scope, slot, key, count }
+    }
+
+    /// What all clients share that have not failed lately, or that have.
+    fn of_all(memory: &dyn Memory, is_first: bool) -> Self {
+        if is_first {
+            Self::read(memory, Scope::First, "metahub.failures.first".to_owned(), [0; 32])
+        } else {
+            Self::read(memory, Scope::Again, "metahub.failures.again".to_owned(), [0; 32])
+        }
+    }
+
+    const fn most(&self) -> u32 {
+        match self.scope {
+            Scope::Name => NAME,
+            Scope::Client => CLIENT,
+            Scope::Again => AGAIN,
+            Scope::First => FIRST,
+        }
+    }
+
+    /// Changes the count that is there now: others have counted while a password was looked at. What it was before;
+    /// `None` if it could not be written.
+    fn write(&self, memory: &dyn Memory, change: impl Fn(Count) -> Count) -> Option<Count> {
+        (0..TRIES).find_map(|_| {
+            let (value, version) = memory.get_versioned(&self.slot).unzip();
+            let before = Count::current(value.as_deref(), &self.key, memory.now());
+            memory.set_if_unchanged(&self.slot, &change(before).value(&self.key), version.flatten()).then_some(before)
+        })
+    }
+}
+
+/// What was spent in a window that began with the first failure.
+#[derive(Clone, Copy)]
+struct Count {
+    since: u64,
+    spent: u32,
+    /// A line was written about the spent budget.
+    told: bool,
+}
+
+impl Count {
+    /// The count of this key in a slot, or a new one where there is none of this window. One that begins in the future
+    /// was written before the clock was set back.
+    fn current(value: Option<&[u8]>, key: &[u8; 32], now: u64) -> Self {
+        let new = Self { since: now, spent: 0, told: false };
+        let stored = value.and_then(|value| Self::parse(value, key));
+        stored.filter(|count| (count.since..count.ends()).contains(&now)).unwrap_or(new)
+    }
+
+    const fn ends(self) -> u64 {
+        self.since.saturating_add(FAILURE_SECONDS)
+    }
+
+    fn parse(value: &[u8], key: &[u8; 32]) -> Option<Self> {
+        let (since, rest) = value.split_first_chunk::<8>()?;
+        let (spent, rest) = rest.split_first_chunk::<4>()?;
+        let (told, stored) = rest.split_first()?;
+        let count = Self { since: u64::from_le_bytes(*since), spent: u32::from_le_bytes(*spent), told: *told != 0 };
+        (stored == key).then_some(count)
+    }
+
+    /// A slot's value: since when, how much, whether told, the complete key.
+    fn value(self, key: &[u8; 32]) -> Vec<u8> {
+        let mut value = self.since.to_le_bytes().to_vec();
+        value.extend_from_slice(&self.spent.to_le_bytes());
+        value.push(u8::from(self.told));
+        value.extend_from_slice(key);
+        value
+    }
+}

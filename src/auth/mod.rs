@@ -1,0 +1,10 @@
+//! Who asks, and as what the registry is asked: credentials, login names, passwords, tokens.
+
+pub mod access;
+pub mod identity;
+pub mod jwt;
+pub mod login;
+pub mod realm;
+pub mod secret;
+pub mod token;
+pub mod upstream;

@@ -1,0 +1,202 @@
+//! MetaHub's own bearer tokens: sealed, short-lived, and kept by nobody but the client.
+//!
+//! `mh1.` and then base64url of a nonce and of what XChaCha20-Poly1305 makes of the login. Only who has the key can read
+//! or make one, so a replica with the same key accepts it without knowing of it. A token is bound to a place (the
+//! registry that it is for), and carries no permission: what its login may do is looked up at every request.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chacha20poly1305::aead::{Aead as _, Payload};
+use chacha20poly1305::{KeyInit as _, XChaCha20Poly1305, XNonce};
+use hmac::{Hmac, Mac as _};
+use sha2::Sha256;
+
+use crate::auth::secret::Secret;
+
+/// How every token of MetaHub's own begins. Whatever begins so never goes to a registry.
+pub const PREFIX: &str = "mh1.";
+/// How long a token is good, in seconds: long enough for a pull, short enough to be forgotten.
+pub const LIFETIME: u64 = 300;
+/// Bytes of a nonce: so many that random ones never meet, whoever shares the key.
+const NONCE: usize = 24;
+
+/// The key that tokens are sealed with.
+#[derive(Clone)]
+pub struct Key([u8; 32]);
+
+/// Whose token it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Content {
+    /// The login name, 255 bytes at most; empty for a client without one.
+    pub user: String,
+    /// The password, where a registry must be shown it.
+    pub password: Option<Secret>,
+    /// What must still be the same when the token is used: a digest of the account's hash lines.
+    pub binding: [u8; 32],
+}
+
+/// Why a token is not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// Damaged, made with another key, or for another registry. Which of them nobody can tell.
+    Foreign,
+    /// It was good.
+    Expired,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Foreign => "the token is damaged, of another MetaHub, or for another registry",
+            Self::Expired => "the token has expired",
+        })
+    }
+}
+
+impl std::error::Error for Refused {}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+impl Key {
+    /// A key from a secret that nobody can guess, of any length.
+    #[must_use]
+    pub fn derive(secret: &[u8]) -> Self {
+        Self(mac(secret, &[b"metahub token key"]))
+    }
+
+    /// A digest that only this key makes.
+    #[must_use]
+    pub fn digest(&self, parts: &[&[u8]]) -> [u8; 32] {
+        mac(&self.0, parts)
+    }
+
+    /// Makes a token that is good until `until` (seconds since the Unix epoch) at `place`. `nonce` must not be used
+    /// twice. `None` for a login name that is too long.
+    #[must_use]
+    pub fn seal(&self, place: &[u8], content: &Content, until: u64, nonce: [u8; NONCE]) -> Option<Secret> {
+        let mut plain = until.to_le_bytes().to_vec();
+        plain.extend_from_slice(&content.binding);
+        plain.push(u8::try_from(content.user.len()).ok()?);
+        plain.extend_from_slice(content.user.as_bytes());
+        if let Some(password) = &content.password {
+            // Tells an empty password from none.
+            plain.push(b':');
+            plain.extend_from_slice(password.expose().as_bytes());
+        }
+        let payload = Payload { msg: &plain, aad: place };
+        let sealed = self.cipher().encrypt(&XNonce::from(nonce), payload).ok()?;
+        Some(Secret::new(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode([nonce.as_slice(), &sealed].concat()))))
+    }
+
+    /// Reads a token.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn open(&self, place: &[u8], token: &str, now: u64) -> Result<Content, Refused> {
+        let (until, content) = self.read(place, token).ok_or(Refused::Foreign)?;
+        if now < until { Ok(content) } else { Err(Refused::Expired) }
+    }
+
+    fn read(&self, place: &[u8], token: &str) -> Option<(u64, Content)> {
+        let bytes = URL_SAFE_NO_PAD.decode(token.strip_prefix(PREFIX)?).ok()?;
+        let (nonce, sealed) = bytes.split_first_chunk::<NONCE>()?;
+        let plain = self.cipher().decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad: place }).ok()?;
+        let (until, rest) = plain.split_first_chunk::<8>()?;
+        let (binding, rest) = rest.split_first_chunk::<32>()?;
+        let (length, rest) = rest.split_first()?;
+        let (user, rest) = rest.split_at_checked(usize::from(*length))?;
+        let password = match rest.split_first() {
+            None => None,
+            Some((_, password)) => Some(Secret::new(String::from_utf8(password.to_vec()).ok()?)),
+        };
+        let content = Content { user: String::from_utf8(user.to_vec()).ok()?, password, binding: *binding };
+        Some((u64::from_le_bytes(*until), content))
+    }
+
+    fn cipher(&self) -> XChaCha20Poly1305 {
+        XChaCha20Poly1305::new(&self.0.into())
+    }
+}
+
+fn mac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+    // HMAC takes keys of any length.
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return [0; 32] };
+    for part in parts {
+        // Lengths keep ("ab", "c") apart from ("a", "bc").
+        mac.update(&(part.len() as u64).to_le_bytes());
+        mac.update(part);
+    }
+    mac.finalize().into_bytes().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn content(user: &str, password: Option<&str>) -> Content {
+        Content { user: user.into(), password: password.map(|text| Secret::new(text.into())), binding: [9; 32] }
+    }
+
+    fn key() -> Key {
+        Key::derive(b"a secret of thirty-two characters")
+    }
+
+    #[test]
+    fn what_was_sealed_is_read_until_it_expires() {
+        for content in
+            [content("", None), content("me-type1", Some("p:w ü")), content("me", Some("")), content("x", None)]
+        {
+            let token = key().seal(b"hub", &content, 1000, [1; NONCE]).unwrap();
+            assert_eq!(key().open(b"hub", token.expose(), 999), Ok(content));
+            assert_eq!(key().open(b"hub", token.expose(), 1000), Err(Refused::Expired));
+        }
+    }
+
+    #[test]
+    fn a_token_shows_nothing_and_is_a_header_value() {
+        let token = key().seal(b"hub", &content("hunter", Some("hunter2")), 1000, [1; NONCE]).unwrap();
+        let text = token.expose();
+        let bytes = URL_SAFE_NO_PAD.decode(text.strip_prefix(PREFIX).unwrap()).unwrap();
+        assert!(!bytes.windows(6).any(|window| window == b"hunter"));
+        assert!(text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_')), "{text}");
+        let other = key().seal(b"hub", &content("hunter", Some("hunter2")), 1000, [2; NONCE]).unwrap();
+        assert_ne!(text.get(40..), other.expose().get(40..), "another nonce, another token");
+        assert_eq!(format!("{:?} {:?}", key(), token), "[redacted] [redacted]");
+    }
+
+    #[test]
+    fn only_the_key_and_the_place_open_it() {
+        let token = key().seal(b"hub", &content("me", Some("pw")), 1000, [1; NONCE]).unwrap();
+        let token = token.expose();
+        let again = Key::derive(b"a secret of thirty-two characters");
+        assert!(again.open(b"hub", token, 900).is_ok(), "a replica");
+        let other = Key::derive(b"a secret of thirty-two characterz");
+        assert_eq!(other.open(b"hub", token, 900), Err(Refused::Foreign));
+        assert_eq!(key().open(b"other", token, 900), Err(Refused::Foreign));
+        // Every single changed character, and every cut.
+        for position in 0..token.len() {
+            let changed: String = token
+                .char_indices()
+                .map(|(at, c)| if at == position { if c == 'A' { 'B' } else { 'A' } } else { c })
+                .collect();
+            assert_eq!(key().open(b"hub", &changed, 900), Err(Refused::Foreign), "{position}");
+            let cut: String = token.chars().take(position).collect();
+            assert_eq!(key().open(b"hub", &cut, 900), Err(Refused::Foreign), "{position}");
+        }
+        for text in ["", "mh1.", "mh1", "mh1.ä", "mh2.AAAA", "eyJ.eyJ.sig"] {
+            assert_eq!(key().open(b"hub", text, 900), Err(Refused::Foreign), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_too_long_is_not_sealed() {
+        assert!(key().seal(b"hub", &content(&"a".repeat(255), None), 1000, [1; NONCE]).is_some());
+        assert_eq!(key().seal(b"hub", &content(&"a".repeat(256), None), 1000, [1; NONCE]), None);
+    }
+}

@@ -1,0 +1,211 @@
+//! Callouts under way on one worker: identical ones are sent once, and each answer is handed to all who wait for it in
+//! batches, because thousands may wait.
+//!
+//! Nothing here knows Envoy: the host sends what [`Flights::next_to_send`] names, tells what was answered, and takes
+//! deliveries one by one for as long as it has time. Answers are delivered in the order in which they came, all of one
+//! before the next: so whoever waits for the same thing next, after a token for example, meets in one flight again.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+
+use crate::flow::Callout;
+use crate::oci::body::Body;
+use crate::text::headers::Headers;
+
+/// What all that waits on one worker may hold together, in bytes: requests that wait and answers that are not delivered yet.
+pub const MAX_HELD: usize = 128 * 1024 * 1024;
+/// What a request that waits takes besides its own text, in bytes: an upper bound of its state.
+const PER_WAITING: usize = 4 * 1024;
+/// How often the text of a callout is held for each request that waits: in the request, in its state, in its callout.
+const COPIES: usize = 3;
+
+/// The number of a flight.
+type Id = u64;
+
+/// An answer to a callout, shared by all who wait for it.
+#[derive(Debug)]
+pub struct Answered {
+    /// All response headers, `:status` included.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// The body.
+    pub body: Body,
+}
+
+/// What became of a callout.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// It was answered.
+    Answered(Rc<Answered>),
+    /// The connection broke, Envoy could not send it, or the answer was cut off.
+    BrokeOff,
+    /// There is an answer, but the worker holds too much already.
+    Overfull,
+}
+
+/// No more can wait: [`MAX_HELD`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+/// When something happened on this worker: a count of answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(u64);
+
+struct Flight<W> {
+    callout: Rc<Callout>,
+    waiting: VecDeque<W>,
+    outcome: Option<(Moment, Outcome)>,
+    /// Bytes that it holds.
+    held: usize,
+}
+
+/// All callouts of one worker; `W` is what identifies somebody who waits.
+pub struct Flights<W> {
+    flights: BTreeMap<Id, Flight<W>>,
+    /// The newest flight of each callout.
+    by_callout: BTreeMap<Rc<Callout>, Id>,
+    by_token: BTreeMap<u32, Id>,
+    to_send: VecDeque<Id>,
+    to_deliver: VecDeque<Id>,
+    next: Id,
+    now: Moment,
+    held: usize,
+}
+
+impl<W> Default for Flights<W> {
+    fn default() -> Self {
+        Self {
+            flights: BTreeMap::new(),
+            by_callout: BTreeMap::new(),
+            by_token: BTreeMap::new(),
+            to_send: VecDeque::new(),
+            to_deliver: VecDeque::new(),
+            next: 0,
+            now: Moment::default(),
+            held: 0,
+        }
+    }
+}
+
+impl<W> Flights<W> {
+    /// The present moment, for a request that begins.
+    #[must_use]
+    pub const fn now(&self) -> Moment {
+        self.now
+    }
+
+    /// Bytes that are held at present.
+    #[must_use]
+    pub const fn held(&self) -> usize {
+        self.held
+    }
+
+    /// Lets somebody whose request began at `since` wait for the answer to a callout. An answer that came before that is
+    /// not theirs: upstream has not answered it to this request.
+    ///
+    /// # Errors
+    /// [`Full`].
+    pub fn join(&mut self, callout: Callout, waiting: W, since: Moment) -> Result<(), Full> {
+        let held = PER_WAITING + COPIES * callout.bytes();
+        if self.held + held > MAX_HELD {
+            return Err(Full);
+        }
+        self.held += held;
+        if let Some(flight) = self.by_callout.get(&callout).and_then(|id| self.flights.get_mut(id))
+            && flight.outcome.as_ref().is_none_or(|(at, _)| *at > since)
+        {
+            flight.waiting.push_back(waiting);
+            flight.held += held;
+            return Ok(());
+        }
+        let id = self.next;
+        self.next += 1;
+        let callout = Rc::new(callout);
+        self.by_callout.insert(Rc::clone(&callout), id);
+        self.flights.insert(id, Flight { callout, waiting: VecDeque::from([waiting]), outcome: None, held });
+        self.to_send.push_back(id);
+        Ok(())
+    }
+
+    /// A callout that is to be sent now; the host says with [`Flights::sent`] or [`Flights::not_sent`] what became of it.
+    pub fn next_to_send(&mut self) -> Option<(Id, Rc<Callout>)> {
+        let id = self.to_send.pop_front()?;
+        Some((id, Rc::clone(&self.flights.get(&id)?.callout)))
+    }
+
+    /// The host has sent it, and will name this token with the answer.
+    pub fn sent(&mut self, id: Id, token: u32) {
+        self.by_token.insert(token, id);
+    }
+
+    /// The host cannot send it, and this is what it comes to.
+    pub fn not_sent(&mut self, id: Id, outcome: Outcome) {
+        self.land(id, outcome, 0);
+    }
+
+    /// A callout has ended. `answer` makes its content, whose size in bytes is given beforehand: where there is no room
+    /// for it, it is not made at all.
+    pub fn answered(&mut self, token: u32, bytes: usize, answer: impl FnOnce() -> Option<Answered>) {
+        let Some(id) = self.by_token.remove(&token) else { return };
+        if self.held + bytes > MAX_HELD {
+            return self.land(id, Outcome::Overfull, 0);
+        }
+        let outcome = answer().map_or(Outcome::BrokeOff, |answered| Outcome::Answered(Rc::new(answered)));
+        self.land(id, outcome, bytes);
+    }
+
+    fn land(&mut self, id: Id, outcome: Outcome, bytes: usize) {
+        let Some(flight) = self.flights.get_mut(&id) else { return };
+        self.now.0 += 1;
+        self.held += bytes;
+        flight.held += bytes;
+        flight.outcome = Some((self.now, outcome));
+        self.to_deliver.push_back(id);
+    }
+
+    /// Somebody who waits, and what became of their callout.
+    pub fn next_delivery(&mut self) -> Option<(W, Outcome)> {
+        loop {
+            let id = *self.to_deliver.front()?;
+            if let Some(flight) = self.flights.get_mut(&id)
+                && let Some((_, outcome)) = &flight.outcome
+                && let Some(waiting) = flight.waiting.pop_front()
+            {
+                return Some((waiting, outcome.clone()));
+            }
+            self.to_deliver.pop_front();
+            self.end(id);
+        }
+    }
+
+    /// Everybody has the answer.
+    fn end(&mut self, id: Id) {
+        let Some(flight) = self.flights.remove(&id) else { return };
+        self.held = self.held.saturating_sub(flight.held);
+        if self.by_callout.get(&flight.callout) == Some(&id) {
+            self.by_callout.remove(&flight.callout);
+        }
+    }
+
+    /// Whether something is to be sent or delivered.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        !self.to_send.is_empty() || self.has_deliveries()
+    }
+
+    /// Whether somebody waits for a delivery.
+    #[must_use]
+    pub fn has_deliveries(&self) -> bool {
+        !self.to_deliver.is_empty()
+    }
+}
+
+impl Answered {
+    /// All response headers.
+    #[must_use]
+    pub fn headers(&self) -> Headers<'_> {
+        Headers(&self.headers)
+    }
+}
+
+#[cfg(test)]
+mod tests;

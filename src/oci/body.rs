@@ -1,0 +1,163 @@
+//! The bytes of a document that many may wait for: shared instead of copied, with what was found out about them.
+//!
+//! A fleet that pulls one image waits for one answer. Its bytes are hashed once and parsed once, whoever of the waiting
+//! comes first, and nobody has a copy of them.
+
+use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Deref;
+use std::rc::Rc;
+
+use crate::config::OnNoMatch;
+use crate::machine_type::{Fingerprint, MachineType};
+use crate::oci::digest::Digest;
+use crate::oci::index::{Index, IndexError, Nature};
+use crate::select::{Turn, Walk};
+use crate::store::cache::{Growth, Location};
+
+/// Bytes, shared by all clones.
+#[derive(Clone, Default)]
+pub struct Body(Rc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    bytes: Vec<u8>,
+    digest: OnceCell<Digest>,
+    /// The other digest that was asked about last (`sha512:`), and whether it is theirs.
+    verified: RefCell<Option<(Digest, bool)>>,
+    nature: OnceCell<Nature>,
+    index: OnceCell<Result<Rc<Index>, IndexError>>,
+    kept: OnceCell<Option<Location>>,
+    turns: RefCell<BTreeMap<(Walk, Fingerprint, bool), Turn>>,
+}
+
+impl Body {
+    /// The SHA-256 digest.
+    #[must_use]
+    pub fn digest(&self) -> &Digest {
+        self.0.digest.get_or_init(|| Digest::of(self))
+    }
+
+    /// Whether these are the bytes that a digest names.
+    #[must_use]
+    pub fn verifies(&self, digest: &Digest) -> bool {
+        if digest.as_str().starts_with("sha256:") {
+            return self.digest() == digest;
+        }
+        let known = self.0.verified.borrow().as_ref().and_then(|(asked, answer)| (asked == digest).then_some(*answer));
+        known.unwrap_or_else(|| {
+            let answer = digest.verifies(self);
+            *self.0.verified.borrow_mut() = Some((digest.clone(), answer));
+            answer
+        })
+    }
+
+    /// What this is, by its content alone.
+    #[must_use]
+    pub fn nature(&self) -> &Nature {
+        self.0.nature.get_or_init(|| match self.0.index.get() {
+            Some(Ok(index)) => index.nature(),
+            _ => Index::nature_of(self),
+        })
+    }
+
+    /// The same of what is said to be an index, which saves a reading if that is true.
+    #[must_use]
+    pub fn nature_of_index(&self) -> &Nature {
+        let _ = self.index();
+        self.nature()
+    }
+
+    /// Where the index that this is leads a walk. The same walk of machines that are alike is made once.
+    pub fn enter(&self, walk: Walk, machine: &MachineType, on_no_match: OnNoMatch) -> Turn {
+        let key = (walk, machine.fingerprint(), on_no_match == OnNoMatch::Unfiltered);
+        if let Some(turn) = self.0.turns.borrow().get(&key) {
+            return turn.clone();
+        }
+        let walk = key.0.clone();
+        let turn = match self.index() {
+            Ok(index) => walk.enter(&index, machine, on_no_match),
+            Err(error) => Turn::DeadEnd(walk.unusable(error)),
+        };
+        self.0.turns.borrow_mut().insert(key, turn.clone());
+        turn
+    }
+
+    /// Where the cache keeps these bytes: `keep` puts them there for the first who asks, and only then the cache grows.
+    pub fn kept(&self, keep: impl FnOnce() -> (Option<Location>, Growth)) -> (Option<Location>, Growth) {
+        let mut growth = Growth::default();
+        let location = self.0.kept.get_or_init(|| {
+            let (location, grown) = keep();
+            growth = grown;
+            location
+        });
+        (*location, growth)
+    }
+
+    /// The index that this is.
+    ///
+    /// # Errors
+    /// As [`Index::parse`].
+    pub fn index(&self) -> Result<Rc<Index>, IndexError> {
+        self.0.index.get_or_init(|| Index::parse(self).map(Rc::new)).clone()
+    }
+}
+
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(Rc::new(Inner { bytes, ..Inner::default() }))
+    }
+}
+
+impl Deref for Body {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0.bytes
+    }
+}
+
+impl PartialEq for Body {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Body {}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_found_out_is_shared_by_all_clones() {
+        let body = Body::from(br#"{"schemaVersion":2,"manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","size":2,"platform":{"os":"linux","architecture":"amd64"}}]}"#.to_vec());
+        let clone = body.clone();
+        assert!(std::ptr::eq(body.as_ptr(), clone.as_ptr()), "not copied");
+        assert!(Rc::ptr_eq(&body.index().unwrap(), &clone.index().unwrap()), "parsed once");
+        assert!(std::ptr::eq(body.digest(), clone.digest()), "hashed once");
+        assert!(body.nature().is_index && !Body::from(b"{}".to_vec()).nature().is_index);
+    }
+
+    #[test]
+    fn verifies_digests_of_both_kinds() {
+        let body = Body::from(Vec::new());
+        let sha512 = "sha512:cf83e1357eefb8bdf1542850d66d8007d620e4050b5715dc83f4a921d36ce9ce47d0d13c5d85f2b0ff8318d2877eec2f63b931bd47417a81a538327af927da3e";
+        let rows = [
+            (Digest::of(b"").to_string(), true),
+            (Digest::of(b"x").to_string(), false),
+            (sha512.to_owned(), true),
+            (sha512.replace("cf83", "cf84"), false),
+        ];
+        for (digest, expected) in rows.iter().chain(&rows) {
+            assert_eq!(body.verifies(&Digest::parse(digest).unwrap()), *expected, "{digest}");
+        }
+    }
+}

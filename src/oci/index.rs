@@ -1,0 +1,211 @@
+//! Manifest lists and OCI indexes: bytes from the wire into typed entries (OCI image spec, image-index.md; Docker
+//! manifest list v2.2).
+//!
+//! Lenient where real lists are odd: unknown fields, `null` for what is optional, duplicates. An entry whose fields
+//! cannot be read (wrong types, no digest, a feature list beyond the limits) is set aside and never selected; the
+//! others stay usable, and the set-aside one is named in messages. The whole document is refused only when it is no
+//! index: not JSON, no `manifests`, `layers` beside `manifests`, or beyond the limits.
+//!
+//! Entries are views of a few tables, because large lists repeat themselves: words stand there once, and what a machine
+//! makes of a platform or feature is found once for all entries.
+
+use std::fmt;
+
+use crate::oci::digest::Digest;
+use crate::oci::media_type;
+
+mod entry;
+mod parse;
+mod raw;
+mod table;
+
+pub(crate) use table::{Known, KnownPlatform};
+
+pub use entry::{CpuRequirement, Entry, Exclusion, Level, Origin, Platform, Requirement};
+
+/// The largest index that is parsed, in bytes; containerd and containers/image read no more either.
+pub const MAX_BYTES: usize = 4 * 1024 * 1024;
+
+/// The most entries of an index.
+pub const MAX_ENTRIES: usize = 10_000;
+
+/// The most features of each list of an entry (`features`, `os.features`, the annotation).
+pub const MAX_FEATURES: usize = 256;
+
+/// The most features of all entries together.
+pub const MAX_TOTAL_FEATURES: usize = 65_536;
+
+/// The annotation that carries features for tools that cannot write `platform.features`; comma-separated.
+pub const FEATURES_ANNOTATION: &str = "org.metahub.features";
+
+/// What an entry points to (OCI image spec, descriptor.md).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Descriptor {
+    /// The media type of the manifest, as the index spells it.
+    pub media_type: String,
+    /// The digest of the manifest.
+    pub digest: Digest,
+    /// The size of the manifest, in bytes.
+    pub size: u64,
+}
+
+impl Descriptor {
+    /// Whether this is said of a document of this media type and length; its digest is another question.
+    #[must_use]
+    pub fn describes(&self, media_type: &str, body: &[u8]) -> bool {
+        media_type::same(media_type, &self.media_type) && body.len() as u64 == self.size
+    }
+}
+
+/// An entry that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Its position in the list, from 0.
+    pub position: usize,
+    /// What is wrong, printable.
+    pub problem: String,
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "manifests[{}]: {}", self.position, self.problem)
+    }
+}
+
+/// A manifest list or an OCI index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Index {
+    records: Vec<table::Record>,
+    unreadable: Vec<Unreadable>,
+    /// The digests of all entries, one behind the other.
+    digests: String,
+    /// Sorted by key, without repetitions.
+    features: Vec<Known>,
+    of_entries: Vec<u32>,
+    platforms: Vec<KnownPlatform>,
+    media_types: Vec<table::MediaType>,
+    /// See [`Nature::media_type`].
+    own_media_type: Option<String>,
+    artifact_type: bool,
+}
+
+/// What a document is by its content alone. The registry's `Content-Type` does not count: a machine must not be handed a
+/// whole index by accident.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Nature {
+    /// It is an index, usable or not: it has `manifests` or the `mediaType` of one.
+    pub is_index: bool,
+    /// Its `mediaType`, as container runtimes read it: letter case does not count, and of several the last one does.
+    pub media_type: Option<String>,
+}
+
+/// Why bytes are not a usable index. The text is for operators and users.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IndexError {
+    /// More than [`MAX_BYTES`].
+    TooLarge,
+    /// Not JSON, or a field of the index itself has the wrong type; the parser's words, printable.
+    Malformed(String),
+    /// `manifests` is missing or `null`. An empty list is an index in which nothing fits.
+    NoManifests,
+    /// Fields of an image manifest beside `manifests`: clients might read another document than we do.
+    Ambiguous(&'static str),
+    /// `mediaType` says that it is a manifest of one image.
+    NotAnIndex(String),
+    /// More than [`MAX_ENTRIES`].
+    TooManyEntries,
+    /// More than [`MAX_TOTAL_FEATURES`].
+    TooManyFeatures,
+}
+
+impl fmt::Display for IndexError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge => write!(f, "the index is larger than {} MiB", MAX_BYTES / 1024 / 1024),
+            Self::Malformed(problem) => write!(f, "the index is malformed: {problem}"),
+            Self::NoManifests => f.write_str("the index has no entries"),
+            Self::Ambiguous(field) => {
+                write!(f, "the document is ambiguous: it has manifests, as an index, and {field}, as an image manifest")
+            }
+            Self::NotAnIndex(media_type) => write!(f, "the document has manifests, but its mediaType is {media_type}"),
+            Self::TooManyEntries => write!(f, "the index has more than {MAX_ENTRIES} entries"),
+            Self::TooManyFeatures => write!(f, "the index has more than {MAX_TOTAL_FEATURES} features"),
+        }
+    }
+}
+
+impl std::error::Error for IndexError {}
+
+impl Index {
+    /// Parses an index. Memory is linear in `bytes`.
+    ///
+    /// # Errors
+    /// [`IndexError`] when the document as a whole is no index; a single bad entry is no error (see
+    /// [`Index::unreadable`]).
+    pub fn parse(bytes: &[u8]) -> Result<Self, IndexError> {
+        if bytes.len() > MAX_BYTES {
+            return Err(IndexError::TooLarge);
+        }
+        parse::parse(bytes)
+    }
+
+    /// What a document is that may not be a usable index.
+    #[must_use]
+    pub fn nature_of(bytes: &[u8]) -> Nature {
+        parse::nature(bytes)
+    }
+
+    /// The same of this index.
+    #[must_use]
+    pub fn nature(&self) -> Nature {
+        Nature { is_index: true, media_type: self.own_media_type.clone() }
+    }
+
+    /// The readable entries, in the order of the list.
+    pub fn entries(&self) -> impl ExactSizeIterator<Item = Entry<'_>> + Clone {
+        self.records.iter().map(|record| Entry { index: self, record })
+    }
+
+    /// The different features of all entries, sorted by key; an entry has numbers of them.
+    pub(crate) fn features(&self) -> &[Known] {
+        &self.features
+    }
+
+    /// The platforms of all entries; an entry has the number of one.
+    pub(crate) fn platforms(&self) -> &[KnownPlatform] {
+        &self.platforms
+    }
+
+    /// The entries that could not be read; never selected.
+    #[must_use]
+    pub fn unreadable(&self) -> &[Unreadable] {
+        &self.unreadable
+    }
+
+    /// Whether this is an index of images for machines to choose from. Otherwise (it has an `artifactType`, or entries
+    /// none of which has a platform or is itself an index) it passes through unchanged. An entry that could not be read
+    /// counts as one with a platform: what we do not understand must not switch selection off.
+    #[must_use]
+    pub fn is_image_index(&self) -> bool {
+        let selectable = |entry: Entry<'_>| entry.platform().is_some() || entry.is_nested_index();
+        let empty = self.records.is_empty();
+        !self.artifact_type && (empty || !self.unreadable.is_empty() || self.entries().any(selectable))
+    }
+}
+
+/// Whether `tag` names signatures, attestations or a bill of materials rather than an image: `sha256-<hex>`, with or
+/// without more after it (the referrers tag schema of the OCI distribution spec, and cosign's), or ending in `.sig`,
+/// `.att` or `.sbom`.
+#[must_use]
+pub fn is_artifact_tag(tag: &str) -> bool {
+    let referrer = tag.strip_prefix("sha256-").is_some_and(|rest| {
+        let digits = rest.bytes().take_while(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')).count();
+        digits == 64 && rest.as_bytes().get(64).is_none_or(|next| matches!(next, b'.' | b'-'))
+    });
+    referrer || [".sig", ".att", ".sbom"].iter().any(|suffix| tag.ends_with(suffix))
+}
+
+/// The features of an annotation's value; empty pieces (a trailing comma) ask for nothing.
+fn annotated(value: &str) -> impl Iterator<Item = &str> {
+    value.split(',').map(str::trim).filter(|piece| !piece.is_empty())
+}

@@ -1,0 +1,8 @@
+//! What registries speak of: digests, media types, platforms, indexes, errors.
+
+pub mod body;
+pub mod digest;
+pub mod errors;
+pub mod index;
+pub mod media_type;
+pub mod platform;

@@ -1,0 +1,235 @@
+//! The walks of an answer's machine types through an image: the same that pulls go, side by side.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::MAX_NAMES;
+use crate::config::OnNoMatch;
+use crate::machine_type::MachineType;
+use crate::oci::digest::Digest;
+use crate::oci::index::{Descriptor, Entry, Index, MAX_BYTES};
+use crate::select::{DeadEnd, MAX_LEVELS, Turn, Walk};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Nested indexes that are fetched for one answer, what its first machine type leads to not counted.
+const MAX_NESTED: usize = 16;
+/// Entries of all indexes together that are looked at for one answer, likewise: as many as one index may have.
+const MAX_ENTRIES: usize = 10_000;
+/// Comparisons of an entry with a machine type that one answer may cost: about 10 ms of a worker.
+const MAX_WORK: usize = 4000;
+/// What a machine type costs beside its entries, in such comparisons: an image of few entries must not let a thousand
+/// types into one answer.
+const TYPE_WORK: usize = 16;
+
+/// An image with all that selection from it can touch, and how far selection has come.
+#[derive(Debug)]
+pub(super) struct Walks {
+    digest: Digest,
+    /// `None`: the image is no index.
+    root: Option<Rc<Index>>,
+    nested: BTreeMap<Descriptor, Result<Rc<Index>, String>>,
+    /// Entries of all these indexes, and of one that was too much.
+    known: usize,
+    on_no_match: OnNoMatch,
+    /// Those that this answer can be about: one for the machine types that are alike, in the order of their first names.
+    groups: Vec<Group>,
+}
+
+/// The walk of machine types that are alike.
+#[derive(Debug)]
+struct Group {
+    /// One of them.
+    machine_type: Arc<MachineType>,
+    progress: Progress,
+}
+
+#[derive(Debug)]
+enum Progress {
+    /// The walk stands before this index.
+    Awaits(Descriptor, Walk),
+    Done(Verdict),
+}
+
+/// What a machine type gets.
+#[derive(Debug)]
+pub(super) struct Verdict {
+    /// The digest that a pull returns.
+    pub(super) selected: Option<Digest>,
+    /// Why this one, or why none, in the words of a pull.
+    pub(super) reason: String,
+    /// Features for which there are only lesser variants.
+    pub(super) missing: Vec<String>,
+}
+
+impl Verdict {
+    const fn nothing(reason: String) -> Self {
+        Self { selected: None, reason, missing: Vec::new() }
+    }
+
+    fn whole(digest: &Digest, why: &str) -> Self {
+        Self { selected: Some(digest.clone()), reason: format!("passed through: {why}"), missing: Vec::new() }
+    }
+}
+
+impl Group {
+    const fn awaits(&self) -> Option<&Descriptor> {
+        match &self.progress {
+            Progress::Awaits(descriptor, _) => Some(descriptor),
+            Progress::Done(_) => None,
+        }
+    }
+}
+
+/// How many different machine types an answer may be about that looks at so many entries.
+fn most_groups(entries: usize) -> usize {
+    (MAX_WORK / (entries + TYPE_WORK)).max(1)
+}
+
+impl Walks {
+    /// Lets these machine types, or as many of them as there is room for, go into the document behind `digest`.
+    pub(super) fn begin(
+        digest: Digest,
+        root: Option<Rc<Index>>,
+        machine_types: &[Arc<MachineType>],
+        on_no_match: OnNoMatch,
+    ) -> Self {
+        let known = root.as_ref().map_or(0, |index| index.entries().len());
+        let mut different: Vec<&Arc<MachineType>> = Vec::new();
+        let mut seen = BTreeSet::new();
+        for machine_type in machine_types.iter().take(MAX_NAMES) {
+            if different.len() < most_groups(known) && seen.insert(machine_type.fingerprint()) {
+                different.push(machine_type);
+            }
+        }
+        let first_turn = |machine_type: &MachineType| match &root {
+            Some(index) => progress(&digest, Walk::begin().enter(index, machine_type, on_no_match)),
+            None => Progress::Done(Verdict::whole(&digest, "not an index")),
+        };
+        let group = |machine_type: &Arc<MachineType>| Group {
+            machine_type: Arc::clone(machine_type),
+            progress: first_turn(machine_type),
+        };
+        let groups = different.into_iter().map(group).collect();
+        let root = root.filter(|index| index.is_image_index());
+        Self { digest, root, nested: BTreeMap::new(), known, on_no_match, groups }
+    }
+
+    /// A nested index that is to be looked into and is not here yet.
+    pub(super) fn wants(&mut self) -> Option<Descriptor> {
+        let full = self.nested.len() >= MAX_NESTED || self.known >= MAX_ENTRIES;
+        // What is too much for this answer is for the next one, which begins with the machine type that leads there.
+        let in_reach = if full { 1 } else { self.groups.len() };
+        if let Some(awaited) = self.groups.iter().take(in_reach).find_map(Group::awaits) {
+            return Some(awaited.clone());
+        }
+        // The others are only listed.
+        while self.nested.len() < MAX_NESTED && self.known < MAX_ENTRIES {
+            let descriptor = self.unlisted()?;
+            if descriptor.size <= MAX_BYTES as u64 {
+                return Some(descriptor);
+            }
+            self.nested.insert(descriptor, Err(DeadEnd::TooLarge.to_string()));
+        }
+        None
+    }
+
+    /// Adds a nested index, or why a pull cannot use it, and lets those go on who await it.
+    pub(super) fn add(&mut self, descriptor: Descriptor, index: Result<Rc<Index>, String>) {
+        let first = self.groups.first().and_then(Group::awaits) == Some(&descriptor);
+        self.known = self.known.saturating_add(index.as_ref().map_or(0, |index| index.entries().len()));
+        if self.known > MAX_ENTRIES && !first {
+            return;
+        }
+        self.nested.insert(descriptor, index);
+        self.groups.truncate(most_groups(self.known));
+        for group in &mut self.groups {
+            go_on(group, &self.digest, &self.nested, self.on_no_match);
+        }
+    }
+
+    /// The first nested index, level by level, that is not here.
+    pub(super) fn unlisted(&self) -> Option<Descriptor> {
+        let mut level: Vec<&Index> = self.root.iter().map(Rc::as_ref).collect();
+        for _ in 1..MAX_LEVELS {
+            let below: Vec<Descriptor> =
+                level.iter().flat_map(|index| nested(index)).map(|entry| entry.descriptor()).collect();
+            if let Some(descriptor) = below.iter().find(|descriptor| !self.nested.contains_key(*descriptor)) {
+                return Some(descriptor.clone());
+            }
+            level = below.iter().filter_map(|descriptor| self.nested.get(descriptor)?.as_deref().ok()).collect();
+        }
+        None
+    }
+
+    /// How many groups of machine types that are alike this answer can be about.
+    pub(super) const fn groups(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// The number of the group of this machine type, and what a pull by it comes to; `None` if this answer cannot tell.
+    pub(super) fn verdict(&self, machine_type: &MachineType) -> Option<(usize, &Verdict)> {
+        let alike = |group: &Group| group.machine_type.fingerprint() == machine_type.fingerprint();
+        let number = self.groups.iter().position(alike)?;
+        match &self.groups.get(number)?.progress {
+            Progress::Done(verdict) => Some((number, verdict)),
+            Progress::Awaits(..) => None,
+        }
+    }
+
+    /// The digest of the image.
+    pub(super) const fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    /// The index that the image is, if it is one for machines to choose from.
+    pub(super) fn root(&self) -> Option<&Index> {
+        self.root.as_deref()
+    }
+
+    /// All readable entries with the digest of the index they are in, the root's first. Boxed, because each use would
+    /// compile the whole chain again.
+    pub(super) fn entries(&self) -> Box<dyn Iterator<Item = (&Digest, Entry<'_>)> + '_> {
+        let root = self.root.iter().map(|index| (&self.digest, index));
+        let nested = self.nested.iter().filter_map(|(at, index)| Some((&at.digest, index.as_ref().ok()?)));
+        Box::new(root.chain(nested).flat_map(|(digest, index)| index.entries().map(move |entry| (digest, entry))))
+    }
+
+    /// The nested indexes that cannot be used, and why.
+    pub(super) fn broken(&self) -> impl Iterator<Item = String> {
+        self.nested.iter().filter_map(|(at, index)| Some(format!("{}: {}", at.digest, index.as_ref().err()?)))
+    }
+}
+
+/// Through all indexes that are here.
+fn go_on(
+    group: &mut Group,
+    digest: &Digest,
+    nested: &BTreeMap<Descriptor, Result<Rc<Index>, String>>,
+    on_no_match: OnNoMatch,
+) {
+    while let Progress::Awaits(descriptor, walk) = &group.progress
+        && let Some(index) = nested.get(descriptor)
+    {
+        group.progress = match index {
+            Ok(index) => progress(digest, walk.clone().enter(index, &group.machine_type, on_no_match)),
+            Err(problem) => Progress::Done(Verdict::nothing(problem.clone())),
+        };
+    }
+}
+
+/// Where a turn leads to; `digest` is the image's.
+fn progress(digest: &Digest, turn: Turn) -> Progress {
+    Progress::Done(match turn {
+        Turn::Nested(descriptor, walk) => return Progress::Awaits(descriptor, walk),
+        Turn::Image { descriptor, reason, missing } => {
+            Verdict { selected: Some(descriptor.digest), reason: reason.to_string(), missing }
+        }
+        Turn::Whole(why) => Verdict::whole(digest, why),
+        Turn::DeadEnd(dead_end) => Verdict::nothing(dead_end.to_string()),
+    })
+}
+
+/// Entries that are indexes and could be selected.
+fn nested(index: &Index) -> impl Iterator<Item = Entry<'_>> {
+    index.entries().filter(|entry| entry.is_nested_index() && entry.exclusion().is_none())
+}

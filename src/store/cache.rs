@@ -1,0 +1,294 @@
+//! What this Envoy has seen of its registries: manifests by their content, and what tags came to (design: bounded,
+//! shared by all workers, content-addressed).
+//!
+//! Everything lives in process-wide [`Memory`], which has no deletion, so all keys come from fixed sets:
+//!
+//! - *documents*: manifests and indexes, in rings of slots of 4 KiB, 32 KiB and 512 KiB. A new document takes the place
+//!   of the oldest of its ring. A slot's value carries its complete key, so a slot that was taken over in the meantime
+//!   is a miss and never another document.
+//! - *facts*: small records in a hash table of 4 KiB buckets (`facts.rs`). They say where a document is, what a tag came to for
+//!   a machine type ([`Resolution`]), and when that was last confirmed for whom.
+//!
+//! Nothing in here grants anything. Keys carry upstream cluster and repository, because access is checked per
+//! repository: a document is served only after the registry has just said, to the caller's own credentials, that the
+//! tag or digest is there in that repository, or has said so within `tag_ttl` to the same credential. A document is
+//! hashed before it is stored; memory is not hashed again when it is read.
+
+mod documents;
+mod facts;
+mod record;
+mod resolution;
+
+pub use documents::{Document, Location};
+pub use resolution::{Confirmed, Resolution};
+
+use crate::request::{Repository, Tag};
+use crate::store::memory::Memory;
+
+/// The smallest cache, in bytes: below this there is no slot for most manifests.
+pub const MIN_BYTES: u64 = 1024 * 1024;
+/// The largest cache, in bytes.
+pub const MAX_BYTES: u64 = 16 * 1024 * 1024 * 1024;
+/// How large the cache is where the configuration does not say, in bytes.
+pub const DEFAULT_BYTES: u64 = 64 * 1024 * 1024;
+
+/// How long a registry that answers HEAD with less than GET is not asked with HEAD, in seconds.
+const HEADLESS_SECONDS: u64 = 300;
+
+/// Where the process keeps how large its cache is.
+const SIZE: &str = "metahub.cache.bytes";
+
+/// The cache as configured. It holds no data itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cache {
+    /// What documents and facts may take together, in bytes; 0 switches the cache off.
+    pub bytes: u64,
+    /// How long a tag may be answered without asking upstream, in seconds.
+    pub tag_ttl: u64,
+    /// How much longer it may be answered while upstream is down, in seconds.
+    pub serve_stale_on_error: u64,
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self { bytes: DEFAULT_BYTES, tag_ttl: 0, serve_stale_on_error: 0 }
+    }
+}
+
+/// A repository behind a cluster: what is seen in one is not known of another.
+#[derive(Clone, Copy, Debug)]
+pub struct Shelf<'a> {
+    /// The upstream cluster.
+    pub cluster: &'a str,
+    /// The repository, with its namespace.
+    pub repository: &'a Repository,
+}
+
+/// How the cache grew by what was stored, for metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Growth {
+    /// Bytes; negative when smaller values took the place of larger ones.
+    pub bytes: i64,
+    /// Documents that had to go.
+    pub evicted: i64,
+}
+
+impl Growth {
+    /// Both together.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self { bytes: self.bytes.saturating_add(other.bytes), evicted: self.evicted.saturating_add(other.evicted) }
+    }
+}
+
+impl Cache {
+    /// Whether anything is kept at all.
+    #[must_use]
+    pub const fn is_on(&self) -> bool {
+        self.bytes > 0
+    }
+
+    /// Whether `tag_ttl` or `serve_stale_on_error` let tags be answered on an earlier word of upstream.
+    #[must_use]
+    pub const fn trusts_earlier_words(&self) -> bool {
+        self.is_on() && (self.tag_ttl > 0 || self.serve_stale_on_error > 0)
+    }
+
+    /// Makes the process's memory as large as configured: what is beyond is emptied. To be called once per
+    /// configuration.
+    #[must_use]
+    pub fn resize(&self, memory: &dyn Memory) -> Growth {
+        let (value, version) = memory.get_versioned(SIZE).unwrap_or_default();
+        let before = value.try_into().map_or(0, u64::from_le_bytes);
+        // Each worker comes here, and at the same time: what is emptied twice would be counted twice.
+        if before == self.bytes || !memory.set_if_unchanged(SIZE, &self.bytes.to_le_bytes(), version) {
+            return Growth::default();
+        }
+        let before = Self { bytes: before, ..*self };
+        documents::empty_beyond(self, &before, memory).and(facts::empty_beyond(self, &before, memory))
+    }
+
+    /// What the tag last came to for machine types that are alike; `view` says what they are.
+    #[must_use]
+    pub fn resolution(&self, memory: &dyn Memory, shelf: Shelf<'_>, tag: &Tag, view: &[u8]) -> Option<Resolution> {
+        facts::recall(self, memory, &key(b't', shelf, &[tag.as_str().as_bytes(), view]))
+            .and_then(|value| Resolution::decode(&value))
+    }
+
+    /// Keeps what a tag came to.
+    #[must_use]
+    pub fn keep_resolution(
+        &self,
+        memory: &dyn Memory,
+        shelf: Shelf<'_>,
+        tag: &Tag,
+        view: &[u8],
+        resolution: &Resolution,
+    ) -> Growth {
+        let key = key(b't', shelf, &[tag.as_str().as_bytes(), view]);
+        facts::keep(self, memory, &key, &resolution.encode())
+    }
+
+    /// Keeps that upstream has just refused the identity something in the repository. Each refusal is another number than
+    /// the one before, whatever the clock says.
+    #[must_use]
+    pub fn keep_refused(&self, memory: &dyn Memory, shelf: Shelf<'_>, identity: &[u8; 32]) -> Growth {
+        let refusal = memory.now().max(self.refusal(memory, shelf, identity).saturating_add(1));
+        facts::keep(self, memory, &key(b'r', shelf, &[identity]), &refusal.to_le_bytes())
+    }
+
+    /// The last refusal of the identity in the repository: about when it was. 0 if there was none.
+    fn refusal(&self, memory: &dyn Memory, shelf: Shelf<'_>, identity: &[u8; 32]) -> u64 {
+        let refusal = facts::recall(self, memory, &key(b'r', shelf, &[identity]));
+        refusal.and_then(|value| value.try_into().ok()).map_or(0, u64::from_le_bytes)
+    }
+
+    /// What the tag came to for this identity when upstream last confirmed it; nothing, if it has refused the identity
+    /// since.
+    #[must_use]
+    pub fn confirmed(
+        &self,
+        memory: &dyn Memory,
+        shelf: Shelf<'_>,
+        tag: &Tag,
+        view: &[u8],
+        identity: &[u8; 32],
+    ) -> Option<Confirmed> {
+        let confirmed = facts::recall(self, memory, &key(b'c', shelf, &[tag.as_str().as_bytes(), view, identity]))
+            .and_then(|value| Confirmed::decode(&value))?;
+        // Times cannot tell which came first, because clocks are set back.
+        let refusal = self.refusal(memory, shelf, identity);
+        Some(confirmed).filter(|confirmed| confirmed.refusal == refusal)
+    }
+
+    /// Forgets that upstream has confirmed this to the identity: it says now that there is no such tag.
+    #[must_use]
+    pub fn forget_confirmed(
+        &self,
+        memory: &dyn Memory,
+        shelf: Shelf<'_>,
+        tag: &Tag,
+        view: &[u8],
+        identity: &[u8; 32],
+    ) -> Growth {
+        facts::keep(self, memory, &key(b'c', shelf, &[tag.as_str().as_bytes(), view, identity]), &[])
+    }
+
+    /// Keeps that upstream has just confirmed this to the identity.
+    #[must_use]
+    pub fn keep_confirmed(
+        &self,
+        memory: &dyn Memory,
+        shelf: Shelf<'_>,
+        tag: &Tag,
+        view: &[u8],
+        identity: &[u8; 32],
+        resolution: Resolution,
+    ) -> Growth {
+        let refusal = self.refusal(memory, shelf, identity);
+        let confirmed = Confirmed { at: memory.now(), refusal, resolution };
+        let key = key(b'c', shelf, &[tag.as_str().as_bytes(), view, identity]);
+        facts::keep(self, memory, &key, &confirmed.encode())
+    }
+
+    /// Whether the tag was seen in the repository at all, whatever the machine type: then a HEAD is worth while.
+    #[must_use]
+    pub fn knows_tag(&self, memory: &dyn Memory, shelf: Shelf<'_>, tag: &Tag) -> bool {
+        let seen = facts::recall(self, memory, &key(b'k', shelf, &[tag.as_str().as_bytes()]));
+        seen.is_some_and(|seen| !seen.is_empty())
+    }
+
+    /// Keeps that the tag was seen, with a digest to its HEAD.
+    #[must_use]
+    pub fn keep_tag(&self, memory: &dyn Memory, shelf: Shelf<'_>, tag: &Tag) -> Growth {
+        facts::keep(self, memory, &key(b'k', shelf, &[tag.as_str().as_bytes()]), b"1")
+    }
+
+    /// Forgets what the tag came to and that it was seen.
+    #[must_use]
+    pub fn forget_tag(&self, memory: &dyn Memory, shelf: Shelf<'_>, tag: &Tag, view: &[u8]) -> Growth {
+        // There is no deletion; an empty record is read as none.
+        let resolution = facts::keep(self, memory, &key(b't', shelf, &[tag.as_str().as_bytes(), view]), &[]);
+        resolution.and(facts::keep(self, memory, &key(b'k', shelf, &[tag.as_str().as_bytes()]), &[]))
+    }
+
+    /// Whether it was seen in the last minutes that this repository's registry answers HEAD with less than GET.
+    #[must_use]
+    pub fn is_headless(&self, memory: &dyn Memory, shelf: Shelf<'_>) -> bool {
+        let since = facts::recall(self, memory, &key(b'h', shelf, &[]));
+        let since = since.and_then(|value| value.try_into().ok()).map(u64::from_le_bytes);
+        since.is_some_and(|since| (since..since.saturating_add(HEADLESS_SECONDS)).contains(&memory.now()))
+    }
+
+    /// Keeps that the registry answers HEAD with less than GET.
+    #[must_use]
+    pub fn keep_headless(&self, memory: &dyn Memory, shelf: Shelf<'_>) -> Growth {
+        facts::keep(self, memory, &key(b'h', shelf, &[]), &memory.now().to_le_bytes())
+    }
+
+    /// Where the document with this digest is, and what it is.
+    #[must_use]
+    pub fn locate(&self, memory: &dyn Memory, shelf: Shelf<'_>, digest: &str) -> Option<Location> {
+        facts::recall(self, memory, &key(b'd', shelf, &[digest.as_bytes()])).and_then(|value| Location::decode(&value))
+    }
+
+    /// The document, if it is still there.
+    #[must_use]
+    pub fn document(
+        &self,
+        memory: &dyn Memory,
+        shelf: Shelf<'_>,
+        digest: &str,
+        location: Location,
+    ) -> Option<Document> {
+        documents::read(self, memory, &key(b'd', shelf, &[digest.as_bytes()]), location)
+    }
+
+    /// The document with this digest, if it is there.
+    #[must_use]
+    pub fn find(&self, memory: &dyn Memory, shelf: Shelf<'_>, digest: &str) -> Option<Document> {
+        self.document(memory, shelf, digest, self.locate(memory, shelf, digest)?)
+    }
+
+    /// Keeps a document whose bytes were found to have this digest. Of one that is too large is kept that it was seen.
+    #[must_use]
+    pub fn keep_document(
+        &self,
+        memory: &dyn Memory,
+        shelf: Shelf<'_>,
+        digest: &str,
+        media_type: &str,
+        body: &[u8],
+    ) -> (Option<Location>, Growth) {
+        let key = key(b'd', shelf, &[digest.as_bytes()]);
+        let Some(look) = facts::look(self, memory, &key) else { return (None, Growth::default()) };
+        // All who waited for one answer bring the same document; each copy would push out another one.
+        let known = look.record(&key).and_then(Location::decode).filter(|location| {
+            let document = documents::read(self, memory, &key, *location);
+            document.is_some_and(|known| known.media_type == media_type && known.body == body)
+        });
+        if known.is_some() {
+            return (known, Growth::default());
+        }
+        let Some((location, growth)) = documents::write(self, memory, &key, media_type, body) else {
+            return (None, Growth::default());
+        };
+        (Some(location), growth.and(look.again(memory).keep(memory, &key, &location.encode())))
+    }
+}
+
+/// A complete key: what it is about, where, and the parts, with their lengths, which keep ("ab", "c") apart from
+/// ("a", "bc").
+fn key(kind: u8, shelf: Shelf<'_>, parts: &[&[u8]]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(256);
+    key.push(kind);
+    record::put(&mut key, shelf.cluster.as_bytes());
+    record::put(&mut key, shelf.repository.as_str().as_bytes());
+    for part in parts {
+        record::put(&mut key, part);
+    }
+    key
+}
+
+#[cfg(test)]
+mod tests;

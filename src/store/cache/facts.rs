@@ -1,0 +1,129 @@
+//! Small records in a hash table of buckets, each bucket one value of the process's memory.
+//!
+//! A bucket holds as many records as fit into 4 KiB, the newest first; what no longer fits is forgotten. Records are
+//! compared by their complete keys.
+
+use std::hash::{DefaultHasher, Hasher as _};
+
+use super::record::{put, take};
+use super::{Cache, Growth};
+use crate::store::memory::Memory;
+
+/// Size of a bucket, in bytes.
+const BUCKET_BYTES: usize = 4096;
+/// Largest record, in bytes, so that a bucket holds a few of any size.
+const MAX_RECORD: usize = 1024;
+/// Facts get one in so many bytes of the cache.
+const SHARE: u64 = 4;
+/// How often a bucket is looked at again because another worker wrote to it in the meantime.
+const ATTEMPTS: u32 = 3;
+
+const fn buckets(cache: &Cache) -> u64 {
+    cache.bytes / SHARE / BUCKET_BYTES as u64
+}
+
+fn name(bucket: u64) -> String {
+    ["metahub.facts.", &bucket.to_string()].concat()
+}
+
+/// The bucket of a key; `None` if there is none at all.
+fn bucket(cache: &Cache, key: &[u8]) -> Option<String> {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(key);
+    hasher.finish().checked_rem(buckets(cache)).map(name)
+}
+
+/// The records of a bucket's value; a damaged rest is as good as none.
+fn records(mut value: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    std::iter::from_fn(move || Some((take(&mut value)?, take(&mut value)?)))
+}
+
+/// The record under a key.
+pub(super) fn recall(cache: &Cache, memory: &dyn Memory, key: &[u8]) -> Option<Vec<u8>> {
+    look(cache, memory, key)?.record(key).map(<[u8]>::to_vec)
+}
+
+/// Keeps a record. One that is too large, or that loses against other workers, is not kept.
+pub(super) fn keep(cache: &Cache, memory: &dyn Memory, key: &[u8], record: &[u8]) -> Growth {
+    look(cache, memory, key).map_or_else(Growth::default, |look| look.keep(memory, key, record))
+}
+
+/// What was seen of a key's bucket, so that it need not be read again to be written to.
+pub(super) struct Look {
+    bucket: String,
+    value: Vec<u8>,
+    version: Option<u32>,
+}
+
+/// Looks into the bucket of a key; `None` if there is none at all.
+pub(super) fn look(cache: &Cache, memory: &dyn Memory, key: &[u8]) -> Option<Look> {
+    Some(Look::at(bucket(cache, key)?, memory))
+}
+
+impl Look {
+    fn at(bucket: String, memory: &dyn Memory) -> Self {
+        let (value, version) = memory.get_versioned(&bucket).unwrap_or_default();
+        Self { bucket, value, version }
+    }
+
+    /// The record under a key.
+    pub(super) fn record(&self, key: &[u8]) -> Option<&[u8]> {
+        records(&self.value).find(|(known, _)| *known == key).map(|(_, record)| record)
+    }
+
+    /// The same for whoever did something else in the meantime: a bucket that was not there is looked for again, because
+    /// without a version nothing would be compared.
+    pub(super) fn again(self, memory: &dyn Memory) -> Self {
+        if self.version.is_none() { Self::at(self.bucket, memory) } else { self }
+    }
+
+    /// As [`keep`].
+    pub(super) fn keep(mut self, memory: &dyn Memory, key: &[u8], record: &[u8]) -> Growth {
+        if key.len() + record.len() > MAX_RECORD {
+            return Growth::default();
+        }
+        for _ in 0..ATTEMPTS {
+            if self.record(key) == Some(record) {
+                return Growth::default();
+            }
+            let new = self.with(key, record);
+            if memory.set_if_unchanged(&self.bucket, &new, self.version) {
+                return Growth { bytes: difference(new.len(), self.value.len()), evicted: 0 };
+            }
+            self = Self::at(self.bucket, memory);
+        }
+        Growth::default()
+    }
+
+    /// The bucket's value with this record in front.
+    fn with(&self, key: &[u8], record: &[u8]) -> Vec<u8> {
+        let mut new = Vec::with_capacity(BUCKET_BYTES);
+        put(&mut new, key);
+        put(&mut new, record);
+        for (known, record) in records(&self.value).filter(|(known, _)| *known != key) {
+            if new.len() + known.len() + record.len() + 4 <= BUCKET_BYTES {
+                put(&mut new, known);
+                put(&mut new, record);
+            }
+        }
+        new
+    }
+}
+
+/// Empties the buckets that `before` had and `cache` has not.
+pub(super) fn empty_beyond(cache: &Cache, before: &Cache, memory: &dyn Memory) -> Growth {
+    let emptied = (buckets(cache)..buckets(before)).map(|number| {
+        let bucket = name(number);
+        let size = memory.get(&bucket).map_or(0, |value| value.len());
+        if size > 0 {
+            memory.set(&bucket, &[]);
+        }
+        difference(0, size)
+    });
+    Growth { bytes: emptied.sum(), evicted: 0 }
+}
+
+/// `new - old`, in bytes.
+pub(super) fn difference(new: usize, old: usize) -> i64 {
+    i64::try_from(new).unwrap_or(i64::MAX).saturating_sub(i64::try_from(old).unwrap_or(i64::MAX))
+}

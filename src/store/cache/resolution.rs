@@ -1,0 +1,86 @@
+//! What a tag came to for a machine type.
+
+use super::Location;
+use super::record::{put, take, take_number, take_text};
+use crate::oci::digest::Digest;
+use crate::oci::index::Descriptor;
+
+/// Format of the records; to be raised whenever they or the rules of selection change.
+const FORMAT: u8 = 2;
+
+/// What a tag came to for all machine types that are alike. It holds as long as the tag points to `top`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolution {
+    /// What the tag pointed to: an index, or the single manifest that was passed through.
+    pub top: Digest,
+    /// The manifest that was served. Its digest is `top`'s if nothing had to be selected.
+    pub served: Descriptor,
+    /// Why this one, in words.
+    pub reason: String,
+    /// The features for which the image has no variant, joined; empty if it has them all.
+    pub missing: String,
+    /// Where the manifest was kept.
+    pub location: Option<Location>,
+}
+
+/// A resolution that upstream has confirmed to somebody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Confirmed {
+    /// When, in seconds since the Unix epoch.
+    pub at: u64,
+    /// The last refusal of the same caller before that; 0 if there was none.
+    pub refusal: u64,
+    /// What.
+    pub resolution: Resolution,
+}
+
+impl Resolution {
+    /// Whether the tag's document itself was served: it is no index of images for machines.
+    #[must_use]
+    pub fn passed_through(&self) -> bool {
+        self.top == self.served.digest
+    }
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut record = vec![FORMAT];
+        record.extend_from_slice(&self.served.size.to_le_bytes());
+        let location = self.location.map(Location::encode).unwrap_or_default();
+        let texts =
+            [self.top.as_str(), self.served.digest.as_str(), &self.served.media_type, &self.reason, &self.missing];
+        texts.iter().for_each(|text| put(&mut record, text.as_bytes()));
+        put(&mut record, &location);
+        record
+    }
+
+    pub(super) fn decode(value: &[u8]) -> Option<Self> {
+        let (format, mut rest) = value.split_first()?;
+        if *format != FORMAT {
+            return None;
+        }
+        let rest = &mut rest;
+        let size = take_number(rest)?;
+        let top = Digest::parse(&take_text(rest)?).ok()?;
+        let digest = Digest::parse(&take_text(rest)?).ok()?;
+        let media_type = take_text(rest)?;
+        Some(Self {
+            top,
+            served: Descriptor { media_type, digest, size },
+            reason: take_text(rest)?,
+            missing: take_text(rest)?,
+            location: Location::decode(take(rest)?),
+        })
+    }
+}
+
+impl Confirmed {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut record = [self.at.to_le_bytes(), self.refusal.to_le_bytes()].concat();
+        record.extend(self.resolution.encode());
+        record
+    }
+
+    pub(super) fn decode(mut value: &[u8]) -> Option<Self> {
+        let (at, refusal) = (take_number(&mut value)?, take_number(&mut value)?);
+        Some(Self { at, refusal, resolution: Resolution::decode(value)? })
+    }
+}

@@ -1,0 +1,5 @@
+//! What is kept of earlier requests: the process-wide memory, and the cache in it.
+
+pub mod cache;
+pub mod in_memory;
+pub mod memory;
