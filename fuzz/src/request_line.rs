@@ -1,6 +1,7 @@
 //! Any bytes as method and path: what is accepted stands in the path as it is, and nothing else is a name.
 
-use metahub::request::{Method, Reference, Repository, Request};
+use metahub::oci::reference::{Reference, Repository};
+use metahub::request::{Method, Request};
 
 use super::harmless;
 

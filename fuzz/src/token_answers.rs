@@ -7,7 +7,7 @@ use metahub::auth::identity::{Credentials, Presented};
 use metahub::auth::secret::Secret;
 use metahub::auth::upstream::{Authorization, authorize};
 use metahub::config::Config;
-use metahub::request::Repository;
+use metahub::oci::reference::Repository;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 

@@ -13,7 +13,7 @@ use crate::auth::access::{digest, process_key, slot};
 use crate::auth::identity::{Credentials, Presented};
 use crate::auth::secret::Secret;
 use crate::config::{Registry, TokenService};
-use crate::request::Repository;
+use crate::oci::reference::Repository;
 use crate::store::memory::Memory;
 use crate::text::json::{Reader, Stop};
 

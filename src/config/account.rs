@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::{Pattern, View};
-use crate::request::Repository;
+use crate::oci::reference::Repository;
 use std::collections::BTreeSet;
 
 /// Above this cost a single check would hold a worker for more than 60 ms.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::request::Repository;
+use crate::oci::reference::Repository;
 
 /// A pattern such as `library/*` or `qnib/**`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use super::raw::{RawCredentials, RawRegistry, RawTokenService};
 use super::reader::Named;
 use super::{ConfigError, Environment, MachineTypes, View, validate};
 use crate::auth::identity::Credentials;
-use crate::request::Repository;
+use crate::oci::reference::Repository;
 use std::collections::BTreeMap;
 
 /// Who checks a password.

@@ -7,7 +7,7 @@ use super::{Counter, Effects, Report, fetch};
 use crate::oci::body::Body;
 use crate::oci::errors::{Code, Reply};
 use crate::oci::media_type;
-use crate::request::{Repository, Tag};
+use crate::oci::reference::{Repository, Tag};
 use crate::store::cache::{Growth, Resolution};
 use crate::text::headers::Headers;
 

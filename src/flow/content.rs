@@ -9,7 +9,7 @@ use crate::auth::upstream::TokenRequest;
 use crate::oci::body::Body;
 use crate::oci::digest::Digest;
 use crate::oci::errors::Reply;
-use crate::request::Repository;
+use crate::oci::reference::Repository;
 use crate::store::cache::{Cache, Growth, Location, Shelf};
 use crate::store::memory::Memory;
 use crate::text::headers::{HeaderChange, Headers};

@@ -14,7 +14,7 @@ use crate::oci::digest::Digest;
 use crate::oci::errors::{Code, Reply};
 use crate::oci::index::{Descriptor, Index, is_artifact_tag};
 use crate::oci::media_type::Kind;
-use crate::request::Reference;
+use crate::oci::reference::Reference;
 use crate::request::query::ExplainQuery;
 use crate::select::explanation::{Explanation, Image};
 use crate::select::{DeadEnd, Walk};

@@ -7,7 +7,7 @@ use crate::oci::body::Body;
 use crate::oci::errors::{Code, Reply};
 use crate::oci::index::{Descriptor, MAX_BYTES};
 use crate::oci::media_type::{self, DOCKER_LIST, DOCKER_MANIFEST, Kind, essence};
-use crate::request::Repository;
+use crate::oci::reference::Repository;
 use crate::select::DeadEnd;
 use crate::text::headers::Headers;
 

@@ -31,7 +31,7 @@ use crate::oci::body::Body;
 use crate::oci::digest::Digest;
 use crate::oci::index::Descriptor;
 use crate::oci::media_type::Kind;
-use crate::request::{Repository, Tag};
+use crate::oci::reference::{Repository, Tag};
 use crate::select::{DeadEnd, Turn, Walk};
 use crate::store::cache::{Cache, Growth, Resolution, Shelf};
 use crate::store::memory::Memory;

@@ -16,8 +16,9 @@ use super::{
 use crate::config::{Authentication, Config, Registry, View};
 use crate::oci::errors::{Code, Reply};
 use crate::oci::index::is_artifact_tag;
+use crate::oci::reference::{InvalidReference, Reference, Repository};
 use crate::request::query::RETRY;
-use crate::request::{InvalidRequest, Method, Reference, Repository, Request};
+use crate::request::{InvalidRequest, Method, Request};
 use crate::select::explanation;
 use crate::store::memory::Memory;
 use crate::text::headers::{HeaderChange, Headers};
@@ -330,9 +331,9 @@ pub(super) fn refuse(code: Code, counter: Counter, message: &str) -> Box<Effects
 fn invalid(error: InvalidRequest, headers: Headers<'_>) -> Box<Effects> {
     let code = match error {
         InvalidRequest::Unsupported => Code::Unsupported,
-        InvalidRequest::Repository | InvalidRequest::Image => Code::NameInvalid,
-        InvalidRequest::Tag => Code::TagInvalid,
-        InvalidRequest::Digest => Code::DigestInvalid,
+        InvalidRequest::Name(InvalidReference::Repository) | InvalidRequest::Image => Code::NameInvalid,
+        InvalidRequest::Name(InvalidReference::Tag) => Code::TagInvalid,
+        InvalidRequest::Name(InvalidReference::Digest) => Code::DigestInvalid,
     };
     let line = format!("{} {}: {error}", code.status(), target(headers));
     let reply = match code {

@@ -11,7 +11,7 @@ use crate::auth::upstream::{self, Authorization, TokenRequest};
 use crate::config::{Authentication, Registry};
 use crate::oci::body::Body;
 use crate::oci::errors::{Code, Reply};
-use crate::request::Repository;
+use crate::oci::reference::Repository;
 use crate::request::query::RETRY;
 use crate::store::cache::{Cache, Shelf};
 use crate::store::memory::Memory;

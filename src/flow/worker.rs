@@ -7,7 +7,7 @@ use std::rc::Rc;
 use super::callers::Callers;
 use crate::oci::body::Body;
 use crate::oci::digest::Digest;
-use crate::request::Repository;
+use crate::oci::reference::Repository;
 use crate::store::cache::{Cache, Shelf};
 use crate::store::memory::Memory;
 

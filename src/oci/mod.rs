@@ -6,3 +6,4 @@ pub mod errors;
 pub mod index;
 pub mod media_type;
 pub mod platform;
+pub mod reference;

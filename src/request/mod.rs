@@ -10,11 +10,7 @@ use std::fmt;
 use self::query::ExplainQuery;
 use crate::auth::realm;
 use crate::oci::digest::Digest;
-
-/// Longest repository name that is accepted, in bytes (OCI distribution spec, §Pulling manifests).
-const MAX_REPOSITORY_LENGTH: usize = 255;
-/// Longest tag that is accepted, in bytes (the same place).
-const MAX_TAG_LENGTH: usize = 128;
+use crate::oci::reference::{InvalidReference, Reference, Repository};
 
 /// The two methods that a read-only registry knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,23 +19,6 @@ pub enum Method {
     Get,
     /// Its headers alone.
     Head,
-}
-
-/// A repository name such as `library/nginx`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Repository(String);
-
-/// A tag such as `latest`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Tag(String);
-
-/// How a manifest is named.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reference {
-    /// By a name that can move.
-    Tag(Tag),
-    /// By its content.
-    Digest(Digest),
 }
 
 /// What a client asks for.
@@ -93,10 +72,11 @@ impl Request {
             | Self::Tags(repository)
             | Self::Referrers(repository) => repository,
         };
-        let namespace = namespace.filter(|_| !repository.0.contains('/'));
-        if let Some(namespace) = namespace {
-            repository.0 = format!("{namespace}/{repository}");
-        }
+        let within = namespace.and_then(|namespace| Some((namespace, repository.within(namespace)?)));
+        let namespace = within.map(|(namespace, within)| {
+            *repository = within;
+            namespace
+        });
         (self, namespace)
     }
 }
@@ -106,12 +86,8 @@ impl Request {
 pub enum InvalidRequest {
     /// The method writes, or the path is none that MetaHub serves.
     Unsupported,
-    /// The repository name breaks the grammar.
-    Repository,
-    /// The tag breaks the grammar.
-    Tag,
-    /// The digest is none.
-    Digest,
+    /// What it names breaks the grammar of names.
+    Name(InvalidReference),
     /// `explain` was asked for no image, or for one whose name breaks the grammar.
     Image,
 }
@@ -119,19 +95,23 @@ pub enum InvalidRequest {
 impl fmt::Display for InvalidRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Name(error) => return error.fmt(f),
             Self::Unsupported => {
                 "MetaHub is read-only: it serves GET and HEAD of manifests, blobs, tags and referrers; \
                  push to the registry behind it"
             }
-            Self::Repository => "not a repository name: lower-case letters, digits, '.', '_', '-' and '/' only",
-            Self::Tag => "not a tag: letters, digits, '_', '.' and '-' only, 128 at most",
             Self::Image => "explain needs one image: /metahub/v1/explain?image=<repository>[:<tag>|@<digest>]",
-            Self::Digest => "not a digest: expected sha256:<64 hex digits> or sha512:<128 hex digits>",
         })
     }
 }
 
 impl std::error::Error for InvalidRequest {}
+
+impl From<InvalidReference> for InvalidRequest {
+    fn from(error: InvalidReference) -> Self {
+        Self::Name(error)
+    }
+}
 
 impl Method {
     /// Reads the `:method` header.
@@ -161,7 +141,10 @@ impl Request {
             "/metahub/v1/health" => return Ok(Self::Health),
             realm::PATH => return Ok(Self::Token),
             "/metahub/v1/machine-types" => return Ok(Self::MachineTypes(query::after(query))),
-            "/metahub/v1/explain" => return query::explain(query).map(|query| Self::Explain(Box::new(query))),
+            "/metahub/v1/explain" => {
+                let query = query::explain(query).ok_or(InvalidRequest::Image)?;
+                return Ok(Self::Explain(Box::new(query)));
+            }
             _ => {}
         }
         let rest = path.strip_prefix("/v2/").ok_or(InvalidRequest::Unsupported)?;
@@ -174,13 +157,13 @@ impl Request {
             ("blobs", "uploads") => Err(InvalidRequest::Unsupported),
             ("blobs", digest) => {
                 let repository = Repository::parse(repository)?;
-                Digest::parse(digest).map_err(|_| InvalidRequest::Digest)?;
+                Digest::parse(digest).map_err(|_| InvalidReference::Digest)?;
                 Ok(Self::Blob(repository))
             }
             ("tags", "list") => Ok(Self::Tags(Repository::parse(repository)?)),
             ("referrers", digest) => {
                 let repository = Repository::parse(repository)?;
-                Digest::parse(digest).map_err(|_| InvalidRequest::Digest)?;
+                Digest::parse(digest).map_err(|_| InvalidReference::Digest)?;
                 Ok(Self::Referrers(repository))
             }
             _ => Err(InvalidRequest::Unsupported),
@@ -188,111 +171,10 @@ impl Request {
     }
 }
 
-impl Repository {
-    /// Reads a repository name: `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(\/…)*`.
-    ///
-    /// # Errors
-    /// [`InvalidRequest::Repository`].
-    pub fn parse(name: &str) -> Result<Self, InvalidRequest> {
-        if name.len() <= MAX_REPOSITORY_LENGTH && name.split('/').all(is_component) {
-            Ok(Self(name.to_owned()))
-        } else {
-            Err(InvalidRequest::Repository)
-        }
-    }
-
-    /// The name.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// Whether `component` is alphanumeric runs joined by `.`, `_`, `__` or any number of `-`.
-fn is_component(component: &str) -> bool {
-    let mut separator = String::new();
-    let mut seen = false;
-    for character in component.chars() {
-        match character {
-            'a'..='z' | '0'..='9' => {
-                let joined = if seen { is_separator(&separator) } else { separator.is_empty() };
-                if !joined {
-                    return false;
-                }
-                seen = true;
-                separator.clear();
-            }
-            '.' | '_' | '-' => separator.push(character),
-            _ => return false,
-        }
-    }
-    seen && separator.is_empty()
-}
-
-fn is_separator(text: &str) -> bool {
-    matches!(text, "" | "." | "_" | "__") || text.bytes().all(|byte| byte == b'-')
-}
-
-impl Tag {
-    /// Reads a tag: `[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}`.
-    ///
-    /// # Errors
-    /// [`InvalidRequest::Tag`].
-    pub fn parse(tag: &str) -> Result<Self, InvalidRequest> {
-        let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-        let first = tag.bytes().next().is_some_and(word);
-        if first && tag.len() <= MAX_TAG_LENGTH && tag.bytes().all(|byte| word(byte) || byte == b'.' || byte == b'-') {
-            Ok(Self(tag.to_owned()))
-        } else {
-            Err(InvalidRequest::Tag)
-        }
-    }
-
-    /// The tag.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Reference {
-    /// The tag or digest.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::Tag(tag) => tag.as_str(),
-            Self::Digest(digest) => digest.as_str(),
-        }
-    }
-
-    /// Reads a tag or a digest; only digests contain a colon.
-    ///
-    /// # Errors
-    /// [`InvalidRequest::Tag`] or [`InvalidRequest::Digest`].
-    pub fn parse(reference: &str) -> Result<Self, InvalidRequest> {
-        if reference.contains(':') {
-            Digest::parse(reference).map(Self::Digest).map_err(|_| InvalidRequest::Digest)
-        } else {
-            Tag::parse(reference).map(Self::Tag)
-        }
-    }
-}
-
-impl fmt::Display for Repository {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Display for Tag {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::oci::reference::Tag;
 
     const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
@@ -331,6 +213,7 @@ mod tests {
 
     #[test]
     fn refuses_what_is_not() {
+        use InvalidReference as R;
         use InvalidRequest as E;
         let long_tag = format!("/v2/a/manifests/{}", "t".repeat(129));
         let long_name = format!("/v2/{}/manifests/latest", "a".repeat(256));
@@ -345,30 +228,30 @@ mod tests {
             ("/v2/a/tags/other", E::Unsupported),
             ("/v2/a/unknown/latest", E::Unsupported),
             ("/metahub/v1/health/", E::Unsupported),
-            ("/v2//manifests/latest", E::Repository),
-            ("/v2/A/manifests/latest", E::Repository),
-            ("/v2/a//b/manifests/latest", E::Repository),
-            ("/v2/a/../b/manifests/latest", E::Repository),
-            ("/v2/a%2fb/manifests/latest", E::Repository),
-            ("/v2/-a/manifests/latest", E::Repository),
-            ("/v2/a-/manifests/latest", E::Repository),
-            ("/v2/a..b/manifests/latest", E::Repository),
-            ("/v2/a___b/manifests/latest", E::Repository),
-            ("/v2/a._b/manifests/latest", E::Repository),
-            ("/v2/a b/manifests/latest", E::Repository),
-            ("/v2/a\n/manifests/latest", E::Repository),
-            ("/v2/ä/manifests/latest", E::Repository),
-            (&long_name, E::Repository),
-            ("/v2/a/manifests/", E::Tag),
-            ("/v2/a/manifests/.hidden", E::Tag),
-            ("/v2/a/manifests/-x", E::Tag),
-            ("/v2/a/manifests/la%74est", E::Tag),
-            ("/v2/a/manifests/lat\u{0}est", E::Tag),
-            (&long_tag, E::Tag),
-            ("/v2/a/manifests/sha256:abc", E::Digest),
-            ("/v2/a/manifests/x:latest", E::Digest),
-            ("/v2/a/blobs/latest", E::Digest),
-            ("/v2/a/referrers/latest", E::Digest),
+            ("/v2//manifests/latest", E::Name(R::Repository)),
+            ("/v2/A/manifests/latest", E::Name(R::Repository)),
+            ("/v2/a//b/manifests/latest", E::Name(R::Repository)),
+            ("/v2/a/../b/manifests/latest", E::Name(R::Repository)),
+            ("/v2/a%2fb/manifests/latest", E::Name(R::Repository)),
+            ("/v2/-a/manifests/latest", E::Name(R::Repository)),
+            ("/v2/a-/manifests/latest", E::Name(R::Repository)),
+            ("/v2/a..b/manifests/latest", E::Name(R::Repository)),
+            ("/v2/a___b/manifests/latest", E::Name(R::Repository)),
+            ("/v2/a._b/manifests/latest", E::Name(R::Repository)),
+            ("/v2/a b/manifests/latest", E::Name(R::Repository)),
+            ("/v2/a\n/manifests/latest", E::Name(R::Repository)),
+            ("/v2/ä/manifests/latest", E::Name(R::Repository)),
+            (&long_name, E::Name(R::Repository)),
+            ("/v2/a/manifests/", E::Name(R::Tag)),
+            ("/v2/a/manifests/.hidden", E::Name(R::Tag)),
+            ("/v2/a/manifests/-x", E::Name(R::Tag)),
+            ("/v2/a/manifests/la%74est", E::Name(R::Tag)),
+            ("/v2/a/manifests/lat\u{0}est", E::Name(R::Tag)),
+            (&long_tag, E::Name(R::Tag)),
+            ("/v2/a/manifests/sha256:abc", E::Name(R::Digest)),
+            ("/v2/a/manifests/x:latest", E::Name(R::Digest)),
+            ("/v2/a/blobs/latest", E::Name(R::Digest)),
+            ("/v2/a/referrers/latest", E::Name(R::Digest)),
         ];
         for (path, error) in rows {
             assert_eq!(Request::parse(path.as_bytes()), Err(error), "{path}");

@@ -1,6 +1,6 @@
 //! Query strings of MetaHub's own endpoints (`/metahub/v1/explain?image=…`).
 
-use crate::request::{InvalidRequest, Reference, Repository, Tag};
+use crate::oci::reference::{Reference, Repository, Tag};
 
 /// Marks the one repetition of a request whose token had expired.
 pub const RETRY: &str = "metahub-retry=1";
@@ -24,15 +24,14 @@ pub struct ExplainQuery {
 }
 
 /// Reads the query of `explain`. Keys that are not MetaHub's (containerd's `ns`) are for Envoy's routes.
-///
-/// # Errors
-/// [`InvalidRequest::Image`] if there is no image or more than one, or its name breaks the grammar.
-pub fn explain(query: &str) -> Result<ExplainQuery, InvalidRequest> {
-    let image = single(query, "image").ok_or(InvalidRequest::Image)?;
+/// `None` if there is no image or more than one, or its name breaks the grammar.
+#[must_use]
+pub fn explain(query: &str) -> Option<ExplainQuery> {
+    let image = single(query, "image")?;
     let machine_type = single(query, "machine_type");
     if machine_type.is_none() && query.split('&').any(|pair| pair.starts_with("machine_type=")) {
         // Narrowed to what cannot be read is not the same as not narrowed.
-        return Err(InvalidRequest::Image);
+        return None;
     }
     let (name, reference) = if let Some((name, digest)) = image.split_once('@') {
         (name, Reference::parse(digest).ok().filter(|reference| matches!(reference, Reference::Digest(_))))
@@ -42,9 +41,9 @@ pub fn explain(query: &str) -> Result<ExplainQuery, InvalidRequest> {
         (image.as_str(), Tag::parse("latest").ok().map(Reference::Tag))
     };
     let rest: Vec<&str> = query.split('&').filter(|pair| !pair.starts_with("after=") && *pair != RETRY).collect();
-    Ok(ExplainQuery {
-        repository: Repository::parse(name).map_err(|_| InvalidRequest::Image)?,
-        reference: reference.ok_or(InvalidRequest::Image)?,
+    Some(ExplainQuery {
+        repository: Repository::parse(name).ok()?,
+        reference: reference?,
         machine_type,
         after: after(query),
         rest: rest.join("&"),
@@ -89,7 +88,7 @@ mod tests {
 
     /// Repository, reference, machine type and cursor, in one line.
     fn read(query: &str) -> Option<String> {
-        let query = explain(query).ok()?;
+        let query = explain(query)?;
         let reference = match &query.reference {
             Reference::Tag(tag) => tag.as_str().to_owned(),
             Reference::Digest(digest) => digest.to_string(),

@@ -22,7 +22,7 @@ mod resolution;
 pub use documents::{Document, Location};
 pub use resolution::{Confirmed, Resolution};
 
-use crate::request::{Repository, Tag};
+use crate::oci::reference::{Repository, Tag};
 use crate::store::memory::Memory;
 
 /// The smallest cache, in bytes: below this there is no slot for most manifests.
