@@ -11,8 +11,8 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use metahub::config::Config;
+use metahub::flow::body::Body;
 use metahub::flow::{Answer, Arrival, Event, Exchange, Step, WorkerState, begin};
-use metahub::oci::body::Body;
 use metahub::oci::digest::Digest;
 use metahub::oci::media_type::{ALL, DOCKER_LIST, DOCKER_MANIFEST};
 use metahub::store::in_memory::Map;

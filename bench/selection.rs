@@ -9,11 +9,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use metahub::config::OnNoMatch;
 use metahub::hardware::feature::FeatureRules;
 use metahub::machine_type::MachineType;
 use metahub::oci::digest::Digest;
 use metahub::oci::index::{Index, MAX_BYTES};
+use metahub::select::OnNoMatch;
 use metahub::select::explanation::{Explanation, Image};
 use metahub::select::{Selection, missing_variants, select};
 use metahub_bench::indexes::{description, index, padded};

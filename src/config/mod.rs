@@ -25,6 +25,7 @@ pub use registry::{Authentication, Registry, TokenService};
 
 use crate::auth::token::Key;
 use crate::machine_type::MachineType;
+use crate::select::OnNoMatch;
 use crate::store::cache::Cache;
 use std::collections::BTreeMap;
 
@@ -78,15 +79,6 @@ impl View {
 
 /// Looks up a variable of Envoy's environment.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
-
-/// What to do when no entry of an index fits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnNoMatch {
-    /// 404 with a message that says what the index offers.
-    Refuse,
-    /// The index as it is.
-    Unfiltered,
-}
 
 /// A validated configuration.
 #[derive(Debug)]

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use super::raw::{RawAccount, RawConfig};
 use super::reader::Named;
 use super::{
-    Account, Authentication, Config, ConfigError, Environment, Grant, MachineTypes, OnNoMatch, PasswordHash, Pattern,
-    View, ambiguity, cache, registry,
+    Account, Authentication, Config, ConfigError, Environment, Grant, MachineTypes, PasswordHash, Pattern, View,
+    ambiguity, cache, registry,
 };
 use crate::auth::realm::is_loopback;
 use crate::auth::secret::Secret;
 use crate::auth::token::Key;
 use crate::hardware::feature::FeatureRules;
+use crate::select::OnNoMatch;
 use std::collections::BTreeMap;
 
 /// Passwords of one account: the old and the new one, and as many again.

@@ -4,8 +4,9 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::{Counter, Effects, Report, fetch};
-use crate::oci::body::Body;
-use crate::oci::errors::{Code, Reply};
+use crate::flow::body::Body;
+use crate::flow::reply::Reply;
+use crate::oci::errors::Code;
 use crate::oci::media_type;
 use crate::oci::reference::{Repository, Tag};
 use crate::store::cache::{Growth, Resolution};

@@ -15,8 +15,9 @@ use crate::auth::login::Refused;
 use crate::auth::secret::Secret;
 use crate::auth::token::PREFIX;
 use crate::config::{Account, Authentication, Config, Registry, View};
+use crate::flow::reply::Reply;
 use crate::machine_type::MachineType;
-use crate::oci::errors::{Code, Reply};
+use crate::oci::errors::Code;
 use crate::store::memory::Memory;
 use crate::text::headers::Headers;
 

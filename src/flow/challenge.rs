@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use crate::auth::realm::realm;
 use crate::config::{Config, Registry};
-use crate::oci::errors::{Code, Reply};
+use crate::flow::reply::Reply;
+use crate::oci::errors::Code;
 use crate::text::headers::Headers;
 
 /// How a client is asked for credentials: the value of `WWW-Authenticate`.

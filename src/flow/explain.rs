@@ -7,15 +7,17 @@ use std::sync::Arc;
 use super::fetch::{self, Fault, Unusable, status};
 use super::worker::Permit;
 use super::{Answer, Authorizing, Callout, Counter, Effects, Event, Exchange, Report, Step, Upstream};
-use crate::config::{OnNoMatch, Registry};
+use crate::config::Registry;
+use crate::flow::body::Body;
+use crate::flow::reply::Reply;
 use crate::machine_type::MachineType;
-use crate::oci::body::Body;
 use crate::oci::digest::Digest;
-use crate::oci::errors::{Code, Reply};
+use crate::oci::errors::Code;
 use crate::oci::index::{Descriptor, Index, is_artifact_tag};
 use crate::oci::media_type::Kind;
 use crate::oci::reference::Reference;
 use crate::request::query::ExplainQuery;
+use crate::select::OnNoMatch;
 use crate::select::explanation::{Explanation, Image};
 use crate::select::{DeadEnd, Walk};
 use crate::store::cache::{Cache, Shelf};
@@ -172,7 +174,7 @@ impl Explain {
         let Question { query, machine_types, on_no_match, .. } = &self.question;
         let artifact = matches!(&query.reference, Reference::Tag(tag) if is_artifact_tag(tag.as_str()));
         let index = if !artifact && (body.nature().is_index || Kind::of(media_type) == Kind::Index) {
-            match Walk::begin().read(body) {
+            match body.index().map_err(|error| Walk::begin().unusable(error)) {
                 Ok(index) => Some(index),
                 Err(dead_end) => return self.fail(&Fault::dead_end(&dead_end)),
             }

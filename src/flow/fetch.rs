@@ -3,8 +3,9 @@
 use super::standing::Upstream;
 use super::{Answer, Callout, Counter};
 use crate::config::Registry;
-use crate::oci::body::Body;
-use crate::oci::errors::{Code, Reply};
+use crate::flow::body::Body;
+use crate::flow::reply::Reply;
+use crate::oci::errors::Code;
 use crate::oci::index::{Descriptor, MAX_BYTES};
 use crate::oci::media_type::{self, DOCKER_LIST, DOCKER_MANIFEST, Kind, essence};
 use crate::oci::reference::Repository;

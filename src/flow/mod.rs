@@ -6,6 +6,7 @@
 mod accept;
 mod answer;
 mod arrival;
+pub mod body;
 mod caller;
 mod callers;
 mod challenge;
@@ -14,6 +15,7 @@ mod explain;
 mod fetch;
 mod forwarded;
 mod pull;
+pub mod reply;
 mod request;
 mod standing;
 mod token;
@@ -32,8 +34,9 @@ pub use transfer::Transfer;
 pub use verifying::Verifying;
 pub use worker::WorkerState;
 
-use crate::oci::body::Body;
-use crate::oci::errors::{Code, Reply};
+use crate::flow::body::Body;
+use crate::flow::reply::Reply;
+use crate::oci::errors::Code;
 use crate::store::memory::Memory;
 use crate::text::headers::{HeaderChange, Headers};
 

@@ -14,7 +14,8 @@ use super::{
     target, token,
 };
 use crate::config::{Authentication, Config, Registry, View};
-use crate::oci::errors::{Code, Reply};
+use crate::flow::reply::Reply;
+use crate::oci::errors::Code;
 use crate::oci::index::is_artifact_tag;
 use crate::oci::reference::{InvalidReference, Reference, Repository};
 use crate::request::query::RETRY;

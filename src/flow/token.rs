@@ -13,7 +13,8 @@ use crate::auth::access;
 use crate::auth::identity::{Credentials, Presented};
 use crate::auth::token::{Content, Key, LIFETIME, Refused};
 use crate::config::{Account, Authentication, Config, Registry};
-use crate::oci::errors::{Code, Reply};
+use crate::flow::reply::Reply;
+use crate::oci::errors::Code;
 use crate::store::memory::Memory;
 use crate::text::json::json;
 

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use super::callers::Callers;
-use crate::oci::body::Body;
+use crate::flow::body::Body;
 use crate::oci::digest::Digest;
 use crate::oci::reference::Repository;
 use crate::store::cache::{Cache, Shelf};

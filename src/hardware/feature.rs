@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::machine_type::FieldError;
+use crate::text::field::FieldError;
 use std::collections::BTreeMap;
 
 mod version;

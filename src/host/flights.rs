@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use crate::flow::Callout;
-use crate::oci::body::Body;
+use crate::flow::body::Body;
 use crate::text::headers::Headers;
 
 /// What all that waits on one worker may hold together, in bytes: requests that wait and answers that are not delivered yet.

@@ -1,9 +1,8 @@
 //! The description of a machine type in the configuration, and the reading of its name and features.
 
-use std::fmt;
-
 use super::{Key, Offer};
 use crate::hardware::feature::{self, FeatureRules, Offered, Rule};
+use crate::text::field::FieldError;
 
 /// Words that a login or the configuration uses in the place of a machine type.
 const RESERVED: [&str; 3] = ["refuse", "unfiltered", "none"];
@@ -28,30 +27,6 @@ pub struct Description<T = String> {
     /// Keys that outrank the number of keys an image asks for, the first most.
     pub prefer: Vec<T>,
 }
-
-/// A field of the configuration that cannot be accepted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FieldError {
-    /// The path relative to the machine type (`features[0]`), empty for the type itself (its name); for feature rules
-    /// the key.
-    pub field: String,
-    /// What is wrong and what to write instead.
-    pub message: String,
-}
-
-impl FieldError {
-    pub(crate) fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { field: field.into(), message: message.into() }
-    }
-}
-
-impl fmt::Display for FieldError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.field.is_empty() { f.write_str(&self.message) } else { write!(f, "{}: {}", self.field, self.message) }
-    }
-}
-
-impl std::error::Error for FieldError {}
 
 pub(super) fn check_name(name: &str) -> Result<(), FieldError> {
     let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9');

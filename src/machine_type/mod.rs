@@ -16,8 +16,9 @@ use std::collections::BTreeSet;
 mod description;
 mod resolve;
 
+use crate::text::field::FieldError;
+pub use description::Description;
 use description::Features;
-pub use description::{Description, FieldError};
 
 /// Rises whenever the same index and machine type may lead to another selection than before: decisions outlive a
 /// filter's replacement in the shared cache.

@@ -1,8 +1,9 @@
 //! Which platform a description means: fields that are given, fields that follow, contradictions.
 
-use super::{Description, FieldError};
+use super::Description;
 use crate::hardware::microarchitecture::{self, Microarchitecture};
 use crate::oci::platform::{self, Word};
+use crate::text::field::FieldError;
 
 /// The longest platform word in a configuration, in bytes.
 const MAX_WORD_LENGTH: usize = 128;

@@ -1,6 +1,5 @@
 //! What registries speak of: digests, media types, platforms, indexes, errors.
 
-pub mod body;
 pub mod digest;
 pub mod errors;
 pub mod index;

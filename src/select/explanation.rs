@@ -9,10 +9,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use self::walks::{Verdict, Walks};
-use crate::config::OnNoMatch;
 use crate::machine_type::MachineType;
 use crate::oci::digest::Digest;
 use crate::oci::index::{Descriptor, Entry, Index};
+use crate::select::OnNoMatch;
 use crate::select::unmet;
 use crate::text::json::{Json, json};
 use std::collections::BTreeSet;

@@ -27,7 +27,7 @@ mod resolver;
 use evaluation::Evaluation;
 
 pub use explain::{Criterion, MissingVariant, Offer, Reason, Unmet, missing_variants, unmet};
-pub use resolver::{DeadEnd, MAX_LEVELS, Turn, Walk};
+pub use resolver::{DeadEnd, MAX_LEVELS, OnNoMatch, Turn, Walk};
 
 /// What an index comes to for a machine type.
 #[derive(Clone, Debug)]

@@ -5,16 +5,22 @@
 //! by what its descriptor says, and selection does not come back out of it.
 
 use std::fmt;
-use std::rc::Rc;
 
 use super::{Offer, Reason, Selection, missing_variants, select};
-use crate::config::OnNoMatch;
 use crate::machine_type::MachineType;
-use crate::oci::body::Body;
 use crate::oci::index::{Descriptor, Index, IndexError, MAX_BYTES};
 
 /// Indexes that are followed below each other, the first included.
 pub const MAX_LEVELS: u32 = 3;
+
+/// What to do when no entry of an index fits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnNoMatch {
+    /// 404 with a message that says what the index offers.
+    Refuse,
+    /// The index as it is.
+    Unfiltered,
+}
 
 /// A walk that stands before an index.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -89,14 +95,6 @@ impl Walk {
     #[must_use]
     pub const fn is_nested(&self) -> bool {
         self.above > 0
-    }
-
-    /// Parses the index that the walk stands before.
-    ///
-    /// # Errors
-    /// [`DeadEnd::Unusable`].
-    pub fn read(&self, body: &Body) -> Result<Rc<Index>, DeadEnd> {
-        body.index().map_err(|error| self.unusable(error))
     }
 
     /// The end of a walk before an index that cannot be read.

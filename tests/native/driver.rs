@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use base64::Engine as _;
 use metahub::config::Config;
+use metahub::flow::body::Body;
 use metahub::flow::{Answer, Arrival, Callout, Effects, Event, Exchange, Step, WorkerState, begin};
-use metahub::oci::body::Body;
 use metahub::oci::digest::Digest;
 use metahub::oci::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
 use metahub::text::headers::{HeaderChange, Headers};

@@ -14,9 +14,9 @@ use proxy_wasm::types::{BufferType, LogLevel, MapType, Status};
 
 use crate::http::Stream;
 use crate::log;
+use metahub::flow::body::Body;
 use metahub::flow::{Answer, Callout, Event, MAX_MANIFEST};
 use metahub::host::flights::{Answered, Flights, Full, Moment, Outcome};
-use metahub::oci::body::Body;
 
 /// How long upstream may take to answer. Clients wait 30 s and more for headers.
 const TIMEOUT: Duration = Duration::from_secs(15);

@@ -10,9 +10,10 @@ use proxy_wasm::types::{Action, BufferType, LogLevel, MapType, Status};
 
 use crate::memory::SharedData;
 use crate::{Worker, log};
+use metahub::flow::reply::Reply;
 use metahub::flow::{self, Arrival, Effects, Event, Exchange, Report, Step};
 use metahub::host::flights::{Full, Moment};
-use metahub::oci::errors::{Code, Reply};
+use metahub::oci::errors::Code;
 use metahub::store::memory::is_news;
 use metahub::text::headers::{HeaderChange, Headers};
 

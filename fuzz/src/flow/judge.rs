@@ -9,8 +9,8 @@
 //!
 //! That each request has exactly one end is seen to in `stream.rs`.
 
+use metahub::flow::reply::Reply;
 use metahub::flow::{Callout, Effects, Step};
-use metahub::oci::errors::Reply;
 use metahub::oci::media_type::Kind;
 
 use super::World;

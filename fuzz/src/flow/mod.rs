@@ -15,9 +15,9 @@ use std::rc::Rc;
 use std::sync::LazyLock;
 
 use metahub::config::Config;
+use metahub::flow::body::Body;
 use metahub::flow::{Answer, Arrival, Callout, Event, WorkerState, begin};
 use metahub::host::flights::{Answered, Flights, MAX_HELD, Outcome};
-use metahub::oci::body::Body;
 use metahub::text::headers::Headers;
 
 use self::catalogue::DOCUMENTS;

@@ -3,10 +3,10 @@
 use super::{Age, Own, Pull};
 use crate::flow::accept;
 use crate::flow::answer::{self, Image, Worth};
+use crate::flow::body::Body;
 use crate::flow::fetch::{self, Fault, LARGE};
 use crate::flow::transfer::{Progress, Transfer};
 use crate::flow::{Counter, Effects, Exchange, Report, Step};
-use crate::oci::body::Body;
 use crate::oci::digest::Digest;
 use crate::oci::errors::Code;
 use crate::oci::index::Descriptor;

@@ -4,10 +4,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::MAX_NAMES;
-use crate::config::OnNoMatch;
 use crate::machine_type::MachineType;
 use crate::oci::digest::Digest;
 use crate::oci::index::{Descriptor, Entry, Index, MAX_BYTES};
+use crate::select::OnNoMatch;
 use crate::select::{DeadEnd, MAX_LEVELS, Turn, Walk};
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,8 +1,8 @@
 //! One body for all who wait for it: each machine gets its own.
 
-use metahub::config::OnNoMatch;
-use metahub::oci::body::Body;
+use metahub::flow::body::Body;
 use metahub::oci::media_type;
+use metahub::select::OnNoMatch;
 use metahub::select::{Turn, Walk};
 use serde_json::json;
 

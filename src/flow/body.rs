@@ -9,10 +9,10 @@ use std::fmt;
 use std::ops::Deref;
 use std::rc::Rc;
 
-use crate::config::OnNoMatch;
 use crate::machine_type::{Fingerprint, MachineType};
 use crate::oci::digest::Digest;
 use crate::oci::index::{Index, IndexError, Nature};
+use crate::select::OnNoMatch;
 use crate::select::{Turn, Walk};
 use crate::store::cache::{Growth, Location};
 
