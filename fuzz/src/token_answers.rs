@@ -28,7 +28,13 @@ pub(crate) fn check(bytes: &[u8]) {
     let repository = Repository::parse("team/app").expect("a name");
     let ask = |user: &str| {
         let credentials = Credentials { user: user.to_owned(), password: Secret::new("pw".to_owned()) };
-        authorize(&memory, registry, &Presented::Password(credentials), Some(&repository))
+        authorize(
+            &memory,
+            &registry.cluster,
+            registry.token_service.as_ref(),
+            &Presented::Password(credentials),
+            Some(&repository),
+        )
     };
     let Authorization::Token(request) = ask("me") else { panic!("a token that nobody has given") };
     let token = match request.redeem(&memory, bytes) {

@@ -13,15 +13,14 @@ mod tests;
 
 use std::net::IpAddr;
 
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::Sha256;
-
 use self::budget::Budgets;
 pub use self::budget::{Limit, Scope};
 pub(crate) use self::client::Client;
+use crate::auth::account::Account;
 use crate::auth::identity::Credentials;
+use crate::auth::password::PasswordHash;
 use crate::auth::token::Key;
-use crate::config::{Account, Config, PasswordHash};
+use crate::store::keys::{digest, process_key, slot};
 use crate::store::memory::Memory;
 
 /// Remembered logins at most, over all workers. One slot takes about 150 bytes.
@@ -36,9 +35,6 @@ const LIGHT_COST: u32 = 7;
 const FORMAT: u8 = 2;
 /// Until when an acceptance is remembered.
 const FOR_EVER: u64 = u64::MAX;
-/// Where the process keeps the key of its digests.
-const KEY: &str = "metahub.key";
-
 /// What came of a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -53,16 +49,16 @@ pub enum Verdict {
     Limited(Limit),
 }
 
-/// Checks a password. `account` is `None` where the login name stands for no account: that takes as long. `address` is
-/// the client's; it is asked for only where the password is not remembered.
+/// Checks a password. `account` is `None` where the login name stands for no account: a check of `decoy` takes as long.
+/// `address` is the client's; it is asked for only where the password is not remembered.
 pub fn verify(
     memory: &dyn Memory,
-    config: &Config,
+    decoy: Option<&PasswordHash>,
     account: Option<&Account>,
     credentials: &Credentials,
     address: &dyn Fn() -> Option<IpAddr>,
 ) -> Verdict {
-    let hashes = account.map_or_else(|| config.decoy().map(std::slice::from_ref).unwrap_or_default(), |a| &a.hashes);
+    let hashes = account.map_or_else(|| decoy.map(std::slice::from_ref).unwrap_or_default(), |a| &a.hashes);
     let Some(process_key) = process_key(memory) else {
         // Without randomness nothing can be remembered safely; the password itself can still be checked.
         return check(hashes, credentials);
@@ -116,25 +112,6 @@ fn weight(hashes: &[PasswordHash]) -> u32 {
     hashes.iter().map(|hash| 1 << hash.cost().saturating_sub(LIGHT_COST)).sum()
 }
 
-/// The key of this process's digests, made by whichever worker comes first.
-pub(crate) fn process_key(memory: &dyn Memory) -> Option<[u8; 32]> {
-    if let Some(key) = memory.get(KEY).and_then(|key| key.try_into().ok()) {
-        return Some(key);
-    }
-    memory.set_once(KEY, &memory.random()?)?.try_into().ok()
-}
-
-/// A keyed digest of these parts.
-pub(crate) fn digest(process_key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(process_key) else { return [0; 32] };
-    for part in parts {
-        // Lengths keep ("ab", "c") apart from ("a", "bc").
-        mac.update(&(part.len() as u64).to_le_bytes());
-        mac.update(part);
-    }
-    mac.finalize().into_bytes().into()
-}
-
 /// Covers the account, the whole credential and every hash line: rotation forgets the logins it revokes. A name that
 /// is no account stands for itself.
 fn login_key(
@@ -154,12 +131,6 @@ pub(crate) fn binding(key: &Key, account: &Account) -> [u8; 32] {
     let mut parts = vec![b"account".as_slice(), account.name().as_bytes()];
     parts.extend(account.hashes.iter().map(|hash| hash.line().as_bytes()));
     key.digest(&parts)
-}
-
-/// The name of the slot that a key falls into.
-pub(crate) fn slot(prefix: &str, key: &[u8; 32], slots: u32) -> String {
-    let [a, b, c, d, ..] = *key;
-    format!("{prefix}{}", u32::from_le_bytes([a, b, c, d]) % slots)
 }
 
 /// What is remembered of a password.

@@ -1,9 +1,11 @@
 //! Who asks, and as what the registry is asked: credentials, login names, passwords, tokens.
 
 pub mod access;
+pub mod account;
 pub mod identity;
 pub mod jwt;
-pub mod login;
+pub mod password;
+pub mod pattern;
 pub mod realm;
 pub mod secret;
 pub mod token;

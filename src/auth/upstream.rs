@@ -9,11 +9,10 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::auth::access::{digest, process_key, slot};
 use crate::auth::identity::{Credentials, Presented};
 use crate::auth::secret::Secret;
-use crate::config::{Registry, TokenService};
 use crate::oci::reference::Repository;
+use crate::store::keys::{digest, process_key, slot};
 use crate::store::memory::Memory;
 use crate::text::json::{Reader, Stop};
 
@@ -32,6 +31,20 @@ const MAX_LIFETIME: u64 = 24 * 3600;
 const RECENT: u64 = 60;
 /// Format of the values in shared data.
 const FORMAT: u8 = 2;
+
+/// Where a registry's bearer tokens come from (distribution spec, token authentication). The realm of a challenge is
+/// never followed, only this.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenService {
+    /// The Envoy cluster.
+    pub cluster: String,
+    /// `:authority` of the exchange.
+    pub host: String,
+    /// Path and query, up to where `service=` and `scope=` are added.
+    pub path: String,
+    /// What the registry calls itself there.
+    pub service: Option<String>,
+}
 
 /// What a request needs before it can go upstream.
 #[derive(Debug)]
@@ -90,11 +103,12 @@ fn basic(credentials: &Credentials) -> Secret {
 /// goes to the registry as it is: whoever gave it has said what it is good for.
 pub fn authorize(
     memory: &dyn Memory,
-    registry: &Registry,
+    cluster: &str,
+    service: Option<&TokenService>,
     presented: &Presented,
     repository: Option<&Repository>,
 ) -> Authorization {
-    let (credentials, service) = match (presented, &registry.token_service) {
+    let (credentials, service) = match (presented, service) {
         (Presented::Token(token), _) => return Authorization::Header(bearer(token.expose())),
         (Presented::Password(credentials), None) => return Authorization::Header(basic(credentials)),
         (Presented::Nothing, None) => return Authorization::Nothing,
@@ -107,7 +121,7 @@ pub fn authorize(
         let name = service.service.as_deref().unwrap_or_default();
         let parts = [
             b"token",
-            registry.cluster.as_bytes(),
+            cluster.as_bytes(),
             service.host.as_bytes(),
             service.path.as_bytes(),
             name.as_bytes(),

@@ -1,11 +1,10 @@
 //! The configuration: raw as written by the operator, then validated. Nothing behind this module sees a raw value.
 
-mod account;
 mod ambiguity;
 mod cache;
 mod document;
+mod login;
 mod machine_types;
-mod pattern;
 mod protobuf;
 mod raw;
 mod reader;
@@ -18,11 +17,12 @@ mod validate;
 use std::fmt;
 use std::sync::Arc;
 
-pub use account::{Account, Grant, PasswordHash};
+pub use login::{Login, Refused};
 pub(crate) use machine_types::MachineTypes;
-pub use pattern::Pattern;
-pub use registry::{Authentication, Registry, TokenService};
+pub use registry::{Authentication, Registry};
 
+use crate::auth::account::{Account, View};
+use crate::auth::password::PasswordHash;
 use crate::auth::token::Key;
 use crate::machine_type::MachineType;
 use crate::select::OnNoMatch;
@@ -56,26 +56,6 @@ impl fmt::Display for ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
-
-/// What a client gets to see of an index.
-#[derive(Clone, Debug)]
-pub enum View {
-    /// The entry that fits this machine type.
-    Machine(Arc<MachineType>),
-    /// The index itself.
-    Unfiltered,
-}
-
-impl View {
-    /// The machine type's name, or `unfiltered`: what people see in headers and messages.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Machine(machine_type) => machine_type.name(),
-            Self::Unfiltered => "unfiltered",
-        }
-    }
-}
 
 /// Looks up a variable of Envoy's environment.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;

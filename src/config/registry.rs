@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use super::raw::{RawCredentials, RawRegistry, RawTokenService};
 use super::reader::Named;
-use super::{ConfigError, Environment, MachineTypes, View, validate};
+use super::{ConfigError, Environment, MachineTypes, validate};
+use crate::auth::account::View;
 use crate::auth::identity::Credentials;
+use crate::auth::upstream::TokenService;
 use crate::oci::reference::Repository;
 use std::collections::BTreeMap;
 
@@ -18,20 +20,6 @@ pub enum Authentication {
     Upstream,
     /// Nobody: the login name only names the machine type.
     None,
-}
-
-/// Where a registry's bearer tokens come from (distribution spec, token authentication). The realm of a challenge is
-/// never followed, only this.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TokenService {
-    /// The Envoy cluster.
-    pub cluster: String,
-    /// `:authority` of the exchange.
-    pub host: String,
-    /// Path and query, up to where `service=` and `scope=` are added.
-    pub path: String,
-    /// What the registry calls itself there.
-    pub service: Option<String>,
 }
 
 /// A registry behind MetaHub.

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::raw::{RawAccount, RawConfig};
 use super::reader::Named;
-use super::{
-    Account, Authentication, Config, ConfigError, Environment, Grant, MachineTypes, PasswordHash, Pattern, View,
-    ambiguity, cache, registry,
-};
+use super::{Authentication, Config, ConfigError, Environment, MachineTypes, ambiguity, cache, registry};
+use crate::auth::account::{Account, Grant, View};
+use crate::auth::password::PasswordHash;
+use crate::auth::pattern::Pattern;
 use crate::auth::realm::is_loopback;
 use crate::auth::secret::Secret;
 use crate::auth::token::Key;

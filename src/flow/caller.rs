@@ -9,12 +9,13 @@ use super::standing::Standing;
 use super::token;
 use super::{Arrival, Counter, Effects, Report, target};
 use crate::auth::access::{self, Client, Verdict};
+use crate::auth::account::{Account, View};
 use crate::auth::identity::{Credentials, InvalidAuthorization, Presented};
 use crate::auth::jwt;
-use crate::auth::login::Refused;
 use crate::auth::secret::Secret;
 use crate::auth::token::PREFIX;
-use crate::config::{Account, Authentication, Config, Registry, View};
+use crate::config::Refused;
+use crate::config::{Authentication, Config, Registry};
 use crate::flow::reply::Reply;
 use crate::machine_type::MachineType;
 use crate::oci::errors::Code;
@@ -160,7 +161,7 @@ fn by_account<'a>(
     let refused = |reply: Reply, counter: Counter, line: Option<String>| {
         Err(Box::new(Effects::reply(reply).reporting(Report { line, ..Report::count(counter) })))
     };
-    match (access::verify(memory, config, account, &credentials, arrival.address), login) {
+    match (access::verify(memory, config.decoy(), account, &credentials, arrival.address), login) {
         (Verdict::Accepted, Some(login)) => Ok(logged_in(credentials.user, login.view, account, shared(registry))),
         (Verdict::Limited(limit), _) => {
             let reply = Reply::error(Code::TooManyRequests, "too many wrong passwords lately; try again later");
@@ -272,7 +273,7 @@ fn shared(registry: &Registry) -> Presented {
 fn identity(memory: &dyn Memory, registry: &Registry, credential: &[&str]) -> Option<[u8; 32]> {
     let mut parts = vec![b"caller".as_slice(), registry.cluster.as_bytes()];
     parts.extend(credential.iter().map(|part| part.as_bytes()));
-    Some(access::digest(&access::process_key(memory)?, &parts))
+    Some(crate::store::keys::digest(&crate::store::keys::process_key(memory)?, &parts))
 }
 
 #[cfg(test)]

@@ -12,8 +12,8 @@ use std::cell::{OnceCell, RefCell};
 use std::fmt;
 use std::hash::{DefaultHasher, Hasher as _};
 
-use crate::auth::login::Refused;
-use crate::config::View;
+use crate::auth::account::View;
+use crate::config::Refused;
 use crate::store::memory::Memory;
 
 /// Callers that are known at most. Where two meet in one place, the earlier one is forgotten.

@@ -13,7 +13,8 @@ use super::{
     Arrival, Content, Counter, Effects, Exchange, Explain, Pull, Report, Step, Upstream, Verifying, WorkerState,
     target, token,
 };
-use crate::config::{Authentication, Config, Registry, View};
+use crate::auth::account::View;
+use crate::config::{Authentication, Config, Registry};
 use crate::flow::reply::Reply;
 use crate::oci::errors::Code;
 use crate::oci::index::is_artifact_tag;

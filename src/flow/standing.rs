@@ -320,7 +320,13 @@ impl Standing {
             return effects;
         }
         let path = headers.text(":path").unwrap_or_default();
-        let authorization = match upstream::authorize(memory, registry, &self.presented, repository) {
+        let authorization = match upstream::authorize(
+            memory,
+            &registry.cluster,
+            registry.token_service.as_ref(),
+            &self.presented,
+            repository,
+        ) {
             // The client may have been sent round because of this token.
             Authorization::Kept(value, request)
                 if is_repeated(path)

@@ -10,9 +10,10 @@ use super::challenge::Challenge;
 use super::request::{refuse, rejected};
 use super::{Arrival, Counter, Effects, Report, Upstream, Verifying, target};
 use crate::auth::access;
+use crate::auth::account::Account;
 use crate::auth::identity::{Credentials, Presented};
 use crate::auth::token::{Content, Key, LIFETIME, Refused};
-use crate::config::{Account, Authentication, Config, Registry};
+use crate::config::{Authentication, Config, Registry};
 use crate::flow::reply::Reply;
 use crate::oci::errors::Code;
 use crate::store::memory::Memory;
@@ -103,7 +104,7 @@ pub(super) fn binding(config: &Config, memory: &dyn Memory, account: &Account) -
 
 /// The configured key, or else this process's.
 fn key(config: &Config, memory: &dyn Memory) -> Option<Key> {
-    config.token_key.clone().or_else(|| Some(Key::derive(&access::process_key(memory)?)))
+    config.token_key.clone().or_else(|| Some(Key::derive(&crate::store::keys::process_key(memory)?)))
 }
 
 /// Where a token is good: one registry's passwords must never reach another.

@@ -2,4 +2,5 @@
 
 pub mod cache;
 pub mod in_memory;
+pub(crate) mod keys;
 pub mod memory;

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::*;
 use crate::auth::secret::Secret;
+use crate::config::Config;
 use crate::store::memory::tests::Map;
 
 fn config(passwords: &[&str]) -> Config {
@@ -29,7 +30,7 @@ fn attempt(memory: &Map, config: &Config, user: &str, password: &str) -> Verdict
 /// From this address; one that is none is unknown.
 fn attempt_from(address: &str, memory: &Map, config: &Config, user: &str, password: &str) -> Verdict {
     let credentials = Credentials { user: user.to_owned(), password: Secret::new(password.to_owned()) };
-    verify(memory, config, config.accounts.get(user), &credentials, &|| address.parse().ok())
+    verify(memory, config.decoy(), config.accounts.get(user), &credentials, &|| address.parse().ok())
 }
 
 fn logins(memory: &Map) -> usize {
@@ -88,7 +89,7 @@ fn the_address_is_asked_for_where_a_password_is_checked() {
             asked.set(asked.get() + 1);
             None
         };
-        verify(&memory, &config, config.accounts.get("user"), &credentials, &address)
+        verify(&memory, config.decoy(), config.accounts.get("user"), &credentials, &address)
     };
     assert_eq!((verify("one"), asked.get()), (Verdict::Accepted, 1));
     assert_eq!((verify("one"), asked.get()), (Verdict::Accepted, 1), "remembered");
@@ -100,7 +101,9 @@ fn the_address_is_asked_for_where_a_password_is_checked() {
 fn damaged_memory_is_as_good_as_none() {
     let (memory, config) = (Map::default(), config(&["one"]));
     assert_eq!(attempt(&memory, &config, "user", "one"), Verdict::Accepted);
-    for value in memory.values.borrow_mut().iter_mut().filter(|(key, _)| *key != KEY).map(|(_, value)| value) {
+    for value in
+        memory.values.borrow_mut().iter_mut().filter(|(key, _)| *key != crate::store::keys::KEY).map(|(_, value)| value)
+    {
         value.truncate(5);
     }
     assert_eq!(attempt(&memory, &config, "user", "wrong"), REJECTED);

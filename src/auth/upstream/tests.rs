@@ -1,22 +1,12 @@
 use super::*;
-use crate::config::Authentication;
 use crate::store::memory::tests::Map;
 
-fn registry() -> Registry {
-    Registry {
-        cluster: "hub".into(),
-        host: "registry.example".into(),
-        authentication: Authentication::Upstream,
-        token_service: Some(TokenService {
-            cluster: "auth".into(),
-            host: "auth.example".into(),
-            path: "/token?a=b".into(),
-            service: Some("the registry".into()),
-        }),
-        credentials: None,
-        default_namespace: None,
-        anonymous: None,
-        accept_jwt: false,
+fn service() -> TokenService {
+    TokenService {
+        cluster: "auth".into(),
+        host: "auth.example".into(),
+        path: "/token?a=b".into(),
+        service: Some("the registry".into()),
     }
 }
 
@@ -30,7 +20,7 @@ fn presented(credentials: Option<&Credentials>) -> Presented {
 
 fn exchange(memory: &Map, credentials: Option<&Credentials>, repository: &str) -> Option<Box<TokenRequest>> {
     let repository = Repository::parse(repository).unwrap();
-    match authorize(memory, &registry(), &presented(credentials), Some(&repository)) {
+    match authorize(memory, "hub", Some(&service()), &presented(credentials), Some(&repository)) {
         Authorization::Token(request) => Some(request),
         Authorization::Kept(header, _) => {
             assert!(header.expose().starts_with("Bearer "));
@@ -46,7 +36,7 @@ fn asks_for_one_repository() {
     let exchange = exchange(&memory, Some(&credentials("me", "p:w")), "library/nginx").unwrap();
     assert_eq!(exchange.path, "/token?a=b&service=the%20registry&scope=repository%3Alibrary%2Fnginx%3Apull");
     assert_eq!(exchange.authorization.unwrap().expose(), "Basic bWU6cDp3");
-    let ping = authorize(&memory, &registry(), &Presented::Nothing, None);
+    let ping = authorize(&memory, "hub", Some(&service()), &Presented::Nothing, None);
     let Authorization::Token(ping) = ping else { panic!("{ping:?}") };
     assert_eq!((ping.path.as_str(), &ping.authorization), ("/token?a=b&service=the%20registry", &None));
 }
@@ -94,7 +84,7 @@ fn dozens_of_tokens_push_none_of_them_out() {
     assert!(lost.is_empty(), "{lost:?}");
     // One that is refused leaves nothing older behind.
     let Authorization::Kept(token, request) =
-        authorize(&memory, &registry(), &Presented::Nothing, Some(&Repository::parse(&name(7)).unwrap()))
+        authorize(&memory, "hub", Some(&service()), &Presented::Nothing, Some(&Repository::parse(&name(7)).unwrap()))
     else {
         panic!("it is kept");
     };
@@ -148,20 +138,20 @@ fn reads_answers() {
 
 #[test]
 fn without_a_token_service_passwords_go_as_they_are() {
-    let plain = Registry { token_service: None, ..registry() };
     let memory = Map::default();
     let me = presented(Some(&credentials("me", "pw")));
-    let authorization = authorize(&memory, &plain, &me, None);
+    let authorization = authorize(&memory, "hub", None, &me, None);
     assert!(matches!(authorization, Authorization::Header(header) if header.expose() == "Basic bWU6cHc="));
-    assert!(matches!(authorize(&memory, &plain, &Presented::Nothing, None), Authorization::Nothing));
+    assert!(matches!(authorize(&memory, "hub", None, &Presented::Nothing, None), Authorization::Nothing));
 }
 
 #[test]
 fn a_token_that_a_client_brought_goes_as_it_is() {
     let memory = Map::default();
     let brought = Presented::Token(Secret::new("a.b.c".into()));
-    for registry in [registry(), Registry { token_service: None, ..registry() }] {
-        let authorization = authorize(&memory, &registry, &brought, None);
+    let service = service();
+    for service in [Some(&service), None] {
+        let authorization = authorize(&memory, "hub", service, &brought, None);
         assert!(matches!(authorization, Authorization::Header(header) if header.expose() == "Bearer a.b.c"));
     }
 }

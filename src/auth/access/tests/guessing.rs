@@ -196,7 +196,7 @@ fn dear_checks_weigh_more() {
     let guess = |address: String, name: &str| {
         let credentials = Credentials { user: name.to_owned(), password: Secret::new("guess".to_owned()) };
         memory.values.borrow_mut().retain(|key, _| !key.starts_with("metahub.rejected."));
-        verify(&memory, &config, config.accounts.get("user"), &credentials, &|| address.parse().ok()) == REJECTED
+        verify(&memory, config.decoy(), config.accounts.get("user"), &credentials, &|| address.parse().ok()) == REJECTED
     };
     // One name after the other for one account of four hashes, as logins of several machine types are.
     let of_one = (0..100).filter(|number| guess("10.0.0.2".to_owned(), &format!("user-type{number}")));

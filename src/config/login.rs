@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use super::Config;
+use crate::auth::account::{Account, Grant, View};
 use crate::auth::identity::splits;
-use crate::config::{Account, Config, Grant, View};
 
 /// Why a login that was accepted gets nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]

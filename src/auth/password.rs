@@ -1,11 +1,7 @@
-//! Accounts of `authentication: accounts`.
+//! Hashes of passwords: bcrypt, as `htpasswd` prints it.
 
 use std::fmt;
 use std::str::FromStr;
-
-use super::{Pattern, View};
-use crate::oci::reference::Repository;
-use std::collections::BTreeSet;
 
 /// Above this cost a single check would hold a worker for more than 60 ms.
 const MAX_COST: u32 = 10;
@@ -62,7 +58,7 @@ impl PasswordHash {
     }
 
     /// A hash of this cost that no password is known for.
-    pub(super) fn decoy(cost: u32) -> Option<Self> {
+    pub(crate) fn decoy(cost: u32) -> Option<Self> {
         Self::parse(&format!("$2y${cost:02}$......................{}", ".".repeat(31))).ok()
     }
 
@@ -71,7 +67,7 @@ impl PasswordHash {
     }
 
     /// Whether a check takes so long that the operator should know.
-    pub(super) const fn is_dear(&self) -> bool {
+    pub(crate) const fn is_dear(&self) -> bool {
         self.cost > DEAR_COST
     }
 
@@ -90,50 +86,6 @@ impl PasswordHash {
 impl fmt::Debug for PasswordHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "bcrypt, cost {}", self.cost)
-    }
-}
-
-/// Which views an account may have.
-#[derive(Clone, Debug)]
-pub enum Grant {
-    /// The login stands for this one.
-    Bound(View),
-    /// Any of these machine types (and `unfiltered`, if named).
-    Of(BTreeSet<String>),
-    /// Any machine type.
-    Any,
-}
-
-/// Somebody who may log in.
-#[derive(Clone, Debug)]
-pub struct Account {
-    pub(crate) name: String,
-    pub(crate) hashes: Vec<PasswordHash>,
-    pub(crate) grant: Grant,
-    pub(crate) repositories: Option<Vec<Pattern>>,
-}
-
-impl Account {
-    /// The account's name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Whether the account may pull from this repository.
-    #[must_use]
-    pub fn may_pull(&self, repository: &Repository) -> bool {
-        self.repositories.as_ref().is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(repository)))
-    }
-
-    /// Whether the account may have this view.
-    #[must_use]
-    pub fn may_use(&self, view: &View) -> bool {
-        match &self.grant {
-            Grant::Bound(bound) => bound.name() == view.name(),
-            Grant::Of(names) => names.contains(view.name()),
-            Grant::Any => matches!(view, View::Machine(_)),
-        }
     }
 }
 
