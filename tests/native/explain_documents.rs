@@ -1,8 +1,8 @@
 //! Which documents an explanation is made of: those that are named, by upstream or by the cache.
 
 use metahub::config::Config;
-use metahub::digest::Digest;
-use metahub::media_type::{DOCKER_LIST, OCI_INDEX};
+use metahub::oci::digest::Digest;
+use metahub::oci::media_type::{DOCKER_LIST, OCI_INDEX};
 use serde_json::{Value, json};
 
 use super::driver::{Outcome, Response, Upstream, child, configuration, exchange, list, parse, send, upstream};

@@ -1,9 +1,9 @@
 //! Large manifests: what is said of them while they pass from upstream, and that no request goes upstream twice.
 
-use metahub::cache::{Cache, Shelf};
-use metahub::digest::Digest;
-use metahub::media_type::DOCKER_MANIFEST;
-use metahub::request::Repository;
+use metahub::oci::digest::Digest;
+use metahub::oci::media_type::DOCKER_MANIFEST;
+use metahub::oci::reference::Repository;
+use metahub::store::cache::{Cache, Shelf};
 use serde_json::json;
 
 use super::driver::{Response, Upstream, basic, child, configuration, exchange, parse, send, upstream};

@@ -2,7 +2,7 @@
 //! moment takes nothing from anybody.
 
 use metahub::config::Config;
-use metahub::digest::Digest;
+use metahub::oci::digest::Digest;
 use serde_json::{Value, json};
 
 use super::driver::{Outcome, Response, Upstream, child, configuration, parse, send, upstream};

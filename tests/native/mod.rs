@@ -16,6 +16,7 @@ mod flow_request;
 mod flow_trust;
 mod flow_upstream;
 mod fuzzed;
+mod layers;
 mod planted_faults;
 mod promises;
 pub(crate) mod selection;
