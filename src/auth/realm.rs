@@ -1,6 +1,8 @@
 //! Where clients find MetaHub's token endpoint, as its challenges name it (RFC 6750 §3; distribution spec, token
 //! authentication).
 
+use std::net::IpAddr;
+
 use crate::text::headers::Headers;
 
 /// The endpoint.
@@ -47,14 +49,7 @@ pub fn is_loopback(host: &str) -> bool {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
         None => host.split(':').next().unwrap_or_default(),
     };
-    name.eq_ignore_ascii_case("localhost") || name == "::1" || is_in_127(name)
-}
-
-/// Whether this is an address in 127.0.0.0/8. By hand, because the standard library's parser of addresses would take
-/// three kilobytes of the filter for this alone.
-fn is_in_127(name: &str) -> bool {
-    let byte = |part: &str| part.parse::<u8>().is_ok_and(|byte| byte.to_string() == part);
-    name.split('.').count() == 4 && name.split('.').all(byte) && name.starts_with("127.")
+    name.eq_ignore_ascii_case("localhost") || name.parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
 #[cfg(test)]

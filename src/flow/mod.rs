@@ -16,6 +16,7 @@ mod fetch;
 mod forwarded;
 mod pull;
 pub mod reply;
+mod report;
 mod request;
 mod standing;
 mod token;
@@ -28,6 +29,7 @@ pub use content::Content;
 pub use explain::Explain;
 pub use fetch::MAX_MANIFEST;
 pub use pull::Pull;
+pub use report::{Counter, Report};
 pub use request::{begin, may_bring_a_body, unexpected_body};
 pub use standing::{Authorizing, Upstream};
 pub use transfer::Transfer;
@@ -97,141 +99,6 @@ pub enum Step {
     Reply(Reply),
     /// Break off the answer that is on its way to the client; this is why.
     Cut(Reply),
-}
-
-/// What is counted. One request may count once on its way to upstream and once on its way back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Counter {
-    /// A tag was resolved to the entry that fits.
-    Selected,
-    /// A manifest by tag was passed through: not an image index, or an unfiltered view of one.
-    PassedThrough,
-    /// No entry fits the machine type.
-    NoMatch,
-    /// A request without credentials was challenged.
-    Challenged,
-    /// Credentials were malformed or wrong.
-    Unauthorized,
-    /// A login was limited after too many wrong passwords.
-    Limited,
-    /// A login may not have what it asked for.
-    Denied,
-    /// A request that MetaHub does not serve.
-    Refused,
-    /// An index or a child manifest that cannot be used.
-    InvalidManifest,
-    /// The upstream is down, slow, broken, or refuses MetaHub.
-    UpstreamFailed,
-    /// Upstream refused a token that was kept; another one was asked for, or the client sent round once more.
-    TokenRefused,
-    /// A client that did not log in was served as one.
-    Anonymous,
-    /// A token of MetaHub's own was given out.
-    TokenIssued,
-    /// A token of MetaHub's own had expired, was revoked, or was none.
-    TokenInvalid,
-    /// A machine type got less than it could use of an image that is made in variants.
-    MissingVariant,
-    /// A manifest was answered from the cache; upstream was asked with HEAD at most.
-    CacheHit,
-    /// A manifest was fetched from upstream.
-    CacheMiss,
-    /// A document had to make room in the cache.
-    CacheEvicted,
-    /// What the cache takes, in bytes; not a counter but a gauge.
-    CacheBytes,
-    /// A tag was answered with what was known before, because upstream is down.
-    ServedStale,
-    /// A request was refused because a bound of what one worker holds was reached.
-    Overloaded,
-}
-
-impl Counter {
-    /// All counters.
-    pub const ALL: [Self; 21] = [
-        Self::Selected,
-        Self::PassedThrough,
-        Self::NoMatch,
-        Self::Challenged,
-        Self::Unauthorized,
-        Self::Limited,
-        Self::Denied,
-        Self::Refused,
-        Self::InvalidManifest,
-        Self::UpstreamFailed,
-        Self::TokenRefused,
-        Self::Anonymous,
-        Self::TokenIssued,
-        Self::TokenInvalid,
-        Self::MissingVariant,
-        Self::CacheHit,
-        Self::CacheMiss,
-        Self::CacheEvicted,
-        Self::CacheBytes,
-        Self::ServedStale,
-        Self::Overloaded,
-    ];
-
-    /// Whether it goes up and down.
-    #[must_use]
-    pub const fn is_gauge(self) -> bool {
-        matches!(self, Self::CacheBytes)
-    }
-
-    /// The metric's name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Selected => "metahub_selected",
-            Self::PassedThrough => "metahub_passed_through",
-            Self::NoMatch => "metahub_no_match",
-            Self::Challenged => "metahub_challenged",
-            Self::Unauthorized => "metahub_unauthorized",
-            Self::Limited => "metahub_limited",
-            Self::Denied => "metahub_denied",
-            Self::Refused => "metahub_refused",
-            Self::InvalidManifest => "metahub_invalid_manifest",
-            Self::UpstreamFailed => "metahub_upstream_failed",
-            Self::TokenRefused => "metahub_token_refused",
-            Self::Anonymous => "metahub_anonymous",
-            Self::TokenIssued => "metahub_token_issued",
-            Self::TokenInvalid => "metahub_token_invalid",
-            Self::MissingVariant => "metahub_missing_variant",
-            Self::CacheHit => "metahub_cache_hit",
-            Self::CacheMiss => "metahub_cache_miss",
-            Self::CacheEvicted => "metahub_cache_evicted",
-            Self::CacheBytes => "metahub_cache_bytes",
-            Self::ServedStale => "metahub_served_stale",
-            Self::Overloaded => "metahub_overloaded",
-        }
-    }
-}
-
-/// What an operator gets to know.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Report {
-    /// What is counted.
-    pub counter: Counter,
-    /// By how much; negative for gauges only.
-    pub amount: i64,
-    /// One log line that names the field, the user or the image, never a secret; `None` for what is no fault.
-    pub line: Option<String>,
-    /// What the line is about, where one line an hour about it is enough.
-    pub topic: Option<String>,
-}
-
-impl Report {
-    const fn count(counter: Counter) -> Self {
-        Self::amount(counter, 1)
-    }
-
-    const fn amount(counter: Counter, amount: i64) -> Self {
-        Self { counter, amount, line: None, topic: None }
-    }
-
-    const fn fault(counter: Counter, line: String) -> Self {
-        Self { counter, amount: 1, line: Some(line), topic: None }
-    }
 }
 
 /// Where a request stands.
@@ -374,7 +241,7 @@ mod tests {
     #[test]
     fn readme_names_every_counter() {
         let readme = include_str!("../../README.md");
-        for name in Counter::ALL.map(Counter::name) {
+        for name in Counter::ALL.iter().map(|counter| counter.name()) {
             let short = name.strip_prefix("metahub").unwrap();
             let named = readme.contains(&format!("`wasmcustom.{name}`")) || readme.contains(&format!("`{short}`"));
             assert!(named, "{name}");

@@ -1,0 +1,105 @@
+//! What is counted, and what operators read of it.
+
+/// Declares each counter once: what it counts, what it is called here, and the metric's name.
+macro_rules! counters {
+    ($($(#[$what:meta])+ $counter:ident = $name:literal,)+) => {
+        /// What is counted. One request may count once on its way to upstream and once on its way back.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Counter {
+            $($(#[$what])+ $counter,)+
+        }
+
+        impl Counter {
+            /// All counters.
+            pub const ALL: &[Self] = &[$(Self::$counter),+];
+
+            /// The metric's name.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$counter => concat!("metahub_", $name),)+
+                }
+            }
+        }
+    };
+}
+
+counters! {
+    /// A tag was resolved to the entry that fits.
+    Selected = "selected",
+    /// A manifest by tag was passed through: not an image index, or an unfiltered view of one.
+    PassedThrough = "passed_through",
+    /// No entry fits the machine type.
+    NoMatch = "no_match",
+    /// A request without credentials was challenged.
+    Challenged = "challenged",
+    /// Credentials were malformed or wrong.
+    Unauthorized = "unauthorized",
+    /// A login was limited after too many wrong passwords.
+    Limited = "limited",
+    /// A login may not have what it asked for.
+    Denied = "denied",
+    /// A request that MetaHub does not serve.
+    Refused = "refused",
+    /// An index or a child manifest that cannot be used.
+    InvalidManifest = "invalid_manifest",
+    /// The upstream is down, slow, broken, or refuses MetaHub.
+    UpstreamFailed = "upstream_failed",
+    /// Upstream refused a token that was kept; another one was asked for, or the client sent round once more.
+    TokenRefused = "token_refused",
+    /// A client that did not log in was served as one.
+    Anonymous = "anonymous",
+    /// A token of MetaHub's own was given out.
+    TokenIssued = "token_issued",
+    /// A token of MetaHub's own had expired, was revoked, or was none.
+    TokenInvalid = "token_invalid",
+    /// A machine type got less than it could use of an image that is made in variants.
+    MissingVariant = "missing_variant",
+    /// A manifest was answered from the cache; upstream was asked with HEAD at most.
+    CacheHit = "cache_hit",
+    /// A manifest was fetched from upstream.
+    CacheMiss = "cache_miss",
+    /// A document had to make room in the cache.
+    CacheEvicted = "cache_evicted",
+    /// What the cache takes, in bytes; not a counter but a gauge.
+    CacheBytes = "cache_bytes",
+    /// A tag was answered with what was known before, because upstream is down.
+    ServedStale = "served_stale",
+    /// A request was refused because a bound of what one worker holds was reached.
+    Overloaded = "overloaded",
+}
+
+impl Counter {
+    /// Whether it goes up and down.
+    #[must_use]
+    pub const fn is_gauge(self) -> bool {
+        matches!(self, Self::CacheBytes)
+    }
+}
+
+/// What an operator gets to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// What is counted.
+    pub counter: Counter,
+    /// By how much; negative for gauges only.
+    pub amount: i64,
+    /// One log line that names the field, the user or the image, never a secret; `None` for what is no fault.
+    pub line: Option<String>,
+    /// What the line is about, where one line an hour about it is enough.
+    pub topic: Option<String>,
+}
+
+impl Report {
+    pub(super) const fn count(counter: Counter) -> Self {
+        Self::amount(counter, 1)
+    }
+
+    pub(super) const fn amount(counter: Counter, amount: i64) -> Self {
+        Self { counter, amount, line: None, topic: None }
+    }
+
+    pub(super) const fn fault(counter: Counter, line: String) -> Self {
+        Self { counter, amount: 1, line: Some(line), topic: None }
+    }
+}
