@@ -145,14 +145,15 @@ fn bearer(token: &str) -> Secret {
 
 /// The two slots that a token may be in. With one, each of a few dozen tokens would push another one out now and then, and
 /// whose token that was would pay with an exchange.
-fn token_slots(key: &[u8; 32]) -> [String; 2] {
+fn token_slots(key: &[u8; 32]) -> impl Iterator<Item = String> {
     let mut other = *key;
     other.reverse();
-    [key, &other].map(|key| slot("metahub.token.", key, SLOTS))
+    // The second one is seldom looked at.
+    [*key, other].into_iter().map(|key| slot("metahub.token.", &key, SLOTS))
 }
 
 /// The slot for a token: the one that it is in, or one that is free, or else the one whose token ends first.
-fn token_slot(memory: &dyn Memory, key: &[u8; 32]) -> String {
+fn token_slot(memory: &dyn Memory, key: &[u8; 32]) -> Option<String> {
     let now = memory.now();
     let worth = |name: &String| {
         let value = memory.get(name).unwrap_or_default();
@@ -163,8 +164,7 @@ fn token_slot(memory: &dyn Memory, key: &[u8; 32]) -> String {
             _ => 1,
         }
     };
-    let [first, second] = token_slots(key);
-    if worth(&second) < worth(&first) { second } else { first }
+    token_slots(key).min_by_key(worth)
 }
 
 /// The service's path with `service` and `scope` added.
@@ -265,8 +265,10 @@ impl TokenRequest {
         }
         let lifetime = answer.expires_in.map_or(DEFAULT_LIFETIME, |text| seconds(&text));
         let usable = lifetime.min(MAX_LIFETIME).saturating_mul(9) / 10;
-        if let Some(key) = self.key.filter(|_| token.len() <= MAX_KEPT && usable > 0) {
-            memory.set(&token_slot(memory, &key), &remember(&key, memory.now(), usable, token));
+        if let Some(key) = self.key.filter(|_| token.len() <= MAX_KEPT && usable > 0)
+            && let Some(slot) = token_slot(memory, &key)
+        {
+            memory.set(&slot, &remember(&key, memory.now(), usable, token));
         }
         Ok(bearer(token))
     }
@@ -279,7 +281,7 @@ impl TokenRequest {
     /// The same, with the time at which it was given.
     fn kept_since(&self, memory: &dyn Memory) -> Option<(Secret, u64)> {
         let key = self.key.as_ref()?;
-        token_slots(key).into_iter().find_map(|slot| recall(&memory.get(&slot)?, key, memory.now()))
+        token_slots(key).find_map(|slot| recall(&memory.get(&slot)?, key, memory.now()))
     }
 
     /// Whether a token (its header value) that is kept was given just now.
