@@ -1,4 +1,4 @@
-//! Who asks, and as what the registry is asked: credentials, login names, passwords, tokens.
+//! Who asks, and as what the registry is asked: credentials, accounts, passwords, tokens.
 
 pub mod access;
 pub mod account;

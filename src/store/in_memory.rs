@@ -1,4 +1,4 @@
-//! The process's memory as a map: for tests, fuzzing and benchmarks, and for hosts that have no other.
+//! The process's memory as a map, for tests, fuzzing and benchmarks.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
