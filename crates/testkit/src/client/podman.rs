@@ -6,6 +6,9 @@ use super::{Client, Login, Pulled, auth_file, run, run_with_input, speaks_tls, v
 use crate::sandbox::Sandbox;
 use crate::{Failure, Result};
 
+/// What the library of podman and skopeo (containers/image) says where credentials are missing or refused.
+pub(crate) const REFUSED: [&str; 3] = ["invalid username/password", "unauthorized", "authentication required"];
+
 /// podman, sharing nothing with the host's.
 pub struct Podman {
     sandbox: Sandbox,
@@ -92,7 +95,7 @@ impl Client for Podman {
     }
 
     fn refused(&self) -> &'static [&'static str] {
-        &["invalid username/password", "unauthorized", "authentication required"]
+        &REFUSED
     }
 
     fn shows_messages(&self) -> bool {

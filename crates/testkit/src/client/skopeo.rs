@@ -4,7 +4,7 @@ use std::process::Command;
 
 use metahub::oci::digest::Digest;
 
-use super::podman::verify;
+use super::podman::{REFUSED, verify};
 use super::{Client, Login, Pulled, auth_file, run, run_for_bytes, run_with_input, speaks_tls};
 use crate::sandbox::Sandbox;
 use crate::{Failure, Result};
@@ -77,7 +77,7 @@ impl Client for Skopeo {
     }
 
     fn refused(&self) -> &'static [&'static str] {
-        &["invalid username/password", "unauthorized", "authentication required"]
+        &REFUSED
     }
 
     fn shows_messages(&self) -> bool {
