@@ -54,8 +54,8 @@ use std::time::Duration;
 
 use machine::Cores;
 use metahub_testkit::{Failure, Result};
-use report::{Row, Section};
-use rounds::Effort;
+use report::{Row, Section, micros};
+use rounds::{Effort, Figures};
 use table::Table;
 
 const STEPS: [&str; 8] = ["table", "vm", "pulls", "memory", "reload", "outage", "herd", "fleet"];
@@ -73,7 +73,7 @@ struct Extent {
 }
 
 const FULL: Extent = Extent {
-    effort: Effort { rounds: 81, round: Duration::from_millis(75) },
+    effort: Effort { rounds: 81, round: Duration::from_millis(75), warm_up: Duration::from_secs(2) },
     samples: 31,
     pulls: 20,
     requests: 1_000_000,
@@ -82,7 +82,7 @@ const FULL: Extent = Extent {
 };
 
 const QUICK: Extent = Extent {
-    effort: Effort { rounds: 15, round: Duration::from_millis(40) },
+    effort: Effort { rounds: 15, round: Duration::from_millis(40), warm_up: Duration::from_millis(40) },
     samples: 3,
     pulls: 3,
     requests: 20_000,
@@ -152,7 +152,12 @@ fn measure(step: &str, extent: &Extent, cores: &Cores, rows: Option<&str>, stric
 /// Shows each row when it is there, because the table takes minutes.
 fn table(effort: Effort, cores: &Cores, rows: Option<&str>, strict: bool) -> Result<Section> {
     machine::pin(std::process::id(), cores.rest)?;
-    let show = |row: &Row| eprintln!("{}: {} (beside it {})", row.name, row.cells()[1], row.cells()[3]);
+    let show = |row: &Row| {
+        let figures = |figures: &Figures| format!("{:.0}/s, p50 {} µs", figures.rate(), micros(figures.latency(0.5)));
+        let measured = figures(&row.comparison.measured);
+        let beside = row.comparison.beside().map(figures).unwrap_or_default();
+        eprintln!("{}: {} {measured} (beside it {} {beside})", row.name, row.cells()[1], row.cells()[3]);
+    };
     let parts = rows.map(|rows| rows.split(';').collect());
     let mut table = Table { cores, effort, show: &show, parts, strict, rows: Vec::new() };
     table.measure()?;
