@@ -21,7 +21,7 @@ use crate::auth::identity::Credentials;
 use crate::auth::password::PasswordHash;
 use crate::auth::token::Key;
 use crate::store::keys::{digest, process_key, slot};
-use crate::store::memory::Memory;
+use crate::store::resources::{Resources, Store};
 
 /// Remembered logins at most, over all workers. One slot takes about 150 bytes.
 const SLOTS: u32 = 16_384;
@@ -52,48 +52,48 @@ pub enum Verdict {
 /// Checks a password. `account` is `None` where the login name stands for no account: a check of `decoy` takes as long.
 /// `address` is the client's; it is asked for only where the password is not remembered.
 pub fn verify(
-    memory: &dyn Memory,
+    resources: &dyn Resources,
     decoy: Option<&PasswordHash>,
     account: Option<&Account>,
     credentials: &Credentials,
     address: &dyn Fn() -> Option<IpAddr>,
 ) -> Verdict {
     let hashes = account.map_or_else(|| decoy.map(std::slice::from_ref).unwrap_or_default(), |a| &a.hashes);
-    let Some(process_key) = process_key(memory) else {
+    let Some(process_key) = process_key(resources) else {
         // Without randomness nothing can be remembered safely; the password itself can still be checked.
         return check(hashes, credentials);
     };
     let key = login_key(&process_key, account, hashes, credentials);
     // Rejections have slots of their own: a client that guesses must not push out the logins that were accepted.
     let (accepted, rejected) = (slot("metahub.login.", &key, SLOTS), slot("metahub.rejected.", &key, SLOTS));
-    let recalled = |slot: &str| memory.get(slot).and_then(|value| Remembered::recall(&value, &key));
+    let recalled = |slot: &str| resources.get(slot).and_then(|value| Remembered::recall(&value, &key));
     if account.is_some() && recalled(&accepted).is_some_and(|login| login.until == FOR_EVER) {
         return Verdict::Accepted;
     }
-    if let Some(rejection) = recalled(&rejected).filter(|rejection| rejection.until > memory.now()) {
-        return repeated(memory, &rejected, &key, rejection);
+    if let Some(rejection) = recalled(&rejected).filter(|rejection| rejection.until > resources.now()) {
+        return repeated(resources, &rejected, &key, rejection);
     }
-    let budgets = Budgets::of(memory, &process_key, &credentials.user, Client::at(address()));
-    if let Some(limit) = budgets.limit(memory) {
+    let budgets = Budgets::of(resources, &process_key, &credentials.user, Client::at(address()));
+    if let Some(limit) = budgets.limit(resources) {
         return Verdict::Limited(limit);
     }
     let verdict = check(hashes, credentials);
     if verdict == Verdict::Accepted {
-        memory.set(&accepted, &Remembered { until: FOR_EVER, lines: 0 }.value(&key));
+        resources.set(&accepted, &Remembered { until: FOR_EVER, lines: 0 }.value(&key));
     } else {
-        let until = memory.now().saturating_add(FAILURE_SECONDS);
-        memory.set(&rejected, &Remembered { until, lines: 1 }.value(&key));
-        budgets.spend(memory, weight(hashes));
+        let until = resources.now().saturating_add(FAILURE_SECONDS);
+        resources.set(&rejected, &Remembered { until, lines: 1 }.value(&key));
+        budgets.spend(resources, weight(hashes));
     }
     verdict
 }
 
 /// A wrong password comes again. That costs nothing and counts nowhere.
-fn repeated(memory: &dyn Memory, slot: &str, key: &[u8; 32], rejection: Remembered) -> Verdict {
+fn repeated(store: &dyn Store, slot: &str, key: &[u8; 32], rejection: Remembered) -> Verdict {
     let is_news = rejection.lines < LINES;
     if is_news {
         let lines = rejection.lines.saturating_add(1);
-        memory.set(slot, &Remembered { lines, ..rejection }.value(key));
+        store.set(slot, &Remembered { lines, ..rejection }.value(key));
     }
     Verdict::Rejected { is_news }
 }

@@ -13,7 +13,7 @@ use crate::auth::identity::{Credentials, Presented};
 use crate::auth::secret::Secret;
 use crate::oci::reference::Repository;
 use crate::store::keys::{digest, process_key, slot};
-use crate::store::memory::Memory;
+use crate::store::resources::Resources;
 use crate::text::json::{Reader, Stop};
 
 /// Tokens that are kept, over all workers.
@@ -102,7 +102,7 @@ fn basic(credentials: &Credentials) -> Secret {
 /// What a request about `repository` (none for a ping) needs, for what is presented. A token that a client brought
 /// goes to the registry as it is: whoever gave it has said what it is good for.
 pub fn authorize(
-    memory: &dyn Memory,
+    resources: &dyn Resources,
     cluster: &str,
     service: Option<&TokenService>,
     presented: &Presented,
@@ -116,7 +116,7 @@ pub fn authorize(
         (Presented::Nothing, Some(service)) => (None, service),
     };
     let scope = repository.map(|repository| format!("repository:{repository}:pull")).unwrap_or_default();
-    let key = process_key(memory).map(|process_key| {
+    let key = process_key(resources).map(|process_key| {
         let (user, password) = credentials.map_or(("", ""), |c| (c.user.as_str(), c.password.expose()));
         let name = service.service.as_deref().unwrap_or_default();
         let parts = [
@@ -133,7 +133,7 @@ pub fn authorize(
     });
     let path = exchange_path(service, &scope);
     let request = Box::new(TokenRequest { service: service.clone(), path, authorization: credentials.map(basic), key });
-    match request.kept(memory) {
+    match request.kept(resources) {
         Some(token) => Authorization::Kept(token, request),
         None => Authorization::Token(request),
     }
@@ -153,10 +153,10 @@ fn token_slots(key: &[u8; 32]) -> impl Iterator<Item = String> {
 }
 
 /// The slot for a token: the one that it is in, or one that is free, or else the one whose token ends first.
-fn token_slot(memory: &dyn Memory, key: &[u8; 32]) -> Option<String> {
-    let now = memory.now();
+fn token_slot(resources: &dyn Resources, key: &[u8; 32]) -> Option<String> {
+    let now = resources.now();
     let worth = |name: &String| {
-        let value = memory.get(name).unwrap_or_default();
+        let value = resources.get(name).unwrap_or_default();
         match Kept::read(&value) {
             // It is taken again, so that there is never an old one beside the new one.
             Some(kept) if kept.key == key => 0,
@@ -252,7 +252,7 @@ impl TokenRequest {
     ///
     /// # Errors
     /// [`InvalidToken`].
-    pub fn redeem(&self, memory: &dyn Memory, body: &[u8]) -> Result<Secret, InvalidToken> {
+    pub fn redeem(&self, resources: &dyn Resources, body: &[u8]) -> Result<Secret, InvalidToken> {
         let answer = TokenAnswer::read(body).ok_or(InvalidToken::Malformed)?;
         // An empty one is as good as none, as for containerd and docker.
         let given = [&answer.access_token, &answer.token].into_iter().flatten().find(|token| !token.is_empty());
@@ -266,38 +266,38 @@ impl TokenRequest {
         let lifetime = answer.expires_in.map_or(DEFAULT_LIFETIME, |text| seconds(&text));
         let usable = lifetime.min(MAX_LIFETIME).saturating_mul(9) / 10;
         if let Some(key) = self.key.filter(|_| token.len() <= MAX_KEPT && usable > 0)
-            && let Some(slot) = token_slot(memory, &key)
+            && let Some(slot) = token_slot(resources, &key)
         {
-            memory.set(&slot, &remember(&key, memory.now(), usable, token));
+            resources.set(&slot, &remember(&key, resources.now(), usable, token));
         }
         Ok(bearer(token))
     }
 
     /// The header value of the token that is kept for this request.
-    fn kept(&self, memory: &dyn Memory) -> Option<Secret> {
-        self.kept_since(memory).map(|(token, _)| token)
+    fn kept(&self, resources: &dyn Resources) -> Option<Secret> {
+        self.kept_since(resources).map(|(token, _)| token)
     }
 
     /// The same, with the time at which it was given.
-    fn kept_since(&self, memory: &dyn Memory) -> Option<(Secret, u64)> {
+    fn kept_since(&self, resources: &dyn Resources) -> Option<(Secret, u64)> {
         let key = self.key.as_ref()?;
-        token_slots(key).find_map(|slot| recall(&memory.get(&slot)?, key, memory.now()))
+        token_slots(key).find_map(|slot| recall(&resources.get(&slot)?, key, resources.now()))
     }
 
     /// Whether a token (its header value) that is kept was given just now.
-    pub fn is_recent(&self, memory: &dyn Memory, token: &Secret) -> bool {
-        let recent = |since: u64| memory.now() < since.saturating_add(RECENT);
-        self.kept_since(memory).is_some_and(|(kept, since)| kept == *token && recent(since))
+    pub fn is_recent(&self, resources: &dyn Resources, token: &Secret) -> bool {
+        let recent = |since: u64| resources.now() < since.saturating_add(RECENT);
+        self.kept_since(resources).is_some_and(|(kept, since)| kept == *token && recent(since))
     }
 
     /// Forgets a token (its header value) that the registry does not want. One that has taken its place meanwhile
     /// stays.
-    pub fn forget(&self, memory: &dyn Memory, token: &Secret) {
+    pub fn forget(&self, resources: &dyn Resources, token: &Secret) {
         let Some(key) = &self.key else { return };
         for slot in token_slots(key) {
-            let kept = memory.get(&slot).and_then(|value| recall(&value, key, memory.now()));
+            let kept = resources.get(&slot).and_then(|value| recall(&value, key, resources.now()));
             if kept.is_some_and(|(kept, _)| kept == *token) {
-                memory.set(&slot, &[]);
+                resources.set(&slot, &[]);
             }
         }
     }

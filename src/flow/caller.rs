@@ -19,7 +19,7 @@ use crate::config::{Authentication, Config, Registry};
 use crate::flow::reply::Reply;
 use crate::machine_type::MachineType;
 use crate::oci::errors::Code;
-use crate::store::memory::Memory;
+use crate::store::resources::Resources;
 use crate::text::headers::Headers;
 
 /// What a client is told before it has logged in.
@@ -68,7 +68,7 @@ impl Caller<'_> {
 /// the scheme from its bare ping and containerd sends credentials only when asked.
 pub(super) fn identify<'a>(
     config: &'a Config,
-    memory: &dyn Memory,
+    resources: &dyn Resources,
     callers: &Callers,
     registry: &Registry,
     arrival: Arrival<'_>,
@@ -76,7 +76,7 @@ pub(super) fn identify<'a>(
     // More than one header is for nobody to choose from.
     let mut values = arrival.headers.all("authorization");
     let authorization = values.next().filter(|_| values.next().is_none());
-    if let Some(known) = authorization.and_then(|value| callers.find(memory, &registry.cluster, value)) {
+    if let Some(known) = authorization.and_then(|value| callers.find(resources, &registry.cluster, value)) {
         let account = known.account.map(|name| config.accounts.get(&name).ok_or(name));
         // Without its account a login would be without the limits of it; then it is looked at again.
         if let Ok(account) = account.transpose() {
@@ -84,12 +84,12 @@ pub(super) fn identify<'a>(
             return Ok(Caller { identity: known.identity, ..caller });
         }
     }
-    let caller = look_at(config, memory, registry, arrival)?;
+    let caller = look_at(config, resources, registry, arrival)?;
     if let (Some(value), true) = (authorization, caller.kind == Kind::Checked) {
         let Caller { user, view, account, identity, .. } = &caller;
         let account = account.map(|account| account.name().to_owned());
         let known = Known { user: user.clone(), view: view.clone(), account, identity: *identity };
-        callers.keep(memory, &registry.cluster, value, known);
+        callers.keep(resources, &registry.cluster, value, known);
     }
     Ok(caller)
 }
@@ -97,7 +97,7 @@ pub(super) fn identify<'a>(
 #[inline(never)]
 fn look_at<'a>(
     config: &'a Config,
-    memory: &dyn Memory,
+    resources: &dyn Resources,
     registry: &Registry,
     arrival: Arrival<'_>,
 ) -> Result<Caller<'a>, Box<Effects>> {
@@ -107,9 +107,9 @@ fn look_at<'a>(
             let reply = Challenge::of(config, registry, headers, None).reply(LOG_IN);
             Err(Box::new(Effects::reply(reply).reporting(Report::count(Counter::Challenged))))
         }
-        Presented::Password(credentials) => by_password(config, memory, registry, arrival, credentials),
+        Presented::Password(credentials) => by_password(config, resources, registry, arrival, credentials),
         Presented::Token(token) if token.expose().starts_with(PREFIX) => {
-            by_token(config, memory, registry, token.expose(), arrival)
+            by_token(config, resources, registry, token.expose(), arrival)
         }
         Presented::Token(token) if registry.accept_jwt => by_jwt(config, token, headers),
         Presented::Token(_) => Err(malformed(&InvalidAuthorization::Scheme.to_string(), headers)),
@@ -130,14 +130,14 @@ fn malformed(problem: &str, headers: Headers<'_>) -> Box<Effects> {
 /// A login name and a password, as far as MetaHub can check them.
 pub(super) fn by_password<'a>(
     config: &'a Config,
-    memory: &dyn Memory,
+    resources: &dyn Resources,
     registry: &Registry,
     arrival: Arrival<'_>,
     credentials: Credentials,
 ) -> Result<Caller<'a>, Box<Effects>> {
-    let identity = identity(memory, registry, &["Basic", &credentials.user, credentials.password.expose()]);
+    let identity = identity(resources, registry, &["Basic", &credentials.user, credentials.password.expose()]);
     let (caller, kind) = match registry.authentication {
-        Authentication::Accounts => (by_account(config, memory, registry, arrival, credentials)?, Kind::Checked),
+        Authentication::Accounts => (by_account(config, resources, registry, arrival, credentials)?, Kind::Checked),
         Authentication::Upstream => (by_upstream(config, credentials), Kind::LoggedIn),
         Authentication::None => (by_name(config, registry, credentials.user), Kind::Checked),
     };
@@ -147,7 +147,7 @@ pub(super) fn by_password<'a>(
 /// `authentication: accounts`.
 fn by_account<'a>(
     config: &'a Config,
-    memory: &dyn Memory,
+    resources: &dyn Resources,
     registry: &Registry,
     arrival: Arrival<'_>,
     credentials: Credentials,
@@ -161,7 +161,7 @@ fn by_account<'a>(
     let refused = |reply: Reply, counter: Counter, line: Option<String>| {
         Err(Box::new(Effects::reply(reply).reporting(Report { line, ..Report::count(counter) })))
     };
-    match (access::verify(memory, config.decoy(), account, &credentials, arrival.address), login) {
+    match (access::verify(resources, config.decoy(), account, &credentials, arrival.address), login) {
         (Verdict::Accepted, Some(login)) => Ok(logged_in(credentials.user, login.view, account, shared(registry))),
         (Verdict::Limited(limit), _) => {
             let reply = Reply::error(Code::TooManyRequests, "too many wrong passwords lately; try again later");
@@ -193,7 +193,7 @@ fn by_name<'a>(config: &Config, registry: &Registry, user: String) -> Caller<'a>
 /// A token of MetaHub's own. What its login may do is looked up now, not when it was made.
 fn by_token<'a>(
     config: &'a Config,
-    memory: &dyn Memory,
+    resources: &dyn Resources,
     registry: &Registry,
     token: &str,
     arrival: Arrival<'_>,
@@ -207,19 +207,19 @@ fn by_token<'a>(
     let Some(anonymous) = &registry.anonymous else {
         return Err(malformed("tokens are of no use here; log in with a user name and a password", headers));
     };
-    let content = token::open(config, memory, registry, token).map_err(|refused| {
+    let content = token::open(config, resources, registry, token).map_err(|refused| {
         // Every token ends; that is nothing to tell an operator.
         let told = refused == crate::auth::token::Refused::Foreign;
         invalid(&refused.to_string(), told.then(|| format!("401 {}: {refused}", target(headers))))
     })?;
-    let identity = identity(memory, registry, &["Bearer", token]);
+    let identity = identity(resources, registry, &["Bearer", token]);
     let caller = match (registry.authentication, content.password) {
         _ if content.user.is_empty() => Caller {
             user: ANONYMOUS.to_owned(),
             view: Ok(anonymous.clone()),
             account: None,
             standing: Standing { presented: shared(registry), challenge: challenge(TokenError::Insufficient) },
-            identity: self::identity(memory, registry, &[]),
+            identity: self::identity(resources, registry, &[]),
             kind: Kind::Anonymous,
         },
         (Authentication::Accounts, _) => {
@@ -229,7 +229,7 @@ fn by_token<'a>(
                 invalid("the account or its password has changed; log in again", Some(line))
             };
             let login = config.account_login(&content.user).ok_or_else(revoked)?;
-            if token::binding(config, memory, login.account) != Some(content.binding) {
+            if token::binding(config, resources, login.account) != Some(content.binding) {
                 return Err(revoked());
             }
             Caller { identity, ..logged_in(content.user, login.view, Some(login.account), shared(registry)) }
@@ -237,7 +237,7 @@ fn by_token<'a>(
         (Authentication::Upstream, password) => {
             let password = password.unwrap_or_else(|| Secret::new(String::new()));
             let credentials = Credentials { user: content.user, password };
-            let mut caller = by_password(config, memory, registry, arrival, credentials)?;
+            let mut caller = by_password(config, resources, registry, arrival, credentials)?;
             caller.standing.challenge = challenge(TokenError::Invalid);
             caller
         }
@@ -270,10 +270,10 @@ fn shared(registry: &Registry) -> Presented {
     registry.credentials.clone().map_or(Presented::Nothing, Presented::Password)
 }
 
-fn identity(memory: &dyn Memory, registry: &Registry, credential: &[&str]) -> Option<[u8; 32]> {
+fn identity(resources: &dyn Resources, registry: &Registry, credential: &[&str]) -> Option<[u8; 32]> {
     let mut parts = vec![b"caller".as_slice(), registry.cluster.as_bytes()];
     parts.extend(credential.iter().map(|part| part.as_bytes()));
-    Some(crate::store::keys::digest(&crate::store::keys::process_key(memory)?, &parts))
+    Some(crate::store::keys::digest(&crate::store::keys::process_key(resources)?, &parts))
 }
 
 #[cfg(test)]
@@ -284,7 +284,7 @@ mod tests {
 
     use super::*;
     use crate::flow::Step;
-    use crate::store::memory::tests::Map;
+    use crate::store::in_memory::Map;
 
     fn config() -> Config {
         let registry = |authentication| json!({ "host": "h", "authentication": authentication, "anonymous": "type1" });

@@ -14,7 +14,7 @@ use std::hash::{DefaultHasher, Hasher as _};
 
 use crate::auth::account::View;
 use crate::config::Refused;
-use crate::store::memory::Memory;
+use crate::store::resources::Random;
 
 /// Callers that are known at most. Where two meet in one place, the earlier one is forgotten.
 const PLACES: usize = 1024;
@@ -48,8 +48,8 @@ impl fmt::Debug for Callers {
 impl Callers {
     /// What this header at this registry is recognised by, and its place. `None` without randomness: then nobody is
     /// known.
-    fn recognise(&self, memory: &dyn Memory, cluster: &str, authorization: &[u8]) -> Option<(Mark, usize)> {
-        let key = (*self.key.get_or_init(|| memory.random()))?;
+    fn recognise(&self, random: &dyn Random, cluster: &str, authorization: &[u8]) -> Option<(Mark, usize)> {
+        let key = (*self.key.get_or_init(|| random.random()))?;
         let (one, other) = key.split_first_chunk::<16>()?;
         let hash = |key: &[u8]| {
             let mut hasher = DefaultHasher::new();
@@ -65,16 +65,16 @@ impl Callers {
     }
 
     /// Who sends this header to this registry.
-    pub(super) fn find(&self, memory: &dyn Memory, cluster: &str, authorization: &[u8]) -> Option<Known> {
-        let (mark, place) = self.recognise(memory, cluster, authorization)?;
+    pub(super) fn find(&self, random: &dyn Random, cluster: &str, authorization: &[u8]) -> Option<Known> {
+        let (mark, place) = self.recognise(random, cluster, authorization)?;
         let all = self.known.borrow();
         let (stored, known) = all.get(place)?.as_ref()?;
         (*stored == mark).then(|| known.clone())
     }
 
     /// From now on this header's sender is known at this registry.
-    pub(super) fn keep(&self, memory: &dyn Memory, cluster: &str, authorization: &[u8], known: Known) {
-        let Some((mark, place)) = self.recognise(memory, cluster, authorization) else { return };
+    pub(super) fn keep(&self, random: &dyn Random, cluster: &str, authorization: &[u8], known: Known) {
+        let Some((mark, place)) = self.recognise(random, cluster, authorization) else { return };
         let mut all = self.known.borrow_mut();
         all.resize_with(PLACES, || None);
         if let Some(slot) = all.get_mut(place) {
@@ -86,7 +86,7 @@ impl Callers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::memory::tests::Map;
+    use crate::store::in_memory::Map;
 
     fn known(user: &str) -> Known {
         Known { user: user.to_owned(), view: Ok(View::Unfiltered), account: None, identity: None }

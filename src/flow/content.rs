@@ -11,7 +11,7 @@ use crate::flow::reply::Reply;
 use crate::oci::digest::Digest;
 use crate::oci::reference::Repository;
 use crate::store::cache::{Cache, Growth, Location, Shelf};
-use crate::store::memory::Memory;
+use crate::store::resources::Resources;
 use crate::text::headers::{HeaderChange, Headers};
 
 /// A manifest by digest under way.
@@ -38,11 +38,11 @@ impl Content {
         upstream: Upstream,
         cache: Cache,
         headers: Headers<'_>,
-        memory: &dyn Memory,
+        resources: &dyn Resources,
     ) -> Effects {
         let accept = accept::sent(headers);
         let mut content = Self { repository, digest, user, upstream, cache, accept, location: None, gone: false };
-        let location = cache.locate(memory, content.shelf(), content.digest.as_str());
+        let location = cache.locate(resources, content.shelf(), content.digest.as_str());
         let Some(location) = location else { return content.fetch() };
         let mut changes = Vec::new();
         if accept::is_too_long(headers) {
@@ -79,23 +79,23 @@ impl Content {
         Authorizing::again(request, upstream, Exchange::Reading(Box::new(self)), callout)
     }
 
-    pub(super) fn advance(self, memory: &dyn Memory, event: &Event<'_>) -> Effects {
+    pub(super) fn advance(self, resources: &dyn Resources, event: &Event<'_>) -> Effects {
         match (event, self.location) {
-            (Event::ResponseHeaders { headers, .. }, Some(location)) => self.on_head(memory, *headers, location),
-            (Event::CalloutAnswered(answer), None) => self.on_answer(memory, *answer),
+            (Event::ResponseHeaders { headers, .. }, Some(location)) => self.on_head(resources, *headers, location),
+            (Event::CalloutAnswered(answer), None) => self.on_answer(resources, *answer),
             _ => Effects::new(Exchange::Reading(Box::new(self)), Step::Hold),
         }
     }
 
-    fn on_head(mut self, memory: &dyn Memory, headers: Headers<'_>, location: Location) -> Effects {
-        if let Some(request) = self.upstream.renew(memory, headers) {
+    fn on_head(mut self, resources: &dyn Resources, headers: Headers<'_>, location: Location) -> Effects {
+        if let Some(request) = self.upstream.renew(resources, headers) {
             return self.fetch_again(request);
         }
-        if let Some(refusal) = self.upstream.refusal(memory, headers) {
+        if let Some(refusal) = self.upstream.refusal(resources, headers) {
             return refusal;
         }
         match status(headers) {
-            200 => match self.cache.document(memory, self.shelf(), self.digest.as_str(), location) {
+            200 => match self.cache.document(resources, self.shelf(), self.digest.as_str(), location) {
                 Some(document) => {
                     let headers = answer::document(&document.media_type, self.digest.as_str());
                     let reply = Reply::document(headers, document.body.into());
@@ -111,15 +111,15 @@ impl Content {
     }
 
     #[inline(never)]
-    fn on_answer(mut self, memory: &dyn Memory, answer: Option<Answer<'_>>) -> Effects {
-        if let Some(request) = answer.and_then(|answer| self.upstream.renew(memory, answer.headers)) {
+    fn on_answer(mut self, resources: &dyn Resources, answer: Option<Answer<'_>>) -> Effects {
+        if let Some(request) = answer.and_then(|answer| self.upstream.renew(resources, answer.headers)) {
             return self.fetch_again(request);
         }
         let host = &self.upstream.registry.host;
         let Some(Answer { headers, body }) = answer else {
             return self.fail(&fetch::broke_off(host, self.digest.as_str()));
         };
-        if let Some(refusal) = self.upstream.refusal(memory, headers) {
+        if let Some(refusal) = self.upstream.refusal(resources, headers) {
             return refusal;
         }
         match status(headers) {
@@ -140,7 +140,7 @@ impl Content {
         let media_type = headers.text("content-type").unwrap_or_default();
         // A type that contradicts the content is the registry's word for this once, and never kept.
         let growth = if fetch::is_confirmed(media_type, body) {
-            body.kept(|| self.cache.keep_document(memory, self.shelf(), self.digest.as_str(), media_type, body)).1
+            body.kept(|| self.cache.keep_document(resources, self.shelf(), self.digest.as_str(), media_type, body)).1
         } else {
             Growth::default()
         };

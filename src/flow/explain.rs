@@ -21,7 +21,7 @@ use crate::select::OnNoMatch;
 use crate::select::explanation::{Explanation, Image};
 use crate::select::{DeadEnd, Walk};
 use crate::store::cache::{Cache, Shelf};
-use crate::store::memory::Memory;
+use crate::store::resources::Resources;
 use crate::text::headers::Headers;
 
 /// What is to be explained, and how: all that does not change on the way.
@@ -58,7 +58,7 @@ enum State {
 impl Explain {
     /// Asks for the image.
     #[inline(never)]
-    pub(super) fn begin(mut question: Question, registry: &Arc<Registry>, memory: &dyn Memory) -> Effects {
+    pub(super) fn begin(mut question: Question, registry: &Arc<Registry>, resources: &dyn Resources) -> Effects {
         if let Some(name) = &question.query.machine_type {
             question.machine_types.retain(|machine_type| machine_type.name() == name);
             if question.machine_types.is_empty() {
@@ -72,8 +72,8 @@ impl Explain {
         let mut explain = Self { question, upstream, state: State::Fetching(None) };
         let (cache, shelf) = (explain.question.cache, explain.shelf());
         let known = match &explain.question.query.reference {
-            Reference::Tag(tag) => cache.knows_tag(memory, shelf, tag),
-            Reference::Digest(digest) => cache.locate(memory, shelf, digest.as_str()).is_some(),
+            Reference::Tag(tag) => cache.knows_tag(resources, shelf, tag),
+            Reference::Digest(digest) => cache.locate(resources, shelf, digest.as_str()).is_some(),
         };
         if known {
             explain.state = State::Revalidating;
@@ -103,38 +103,38 @@ impl Explain {
     }
 
     #[inline(never)]
-    pub(super) fn advance(mut self, memory: &dyn Memory, event: &Event<'_>) -> Effects {
+    pub(super) fn advance(mut self, resources: &dyn Resources, event: &Event<'_>) -> Effects {
         let Event::CalloutAnswered(answer) = event else {
             return Effects::new(Exchange::Explaining(Box::new(self)), Step::Hold);
         };
-        if let Some(request) = answer.and_then(|answer| self.upstream.renew(memory, answer.headers)) {
+        if let Some(request) = answer.and_then(|answer| self.upstream.renew(resources, answer.headers)) {
             let (upstream, callout) = (self.upstream.clone(), self.callout());
             return Authorizing::again(request, upstream, Exchange::Explaining(Box::new(self)), callout);
         }
-        if let Some(refusal) = answer.and_then(|answer| self.upstream.refusal(memory, answer.headers)) {
+        if let Some(refusal) = answer.and_then(|answer| self.upstream.refusal(resources, answer.headers)) {
             return refusal;
         }
         match std::mem::replace(&mut self.state, State::Fetching(None)) {
-            State::Revalidating => self.on_head(memory, answer.map(|answer| answer.headers)),
-            State::Fetching(expected) => self.on_image(memory, expected, *answer),
+            State::Revalidating => self.on_head(resources, answer.map(|answer| answer.headers)),
+            State::Fetching(expected) => self.on_image(resources, expected, *answer),
             State::FetchingNested(descriptor, mut explanation) => {
                 let body = fetch::verified(&self.upstream.registry, &descriptor, *answer);
                 let index = body.map_err(|fault| fault.message).and_then(nested);
                 explanation.add(descriptor, index);
-                self.proceed(memory, explanation)
+                self.proceed(resources, explanation)
             }
         }
     }
 
     /// Upstream's answer to the HEAD that asks what the image's name points to.
-    fn on_head(mut self, memory: &dyn Memory, headers: Option<Headers<'_>>) -> Effects {
+    fn on_head(mut self, resources: &dyn Resources, headers: Option<Headers<'_>>) -> Effects {
         let found = headers.filter(|headers| status(*headers) == 200);
         let digest = found.and_then(|headers| Digest::parse(headers.text("docker-content-digest")?).ok());
         let document =
-            digest.as_ref().and_then(|digest| self.question.cache.find(memory, self.shelf(), digest.as_str()));
+            digest.as_ref().and_then(|digest| self.question.cache.find(resources, self.shelf(), digest.as_str()));
         match (digest, document) {
             (Some(digest), Some(document)) => {
-                self.on_document(memory, digest, &document.media_type, &document.body.into())
+                self.on_document(resources, digest, &document.media_type, &document.body.into())
             }
             (digest, _) => {
                 self.state = State::Fetching(digest);
@@ -144,7 +144,7 @@ impl Explain {
     }
 
     /// The answer to the request for the image; `expected` is the digest that a HEAD has named.
-    fn on_image(self, memory: &dyn Memory, expected: Option<Digest>, answer: Option<Answer<'_>>) -> Effects {
+    fn on_image(self, resources: &dyn Resources, expected: Option<Digest>, answer: Option<Answer<'_>>) -> Effects {
         let reference = &self.question.query.reference;
         let answer = match fetch::top(&self.upstream.registry, reference.as_str(), answer) {
             Ok(answer) => Ok(answer),
@@ -166,11 +166,11 @@ impl Explain {
             None => body.digest().clone(),
         };
         let media_type = headers.text("content-type").unwrap_or_default();
-        self.on_document(memory, digest, media_type, body)
+        self.on_document(resources, digest, media_type, body)
     }
 
     /// The document behind the image's name.
-    fn on_document(self, memory: &dyn Memory, digest: Digest, media_type: &str, body: &Body) -> Effects {
+    fn on_document(self, resources: &dyn Resources, digest: Digest, media_type: &str, body: &Body) -> Effects {
         let Question { query, machine_types, on_no_match, .. } = &self.question;
         let artifact = matches!(&query.reference, Reference::Tag(tag) if is_artifact_tag(tag.as_str()));
         let index = if !artifact && (body.nature().is_index || Kind::of(media_type) == Kind::Index) {
@@ -183,14 +183,14 @@ impl Explain {
         };
         let image = Image { name: self.image(), media_type: media_type.to_owned(), digest, index };
         let explanation = Explanation::new(image, machine_types, query.after.as_deref(), *on_no_match);
-        self.proceed(memory, Box::new(explanation))
+        self.proceed(resources, Box::new(explanation))
     }
 
     /// Looks into the nested indexes, from the cache or else from upstream, which has said in this request that the
     /// caller may see the image.
-    fn proceed(mut self, memory: &dyn Memory, mut explanation: Box<Explanation>) -> Effects {
+    fn proceed(mut self, resources: &dyn Resources, mut explanation: Box<Explanation>) -> Effects {
         while let Some(descriptor) = explanation.wants() {
-            let document = self.question.cache.find(memory, self.shelf(), descriptor.digest.as_str());
+            let document = self.question.cache.find(resources, self.shelf(), descriptor.digest.as_str());
             match document.filter(|document| document.is_described_by(&descriptor)) {
                 Some(document) => explanation.add(descriptor, nested(&document.body.into())),
                 None => {

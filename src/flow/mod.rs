@@ -39,7 +39,7 @@ pub use worker::WorkerState;
 use crate::flow::body::Body;
 use crate::flow::reply::Reply;
 use crate::oci::errors::Code;
-use crate::store::memory::Memory;
+use crate::store::resources::Resources;
 use crate::text::headers::{HeaderChange, Headers};
 
 /// Something that happened.
@@ -166,7 +166,7 @@ impl Exchange {
 
     /// One event further.
     #[must_use]
-    pub fn advance(self, memory: &dyn Memory, event: &Event<'_>) -> Effects {
+    pub fn advance(self, resources: &dyn Resources, event: &Event<'_>) -> Effects {
         match (self, event) {
             (Self::Done, _) => Effects::new(Self::Done, Step::Continue(Vec::new())),
             (_, Event::Overfull) => overfull(),
@@ -174,13 +174,13 @@ impl Exchange {
             (exchange, Event::ResponseHeaders { .. }) if exchange.holds_request() => {
                 Effects::new(Self::Done, Step::Continue(Vec::new()))
             }
-            (Self::Passing(upstream), Event::ResponseHeaders { headers, .. }) => upstream.pass(memory, *headers),
-            (Self::Transferring(transfer), event) => transfer.advance(memory, event),
-            (Self::Authorizing(authorizing), event) => authorizing.advance(memory, event),
-            (Self::Verifying(verifying), event) => verifying.advance(memory, event),
-            (Self::Pulling(pull), event) => pull.advance(memory, event),
-            (Self::Reading(content), event) => content.advance(memory, event),
-            (Self::Explaining(explain), event) => explain.advance(memory, event),
+            (Self::Passing(upstream), Event::ResponseHeaders { headers, .. }) => upstream.pass(resources, *headers),
+            (Self::Transferring(transfer), event) => transfer.advance(resources, event),
+            (Self::Authorizing(authorizing), event) => authorizing.advance(resources, event),
+            (Self::Verifying(verifying), event) => verifying.advance(resources, event),
+            (Self::Pulling(pull), event) => pull.advance(resources, event),
+            (Self::Reading(content), event) => content.advance(resources, event),
+            (Self::Explaining(explain), event) => explain.advance(resources, event),
             (exchange, _) => Effects::new(exchange, Step::Continue(Vec::new())),
         }
     }

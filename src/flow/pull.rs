@@ -34,7 +34,7 @@ use crate::oci::reference::{Repository, Tag};
 use crate::select::OnNoMatch;
 use crate::select::{DeadEnd, Turn, Walk};
 use crate::store::cache::{Cache, Growth, Resolution, Shelf};
-use crate::store::memory::Memory;
+use crate::store::resources::Resources;
 use crate::text::headers::HeaderChange;
 
 /// Who pulls what, and how: all that does not change on the way.
@@ -140,7 +140,7 @@ impl Pull {
     pub(super) fn begin(
         wish: Wish,
         upstream: Upstream,
-        memory: &dyn Memory,
+        resources: &dyn Resources,
         ask: impl FnOnce() -> Vec<HeaderChange>,
     ) -> Effects {
         let mut pull = Self {
@@ -154,14 +154,14 @@ impl Pull {
             growth: Growth::default(),
         };
         if pull.wish.cache.tag_ttl > 0 {
-            pull = match pull.on_earlier_word(memory, Age::Valid) {
+            pull = match pull.on_earlier_word(resources, Age::Valid) {
                 Ok(effects) => return Effects { proven: true, ..effects },
                 Err(pull) => *pull,
             };
         }
         let (cache, shelf) = (pull.wish.cache, pull.shelf());
-        let known = cache.resolution(memory, shelf, &pull.wish.tag, &pull.wish.view());
-        pull.confirmable = known.is_some() || cache.knows_tag(memory, shelf, &pull.wish.tag);
+        let known = cache.resolution(resources, shelf, &pull.wish.tag, &pull.wish.view());
+        pull.confirmable = known.is_some() || cache.knows_tag(resources, shelf, &pull.wish.tag);
         if !pull.confirmable {
             return pull.fetch(State::FetchingTop(By::Tag));
         }
@@ -174,26 +174,26 @@ impl Pull {
         pull.proceed(Step::Continue(ask()))
     }
 
-    pub(super) fn advance(mut self, memory: &dyn Memory, event: &Event<'_>) -> Effects {
+    pub(super) fn advance(mut self, resources: &dyn Resources, event: &Event<'_>) -> Effects {
         match (std::mem::replace(&mut self.state, State::FetchingTop(By::Tag)), event) {
             (State::Revalidating(known), Event::ResponseHeaders { headers, .. }) => {
-                if let Some(request) = self.upstream.renew(memory, *headers) {
+                if let Some(request) = self.upstream.renew(resources, *headers) {
                     return self.fetch_again(request, State::FetchingTop(By::Tag));
                 }
-                if let Some(refusal) = self.upstream.refusal(memory, *headers) {
+                if let Some(refusal) = self.upstream.refusal(resources, *headers) {
                     return refusal;
                 }
-                self.on_head(memory, known.map(|known| *known), *headers, Asked::ByClient)
+                self.on_head(resources, known.map(|known| *known), *headers, Asked::ByClient)
             }
             (state, Event::CalloutAnswered(answer)) => {
                 // The token was good for the request before and may have ended since.
-                if let Some(request) = answer.and_then(|answer| self.upstream.renew(memory, answer.headers)) {
+                if let Some(request) = answer.and_then(|answer| self.upstream.renew(resources, answer.headers)) {
                     return self.fetch_again(request, state);
                 }
-                if let Some(refusal) = answer.and_then(|answer| self.upstream.refusal(memory, answer.headers)) {
+                if let Some(refusal) = answer.and_then(|answer| self.upstream.refusal(resources, answer.headers)) {
                     return refusal;
                 }
-                self.on_answer(memory, state, *answer)
+                self.on_answer(resources, state, *answer)
             }
             // While a callout is under way nothing else is due.
             (state, _) => {
@@ -204,29 +204,29 @@ impl Pull {
     }
 
     #[inline(never)]
-    fn on_answer(self, memory: &dyn Memory, state: State, answer: Option<Answer<'_>>) -> Effects {
+    fn on_answer(self, resources: &dyn Resources, state: State, answer: Option<Answer<'_>>) -> Effects {
         let registry = &self.upstream.registry;
         match state {
-            State::FetchingTop(by) => self.on_top_answer(memory, by, answer),
+            State::FetchingTop(by) => self.on_top_answer(resources, by, answer),
             State::Confirming(known) => match answer {
                 Some(Answer { headers, .. }) => {
-                    self.on_head(memory, known.map(|known| *known), headers, Asked::ByCallout)
+                    self.on_head(resources, known.map(|known| *known), headers, Asked::ByCallout)
                 }
                 None => {
                     let fault = fetch::broke_off(&registry.host, self.wish.tag.as_str());
-                    self.fail(memory, &fault)
+                    self.fail(resources, &fault)
                 }
             },
             State::FetchingNested { top, descriptor, walk } => match fetch::verified(registry, &descriptor, answer) {
-                Ok(body) => self.keeping(memory, &descriptor, body).0.on_index(memory, top, body, walk, None),
-                Err(fault) => self.fail(memory, &fault),
+                Ok(body) => self.keeping(resources, &descriptor, body).0.on_index(resources, top, body, walk, None),
+                Err(fault) => self.fail(resources, &fault),
             },
             State::FetchingChild(resolution) => match fetch::verified(registry, &resolution.served, answer) {
                 Ok(body) => {
-                    let (pull, location) = self.keeping(memory, &resolution.served, body);
-                    pull.answer(memory, Resolution { location, ..*resolution }, body, Counter::CacheMiss)
+                    let (pull, location) = self.keeping(resources, &resolution.served, body);
+                    pull.answer(resources, Resolution { location, ..*resolution }, body, Counter::CacheMiss)
                 }
-                Err(fault) => self.fail(memory, &fault),
+                Err(fault) => self.fail(resources, &fault),
             },
             state @ State::Revalidating(_) => Self { state, ..self }.proceed(Step::Hold),
         }
@@ -244,22 +244,22 @@ impl Pull {
     }
 
     /// The manifest from the cache, or else from upstream.
-    fn serve(mut self, memory: &dyn Memory, resolution: Resolution) -> Effects {
+    fn serve(mut self, resources: &dyn Resources, resolution: Resolution) -> Effects {
         let (cache, served) = (self.wish.cache, &resolution.served);
-        let location = resolution.location.or_else(|| cache.locate(memory, self.shelf(), served.digest.as_str()));
+        let location = resolution.location.or_else(|| cache.locate(resources, self.shelf(), served.digest.as_str()));
         if served.size > LARGE as u64 && location.is_some() {
             self.known &= location == resolution.location;
             let resolution = Resolution { location, ..resolution };
-            self.confirm(memory, &resolution);
+            self.confirm(resources, &resolution);
             return self.transfer(&resolution, Counter::CacheHit);
         }
         let document = location
-            .and_then(|location| cache.document(memory, self.shelf(), served.digest.as_str(), location))
+            .and_then(|location| cache.document(resources, self.shelf(), served.digest.as_str(), location))
             .filter(|document| document.is_described_by(served));
         if let Some(document) = document {
             self.known &= location == resolution.location;
             return self.answer(
-                memory,
+                resources,
                 Resolution { location, ..resolution },
                 &document.body.into(),
                 Counter::CacheHit,
@@ -300,12 +300,12 @@ impl Pull {
     }
 
     /// The answer to the request for what the tag points to.
-    fn on_top_answer(mut self, memory: &dyn Memory, by: By, answer: Option<Answer<'_>>) -> Effects {
+    fn on_top_answer(mut self, resources: &dyn Resources, by: By, answer: Option<Answer<'_>>) -> Effects {
         let reference = if let By::Digest(digest) = &by { digest.as_str() } else { self.wish.tag.as_str() };
         let Answer { headers, body } = match fetch::top(&self.upstream.registry, reference, answer) {
             Ok(answer) => answer,
-            Err(Unusable::Fault(fault)) => return self.fail(memory, &fault),
-            Err(Unusable::Word(answer)) => return self.on_word(memory, answer),
+            Err(Unusable::Fault(fault)) => return self.fail(resources, &fault),
+            Err(Unusable::Word(answer)) => return self.on_word(resources, answer),
         };
         let named = headers.text("docker-content-digest").and_then(|text| Digest::parse(text).ok());
         let named = named.filter(|named| body.verifies(named));
@@ -314,39 +314,39 @@ impl Pull {
             (By::Digest(digest), _) if body.verifies(digest) => digest.clone(),
             (By::Digest(digest), _) => {
                 let fault = Fault::invalid(format!("the manifest behind {digest} hashes to {}", body.digest()));
-                return self.fail(memory, &fault);
+                return self.fail(resources, &fault);
             }
             (_, Some(named)) => named.clone(),
             // A digest that is wrong is as good as none: what counts is what the index says of its entries.
             (_, None) => body.digest().clone(),
         };
-        self.note_head(memory, &by, named.is_some());
+        self.note_head(resources, &by, named.is_some());
         let media_type = headers.text("content-type").unwrap_or_default();
         let descriptor =
             Descriptor { media_type: media_type.to_owned(), digest: digest.clone(), size: body.len() as u64 };
-        let (pull, _) = self.keeping(memory, &descriptor, body);
-        pull.on_top(memory, digest, media_type, body, Counter::CacheMiss)
+        let (pull, _) = self.keeping(resources, &descriptor, body);
+        pull.on_top(resources, digest, media_type, body, Counter::CacheMiss)
     }
 
     /// Upstream's word to the client: no such tag, too many requests.
     #[cold]
-    fn on_word(self, memory: &dyn Memory, answer: Answer<'_>) -> Effects {
+    fn on_word(self, resources: &dyn Resources, answer: Answer<'_>) -> Effects {
         if let Some(identity) = self.wish.identity.filter(|_| status(answer.headers) == 404) {
             let wish = &self.wish;
-            let _ = wish.cache.forget_confirmed(memory, self.shelf(), &wish.tag, &wish.view(), &identity);
+            let _ = wish.cache.forget_confirmed(resources, self.shelf(), &wish.tag, &wish.view(), &identity);
         }
         answer::relay(answer.headers, answer.body)
     }
 
     /// Whether the tag is worth a HEAD the next time: only where upstream names digests, and to HEAD too.
-    fn note_head(&mut self, memory: &dyn Memory, by: &By, named: bool) {
+    fn note_head(&mut self, resources: &dyn Resources, by: &By, named: bool) {
         let (cache, shelf, tag) = (self.wish.cache, self.shelf(), &self.wish.tag);
         let useless = matches!(by, By::TagAfterHead { useless: true });
-        let confirmable = !useless && named && !cache.is_headless(memory, shelf);
+        let confirmable = !useless && named && !cache.is_headless(resources, shelf);
         let growth = if useless {
-            cache.keep_headless(memory, shelf).and(cache.forget_tag(memory, shelf, tag, &self.wish.view()))
+            cache.keep_headless(resources, shelf).and(cache.forget_tag(resources, shelf, tag, &self.wish.view()))
         } else if confirmable {
-            cache.keep_tag(memory, shelf, tag)
+            cache.keep_tag(resources, shelf, tag)
         } else {
             Growth::default()
         };
@@ -355,18 +355,18 @@ impl Pull {
     }
 
     /// What the tag points to.
-    fn on_top(self, memory: &dyn Memory, top: Digest, media_type: &str, body: &Body, source: Counter) -> Effects {
+    fn on_top(self, resources: &dyn Resources, top: Digest, media_type: &str, body: &Body, source: Counter) -> Effects {
         // What is said to be an index and is none, is a fault that the walk finds.
         if !body.nature().is_index && Kind::of(media_type) != Kind::Index {
-            return self.pass_through(memory, top, media_type, body, "not an index", source);
+            return self.pass_through(resources, top, media_type, body, "not an index", source);
         }
-        self.on_index(memory, top, body, Walk::begin(), Some((media_type, source)))
+        self.on_index(resources, top, body, Walk::begin(), Some((media_type, source)))
     }
 
     /// The index that a walk stands before. `whole` is said of the tag's own document, which may be passed through.
     fn on_index(
         self,
-        memory: &dyn Memory,
+        resources: &dyn Resources,
         top: Digest,
         body: &Body,
         walk: Walk,
@@ -377,22 +377,22 @@ impl Pull {
                 let pull = Self { missing: joined(&missing), ..self };
                 let missing = pull.missing.clone();
                 let reason = reason.to_string();
-                pull.serve(memory, Resolution { top, served: descriptor, reason, missing, location: None })
+                pull.serve(resources, Resolution { top, served: descriptor, reason, missing, location: None })
             }
-            (Turn::Nested(descriptor, walk), _) => self.into_nested(memory, top, descriptor, walk),
+            (Turn::Nested(descriptor, walk), _) => self.into_nested(resources, top, descriptor, walk),
             (Turn::Whole(why), Some((media_type, source))) => {
-                self.pass_through(memory, top, media_type, body, why, source)
+                self.pass_through(resources, top, media_type, body, why, source)
             }
-            (Turn::Whole(_), None) => self.fail(memory, &Fault::dead_end(&DeadEnd::NotAnImageIndex)),
-            (Turn::DeadEnd(dead_end), _) => self.fail(memory, &Fault::dead_end(&dead_end)),
+            (Turn::Whole(_), None) => self.fail(resources, &Fault::dead_end(&DeadEnd::NotAnImageIndex)),
+            (Turn::DeadEnd(dead_end), _) => self.fail(resources, &Fault::dead_end(&dead_end)),
         }
     }
 
     /// A nested index, from the cache or else from upstream.
-    fn into_nested(self, memory: &dyn Memory, top: Digest, descriptor: Descriptor, walk: Walk) -> Effects {
-        let document = self.wish.recent.find(&self.wish.cache, memory, self.shelf(), &descriptor.digest);
+    fn into_nested(self, resources: &dyn Resources, top: Digest, descriptor: Descriptor, walk: Walk) -> Effects {
+        let document = self.wish.recent.find(&self.wish.cache, resources, self.shelf(), &descriptor.digest);
         match document.filter(|(media_type, body)| descriptor.describes(media_type, body)) {
-            Some((_, body)) => self.on_index(memory, top, &body, walk, None),
+            Some((_, body)) => self.on_index(resources, top, &body, walk, None),
             None => self.fetch(State::FetchingNested { top, descriptor, walk }),
         }
     }

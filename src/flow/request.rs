@@ -22,7 +22,7 @@ use crate::oci::reference::{InvalidReference, Reference, Repository};
 use crate::request::query::RETRY;
 use crate::request::{InvalidRequest, Method, Request};
 use crate::select::explanation;
-use crate::store::memory::Memory;
+use crate::store::resources::Resources;
 use crate::text::headers::{HeaderChange, Headers};
 use crate::text::json::json;
 
@@ -37,7 +37,7 @@ const MAX_NAMESPACE: usize = 270;
 #[derive(Clone, Copy)]
 struct Site<'a> {
     config: &'a Config,
-    memory: &'a dyn Memory,
+    resources: &'a dyn Resources,
     registry: &'a Arc<Registry>,
     worker: &'a WorkerState,
     onward: &'a Onward,
@@ -45,14 +45,14 @@ struct Site<'a> {
 
 /// Takes a request up. `worker` is what is kept under `config` only.
 #[must_use]
-pub fn begin(config: &Config, memory: &dyn Memory, worker: &WorkerState, arrival: Arrival<'_>) -> Effects {
-    decide(config, memory, worker, arrival).unwrap_or_else(|refusal| *refusal)
+pub fn begin(config: &Config, resources: &dyn Resources, worker: &WorkerState, arrival: Arrival<'_>) -> Effects {
+    decide(config, resources, worker, arrival).unwrap_or_else(|refusal| *refusal)
 }
 
 /// Refusals travel as the error, so that each check is one line.
 fn decide(
     config: &Config,
-    memory: &dyn Memory,
+    resources: &dyn Resources,
     worker: &WorkerState,
     arrival: Arrival<'_>,
 ) -> Result<Effects, Box<Effects>> {
@@ -75,10 +75,10 @@ fn decide(
     }
     let registry = registry(config, arrival.cluster)?;
     if request == Request::Token {
-        return token::issue(config, memory, registry, arrival);
+        return token::issue(config, resources, registry, arrival);
     }
     let (request, namespace) = request.in_namespace(registry.default_namespace.as_ref());
-    let caller = caller::identify(config, memory, &worker.callers, registry, arrival)?;
+    let caller = caller::identify(config, resources, &worker.callers, registry, arrival)?;
     let repository = request.repository().cloned();
     let mut onward = Onward::of(config, &request, namespace, &caller, headers);
     if let (Some(account), Some(repository)) = (caller.account, &repository)
@@ -90,7 +90,7 @@ fn decide(
     }
     let (user, standing, anonymous) = (caller.user.clone(), caller.standing.clone(), caller.is_anonymous());
     let mut effects =
-        take_up(Site { config, memory, registry, worker, onward: &onward }, caller, method, request, headers)
+        take_up(Site { config, resources, registry, worker, onward: &onward }, caller, method, request, headers)
             .unwrap_or_else(|refusal| *refusal);
     prepare(&mut effects, onward.path.take(), headers);
     // Who has shown no right password yet must not learn which machine types there are, nor get anything else.
@@ -98,7 +98,7 @@ fn decide(
     if unproven && !effects.proven && matches!(effects.step, Step::Reply(_)) {
         effects = Verifying::begin(Upstream::new(registry, &user), effects);
     }
-    let effects = standing.authorize(memory, registry, repository.as_ref(), headers, effects);
+    let effects = standing.authorize(resources, registry, repository.as_ref(), headers, effects);
     Ok(if anonymous { effects.reporting(Report::count(Counter::Anonymous)) } else { effects })
 }
 
@@ -110,7 +110,7 @@ fn take_up(
     request: Request,
     headers: Headers<'_>,
 ) -> Result<Effects, Box<Effects>> {
-    let Site { config, memory, registry, worker, .. } = site;
+    let Site { config, resources, registry, worker, .. } = site;
     match request {
         Request::MachineTypes(after) => {
             let document = explanation::machine_types(&caller.machine_types(config), after.as_deref());
@@ -122,7 +122,7 @@ fn take_up(
             let machine_types = caller.machine_types(config);
             let (query, user, on_no_match, cache) = (*query, caller.user, config.on_no_match, config.cache);
             let question = Question { query, user, machine_types, on_no_match, cache, _permit: permit };
-            Ok(Explain::begin(question, registry, memory))
+            Ok(Explain::begin(question, registry, resources))
         }
         request => {
             let view =
@@ -134,7 +134,7 @@ fn take_up(
 
 /// Everything is allowed: answer the ping, take up manifests, let the rest pass.
 fn dispatch(
-    Site { config, memory, registry, worker, onward }: Site<'_>,
+    Site { config, resources, registry, worker, onward }: Site<'_>,
     caller: Caller<'_>,
     view: View,
     method: Method,
@@ -165,7 +165,7 @@ fn dispatch(
                 recent: Rc::clone(&worker.recent),
                 head: method == Method::Head,
             };
-            Pull::begin(wish, upstream, memory, || ask_what_it_points_to(headers))
+            Pull::begin(wish, upstream, resources, || ask_what_it_points_to(headers))
         }
         (Request::Manifest(_, Reference::Tag(_)), _) => {
             passing(upstream).reporting(Report::count(Counter::PassedThrough))
@@ -173,7 +173,7 @@ fn dispatch(
         (Request::Manifest(repository, Reference::Digest(digest)), _)
             if method == Method::Get && config.cache.is_on() && unconditional() =>
         {
-            Content::begin(repository, digest, caller.user, upstream, config.cache, headers, memory)
+            Content::begin(repository, digest, caller.user, upstream, config.cache, headers, resources)
         }
         _ => passing(upstream),
     }

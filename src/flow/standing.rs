@@ -15,7 +15,7 @@ use crate::oci::errors::Code;
 use crate::oci::reference::Repository;
 use crate::request::query::RETRY;
 use crate::store::cache::{Cache, Shelf};
-use crate::store::memory::Memory;
+use crate::store::resources::Resources;
 use crate::text::headers::{HeaderChange, Headers};
 
 /// The registry of a request, and what it gets as `Authorization`.
@@ -100,10 +100,10 @@ impl Upstream {
 
     /// The registry, or its token service, has refused this caller: nothing that it has confirmed before stands in for
     /// its word any more.
-    pub(super) fn distrust(&self, memory: &dyn Memory) {
+    pub(super) fn distrust(&self, resources: &dyn Resources) {
         if let Some(Trust { cache, repository, identity }) = self.trust.as_deref() {
             let shelf = Shelf { cluster: &self.registry.cluster, repository };
-            let _ = cache.keep_refused(memory, shelf, identity);
+            let _ = cache.keep_refused(resources, shelf, identity);
         }
     }
 
@@ -116,12 +116,12 @@ impl Upstream {
 
     /// For callouts: what to exchange if this answer refuses a token of an earlier request. The callout can then be
     /// repeated by [`Authorizing::again`]; the new token is not renewed once more.
-    pub(super) fn renew(&mut self, memory: &dyn Memory, headers: Headers<'_>) -> Option<TokenRequest> {
-        if !self.refuses_kept_token(memory, status(headers)) {
+    pub(super) fn renew(&mut self, resources: &dyn Resources, headers: Headers<'_>) -> Option<TokenRequest> {
+        if !self.refuses_kept_token(resources, status(headers)) {
             return None;
         }
         if status(headers) == 401 {
-            self.forget(memory);
+            self.forget(resources);
         }
         self.authorization = None;
         let token = self.token.as_mut()?;
@@ -133,39 +133,39 @@ impl Upstream {
     /// (aws/containers-roadmap#2835), without a challenge, and what every registry says to a bad request: it is about the
     /// token only if that is old enough to have expired, and even then the token, which others share, is not forgotten
     /// but stays until a new one takes its place. So a client that sends bad requests costs one exchange a minute.
-    fn refuses_kept_token(&self, memory: &dyn Memory, status: u64) -> bool {
+    fn refuses_kept_token(&self, resources: &dyn Resources, status: u64) -> bool {
         let (Some(token), Some(authorization)) = (&self.token, &self.authorization) else { return false };
-        token.kept && (status == 401 || status == 400 && !token.request.is_recent(memory, authorization))
+        token.kept && (status == 401 || status == 400 && !token.request.is_recent(resources, authorization))
     }
 
-    fn forget(&self, memory: &dyn Memory) {
+    fn forget(&self, resources: &dyn Resources) {
         if let (Some(token), Some(authorization)) = (&self.token, &self.authorization) {
-            token.request.forget(memory, authorization);
+            token.request.forget(resources, authorization);
         }
     }
 
     /// What an answer means: `None`, unless the registry refuses what it was sent. Its challenge never reaches the
     /// client, which would send its password to whomever it names. A request whose headers have gone upstream cannot be
     /// sent again, so if it was an old token that was refused the client is sent round once.
-    pub(super) fn refusal(&self, memory: &dyn Memory, headers: Headers<'_>) -> Option<Effects> {
+    pub(super) fn refusal(&self, resources: &dyn Resources, headers: Headers<'_>) -> Option<Effects> {
         let status = status(headers);
         if status == 403 {
-            self.distrust(memory);
+            self.distrust(resources);
         }
         let again = self.token.as_ref().map(|token| &token.again).filter(|again| !again.is_empty());
-        let again = again.filter(|_| self.refuses_kept_token(memory, status));
+        let again = again.filter(|_| self.refuses_kept_token(resources, status));
         if status != 401 && again.is_none() {
             return None;
         }
         if status == 401 {
-            self.forget(memory);
+            self.forget(resources);
         }
         if let Some(again) = again {
             let reply =
                 Reply { status: 307, headers: Vec::new(), body: Body::default() }.with("location", again.as_str());
             return Some(Effects::reply(reply).reporting(Report::count(Counter::TokenRefused)));
         }
-        self.distrust(memory);
+        self.distrust(resources);
         if self.registry.authentication == Authentication::Upstream && lacks_permission(headers) {
             return Some(self.denied());
         }
@@ -197,13 +197,13 @@ impl Upstream {
     }
 
     /// Responses that are not looked into.
-    pub(super) fn pass(&self, memory: &dyn Memory, headers: Headers<'_>) -> Effects {
+    pub(super) fn pass(&self, resources: &dyn Resources, headers: Headers<'_>) -> Effects {
         // A challenge belongs to a 401, and a client that sees one elsewhere may send its password to whom it names.
         let pass = || {
             let changes = vec![HeaderChange::Remove("www-authenticate".into())];
             Effects::new(Exchange::Done, Step::Continue(changes))
         };
-        self.refusal(memory, headers).unwrap_or_else(pass)
+        self.refusal(resources, headers).unwrap_or_else(pass)
     }
 }
 
@@ -250,17 +250,17 @@ impl Authorizing {
     }
 
     #[inline(never)]
-    pub(super) fn advance(self, memory: &dyn Memory, event: &Event<'_>) -> Effects {
+    pub(super) fn advance(self, resources: &dyn Resources, event: &Event<'_>) -> Effects {
         let Event::CalloutAnswered(answer) = event else {
             return Effects::new(Exchange::Authorizing(Box::new(self)), Step::Hold);
         };
-        match self.redeem(memory, *answer) {
+        match self.redeem(resources, *answer) {
             Ok(token) => self.next.authorized(Some(token)).resumed(),
             Err(refusal) => *refusal,
         }
     }
 
-    fn redeem(&self, memory: &dyn Memory, answer: Option<Answer<'_>>) -> Result<Secret, Box<Effects>> {
+    fn redeem(&self, resources: &dyn Resources, answer: Option<Answer<'_>>) -> Result<Secret, Box<Effects>> {
         let host = &self.request.service.host;
         let Some(Answer { headers, body }) = answer else {
             return Err(self.fail(&Fault::upstream(format!(
@@ -268,16 +268,16 @@ impl Authorizing {
             ))));
         };
         match status(headers) {
-            200 if !fetch::is_encoded(headers) => self.request.redeem(memory, body).map_err(|error| {
+            200 if !fetch::is_encoded(headers) => self.request.redeem(resources, body).map_err(|error| {
                 self.fail(&Fault::upstream(format!("the token service {host} cannot be understood: {error}")))
             }),
             // The client's credentials, or MetaHub's.
             status @ 401 => {
-                self.upstream.distrust(memory);
+                self.upstream.distrust(resources);
                 Err(Box::new(self.upstream.refused(status)))
             }
             403 => {
-                self.upstream.distrust(memory);
+                self.upstream.distrust(resources);
                 let message = format!("the token service {host} refuses access (403)");
                 Err(self.fail(&Fault::new(Code::Denied, Counter::Denied, message)))
             }
@@ -310,7 +310,7 @@ impl Standing {
     /// Gives a request that goes upstream its `Authorization`, by way of the token service if need be.
     pub(super) fn authorize(
         &self,
-        memory: &dyn Memory,
+        resources: &dyn Resources,
         registry: &Registry,
         repository: Option<&Repository>,
         headers: Headers<'_>,
@@ -321,7 +321,7 @@ impl Standing {
         }
         let path = headers.text(":path").unwrap_or_default();
         let authorization = match upstream::authorize(
-            memory,
+            resources,
             &registry.cluster,
             registry.token_service.as_ref(),
             &self.presented,
@@ -331,7 +331,7 @@ impl Standing {
             Authorization::Kept(value, request)
                 if is_repeated(path)
                     && matches!(effects.step, Step::Continue(_))
-                    && !request.is_recent(memory, &value) =>
+                    && !request.is_recent(resources, &value) =>
             {
                 Authorization::Token(request)
             }

@@ -16,7 +16,7 @@ use crate::auth::token::{Content, Key, LIFETIME, Refused};
 use crate::config::{Authentication, Config, Registry};
 use crate::flow::reply::Reply;
 use crate::oci::errors::Code;
-use crate::store::memory::Memory;
+use crate::store::resources::Resources;
 use crate::text::json::json;
 
 /// The answer to anything but GET. containerd tries POST first, each time, so nothing is logged.
@@ -29,7 +29,7 @@ pub(super) fn only_get() -> Box<Effects> {
 #[inline(never)]
 pub(super) fn issue(
     config: &Config,
-    memory: &dyn Memory,
+    resources: &dyn Resources,
     registry: &Arc<Registry>,
     arrival: Arrival<'_>,
 ) -> Result<Effects, Box<Effects>> {
@@ -41,16 +41,16 @@ pub(super) fn issue(
     match caller::presented(headers)? {
         Presented::Nothing => {
             let content = Content { user: String::new(), password: None, binding: [0; 32] };
-            seal(config, memory, registry, &content)
+            seal(config, resources, registry, &content)
         }
         Presented::Password(credentials) => {
-            let caller = caller::by_password(config, memory, registry, arrival, credentials.clone())?;
-            let content = content(config, memory, &caller, credentials, registry.authentication);
-            let effects = seal(config, memory, registry, &content)?;
+            let caller = caller::by_password(config, resources, registry, arrival, credentials.clone())?;
+            let content = content(config, resources, &caller, credentials, registry.authentication);
+            let effects = seal(config, resources, registry, &content)?;
             Ok(match registry.authentication {
                 Authentication::Upstream => {
                     let effects = Verifying::begin(Upstream::new(registry, &caller.user), effects);
-                    caller.standing.authorize(memory, registry, None, headers, effects)
+                    caller.standing.authorize(resources, registry, None, headers, effects)
                 }
                 Authentication::Accounts | Authentication::None => effects,
             })
@@ -66,20 +66,25 @@ pub(super) fn issue(
 /// What a token must hold of a login: no more than is needed to look it up again.
 fn content(
     config: &Config,
-    memory: &dyn Memory,
+    resources: &dyn Resources,
     caller: &Caller<'_>,
     credentials: Credentials,
     authentication: Authentication,
 ) -> Content {
     let password = (authentication == Authentication::Upstream).then_some(credentials.password);
-    let binding = caller.account.and_then(|account| binding(config, memory, account)).unwrap_or_default();
+    let binding = caller.account.and_then(|account| binding(config, resources, account)).unwrap_or_default();
     Content { user: credentials.user, password, binding }
 }
 
-fn seal(config: &Config, memory: &dyn Memory, registry: &Registry, content: &Content) -> Result<Effects, Box<Effects>> {
-    let token = key(config, memory).zip(memory.random()).and_then(|(key, random)| {
+fn seal(
+    config: &Config,
+    resources: &dyn Resources,
+    registry: &Registry,
+    content: &Content,
+) -> Result<Effects, Box<Effects>> {
+    let token = key(config, resources).zip(resources.random()).and_then(|(key, random)| {
         let (nonce, _) = random.split_first_chunk()?;
-        key.seal(&place(&key, registry), content, memory.now().saturating_add(LIFETIME), *nonce)
+        key.seal(&place(&key, registry), content, resources.now().saturating_add(LIFETIME), *nonce)
     });
     let Some(token) = token else {
         let message = "MetaHub cannot make tokens now: Envoy gives it no random numbers";
@@ -92,19 +97,24 @@ fn seal(config: &Config, memory: &dyn Memory, registry: &Registry, content: &Con
 }
 
 /// Reads a token that was made for this registry.
-pub(super) fn open(config: &Config, memory: &dyn Memory, registry: &Registry, token: &str) -> Result<Content, Refused> {
-    let key = key(config, memory).ok_or(Refused::Foreign)?;
-    key.open(&place(&key, registry), token, memory.now())
+pub(super) fn open(
+    config: &Config,
+    resources: &dyn Resources,
+    registry: &Registry,
+    token: &str,
+) -> Result<Content, Refused> {
+    let key = key(config, resources).ok_or(Refused::Foreign)?;
+    key.open(&place(&key, registry), token, resources.now())
 }
 
 /// What a token of this account is bound to.
-pub(super) fn binding(config: &Config, memory: &dyn Memory, account: &Account) -> Option<[u8; 32]> {
-    key(config, memory).map(|key| access::binding(&key, account))
+pub(super) fn binding(config: &Config, resources: &dyn Resources, account: &Account) -> Option<[u8; 32]> {
+    key(config, resources).map(|key| access::binding(&key, account))
 }
 
 /// The configured key, or else this process's.
-fn key(config: &Config, memory: &dyn Memory) -> Option<Key> {
-    config.token_key.clone().or_else(|| Some(Key::derive(&crate::store::keys::process_key(memory)?)))
+fn key(config: &Config, resources: &dyn Resources) -> Option<Key> {
+    config.token_key.clone().or_else(|| Some(Key::derive(&crate::store::keys::process_key(resources)?)))
 }
 
 /// Where a token is good: one registry's passwords must never reach another.

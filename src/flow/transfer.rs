@@ -9,7 +9,7 @@ use super::fetch::{self, Fault};
 use super::{Effects, Event, Exchange, Report, Step, Upstream};
 use crate::oci::digest::Verifier;
 use crate::oci::index::Descriptor;
-use crate::store::memory::Memory;
+use crate::store::resources::Resources;
 use crate::text::headers::{HeaderChange, Headers};
 
 /// Headers of upstream's answer that stay; the others are said by MetaHub or not at all.
@@ -44,9 +44,9 @@ pub(super) enum Progress {
 
 impl Transfer {
     #[inline(never)]
-    pub(super) fn advance(mut self, memory: &dyn Memory, event: &Event<'_>) -> Effects {
+    pub(super) fn advance(mut self, resources: &dyn Resources, event: &Event<'_>) -> Effects {
         match (std::mem::take(&mut self.progress), event) {
-            (Progress::Asked, Event::ResponseHeaders { headers, end }) => self.on_headers(memory, *headers, *end),
+            (Progress::Asked, Event::ResponseHeaders { headers, end }) => self.on_headers(resources, *headers, *end),
             (Progress::Passing(verifier, received), Event::ResponseBody { piece, end }) => {
                 self.on_piece(verifier, received, piece, *end)
             }
@@ -57,8 +57,8 @@ impl Transfer {
         }
     }
 
-    fn on_headers(mut self, memory: &dyn Memory, headers: Headers<'_>, end: bool) -> Effects {
-        if let Some(refusal) = self.upstream.refusal(memory, headers) {
+    fn on_headers(mut self, resources: &dyn Resources, headers: Headers<'_>, end: bool) -> Effects {
+        if let Some(refusal) = self.upstream.refusal(resources, headers) {
             return refusal;
         }
         let Descriptor { digest, size, .. } = &self.descriptor;

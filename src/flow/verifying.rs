@@ -3,7 +3,7 @@
 use super::fetch::{Fault, status};
 use super::{Authorizing, Callout, Effects, Event, Exchange, Report, Step, Upstream};
 use crate::config::Registry;
-use crate::store::memory::Memory;
+use crate::store::resources::Resources;
 
 /// An answer of MetaHub's own that waits for the registry's word on the login.
 #[derive(Debug)]
@@ -20,16 +20,16 @@ impl Verifying {
     }
 
     #[inline(never)]
-    pub(super) fn advance(mut self, memory: &dyn Memory, event: &Event<'_>) -> Effects {
+    pub(super) fn advance(mut self, resources: &dyn Resources, event: &Event<'_>) -> Effects {
         let Event::CalloutAnswered(answer) = event else {
             return Effects::new(Exchange::Verifying(Box::new(self)), Step::Hold);
         };
-        if let Some(request) = answer.and_then(|answer| self.upstream.renew(memory, answer.headers)) {
+        if let Some(request) = answer.and_then(|answer| self.upstream.renew(resources, answer.headers)) {
             let (upstream, callout) = (self.upstream.clone(), ping(&self.upstream.registry));
             return Authorizing::again(request, upstream, Exchange::Verifying(Box::new(self)), callout);
         }
         let status = answer.map_or(0, |answer| status(answer.headers));
-        if let Some(refusal) = answer.and_then(|answer| self.upstream.refusal(memory, answer.headers)) {
+        if let Some(refusal) = answer.and_then(|answer| self.upstream.refusal(resources, answer.headers)) {
             return refusal;
         }
         if status == 200 {

@@ -9,7 +9,7 @@ use crate::flow::body::Body;
 use crate::oci::digest::Digest;
 use crate::oci::reference::Repository;
 use crate::store::cache::{Cache, Shelf};
-use crate::store::memory::Memory;
+use crate::store::resources::Store;
 
 /// Explanations under way on one worker. Each holds the indexes that it has read.
 const MAX_EXPLANATIONS: u32 = 16;
@@ -46,7 +46,7 @@ impl Recent {
     pub(super) fn find(
         &self,
         cache: &Cache,
-        memory: &dyn Memory,
+        store: &dyn Store,
         shelf: Shelf<'_>,
         digest: &Digest,
     ) -> Option<(String, Body)> {
@@ -56,7 +56,7 @@ impl Recent {
         if let Some(read) = self.0.borrow().iter().find(is_it) {
             return Some((read.media_type.clone(), read.body.clone()));
         }
-        let document = cache.find(memory, shelf, digest.as_str())?;
+        let document = cache.find(store, shelf, digest.as_str())?;
         let (media_type, body) = (document.media_type, Body::from(document.body));
         let read = Read {
             cluster: shelf.cluster.to_owned(),
@@ -97,7 +97,7 @@ impl Drop for Permit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::memory::tests::Map;
+    use crate::store::in_memory::Map;
 
     #[test]
     fn an_index_of_the_cache_is_read_once_and_few_are_kept() {

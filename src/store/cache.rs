@@ -1,7 +1,7 @@
 //! What this Envoy has seen of its registries: manifests by their content, and what tags came to (design: bounded,
 //! shared by all workers, content-addressed).
 //!
-//! Everything lives in process-wide [`Memory`], which has no deletion, so all keys come from fixed sets:
+//! Everything lives in the process-wide [`Store`], which has no deletion, so all keys come from fixed sets:
 //!
 //! - *documents*: manifests and indexes, in rings of slots of 4 KiB, 32 KiB and 512 KiB. A new document takes the place
 //!   of the oldest of its ring. A slot's value carries its complete key, so a slot that was taken over in the meantime
@@ -23,7 +23,7 @@ pub use documents::{Document, Location};
 pub use resolution::{Confirmed, Resolution};
 
 use crate::oci::reference::{Repository, Tag};
-use crate::store::memory::Memory;
+use crate::store::resources::{Resources, Store};
 
 /// The smallest cache, in bytes: below this there is no slot for most manifests.
 pub const MIN_BYTES: u64 = 1024 * 1024;
@@ -97,21 +97,21 @@ impl Cache {
     /// Makes the process's memory as large as configured: what is beyond is emptied. To be called once per
     /// configuration.
     #[must_use]
-    pub fn resize(&self, memory: &dyn Memory) -> Growth {
-        let (value, version) = memory.get_versioned(SIZE).unwrap_or_default();
+    pub fn resize(&self, store: &dyn Store) -> Growth {
+        let (value, version) = store.get_versioned(SIZE).unwrap_or_default();
         let before = value.try_into().map_or(0, u64::from_le_bytes);
         // Each worker comes here, and at the same time: what is emptied twice would be counted twice.
-        if before == self.bytes || !memory.set_if_unchanged(SIZE, &self.bytes.to_le_bytes(), version) {
+        if before == self.bytes || !store.set_if_unchanged(SIZE, &self.bytes.to_le_bytes(), version) {
             return Growth::default();
         }
         let before = Self { bytes: before, ..*self };
-        documents::empty_beyond(self, &before, memory).and(facts::empty_beyond(self, &before, memory))
+        documents::empty_beyond(self, &before, store).and(facts::empty_beyond(self, &before, store))
     }
 
     /// What the tag last came to for machine types that are alike; `view` says what they are.
     #[must_use]
-    pub fn resolution(&self, memory: &dyn Memory, shelf: Shelf<'_>, tag: &Tag, view: &[u8]) -> Option<Resolution> {
-        facts::recall(self, memory, &key(b't', shelf, &[tag.as_str().as_bytes(), view]))
+    pub fn resolution(&self, store: &dyn Store, shelf: Shelf<'_>, tag: &Tag, view: &[u8]) -> Option<Resolution> {
+        facts::recall(self, store, &key(b't', shelf, &[tag.as_str().as_bytes(), view]))
             .and_then(|value| Resolution::decode(&value))
     }
 
@@ -119,27 +119,27 @@ impl Cache {
     #[must_use]
     pub fn keep_resolution(
         &self,
-        memory: &dyn Memory,
+        store: &dyn Store,
         shelf: Shelf<'_>,
         tag: &Tag,
         view: &[u8],
         resolution: &Resolution,
     ) -> Growth {
         let key = key(b't', shelf, &[tag.as_str().as_bytes(), view]);
-        facts::keep(self, memory, &key, &resolution.encode())
+        facts::keep(self, store, &key, &resolution.encode())
     }
 
     /// Keeps that upstream has just refused the identity something in the repository. Each refusal is another number than
     /// the one before, whatever the clock says.
     #[must_use]
-    pub fn keep_refused(&self, memory: &dyn Memory, shelf: Shelf<'_>, identity: &[u8; 32]) -> Growth {
-        let refusal = memory.now().max(self.refusal(memory, shelf, identity).saturating_add(1));
-        facts::keep(self, memory, &key(b'r', shelf, &[identity]), &refusal.to_le_bytes())
+    pub fn keep_refused(&self, resources: &dyn Resources, shelf: Shelf<'_>, identity: &[u8; 32]) -> Growth {
+        let refusal = resources.now().max(self.refusal(resources, shelf, identity).saturating_add(1));
+        facts::keep(self, resources, &key(b'r', shelf, &[identity]), &refusal.to_le_bytes())
     }
 
     /// The last refusal of the identity in the repository: about when it was. 0 if there was none.
-    fn refusal(&self, memory: &dyn Memory, shelf: Shelf<'_>, identity: &[u8; 32]) -> u64 {
-        let refusal = facts::recall(self, memory, &key(b'r', shelf, &[identity]));
+    fn refusal(&self, store: &dyn Store, shelf: Shelf<'_>, identity: &[u8; 32]) -> u64 {
+        let refusal = facts::recall(self, store, &key(b'r', shelf, &[identity]));
         refusal.and_then(|value| value.try_into().ok()).map_or(0, u64::from_le_bytes)
     }
 
@@ -148,16 +148,16 @@ impl Cache {
     #[must_use]
     pub fn confirmed(
         &self,
-        memory: &dyn Memory,
+        store: &dyn Store,
         shelf: Shelf<'_>,
         tag: &Tag,
         view: &[u8],
         identity: &[u8; 32],
     ) -> Option<Confirmed> {
-        let confirmed = facts::recall(self, memory, &key(b'c', shelf, &[tag.as_str().as_bytes(), view, identity]))
+        let confirmed = facts::recall(self, store, &key(b'c', shelf, &[tag.as_str().as_bytes(), view, identity]))
             .and_then(|value| Confirmed::decode(&value))?;
         // Times cannot tell which came first, because clocks are set back.
-        let refusal = self.refusal(memory, shelf, identity);
+        let refusal = self.refusal(store, shelf, identity);
         Some(confirmed).filter(|confirmed| confirmed.refusal == refusal)
     }
 
@@ -165,115 +165,109 @@ impl Cache {
     #[must_use]
     pub fn forget_confirmed(
         &self,
-        memory: &dyn Memory,
+        store: &dyn Store,
         shelf: Shelf<'_>,
         tag: &Tag,
         view: &[u8],
         identity: &[u8; 32],
     ) -> Growth {
-        facts::keep(self, memory, &key(b'c', shelf, &[tag.as_str().as_bytes(), view, identity]), &[])
+        facts::keep(self, store, &key(b'c', shelf, &[tag.as_str().as_bytes(), view, identity]), &[])
     }
 
     /// Keeps that upstream has just confirmed this to the identity.
     #[must_use]
     pub fn keep_confirmed(
         &self,
-        memory: &dyn Memory,
+        resources: &dyn Resources,
         shelf: Shelf<'_>,
         tag: &Tag,
         view: &[u8],
         identity: &[u8; 32],
         resolution: Resolution,
     ) -> Growth {
-        let refusal = self.refusal(memory, shelf, identity);
-        let confirmed = Confirmed { at: memory.now(), refusal, resolution };
+        let refusal = self.refusal(resources, shelf, identity);
+        let confirmed = Confirmed { at: resources.now(), refusal, resolution };
         let key = key(b'c', shelf, &[tag.as_str().as_bytes(), view, identity]);
-        facts::keep(self, memory, &key, &confirmed.encode())
+        facts::keep(self, resources, &key, &confirmed.encode())
     }
 
     /// Whether the tag was seen in the repository at all, whatever the machine type: then a HEAD is worth while.
     #[must_use]
-    pub fn knows_tag(&self, memory: &dyn Memory, shelf: Shelf<'_>, tag: &Tag) -> bool {
-        let seen = facts::recall(self, memory, &key(b'k', shelf, &[tag.as_str().as_bytes()]));
+    pub fn knows_tag(&self, store: &dyn Store, shelf: Shelf<'_>, tag: &Tag) -> bool {
+        let seen = facts::recall(self, store, &key(b'k', shelf, &[tag.as_str().as_bytes()]));
         seen.is_some_and(|seen| !seen.is_empty())
     }
 
     /// Keeps that the tag was seen, with a digest to its HEAD.
     #[must_use]
-    pub fn keep_tag(&self, memory: &dyn Memory, shelf: Shelf<'_>, tag: &Tag) -> Growth {
-        facts::keep(self, memory, &key(b'k', shelf, &[tag.as_str().as_bytes()]), b"1")
+    pub fn keep_tag(&self, store: &dyn Store, shelf: Shelf<'_>, tag: &Tag) -> Growth {
+        facts::keep(self, store, &key(b'k', shelf, &[tag.as_str().as_bytes()]), b"1")
     }
 
     /// Forgets what the tag came to and that it was seen.
     #[must_use]
-    pub fn forget_tag(&self, memory: &dyn Memory, shelf: Shelf<'_>, tag: &Tag, view: &[u8]) -> Growth {
+    pub fn forget_tag(&self, store: &dyn Store, shelf: Shelf<'_>, tag: &Tag, view: &[u8]) -> Growth {
         // There is no deletion; an empty record is read as none.
-        let resolution = facts::keep(self, memory, &key(b't', shelf, &[tag.as_str().as_bytes(), view]), &[]);
-        resolution.and(facts::keep(self, memory, &key(b'k', shelf, &[tag.as_str().as_bytes()]), &[]))
+        let resolution = facts::keep(self, store, &key(b't', shelf, &[tag.as_str().as_bytes(), view]), &[]);
+        resolution.and(facts::keep(self, store, &key(b'k', shelf, &[tag.as_str().as_bytes()]), &[]))
     }
 
     /// Whether it was seen in the last minutes that this repository's registry answers HEAD with less than GET.
     #[must_use]
-    pub fn is_headless(&self, memory: &dyn Memory, shelf: Shelf<'_>) -> bool {
-        let since = facts::recall(self, memory, &key(b'h', shelf, &[]));
+    pub fn is_headless(&self, resources: &dyn Resources, shelf: Shelf<'_>) -> bool {
+        let since = facts::recall(self, resources, &key(b'h', shelf, &[]));
         let since = since.and_then(|value| value.try_into().ok()).map(u64::from_le_bytes);
-        since.is_some_and(|since| (since..since.saturating_add(HEADLESS_SECONDS)).contains(&memory.now()))
+        since.is_some_and(|since| (since..since.saturating_add(HEADLESS_SECONDS)).contains(&resources.now()))
     }
 
     /// Keeps that the registry answers HEAD with less than GET.
     #[must_use]
-    pub fn keep_headless(&self, memory: &dyn Memory, shelf: Shelf<'_>) -> Growth {
-        facts::keep(self, memory, &key(b'h', shelf, &[]), &memory.now().to_le_bytes())
+    pub fn keep_headless(&self, resources: &dyn Resources, shelf: Shelf<'_>) -> Growth {
+        facts::keep(self, resources, &key(b'h', shelf, &[]), &resources.now().to_le_bytes())
     }
 
     /// Where the document with this digest is, and what it is.
     #[must_use]
-    pub fn locate(&self, memory: &dyn Memory, shelf: Shelf<'_>, digest: &str) -> Option<Location> {
-        facts::recall(self, memory, &key(b'd', shelf, &[digest.as_bytes()])).and_then(|value| Location::decode(&value))
+    pub fn locate(&self, store: &dyn Store, shelf: Shelf<'_>, digest: &str) -> Option<Location> {
+        facts::recall(self, store, &key(b'd', shelf, &[digest.as_bytes()])).and_then(|value| Location::decode(&value))
     }
 
     /// The document, if it is still there.
     #[must_use]
-    pub fn document(
-        &self,
-        memory: &dyn Memory,
-        shelf: Shelf<'_>,
-        digest: &str,
-        location: Location,
-    ) -> Option<Document> {
-        documents::read(self, memory, &key(b'd', shelf, &[digest.as_bytes()]), location)
+    pub fn document(&self, store: &dyn Store, shelf: Shelf<'_>, digest: &str, location: Location) -> Option<Document> {
+        documents::read(self, store, &key(b'd', shelf, &[digest.as_bytes()]), location)
     }
 
     /// The document with this digest, if it is there.
     #[must_use]
-    pub fn find(&self, memory: &dyn Memory, shelf: Shelf<'_>, digest: &str) -> Option<Document> {
-        self.document(memory, shelf, digest, self.locate(memory, shelf, digest)?)
+    pub fn find(&self, store: &dyn Store, shelf: Shelf<'_>, digest: &str) -> Option<Document> {
+        self.document(store, shelf, digest, self.locate(store, shelf, digest)?)
     }
 
     /// Keeps a document whose bytes were found to have this digest. Of one that is too large is kept that it was seen.
     #[must_use]
     pub fn keep_document(
         &self,
-        memory: &dyn Memory,
+        store: &dyn Store,
         shelf: Shelf<'_>,
         digest: &str,
         media_type: &str,
         body: &[u8],
     ) -> (Option<Location>, Growth) {
         let key = key(b'd', shelf, &[digest.as_bytes()]);
-        let Some(look) = facts::look(self, memory, &key) else { return (None, Growth::default()) };
+        let Some(look) = facts::look(self, store, &key) else { return (None, Growth::default()) };
         // All who waited for one answer bring the same document; each copy would push out another one.
         let known = look.record(&key).and_then(Location::decode).filter(|location| {
-            let document = documents::read(self, memory, &key, *location);
+            let document = documents::read(self, store, &key, *location);
             document.is_some_and(|known| known.media_type == media_type && known.body == body)
         });
         if known.is_some() {
             return (known, Growth::default());
         }
-        let Some((location, growth)) = documents::write(self, memory, &key, media_type, body) else {
+        let Some((location, growth)) = documents::write(self, store, &key, media_type, body) else {
             return (None, Growth::default());
         };
-        (Some(location), growth.and(look.again(memory).keep(memory, &key, &location.encode())))
+        (Some(location), growth.and(look.again(store).keep(store, &key, &location.encode())))
     }
 }
 

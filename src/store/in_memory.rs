@@ -1,11 +1,11 @@
-//! The process's memory as a map, for tests, fuzzing and benchmarks.
+//! A process's store as a map, with a clock and a randomness that can be foreseen, for tests, fuzzing and benchmarks.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
-use crate::store::memory::Memory;
+use crate::store::resources::{Clock, Random, Store};
 
-/// Memory of one process, with a clock to turn. What is random is the same every time.
+/// The store of one process, with a clock to turn. What is random is the same every time.
 #[derive(Default)]
 pub struct Map {
     /// The values by key.
@@ -32,7 +32,7 @@ impl Map {
     }
 }
 
-impl Memory for Map {
+impl Store for Map {
     fn get(&self, key: &str) -> Option<Vec<u8>> {
         self.values.borrow().get(key).cloned()
     }
@@ -54,9 +54,15 @@ impl Memory for Map {
         self.set(key, value);
         true
     }
+}
+
+impl Clock for Map {
     fn now(&self) -> u64 {
         self.now.get()
     }
+}
+
+impl Random for Map {
     fn random(&self) -> Option<[u8; 32]> {
         (!self.mute).then_some([7; 32])
     }

@@ -3,17 +3,17 @@
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-use crate::store::memory::Memory;
+use crate::store::resources::Resources;
 
 /// Where the process keeps the key of its digests.
 pub(crate) const KEY: &str = "metahub.key";
 
 /// The key of this process's digests, made by whichever worker comes first.
-pub(crate) fn process_key(memory: &dyn Memory) -> Option<[u8; 32]> {
-    if let Some(key) = memory.get(KEY).and_then(|key| key.try_into().ok()) {
+pub(crate) fn process_key(resources: &dyn Resources) -> Option<[u8; 32]> {
+    if let Some(key) = resources.get(KEY).and_then(|key| key.try_into().ok()) {
         return Some(key);
     }
-    memory.set_once(KEY, &memory.random()?)?.try_into().ok()
+    resources.set_once(KEY, &resources.random()?)?.try_into().ok()
 }
 
 /// A keyed digest of these parts.

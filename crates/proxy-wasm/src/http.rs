@@ -8,13 +8,13 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, BufferType, LogLevel, MapType, Status};
 
-use crate::memory::SharedData;
+use crate::resources::SharedData;
 use crate::{Worker, log};
 use metahub::flow::reply::Reply;
 use metahub::flow::{self, Arrival, Effects, Event, Exchange, Report, Step};
 use metahub::host::flights::{Full, Moment};
 use metahub::oci::errors::Code;
-use metahub::store::memory::is_news;
+use metahub::store::resources::is_news;
 use metahub::text::headers::{HeaderChange, Headers};
 
 /// A stream and what it waits for. The callouts that it waits for reach it through the root context.

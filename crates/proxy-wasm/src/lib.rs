@@ -8,8 +8,8 @@
 
 mod callouts;
 mod http;
-mod memory;
 mod metrics;
+mod resources;
 
 use std::rc::Rc;
 
@@ -19,8 +19,8 @@ use proxy_wasm::types::{BufferType, ContextType, LogLevel};
 
 use self::callouts::Callouts;
 use self::http::Http;
-use self::memory::SharedData;
 use self::metrics::Metrics;
+use self::resources::SharedData;
 use metahub::config::Config;
 use metahub::flow::{Counter, WorkerState};
 

@@ -2,7 +2,7 @@
 
 use metahub::flow::{Effects, Event, Exchange, Report, Step};
 use metahub::host::flights::Moment;
-use metahub::store::memory::is_news;
+use metahub::store::resources::is_news;
 use metahub::text::headers::{HeaderChange, Headers};
 
 use super::super::input::Input;

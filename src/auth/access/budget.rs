@@ -8,7 +8,7 @@ use std::fmt;
 
 use super::client::Client;
 use super::{FAILURE_SECONDS, SLOTS, digest, slot};
-use crate::store::memory::Memory;
+use crate::store::resources::Resources;
 
 /// Failed checks of one login name at one client.
 pub(super) const NAME: u32 = 10;
@@ -64,25 +64,25 @@ pub(super) struct Budgets([Budget; 3]);
 
 impl Budgets {
     /// The same for names that are accounts and names that are none, so that nobody learns which is which.
-    pub(super) fn of(memory: &dyn Memory, process_key: &[u8; 32], user: &str, client: Client) -> Self {
+    pub(super) fn of(resources: &dyn Resources, process_key: &[u8; 32], user: &str, client: Client) -> Self {
         let client = client.bytes();
         let name = digest(process_key, &[b"failures of a name", user.as_bytes(), &client]);
         let at = digest(process_key, &[b"failures of a client", &client]);
-        let client = Budget::read(memory, Scope::Client, slot("metahub.failures.client.", &at, SLOTS), at);
-        let all = Budget::of_all(memory, client.count.spent == 0);
-        let name = Budget::read(memory, Scope::Name, slot("metahub.failures.name.", &name, SLOTS), name);
+        let client = Budget::read(resources, Scope::Client, slot("metahub.failures.client.", &at, SLOTS), at);
+        let all = Budget::of_all(resources, client.count.spent == 0);
+        let name = Budget::read(resources, Scope::Name, slot("metahub.failures.name.", &name, SLOTS), name);
         Self([name, client, all])
     }
 
     /// Why no password is looked at now.
-    pub(super) fn limit(&self, memory: &dyn Memory) -> Option<Limit> {
-        let now = memory.now();
+    pub(super) fn limit(&self, resources: &dyn Resources) -> Option<Limit> {
+        let now = resources.now();
         let spent = || self.0.iter().filter(|budget| budget.count.spent >= budget.most());
         let retry_after = spent().map(|budget| budget.count.ends().saturating_sub(now).max(1)).max()?;
         let scope = spent().next()?.scope;
         let is_news = spent().any(|budget| !budget.count.told);
         for budget in spent().filter(|budget| !budget.count.told) {
-            budget.write(memory, |count| Count { told: true, ..count });
+            budget.write(resources, |count| Count { told: true, ..count });
         }
         Some(Limit { retry_after, scope, is_news })
     }
@@ -90,14 +90,14 @@ impl Budgets {
     /// Counts a failed check of this weight. Only now: right passwords must not use up, even for a moment, what nodes
     /// that log in at the same time share. So while one check is under way in each worker, a client may fail in each;
     /// that is nobody's first failure but once.
-    pub(super) fn spend(&self, memory: &dyn Memory, weight: u32) {
+    pub(super) fn spend(&self, resources: &dyn Resources, weight: u32) {
         let [name, client, _] = &self.0;
         let spend = |budget: &Budget, weight: u32| {
-            budget.write(memory, |count| Count { spent: count.spent.saturating_add(weight), ..count })
+            budget.write(resources, |count| Count { spent: count.spent.saturating_add(weight), ..count })
         };
         spend(name, 1);
         let is_first = spend(client, weight).is_some_and(|before| before.spent == 0);
-        spend(&Budget::of_all(memory, is_first), weight);
+        spend(&Budget::of_all(resources, is_first), weight);
     }
 }
 
@@ -110,17 +110,17 @@ struct Budget {
 }
 
 impl Budget {
-    fn read(memory: &dyn Memory, scope: Scope, slot: String, key: [u8; 32]) -> Self {
-        let count = Count::current(memory.get(&slot).as_deref(), &key, memory.now());
+    fn read(resources: &dyn Resources, scope: Scope, slot: String, key: [u8; 32]) -> Self {
+        let count = Count::current(resources.get(&slot).as_deref(), &key, resources.now());
         Self { scope, slot, key, count }
     }
 
     /// What all clients share that have not failed lately, or that have.
-    fn of_all(memory: &dyn Memory, is_first: bool) -> Self {
+    fn of_all(resources: &dyn Resources, is_first: bool) -> Self {
         if is_first {
-            Self::read(memory, Scope::First, "metahub.failures.first".to_owned(), [0; 32])
+            Self::read(resources, Scope::First, "metahub.failures.first".to_owned(), [0; 32])
         } else {
-            Self::read(memory, Scope::Again, "metahub.failures.again".to_owned(), [0; 32])
+            Self::read(resources, Scope::Again, "metahub.failures.again".to_owned(), [0; 32])
         }
     }
 
@@ -135,11 +135,13 @@ impl Budget {
 
     /// Changes the count that is there now: others have counted while a password was looked at. What it was before;
     /// `None` if it could not be written.
-    fn write(&self, memory: &dyn Memory, change: impl Fn(Count) -> Count) -> Option<Count> {
+    fn write(&self, resources: &dyn Resources, change: impl Fn(Count) -> Count) -> Option<Count> {
         (0..TRIES).find_map(|_| {
-            let (value, version) = memory.get_versioned(&self.slot).unzip();
-            let before = Count::current(value.as_deref(), &self.key, memory.now());
-            memory.set_if_unchanged(&self.slot, &change(before).value(&self.key), version.flatten()).then_some(before)
+            let (value, version) = resources.get_versioned(&self.slot).unzip();
+            let before = Count::current(value.as_deref(), &self.key, resources.now());
+            resources
+                .set_if_unchanged(&self.slot, &change(before).value(&self.key), version.flatten())
+                .then_some(before)
         })
     }
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::*;
 use crate::auth::secret::Secret;
 use crate::config::Config;
-use crate::store::memory::tests::Map;
+use crate::store::in_memory::Map;
 
 fn config(passwords: &[&str]) -> Config {
     let hashes: Vec<_> = passwords.iter().map(|password| bcrypt::hash(password, 4).unwrap()).collect();

@@ -1,5 +1,5 @@
 use super::*;
-use crate::store::memory::tests::Map;
+use crate::store::in_memory::Map;
 
 fn service() -> TokenService {
     TokenService {

@@ -11,7 +11,7 @@ use crate::oci::digest::Digest;
 use crate::oci::errors::Code;
 use crate::oci::index::Descriptor;
 use crate::store::cache::{Growth, Location, Resolution};
-use crate::store::memory::Memory;
+use crate::store::resources::Resources;
 use crate::text::headers::HeaderChange;
 use crate::text::words::printable;
 
@@ -22,7 +22,7 @@ impl Pull {
     /// The tag's own document, as it is.
     pub(super) fn pass_through(
         mut self,
-        memory: &dyn Memory,
+        resources: &dyn Resources,
         top: Digest,
         media_type: &str,
         body: &Body,
@@ -30,7 +30,7 @@ impl Pull {
         source: Counter,
     ) -> Effects {
         let served = Descriptor { media_type: media_type.to_owned(), digest: top.clone(), size: body.len() as u64 };
-        let location = self.wish.cache.locate(memory, self.shelf(), top.as_str());
+        let location = self.wish.cache.locate(resources, self.shelf(), top.as_str());
         let reason = format!("passed through: {why}");
         if !fetch::is_true(media_type, body) {
             // It would be remembered with the type, and the truth refused as a lie from then on.
@@ -38,13 +38,13 @@ impl Pull {
             self.wish.identity = None;
         }
         let resolution = Resolution { top, served, reason, missing: String::new(), location };
-        self.answer(memory, resolution, body, source)
+        self.answer(resources, resolution, body, source)
     }
 
     /// Keeps a document that was verified.
     pub(super) fn keeping(
         mut self,
-        memory: &dyn Memory,
+        resources: &dyn Resources,
         descriptor: &Descriptor,
         body: &Body,
     ) -> (Self, Option<Location>) {
@@ -52,7 +52,7 @@ impl Pull {
         if !fetch::is_true(media_type, body) {
             return (self, None);
         }
-        let keep = || self.wish.cache.keep_document(memory, self.shelf(), digest.as_str(), media_type, body);
+        let keep = || self.wish.cache.keep_document(resources, self.shelf(), digest.as_str(), media_type, body);
         let (location, growth) = body.kept(keep);
         self.growth = self.growth.and(growth);
         (self, location)
@@ -61,12 +61,12 @@ impl Pull {
     /// Remembers what the tag came to, and answers with the manifest.
     pub(super) fn answer(
         mut self,
-        memory: &dyn Memory,
+        resources: &dyn Resources,
         resolution: Resolution,
         body: &Body,
         source: Counter,
     ) -> Effects {
-        self.confirm(memory, &resolution);
+        self.confirm(resources, &resolution);
         if body.len() > LARGE {
             return self.transfer(&resolution, source);
         }
@@ -101,16 +101,16 @@ impl Pull {
     }
 
     /// Upstream has just told this caller what the tag points to.
-    pub(super) fn confirm(&mut self, memory: &dyn Memory, resolution: &Resolution) {
+    pub(super) fn confirm(&mut self, resources: &dyn Resources, resolution: &Resolution) {
         let (cache, wish, view) = (self.wish.cache, &self.wish, self.wish.view());
         let mut growth = if !self.known && self.confirmable {
-            cache.keep_resolution(memory, self.shelf(), &wish.tag, &view, resolution)
+            cache.keep_resolution(resources, self.shelf(), &wish.tag, &view, resolution)
         } else {
             Growth::default()
         };
         if let Some(identity) = wish.identity.filter(|_| cache.trusts_earlier_words()) {
             let (shelf, resolution) = (self.shelf(), resolution.clone());
-            let confirmed = cache.keep_confirmed(memory, shelf, &wish.tag, &view, &identity, resolution);
+            let confirmed = cache.keep_confirmed(resources, shelf, &wish.tag, &view, &identity, resolution);
             growth = growth.and(confirmed);
         }
         self.growth = self.growth.and(growth);
@@ -154,9 +154,9 @@ impl Pull {
     /// No image, and one line that says why, for the client and for the log; unless upstream is down, and what it said
     /// to this caller earlier may stand in.
     #[cold]
-    pub(in crate::flow) fn fail(mut self, memory: &dyn Memory, fault: &Fault) -> Effects {
+    pub(in crate::flow) fn fail(mut self, resources: &dyn Resources, fault: &Fault) -> Effects {
         if fault.code == Code::Denied {
-            self.upstream.distrust(memory);
+            self.upstream.distrust(resources);
         }
         let (image, name) = (self.image(), self.wish.machine_type.name());
         let message = format!("{image} for machine type {name}: {}", fault.message);
@@ -164,7 +164,7 @@ impl Pull {
         let context = format!("{message} (login {user:?}, registry {host})");
         if fault.code == Code::Unavailable && !fault.own && self.wish.cache.serve_stale_on_error > 0 {
             self.missing.clear();
-            self = match self.on_earlier_word(memory, Age::Stale) {
+            self = match self.on_earlier_word(resources, Age::Stale) {
                 Ok(stale) => {
                     let line = format!("answered with what was known before: {context}");
                     let report = Report { topic: Some(host), ..Report::fault(Counter::ServedStale, line) };

@@ -5,13 +5,13 @@ use crate::flow::fetch::{Fault, LARGE, status};
 use crate::flow::{Counter, Effects, answer};
 use crate::oci::digest::Digest;
 use crate::store::cache::{Cache, Resolution};
-use crate::store::memory::Memory;
+use crate::store::resources::Resources;
 use crate::text::headers::Headers;
 
 impl Pull {
     /// An answer on what upstream has said to this caller before, if it is not too old.
-    pub(super) fn on_earlier_word(mut self, memory: &dyn Memory, age: Age) -> Result<Effects, Box<Self>> {
-        let Some(resolution) = self.earlier_word(memory, age) else { return Err(Box::new(self)) };
+    pub(super) fn on_earlier_word(mut self, resources: &dyn Resources, age: Age) -> Result<Effects, Box<Self>> {
+        let Some(resolution) = self.earlier_word(resources, age) else { return Err(Box::new(self)) };
         self.missing.clone_from(&resolution.missing);
         if resolution.served.size > LARGE as u64 {
             // Nothing passes from an upstream that is down.
@@ -22,26 +22,28 @@ impl Pull {
             };
         }
         let digest = resolution.served.digest.as_str();
-        let document =
-            resolution.location.and_then(|location| self.wish.cache.document(memory, self.shelf(), digest, location));
+        let document = resolution
+            .location
+            .and_then(|location| self.wish.cache.document(resources, self.shelf(), digest, location));
         let Some(document) = document else { return Err(Box::new(self)) };
         Ok(self.reply(&resolution, document.body.into(), Counter::CacheHit))
     }
 
-    fn earlier_word(&self, memory: &dyn Memory, age: Age) -> Option<Resolution> {
+    fn earlier_word(&self, resources: &dyn Resources, age: Age) -> Option<Resolution> {
         let wish = &self.wish;
-        let confirmed = wish.cache.confirmed(memory, self.shelf(), &wish.tag, &wish.view(), wish.identity.as_ref()?)?;
+        let confirmed =
+            wish.cache.confirmed(resources, self.shelf(), &wish.tag, &wish.view(), wish.identity.as_ref()?)?;
         let Cache { tag_ttl, serve_stale_on_error, .. } = wish.cache;
         let seconds = if age == Age::Valid { tag_ttl } else { tag_ttl.saturating_add(serve_stale_on_error) };
         // A clock that was set back must not make a word last for ever.
-        let valid = (confirmed.at..confirmed.at.saturating_add(seconds)).contains(&memory.now());
+        let valid = (confirmed.at..confirmed.at.saturating_add(seconds)).contains(&resources.now());
         Some(confirmed.resolution).filter(|_| valid)
     }
 
     /// Upstream's answer to the HEAD that asks what the tag points to.
     pub(super) fn on_head(
         mut self,
-        memory: &dyn Memory,
+        resources: &dyn Resources,
         known: Option<Resolution>,
         headers: Headers<'_>,
         asked: Asked,
@@ -57,7 +59,7 @@ impl Pull {
             405 | 501 => return self.fetch(State::FetchingTop(By::TagAfterHead { useless: true })),
             500.. | 0 => {
                 let fault = Fault::unavailable(&self.upstream.registry.host, headers);
-                return self.fail(memory, &fault);
+                return self.fail(resources, &fault);
             }
             // HEAD may be refused where GET is not, and has no body that could tell the client why.
             _ => return self.fetch(State::FetchingTop(By::TagAfterHead { useless: false })),
@@ -67,17 +69,17 @@ impl Pull {
         };
         // What others who waited for the same word have made of it meanwhile is known now.
         let known = known.filter(|known| known.top == digest).or_else(|| {
-            let learned = self.wish.cache.resolution(memory, self.shelf(), &self.wish.tag, &self.wish.view());
+            let learned = self.wish.cache.resolution(resources, self.shelf(), &self.wish.tag, &self.wish.view());
             learned.filter(|learned| learned.top == digest)
         });
         match known {
             Some(resolution) => {
                 self.missing.clone_from(&resolution.missing);
                 self.known = true;
-                self.serve(memory, resolution)
+                self.serve(resources, resolution)
             }
-            None => match self.wish.recent.find(&self.wish.cache, memory, self.shelf(), &digest) {
-                Some((media_type, body)) => self.on_top(memory, digest, &media_type, &body, Counter::CacheHit),
+            None => match self.wish.recent.find(&self.wish.cache, resources, self.shelf(), &digest) {
+                Some((media_type, body)) => self.on_top(resources, digest, &media_type, &body, Counter::CacheHit),
                 None => self.fetch(State::FetchingTop(By::Digest(digest))),
             },
         }

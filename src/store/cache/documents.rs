@@ -4,7 +4,7 @@ use super::facts::difference;
 use super::record::{put, take, take_number, take_text};
 use super::{Cache, Growth};
 use crate::oci::index::Descriptor;
-use crate::store::memory::Memory;
+use crate::store::resources::Store;
 
 /// Sizes of slots, in bytes. Most manifests take 1 to 3 KiB, indexes with attestations up to 10 KiB, one of a thousand
 /// entries 300 KiB.
@@ -71,12 +71,12 @@ fn slots(cache: &Cache, slot_bytes: u32) -> u32 {
 }
 
 /// The document at a location, if it is still this one.
-pub(super) fn read(cache: &Cache, memory: &dyn Memory, key: &[u8], location: Location) -> Option<Document> {
+pub(super) fn read(cache: &Cache, store: &dyn Store, key: &[u8], location: Location) -> Option<Document> {
     // What a larger cache kept beyond the slots of this one is gone.
     if location.slot >= slots(cache, location.slot_bytes) {
         return None;
     }
-    let value = memory.get(&location.name())?;
+    let value = store.get(&location.name())?;
     let rest = &mut value.as_slice();
     if take(rest)? != key {
         return None;
@@ -94,7 +94,7 @@ pub(super) fn read(cache: &Cache, memory: &dyn Memory, key: &[u8], location: Loc
 /// Puts a document in the place of its ring's oldest. `None` if there is no cache for one of its size.
 pub(super) fn write(
     cache: &Cache,
-    memory: &dyn Memory,
+    store: &dyn Store,
     key: &[u8],
     media_type: &str,
     body: &[u8],
@@ -107,23 +107,23 @@ pub(super) fn write(
     let Some(slot_bytes) = SLOT_BYTES.into_iter().find(|slot_bytes| value.len() <= *slot_bytes as usize) else {
         return Some((Location::NOWHERE, Growth::default()));
     };
-    let slot = next_slot(memory, slot_bytes).checked_rem(slots(cache, slot_bytes))?;
+    let slot = next_slot(store, slot_bytes).checked_rem(slots(cache, slot_bytes))?;
     let location = Location { slot_bytes, slot };
     let name = location.name();
-    let before = memory.get(&name).map_or(0, |value| value.len());
-    memory.set(&name, &value);
+    let before = store.get(&name).map_or(0, |value| value.len());
+    store.set(&name, &value);
     let growth = Growth { bytes: difference(value.len(), before), evicted: i64::from(before > 0) };
     Some((location, growth))
 }
 
 /// Moves the ring's head on by one.
-fn next_slot(memory: &dyn Memory, slot_bytes: u32) -> u32 {
+fn next_slot(store: &dyn Store, slot_bytes: u32) -> u32 {
     let head = format!("metahub.ring.{slot_bytes}");
     let mut slot = 0;
     for _ in 0..ATTEMPTS {
-        let (value, version) = memory.get_versioned(&head).unwrap_or_default();
+        let (value, version) = store.get_versioned(&head).unwrap_or_default();
         slot = value.try_into().map_or(0, u32::from_le_bytes);
-        if memory.set_if_unchanged(&head, &slot.wrapping_add(1).to_le_bytes(), version) {
+        if store.set_if_unchanged(&head, &slot.wrapping_add(1).to_le_bytes(), version) {
             break;
         }
     }
@@ -131,14 +131,14 @@ fn next_slot(memory: &dyn Memory, slot_bytes: u32) -> u32 {
 }
 
 /// Empties the slots that `before` had and `cache` has not.
-pub(super) fn empty_beyond(cache: &Cache, before: &Cache, memory: &dyn Memory) -> Growth {
+pub(super) fn empty_beyond(cache: &Cache, before: &Cache, store: &dyn Store) -> Growth {
     let mut growth = Growth::default();
     for slot_bytes in SLOT_BYTES {
         for slot in slots(cache, slot_bytes)..slots(before, slot_bytes) {
             let name = Location { slot_bytes, slot }.name();
-            let size = memory.get(&name).map_or(0, |value| value.len());
+            let size = store.get(&name).map_or(0, |value| value.len());
             if size > 0 {
-                memory.set(&name, &[]);
+                store.set(&name, &[]);
                 growth = growth.and(Growth { bytes: difference(0, size), evicted: 1 });
             }
         }

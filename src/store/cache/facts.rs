@@ -7,7 +7,7 @@ use std::hash::{DefaultHasher, Hasher as _};
 
 use super::record::{put, take};
 use super::{Cache, Growth};
-use crate::store::memory::Memory;
+use crate::store::resources::Store;
 
 /// Size of a bucket, in bytes.
 const BUCKET_BYTES: usize = 4096;
@@ -39,13 +39,13 @@ fn records(mut value: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
 }
 
 /// The record under a key.
-pub(super) fn recall(cache: &Cache, memory: &dyn Memory, key: &[u8]) -> Option<Vec<u8>> {
-    look(cache, memory, key)?.record(key).map(<[u8]>::to_vec)
+pub(super) fn recall(cache: &Cache, store: &dyn Store, key: &[u8]) -> Option<Vec<u8>> {
+    look(cache, store, key)?.record(key).map(<[u8]>::to_vec)
 }
 
 /// Keeps a record. One that is too large, or that loses against other workers, is not kept.
-pub(super) fn keep(cache: &Cache, memory: &dyn Memory, key: &[u8], record: &[u8]) -> Growth {
-    look(cache, memory, key).map_or_else(Growth::default, |look| look.keep(memory, key, record))
+pub(super) fn keep(cache: &Cache, store: &dyn Store, key: &[u8], record: &[u8]) -> Growth {
+    look(cache, store, key).map_or_else(Growth::default, |look| look.keep(store, key, record))
 }
 
 /// What was seen of a key's bucket, so that it need not be read again to be written to.
@@ -56,13 +56,13 @@ pub(super) struct Look {
 }
 
 /// Looks into the bucket of a key; `None` if there is none at all.
-pub(super) fn look(cache: &Cache, memory: &dyn Memory, key: &[u8]) -> Option<Look> {
-    Some(Look::at(bucket(cache, key)?, memory))
+pub(super) fn look(cache: &Cache, store: &dyn Store, key: &[u8]) -> Option<Look> {
+    Some(Look::at(bucket(cache, key)?, store))
 }
 
 impl Look {
-    fn at(bucket: String, memory: &dyn Memory) -> Self {
-        let (value, version) = memory.get_versioned(&bucket).unwrap_or_default();
+    fn at(bucket: String, store: &dyn Store) -> Self {
+        let (value, version) = store.get_versioned(&bucket).unwrap_or_default();
         Self { bucket, value, version }
     }
 
@@ -73,12 +73,12 @@ impl Look {
 
     /// The same for whoever did something else in the meantime: a bucket that was not there is looked for again, because
     /// without a version nothing would be compared.
-    pub(super) fn again(self, memory: &dyn Memory) -> Self {
-        if self.version.is_none() { Self::at(self.bucket, memory) } else { self }
+    pub(super) fn again(self, store: &dyn Store) -> Self {
+        if self.version.is_none() { Self::at(self.bucket, store) } else { self }
     }
 
     /// As [`keep`].
-    pub(super) fn keep(mut self, memory: &dyn Memory, key: &[u8], record: &[u8]) -> Growth {
+    pub(super) fn keep(mut self, store: &dyn Store, key: &[u8], record: &[u8]) -> Growth {
         if key.len() + record.len() > MAX_RECORD {
             return Growth::default();
         }
@@ -87,10 +87,10 @@ impl Look {
                 return Growth::default();
             }
             let new = self.with(key, record);
-            if memory.set_if_unchanged(&self.bucket, &new, self.version) {
+            if store.set_if_unchanged(&self.bucket, &new, self.version) {
                 return Growth { bytes: difference(new.len(), self.value.len()), evicted: 0 };
             }
-            self = Self::at(self.bucket, memory);
+            self = Self::at(self.bucket, store);
         }
         Growth::default()
     }
@@ -111,12 +111,12 @@ impl Look {
 }
 
 /// Empties the buckets that `before` had and `cache` has not.
-pub(super) fn empty_beyond(cache: &Cache, before: &Cache, memory: &dyn Memory) -> Growth {
+pub(super) fn empty_beyond(cache: &Cache, before: &Cache, store: &dyn Store) -> Growth {
     let emptied = (buckets(cache)..buckets(before)).map(|number| {
         let bucket = name(number);
-        let size = memory.get(&bucket).map_or(0, |value| value.len());
+        let size = store.get(&bucket).map_or(0, |value| value.len());
         if size > 0 {
-            memory.set(&bucket, &[]);
+            store.set(&bucket, &[]);
         }
         difference(0, size)
     });

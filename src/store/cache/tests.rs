@@ -1,7 +1,7 @@
 use super::*;
 use crate::oci::digest::Digest;
 use crate::oci::index::Descriptor;
-use crate::store::memory::tests::Map;
+use crate::store::in_memory::Map;
 
 fn repository(name: &str) -> Repository {
     Repository::parse(name).unwrap()

@@ -1,15 +1,15 @@
-//! Envoy's shared data as the process-wide memory of logins.
+//! Envoy's shared data as the store that all workers share, its clock, and the VM's randomness.
 
 use std::time::UNIX_EPOCH;
 
 use proxy_wasm::hostcalls;
 
-use metahub::store::memory::Memory;
+use metahub::store::resources::{Clock, Random, Store};
 
 /// Shared by all workers; survives reloads and VM restarts.
 pub(crate) struct SharedData;
 
-impl Memory for SharedData {
+impl Store for SharedData {
     fn get(&self, key: &str) -> Option<Vec<u8>> {
         hostcalls::get_shared_data(key).ok()?.0
     }
@@ -36,12 +36,16 @@ impl Memory for SharedData {
     fn set_if_unchanged(&self, key: &str, value: &[u8], version: Option<u32>) -> bool {
         hostcalls::set_shared_data(key, Some(value), version).is_ok()
     }
+}
 
+impl Clock for SharedData {
     fn now(&self) -> u64 {
         let now = hostcalls::get_current_time().ok();
         now.and_then(|now| now.duration_since(UNIX_EPOCH).ok()).map_or(0, |since| since.as_secs())
     }
+}
 
+impl Random for SharedData {
     fn random(&self) -> Option<[u8; 32]> {
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes).ok()?;
