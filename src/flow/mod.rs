@@ -1,7 +1,7 @@
 //! The way of a request as a state machine that consumes itself: (state, event) → (state, step).
 //!
-//! It knows nothing of Envoy and does no I/O: `filter` turns callbacks into events and steps into host calls, tests
-//! do the same with values. The request side is [`begin`], the response side [`Exchange::advance`].
+//! It knows nothing of Envoy and does no I/O: `host` turns callbacks into events and steps into calls of the
+//! host, tests do the same with values. The request side is [`begin`], the response side [`Exchange::advance`].
 
 mod accept;
 mod answer;

@@ -12,7 +12,8 @@ use crate::flow::Callout;
 use crate::flow::body::Body;
 use crate::text::headers::Headers;
 
-/// What all that waits on one worker may hold together, in bytes: requests that wait and answers that are not delivered yet.
+/// What all that waits on one worker may hold together, in bytes: requests that wait and answers that are not
+/// delivered yet.
 pub const MAX_HELD: usize = 128 * 1024 * 1024;
 /// What a request that waits takes besides its own text, in bytes: an upper bound of its state.
 const PER_WAITING: usize = 4 * 1024;
@@ -20,7 +21,7 @@ const PER_WAITING: usize = 4 * 1024;
 const COPIES: usize = 3;
 
 /// The number of a flight.
-type Id = u64;
+type Number = u64;
 
 /// An answer to a callout, shared by all who wait for it.
 #[derive(Debug)]
@@ -58,25 +59,25 @@ struct Flight<W> {
     held: usize,
 }
 
-/// All callouts of one worker; `W` is what identifies somebody who waits.
-pub struct Flights<W> {
-    flights: BTreeMap<Id, Flight<W>>,
+/// All callouts of one worker; `W` is what identifies somebody who waits, `I` what the host names a callout by.
+pub struct Flights<W, I> {
+    flights: BTreeMap<Number, Flight<W>>,
     /// The newest flight of each callout.
-    by_callout: BTreeMap<Rc<Callout>, Id>,
-    by_token: BTreeMap<u32, Id>,
-    to_send: VecDeque<Id>,
-    to_deliver: VecDeque<Id>,
-    next: Id,
+    by_callout: BTreeMap<Rc<Callout>, Number>,
+    by_id: BTreeMap<I, Number>,
+    to_send: VecDeque<Number>,
+    to_deliver: VecDeque<Number>,
+    next: Number,
     now: Moment,
     held: usize,
 }
 
-impl<W> Default for Flights<W> {
+impl<W, I> Default for Flights<W, I> {
     fn default() -> Self {
         Self {
             flights: BTreeMap::new(),
             by_callout: BTreeMap::new(),
-            by_token: BTreeMap::new(),
+            by_id: BTreeMap::new(),
             to_send: VecDeque::new(),
             to_deliver: VecDeque::new(),
             next: 0,
@@ -86,7 +87,7 @@ impl<W> Default for Flights<W> {
     }
 }
 
-impl<W> Flights<W> {
+impl<W, I: Ord> Flights<W, I> {
     /// The present moment, for a request that begins.
     #[must_use]
     pub const fn now(&self) -> Moment {
@@ -99,8 +100,8 @@ impl<W> Flights<W> {
         self.held
     }
 
-    /// Lets somebody whose request began at `since` wait for the answer to a callout. An answer that came before that is
-    /// not theirs: upstream has not answered it to this request.
+    /// Lets somebody whose request began at `since` wait for the answer to a callout. An answer that came before that
+    /// is not theirs: upstream has not answered it to this request.
     ///
     /// # Errors
     /// [`Full`].
@@ -110,78 +111,79 @@ impl<W> Flights<W> {
             return Err(Full);
         }
         self.held += held;
-        if let Some(flight) = self.by_callout.get(&callout).and_then(|id| self.flights.get_mut(id))
+        if let Some(flight) = self.by_callout.get(&callout).and_then(|number| self.flights.get_mut(number))
             && flight.outcome.as_ref().is_none_or(|(at, _)| *at > since)
         {
             flight.waiting.push_back(waiting);
             flight.held += held;
             return Ok(());
         }
-        let id = self.next;
+        let number = self.next;
         self.next += 1;
         let callout = Rc::new(callout);
-        self.by_callout.insert(Rc::clone(&callout), id);
-        self.flights.insert(id, Flight { callout, waiting: VecDeque::from([waiting]), outcome: None, held });
-        self.to_send.push_back(id);
+        self.by_callout.insert(Rc::clone(&callout), number);
+        self.flights.insert(number, Flight { callout, waiting: VecDeque::from([waiting]), outcome: None, held });
+        self.to_send.push_back(number);
         Ok(())
     }
 
-    /// A callout that is to be sent now; the host says with [`Flights::sent`] or [`Flights::not_sent`] what became of it.
-    pub fn next_to_send(&mut self) -> Option<(Id, Rc<Callout>)> {
-        let id = self.to_send.pop_front()?;
-        Some((id, Rc::clone(&self.flights.get(&id)?.callout)))
+    /// A callout that is to be sent now; the host says with [`Flights::sent`] or [`Flights::not_sent`] what became of
+    /// it.
+    pub fn next_to_send(&mut self) -> Option<(Number, Rc<Callout>)> {
+        let number = self.to_send.pop_front()?;
+        Some((number, Rc::clone(&self.flights.get(&number)?.callout)))
     }
 
-    /// The host has sent it, and will name this token with the answer.
-    pub fn sent(&mut self, id: Id, token: u32) {
-        self.by_token.insert(token, id);
+    /// The host has sent it, and will name this id with the answer.
+    pub fn sent(&mut self, flight: Number, id: I) {
+        self.by_id.insert(id, flight);
     }
 
     /// The host cannot send it, and this is what it comes to.
-    pub fn not_sent(&mut self, id: Id, outcome: Outcome) {
-        self.land(id, outcome, 0);
+    pub fn not_sent(&mut self, flight: Number, outcome: Outcome) {
+        self.land(flight, outcome, 0);
     }
 
     /// A callout has ended. `answer` makes its content, whose size in bytes is given beforehand: where there is no room
     /// for it, it is not made at all.
-    pub fn answered(&mut self, token: u32, bytes: usize, answer: impl FnOnce() -> Option<Answered>) {
-        let Some(id) = self.by_token.remove(&token) else { return };
+    pub fn answered(&mut self, id: I, bytes: usize, answer: impl FnOnce() -> Option<Answered>) {
+        let Some(flight) = self.by_id.remove(&id) else { return };
         if self.held + bytes > MAX_HELD {
-            return self.land(id, Outcome::Overfull, 0);
+            return self.land(flight, Outcome::Overfull, 0);
         }
         let outcome = answer().map_or(Outcome::BrokeOff, |answered| Outcome::Answered(Rc::new(answered)));
-        self.land(id, outcome, bytes);
+        self.land(flight, outcome, bytes);
     }
 
-    fn land(&mut self, id: Id, outcome: Outcome, bytes: usize) {
-        let Some(flight) = self.flights.get_mut(&id) else { return };
+    fn land(&mut self, number: Number, outcome: Outcome, bytes: usize) {
+        let Some(flight) = self.flights.get_mut(&number) else { return };
         self.now.0 += 1;
         self.held += bytes;
         flight.held += bytes;
         flight.outcome = Some((self.now, outcome));
-        self.to_deliver.push_back(id);
+        self.to_deliver.push_back(number);
     }
 
     /// Somebody who waits, and what became of their callout.
     pub fn next_delivery(&mut self) -> Option<(W, Outcome)> {
         loop {
-            let id = *self.to_deliver.front()?;
-            if let Some(flight) = self.flights.get_mut(&id)
+            let number = *self.to_deliver.front()?;
+            if let Some(flight) = self.flights.get_mut(&number)
                 && let Some((_, outcome)) = &flight.outcome
                 && let Some(waiting) = flight.waiting.pop_front()
             {
                 return Some((waiting, outcome.clone()));
             }
             self.to_deliver.pop_front();
-            self.end(id);
+            self.end(number);
         }
     }
 
     /// Everybody has the answer.
-    fn end(&mut self, id: Id) {
-        let Some(flight) = self.flights.remove(&id) else { return };
+    fn end(&mut self, number: Number) {
+        let Some(flight) = self.flights.remove(&number) else { return };
         self.held = self.held.saturating_sub(flight.held);
-        if self.by_callout.get(&flight.callout) == Some(&id) {
+        if self.by_callout.get(&flight.callout) == Some(&number) {
             self.by_callout.remove(&flight.callout);
         }
     }

@@ -1,3 +1,96 @@
-//! What a host needs beside the flow: callouts under way, and who waits for them.
+//! What a proxy must do for the core, and what is the same for all of them: the [`Driver`] of a stream, and
+//! [`Callouts`] under way, with those who wait for them.
+//!
+//! An adapter implements [`Host`] for its streams and [`Sender`] for what sends callouts, hands each callback of the
+//! proxy to the driver, and decides nothing.
 
+pub mod callouts;
+pub mod driver;
 pub mod flights;
+pub mod log_lines;
+
+pub use callouts::{Callouts, NotSent, Sender};
+pub use driver::{Driver, FilterStatus};
+
+use std::fmt::Debug;
+use std::net::IpAddr;
+
+use self::flights::{Full, Moment};
+use crate::config::Config;
+use crate::flow::reply::Reply;
+use crate::flow::{Callout, Counter, WorkerState};
+use crate::store::resources::Resources;
+use crate::text::headers::HeaderChange;
+
+/// The message whose headers are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The client's request.
+    Request,
+    /// The answer to it, upstream's or one of the proxy's own.
+    Response,
+}
+
+/// One stream as its proxy gives it to a [`Driver`].
+///
+/// Replying and resuming are the last calls of a callback: the proxy may call back in before they return.
+pub trait Host {
+    /// Why a call into the proxy failed.
+    type Error: Debug;
+
+    /// The configuration that this stream began with; `None` where there was none.
+    fn config(&self) -> Option<&Config>;
+    /// What this stream's worker keeps for itself under that configuration.
+    fn worker(&self) -> &WorkerState;
+    /// The store that all workers share, the clock, and randomness.
+    fn resources(&self) -> &dyn Resources;
+    /// The cluster that the request's route leads to, as text; empty or `None` without one.
+    fn cluster(&self) -> Option<Vec<u8>>;
+    /// The client's address as the proxy trusts it.
+    fn client_address(&self) -> Option<IpAddr>;
+
+    /// All headers, names in lower case, in wire order.
+    fn headers(&self, side: Side) -> Vec<(String, Vec<u8>)>;
+    /// The first value of a header.
+    fn header(&self, side: Side, name: &str) -> Option<Vec<u8>>;
+    /// Changes a header.
+    ///
+    /// # Errors
+    /// The proxy does not take it.
+    fn change_header(&self, side: Side, change: &HeaderChange) -> Result<(), Self::Error>;
+    /// The piece of the response's body that is at hand, `size` bytes long.
+    fn response_body(&self, size: usize) -> Vec<u8>;
+
+    /// Answers the client instead of upstream. Once the headers of a response have gone on, this cuts it off.
+    ///
+    /// # Errors
+    /// The proxy does not take it.
+    fn reply(&self, reply: &Reply) -> Result<(), Self::Error>;
+    /// Lets the request go on that was held.
+    ///
+    /// # Errors
+    /// The proxy does not take it.
+    fn resume_request(&self) -> Result<(), Self::Error>;
+    /// Lets this stream, whose request began at `since`, wait for the answer to a callout: [`Callouts::join`].
+    ///
+    /// # Errors
+    /// [`Full`].
+    fn call_out(&self, callout: Callout, since: Moment) -> Result<(), Full>;
+    /// The present moment: [`Callouts::now`].
+    fn moment(&self) -> Moment;
+
+    /// Adds to a counter or, also a negative amount, to a gauge.
+    fn count(&self, counter: Counter, amount: i64);
+}
+
+/// Says what there is to say of a configuration that is in force from now on, and makes the store as large as it
+/// wants it. `count` is [`Host::count`].
+pub fn put_in_force(config: &Config, resources: &dyn Resources, count: impl Fn(Counter, i64)) {
+    for warning in config.warnings() {
+        log::warn!("{warning}");
+    }
+    log::info!("configuration in force: {} machine types, {}", config.machine_type_count(), config.hash());
+    let growth = config.cache().resize(resources);
+    count(Counter::CacheBytes, growth.bytes);
+    count(Counter::CacheEvicted, growth.evicted);
+}

@@ -2,8 +2,8 @@
 
 use sha2::{Digest as _, Sha256};
 
-/// Values that all workers of one process share: Envoy's shared data, or a map. A value that cannot be read or written is
-/// as good as none.
+/// Values that all workers of one process share: Envoy's shared data, or a map. A value that cannot be read or
+/// written is as good as none.
 pub trait Store {
     /// The value under a key.
     fn get(&self, key: &str) -> Option<Vec<u8>>;

@@ -44,7 +44,7 @@ struct World {
     rules: Rules,
     config: Config,
     worker: WorkerState,
-    flights: Flights<usize>,
+    flights: Flights<usize, u32>,
     /// Callouts that a registry has not answered yet.
     under_way: BTreeMap<u32, Rc<Callout>>,
     registries: Registries,

@@ -8,7 +8,7 @@ fn answer(body: &[u8]) -> Answered {
     Answered { headers: vec![(":status".to_owned(), b"200".to_vec())], body: body.to_vec().into() }
 }
 
-fn send_all(flights: &mut Flights<u32>, from: u32) -> Vec<String> {
+fn send_all(flights: &mut Flights<u32, u32>, from: u32) -> Vec<String> {
     let mut sent = Vec::new();
     while let Some((id, callout)) = flights.next_to_send() {
         flights.sent(id, from + u32::try_from(sent.len()).unwrap());
@@ -17,7 +17,7 @@ fn send_all(flights: &mut Flights<u32>, from: u32) -> Vec<String> {
     sent
 }
 
-fn deliver_all(flights: &mut Flights<u32>) -> Vec<u32> {
+fn deliver_all(flights: &mut Flights<u32, u32>) -> Vec<u32> {
     std::iter::from_fn(|| flights.next_delivery()).map(|(waiting, _)| waiting).collect()
 }
 
@@ -40,7 +40,7 @@ fn identical_callouts_are_sent_once_and_answered_in_order() {
     assert_eq!(deliver_all(&mut flights), (5..5000).step_by(2).chain((0..5000).step_by(2)).collect::<Vec<_>>());
     assert!(!flights.is_busy());
     assert_eq!(flights.held(), 0);
-    assert!(flights.by_callout.is_empty() && flights.by_token.is_empty() && flights.flights.is_empty());
+    assert!(flights.by_callout.is_empty() && flights.by_id.is_empty() && flights.flights.is_empty());
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn what_waits_is_bounded() {
 
 #[test]
 fn five_thousand_fit() {
-    let mut flights = Flights::default();
+    let mut flights = Flights::<_, u32>::default();
     for waiting in 0..16_000 {
         flights.join(callout(&"x".repeat(1000)), waiting, Moment::default()).unwrap();
     }

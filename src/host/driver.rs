@@ -1,0 +1,249 @@
+//! The driver of one HTTP stream: callbacks become events, steps become calls into the host.
+
+use std::cell::Cell;
+
+use super::flights::{Moment, Outcome};
+use super::{Host, Side};
+use crate::flow::reply::Reply;
+use crate::flow::{self, Answer, Arrival, Effects, Event, Exchange, Report, Step};
+use crate::oci::errors::Code;
+use crate::store::resources::is_news;
+use crate::text::headers::{HeaderChange, Headers};
+
+/// What the proxy does with the headers or the body that it has just shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FilterStatus {
+    /// They go on.
+    Continue,
+    /// They are held.
+    Hold,
+    /// They end here: the client has been answered.
+    Replied,
+}
+
+/// What one stream waits for.
+#[derive(Debug, Default)]
+enum State {
+    /// For nothing: nothing has begun, or everything is decided.
+    #[default]
+    Idle,
+    /// For the end of its request, about which nothing was decided yet.
+    Incomplete,
+    /// For the next event of its exchange. The headers at hand are the request's, until upstream's response is here.
+    Open(Side, Exchange),
+}
+
+impl State {
+    fn of(side: Side, exchange: Exchange) -> Self {
+        if matches!(exchange, Exchange::Done) { Self::Idle } else { Self::Open(side, exchange) }
+    }
+}
+
+/// One HTTP stream. Its state is complete before each call into the host, so the host may call back in.
+#[derive(Default)]
+pub struct Driver {
+    state: Cell<State>,
+    /// When its request began.
+    since: Cell<Moment>,
+    /// Its request calls itself gRPC, and this is the status of MetaHub's own answer: Envoy puts it elsewhere and
+    /// says 200.
+    grpc: Cell<Option<u16>>,
+}
+
+impl Driver {
+    /// The request's headers are here; `end` says that nothing follows.
+    pub fn on_request_headers(&self, host: &impl Host, end: bool) -> FilterStatus {
+        let headers = host.headers(Side::Request);
+        // A body of unknown length may follow, or nothing: that must be known before the registry is asked.
+        if !end && flow::may_bring_a_body(Headers(&headers)) {
+            self.state.set(State::Incomplete);
+            return FilterStatus::Hold;
+        }
+        self.on_request(host, Headers(&headers))
+    }
+
+    /// A piece of the request's body, `size` bytes long, or its end. One that waits, waits with its request: to let
+    /// it go on would let the request go on, with the client's own `Authorization`.
+    pub fn on_request_body(&self, host: &impl Host, size: usize, end: bool) -> FilterStatus {
+        match self.state.take() {
+            State::Idle => FilterStatus::Continue,
+            State::Incomplete | State::Open(..) if size > 0 => {
+                let headers = host.headers(Side::Request);
+                self.take(host, Side::Request, flow::unexpected_body(Headers(&headers)))
+            }
+            State::Incomplete if end => {
+                // Without a length Envoy would send it in chunks, of which there are none.
+                let _ = host.change_header(Side::Request, &HeaderChange::Set("content-length", "0".to_owned()));
+                self.on_request(host, Headers(&host.headers(Side::Request)))
+            }
+            State::Incomplete => {
+                self.state.set(State::Incomplete);
+                FilterStatus::Hold
+            }
+            State::Open(side, exchange) => {
+                let held = exchange.holds_request();
+                self.state.set(State::Open(side, exchange));
+                if held { FilterStatus::Hold } else { FilterStatus::Continue }
+            }
+        }
+    }
+
+    /// The headers of a response are here; `end` says that nothing follows.
+    pub fn on_response_headers(&self, host: &impl Host, end: bool) -> FilterStatus {
+        if let Some(status) = self.grpc.take() {
+            restore_status(host, status);
+        }
+        let exchange = match self.state.take() {
+            State::Open(_, exchange) => exchange,
+            // What answers a request before its end is Envoy itself.
+            state => {
+                self.state.set(state);
+                return FilterStatus::Continue;
+            }
+        };
+        let headers = response_headers(host, &exchange);
+        self.advance(host, Side::Response, exchange, &Event::ResponseHeaders { headers: Headers(&headers), end })
+    }
+
+    /// A piece of the response's body, `size` bytes long, or its end.
+    pub fn on_response_body(&self, host: &impl Host, size: usize, end: bool) -> FilterStatus {
+        match self.state.take() {
+            State::Open(side, exchange @ Exchange::Transferring(_)) => {
+                let piece = host.response_body(size);
+                self.advance(host, side, exchange, &Event::ResponseBody { piece: &piece, end })
+            }
+            State::Open(side, exchange) => {
+                // Held headers would go on with the body.
+                self.state.set(State::Open(side, exchange));
+                FilterStatus::Hold
+            }
+            state => {
+                self.state.set(state);
+                FilterStatus::Continue
+            }
+        }
+    }
+
+    /// A callout that this stream waits for has come to this.
+    pub fn on_callout(&self, host: &impl Host, outcome: &Outcome) {
+        let event = match outcome {
+            Outcome::Answered(answered) => {
+                Event::CalloutAnswered(Some(Answer { headers: answered.headers(), body: &answered.body }))
+            }
+            Outcome::BrokeOff => Event::CalloutAnswered(None),
+            Outcome::Overfull => Event::Overfull,
+        };
+        match self.state.take() {
+            State::Open(side, exchange) => {
+                self.advance(host, side, exchange, &event);
+            }
+            // Envoy has answered it in the meantime.
+            state => self.state.set(state),
+        }
+    }
+
+    fn on_request(&self, host: &impl Host, headers: Headers<'_>) -> FilterStatus {
+        self.since.set(host.moment());
+        let Some(config) = host.config() else {
+            return reply(host, &Reply::error(Code::Unavailable, "MetaHub has no configuration yet"));
+        };
+        let is_grpc = headers.first("content-type").is_some_and(|value| value.starts_with(b"application/grpc"));
+        self.grpc.set(is_grpc.then_some(Code::Unavailable.status()));
+        let cluster = host.cluster();
+        let cluster =
+            cluster.as_deref().and_then(|name| std::str::from_utf8(name).ok()).filter(|name| !name.is_empty());
+        let address = || host.client_address();
+        let arrival = Arrival { cluster, headers, address: &address };
+        let effects = flow::begin(config, host.resources(), host.worker(), arrival);
+        self.take(host, Side::Request, effects)
+    }
+
+    fn advance(&self, host: &impl Host, side: Side, exchange: Exchange, event: &Event<'_>) -> FilterStatus {
+        self.take(host, side, exchange.advance(host.resources(), event))
+    }
+
+    /// Counts, logs and does what the flow decided.
+    fn take(&self, host: &impl Host, side: Side, effects: Effects) -> FilterStatus {
+        self.state.set(State::of(side, effects.exchange));
+        for report in &effects.reports {
+            publish(host, report);
+        }
+        self.perform(host, side, effects.step).unwrap_or_else(|error| {
+            log::error!("503 a call into Envoy failed: {error:?}");
+            self.state.set(State::Idle);
+            reply(host, &Reply::error(Code::Unavailable, "MetaHub could not answer; try again later"))
+        })
+    }
+
+    fn perform<H: Host>(&self, host: &H, side: Side, step: Step) -> Result<FilterStatus, H::Error> {
+        match step {
+            Step::Continue(changes) => {
+                change_headers(host, side, &changes)?;
+                Ok(FilterStatus::Continue)
+            }
+            Step::Resume(changes) => {
+                change_headers(host, Side::Request, &changes)?;
+                host.resume_request()?;
+                Ok(FilterStatus::Continue)
+            }
+            Step::Hold => Ok(FilterStatus::Hold),
+            Step::CallOut(callout) => {
+                if host.call_out(callout, self.since.get()).is_err()
+                    && let State::Open(side, exchange) = self.state.take()
+                {
+                    return Ok(self.advance(host, side, exchange, &Event::Overfull));
+                }
+                Ok(FilterStatus::Hold)
+            }
+            // After the headers of a response Envoy cannot reply; it cuts the response off.
+            Step::Reply(reply) | Step::Cut(reply) => {
+                self.grpc.set(self.grpc.get().and(Some(reply.status)));
+                host.reply(&reply)?;
+                Ok(FilterStatus::Replied)
+            }
+        }
+    }
+}
+
+/// Counts a report, and logs its line unless the same was said in the last hour.
+fn publish(host: &impl Host, report: &Report) {
+    host.count(report.counter, report.amount);
+    if let Some(line) = report.line.as_deref().filter(|_| is_news(host.resources(), report.topic.as_deref())) {
+        log::warn!("{line}");
+    }
+}
+
+/// What the exchange needs of a response's headers. A header or two are cheaper than all of them, and an answer as
+/// expected needs no more.
+fn response_headers(host: &impl Host, exchange: &Exchange) -> Vec<(String, Vec<u8>)> {
+    let status = host.header(Side::Response, ":status").unwrap_or_default();
+    let Some(names) = exchange.suffices(&status) else { return host.headers(Side::Response) };
+    let mut headers = vec![(":status".to_owned(), status)];
+    for name in names {
+        headers.extend(host.header(Side::Response, name).map(|value| ((*name).to_owned(), value)));
+    }
+    headers
+}
+
+fn change_headers<H: Host>(host: &H, side: Side, changes: &[HeaderChange]) -> Result<(), H::Error> {
+    changes.iter().try_for_each(|change| host.change_header(side, change))
+}
+
+/// Answers as well as can be: where this fails nothing else is left.
+fn reply(host: &impl Host, reply: &Reply) -> FilterStatus {
+    let _ = host.reply(reply);
+    FilterStatus::Replied
+}
+
+/// An answer of Envoy's or MetaHub's own to a request that calls itself gRPC has status 200, no body, and the real
+/// status in `grpc-status`. Registries have no answers of that kind, and clients must not take a refusal for a
+/// success.
+#[cold]
+fn restore_status(host: &impl Host, status: u16) {
+    if host.header(Side::Response, "grpc-status").is_some() {
+        let _ = host.change_header(Side::Response, &HeaderChange::Set(":status", status.to_string()));
+        for name in ["grpc-status", "grpc-message", "content-type"] {
+            let _ = host.change_header(Side::Response, &HeaderChange::Remove(name.into()));
+        }
+    }
+}
