@@ -1,16 +1,17 @@
-//! Plays Envoy for the flow: a configuration, a request, what upstream answers.
+//! A configuration, a request, what upstream answers, and what the client gets of it.
 
 use std::collections::HashMap;
 
 use base64::Engine as _;
 use metahub::config::Config;
-use metahub::flow::body::Body;
-use metahub::flow::{Answer, Arrival, Callout, Effects, Event, Exchange, Step, WorkerState, begin};
+use metahub::flow::{Arrival, Callout, Effects, WorkerState, begin};
+use metahub::host::log_lines::collect;
 use metahub::oci::digest::Digest;
 use metahub::oci::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
 use metahub::text::headers::{HeaderChange, Headers};
 use serde_json::{Value, json};
 
+use super::envoy::Envoy;
 use metahub::store::in_memory::Map;
 
 pub(crate) type HeaderList = Vec<(String, Vec<u8>)>;
@@ -62,6 +63,7 @@ pub(crate) struct Outcome {
     pub(crate) headers: HashMap<String, String>,
     pub(crate) body: Vec<u8>,
     pub(crate) callouts: Vec<Callout>,
+    /// What was logged.
     pub(crate) lines: Vec<String>,
     pub(crate) counters: Vec<&'static str>,
     /// The counters of the cache.
@@ -152,6 +154,25 @@ impl Upstream {
         let index = || Some(self.index.clone().filter(|_| own && !last.contains(':')).unwrap_or_else(not_found));
         self.by_digest.get(last).cloned().unwrap_or_else(index)
     }
+
+    /// The answer to a callout; `None` if the connection breaks.
+    pub(crate) fn answer_callout(&self, callout: &Callout) -> Option<Response> {
+        let header = |name| callout.headers.iter().find(|(key, _)| *key == name).map(|(_, value)| value);
+        let (is_registry, head) = (callout.cluster == "registry", header(":method").is_some_and(|name| name == "HEAD"));
+        if let Some(status) = self.refuses_head.filter(|_| head && is_registry) {
+            return Some(Response { body: Vec::new(), ..Response::new(status, "application/json", "{}") });
+        }
+        let response = self.answer(header(":path").unwrap(), header("authorization"), is_registry)?;
+        Some(if head { Response { body: Vec::new(), ..response } } else { response })
+    }
+
+    /// The answer to the client's own request.
+    pub(crate) fn answer_own(&self, method: &str, path: &str, authorization: Option<&String>) -> Response {
+        if let Some(status) = self.refuses_own_head.or(self.refuses_head).filter(|_| method == "HEAD") {
+            return Response::new(status, "application/json", "{}");
+        }
+        self.answer(path, authorization, true).expect("an upstream that is up")
+    }
 }
 
 /// Pulls an image through the flow, as the filter would, and returns what the client gets.
@@ -176,143 +197,11 @@ pub(crate) fn send(
 
 /// Sends a request with exactly these headers through the flow.
 pub(crate) fn send_headers(config: &Config, headers: &HeaderList, upstream: &Upstream) -> Outcome {
-    let mut outcome = Outcome::default();
-    let effects = begin(config, &upstream.memory, &WorkerState::default(), arrival(Some("registry"), headers));
-    let (state, step) = note(effects, &mut outcome);
-    let (state, step) = call_out(state, step, upstream, &mut outcome);
-    match step {
-        Step::Continue(changes) | Step::Resume(changes) => {
-            let authorization = changes.iter().find_map(|change| match change {
-                HeaderChange::Remove(name) if name == "authorization" => Some(None),
-                HeaderChange::Set("authorization", value) => Some(Some(value.clone())),
-                _ => None,
-            });
-            outcome.authorization = Some(authorization.expect("the client's credentials never go upstream"));
-            let changed = |name: &str| {
-                changes.iter().find_map(|change| match change {
-                    HeaderChange::Set(key, value) if *key == name => Some(value.clone()),
-                    _ => None,
-                })
-            };
-            let sent = |name: &str| Headers(headers).text(name).unwrap_or_default().to_owned();
-            let [method, path] = [":method", ":path"].map(|name| changed(name).unwrap_or_else(|| sent(name)));
-            outcome.asked = Some(method.clone());
-            outcome.changes = changes;
-            respond(state, &method, &path, upstream, &mut outcome);
-        }
-        step => finish(step, &mut outcome),
-    }
+    let envoy = Envoy::new(config, headers, upstream);
+    let ((), lines) = collect(|| envoy.run());
+    let mut outcome = envoy.outcome.into_inner();
+    outcome.lines = lines.into_iter().map(|line| line.text).collect();
     outcome
-}
-
-fn note(effects: Effects, outcome: &mut Outcome) -> (Exchange, Step) {
-    for report in effects.reports {
-        let name = report.counter.name();
-        let counters = if name.starts_with("metahub_cache_") { &mut outcome.cache } else { &mut outcome.counters };
-        counters.push(name);
-        outcome.lines.extend(report.line);
-    }
-    (effects.exchange, effects.step)
-}
-
-/// Upstream answers the client's own request.
-fn respond(state: Exchange, method: &str, path: &str, upstream: &Upstream, outcome: &mut Outcome) {
-    let authorization = outcome.authorization.clone().flatten();
-    let mut response = upstream.answer(path, authorization.as_ref(), true).expect("an upstream that is up");
-    if let Some(status) = upstream.refuses_own_head.or(upstream.refuses_head).filter(|_| method == "HEAD") {
-        response = Response::new(status, "application/json", "{}");
-    }
-    outcome.status = response.status;
-    outcome.headers = response.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-    if method == "GET" {
-        outcome.body.clone_from(&response.body);
-    }
-    let mut headers = response.list();
-    // As the filter reads them.
-    if let Some(names) = state.suffices(response.status.to_string().as_bytes()) {
-        headers.retain(|(name, _)| name == ":status" || names.contains(&name.as_str()));
-    }
-    let end = method == "HEAD" || response.body.is_empty();
-    let event = Event::ResponseHeaders { headers: Headers(&headers), end };
-    let (state, step) = note(state.advance(&upstream.memory, &event), outcome);
-    let (state, step) = call_out(state, step, upstream, outcome);
-    let transfers = matches!(state, Exchange::Transferring(_));
-    finish(step, outcome);
-    if transfers {
-        transfer(state, &response.body, upstream, outcome);
-    }
-}
-
-/// The body passes in pieces, and its end comes in an empty one, as from Envoy; one that is cut off has status 0, and the client
-/// must not have the whole of it then.
-fn transfer(mut state: Exchange, body: &[u8], upstream: &Upstream, outcome: &mut Outcome) {
-    let mut passed = 0;
-    for piece in body.chunks(10_000).chain([&[][..]]) {
-        let event = Event::ResponseBody { piece, end: piece.is_empty() };
-        let (next, step) = note(state.advance(&upstream.memory, &event), outcome);
-        if let Step::Cut(_) = step {
-            outcome.status = 0;
-            let announced: usize = outcome.header("content-length").parse().unwrap_or(usize::MAX);
-            assert!(passed < announced, "the client has all {passed} bytes of what is cut off");
-            return;
-        }
-        passed += piece.len();
-        assert_eq!(step, Step::Continue(Vec::new()));
-        state = next;
-    }
-    assert!(matches!(state, Exchange::Done), "{state:?}");
-}
-
-fn call_out(mut state: Exchange, mut step: Step, upstream: &Upstream, outcome: &mut Outcome) -> (Exchange, Step) {
-    while let Step::CallOut(callout) = step {
-        let path = callout.headers.iter().find(|(name, _)| *name == ":path").unwrap().1.clone();
-        let response = {
-            let authorization = callout.headers.iter().find(|(name, _)| *name == "authorization");
-            upstream.answer(&path, authorization.map(|(_, value)| value), callout.cluster == "registry")
-        };
-        if callout.cluster == "registry" && outcome.authorization.is_none() {
-            let sent = callout.headers.iter().find(|(name, _)| *name == "authorization");
-            outcome.authorization = Some(sent.map(|(_, value)| value.clone()));
-        }
-        let head = callout.headers.contains(&(":method", "HEAD".to_owned()));
-        let refused = upstream.refuses_head.filter(|_| head && callout.cluster == "registry");
-        let response = refused.map_or(response, |status| Some(Response::new(status, "application/json", "{}")));
-        let headers = response.as_ref().map(Response::list);
-        let body: Body = response.as_ref().map_or_else(Vec::new, |response| response.body.clone()).into();
-        let body = if head { Body::default() } else { body };
-        outcome.callouts.push(callout);
-        let answer = headers.as_ref().map(|headers| Answer { headers: Headers(headers), body: &body });
-        (state, step) = note(state.advance(&upstream.memory, &Event::CalloutAnswered(answer)), outcome);
-    }
-    (state, step)
-}
-
-fn finish(step: Step, outcome: &mut Outcome) {
-    match step {
-        Step::Reply(reply) => {
-            outcome.status = reply.status;
-            outcome.headers = reply.headers.into_iter().map(|(name, value)| (name.into_owned(), value)).collect();
-            // Envoy tells an answer's length, unless the answer is empty.
-            if !reply.body.is_empty() {
-                outcome.headers.insert("content-length".to_owned(), reply.body.len().to_string());
-            }
-            outcome.body = reply.body.to_vec();
-        }
-        Step::Continue(changes) => apply(&changes, outcome),
-        other => panic!("the exchange hangs at {other:?}"),
-    }
-}
-
-fn apply(changes: &[HeaderChange], outcome: &mut Outcome) {
-    for change in changes {
-        match change {
-            HeaderChange::Set(name, value) => drop(outcome.headers.insert((*name).to_owned(), value.clone())),
-            HeaderChange::Remove(name) => {
-                assert_ne!(name, ":status", "Envoy must have one");
-                outcome.headers.remove(name.as_ref());
-            }
-        }
-    }
 }
 
 /// A child manifest for these features: entry of the list, and the bytes behind it.

@@ -310,10 +310,12 @@ fn single_manifests_are_known_too() {
 #[test]
 fn a_missing_variant_is_counted_from_the_cache_too() {
     let (config, upstream) = (parse(&configuration()), upstream(&[child(&[]), child(&["cpu:haswell"])]));
-    for _ in 0..2 {
+    for (now, is_logged) in [(0, true), (3_599, false), (3_600, true)] {
+        upstream.memory.now.set(now);
         let outcome = exchange(&config, "GET", DEMO, "qnib-type1", &upstream);
         assert_eq!(outcome.counters, ["metahub_selected", "metahub_missing_variant"]);
-        assert!(outcome.lines[0].contains("cpu:broadwell"), "{:?}", outcome.lines);
+        let lines: Vec<bool> = outcome.lines.iter().map(|line| line.contains("cpu:broadwell")).collect();
+        assert_eq!(lines, vec![true; usize::from(is_logged)], "once an hour, at {now}: {:?}", outcome.lines);
     }
 }
 

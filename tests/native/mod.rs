@@ -2,6 +2,7 @@
 
 mod build_scripts;
 mod driver;
+mod envoy;
 mod explain;
 mod explain_documents;
 mod explain_walk;
@@ -16,6 +17,7 @@ mod flow_request;
 mod flow_trust;
 mod flow_upstream;
 mod fuzzed;
+mod host_driver;
 mod layers;
 mod planted_faults;
 mod promises;
