@@ -2,7 +2,7 @@
 //! so that identical ones are sent once, and a client that disconnects leaves the others their answer.
 //!
 //! Envoy sends them only from callbacks of the filter's root: in the name of a stream they would end with it. So a
-//! stream asks for a tick, and waits. Envoy carries out what streams decide in one callback by nesting each reply in
+//! stream asks for a tick, and waits; what streams ask for when an answer is delivered is sent at once. Envoy carries out what streams decide in one callback by nesting each reply in
 //! the one before, until V8's stack is full: hence the bound on deliveries in one callback.
 
 use std::cell::{Cell, RefCell};
@@ -48,7 +48,7 @@ pub trait Sender {
     /// Why a call into the host failed.
     type Error: Debug;
 
-    /// Sends a callout with [`headers`] and [`TIMEOUT`].
+    /// Sends a callout with [`headers`] and [`TIMEOUT`], in the name of the worker, whatever was delivered before.
     ///
     /// # Errors
     /// It was not sent.
@@ -71,11 +71,13 @@ pub struct Callouts<S: Sender> {
     flights: RefCell<Flights<S::Waiting, S::Id>>,
     /// A tick was asked for.
     ticking: Cell<bool>,
+    /// Answers are being delivered: what streams ask for meanwhile is sent when that is done.
+    delivering: Cell<bool>,
 }
 
 impl<S: Sender> Default for Callouts<S> {
     fn default() -> Self {
-        Self { flights: RefCell::default(), ticking: Cell::default() }
+        Self { flights: RefCell::default(), ticking: Cell::default(), delivering: Cell::default() }
     }
 }
 
@@ -91,14 +93,17 @@ impl<S: Sender> Callouts<S> {
     /// [`Full`].
     pub fn join(&self, sender: &S, callout: Callout, waiting: S::Waiting, since: Moment) -> Result<(), Full> {
         self.flights.borrow_mut().join(callout, waiting, since)?;
-        self.tick(sender);
+        if !self.delivering.get() {
+            self.tick(sender);
+        }
         Ok(())
     }
 
-    /// Sends what waits to be sent and delivers a batch.
+    /// Sends what waits to be sent, delivers a batch, and sends what that led to.
     pub fn on_tick(&self, sender: &S) {
         self.send(sender);
         self.deliver(sender);
+        self.send(sender);
         self.tick(sender);
     }
 
@@ -119,6 +124,7 @@ impl<S: Sender> Callouts<S> {
         self.flights.borrow_mut().answered(id, size, answer);
         if at_once {
             self.deliver(sender);
+            self.send(sender);
         }
         self.tick(sender);
     }
@@ -147,14 +153,19 @@ impl<S: Sender> Callouts<S> {
 
     /// Envoy carries out what a stream decides when the callback is over.
     fn deliver(&self, sender: &S) {
-        let begin = sender.time();
-        let mut delivered = 0;
+        self.delivering.set(true);
+        let (mut begin, mut delivered) = (None, 0);
         while delivered < BATCH && begin.is_none_or(|begin| !is_over(sender, begin)) {
             // The borrow must end before the stream joins another flight.
-            let Some((waiting, outcome)) = self.flights.borrow_mut().next_delivery() else { return };
+            let Some((waiting, outcome)) = self.flights.borrow_mut().next_delivery() else { break };
+            // Most answers have one who waits, and to look at the clock is a call into Envoy.
+            if begin.is_none() && self.flights.borrow().has_deliveries() {
+                begin = sender.time();
+            }
             // A client that has gone takes no time.
             delivered += usize::from(sender.deliver(waiting, &outcome));
         }
+        self.delivering.set(false);
     }
 }
 

@@ -191,13 +191,14 @@ impl<W, I: Ord> Flights<W, I> {
     /// Whether something is to be sent or delivered.
     #[must_use]
     pub fn is_busy(&self) -> bool {
-        !self.to_send.is_empty() || self.has_deliveries()
+        !self.to_send.is_empty() || !self.to_deliver.is_empty()
     }
 
     /// Whether somebody waits for a delivery.
     #[must_use]
     pub fn has_deliveries(&self) -> bool {
-        !self.to_deliver.is_empty()
+        let waits = |id| self.flights.get(id).is_some_and(|flight| !flight.waiting.is_empty());
+        self.to_deliver.iter().any(waits)
     }
 }
 

@@ -8,7 +8,7 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, BufferType, MapType, Status};
 
 use crate::resources::SharedData;
-use crate::root::{Envoy, Shared};
+use crate::root::Shared;
 use metahub::config::Config;
 use metahub::flow::reply::Reply;
 use metahub::flow::{self, Callout, Counter, WorkerState};
@@ -88,7 +88,7 @@ impl Host for Stream {
     }
 
     fn call_out(&self, callout: Callout, since: Moment) -> Result<(), Full> {
-        self.shared.callouts.join(&Envoy, callout, self.itself.clone(), since)
+        self.shared.callouts.join(&self.shared.envoy, callout, self.itself.clone(), since)
     }
 
     fn moment(&self) -> Moment {

@@ -19,6 +19,6 @@ mod entry {
 
     proxy_wasm::main! {{
         logger::install();
-        proxy_wasm::set_root_context(|_| Box::<Root>::default());
+        proxy_wasm::set_root_context(|id| Box::new(Root::new(id)));
     }}
 }

@@ -19,8 +19,8 @@ use metahub::host::flights::Outcome;
 use metahub::host::{Callouts, NotSent, Sender, put_in_force};
 
 /// What all streams of one worker and one configuration share.
-#[derive(Default)]
 pub(crate) struct Shared {
+    pub(crate) envoy: Envoy,
     pub(crate) config: Option<Config>,
     pub(crate) state: WorkerState,
     pub(crate) metrics: Metrics,
@@ -28,15 +28,27 @@ pub(crate) struct Shared {
 }
 
 /// One per worker and configuration: a reload makes a new one, and streams keep the one they began with.
-#[derive(Default)]
 pub(crate) struct Root {
     shared: Rc<Shared>,
+}
+
+impl Shared {
+    fn new(envoy: Envoy, config: Option<Config>, metrics: Metrics) -> Rc<Self> {
+        Rc::new(Self { envoy, config, state: WorkerState::default(), metrics, callouts: Callouts::default() })
+    }
+}
+
+impl Root {
+    /// The one that Envoy knows by this number; it has no configuration yet.
+    pub(crate) fn new(id: u32) -> Self {
+        Self { shared: Shared::new(Envoy { root: id }, None, Metrics::default()) }
+    }
 }
 
 impl Context for Root {
     fn on_http_call_response(&mut self, id: u32, headers: usize, size: usize, _trailers: usize) {
         // Without headers it was reset, or cut off.
-        self.shared.callouts.answered(&Envoy, id, size, |size| (headers > 0).then(|| answer(size)));
+        self.shared.callouts.answered(&self.shared.envoy, id, size, |size| (headers > 0).then(|| answer(size)));
     }
 }
 
@@ -47,7 +59,7 @@ impl RootContext for Root {
             Ok(config) => {
                 let metrics = Metrics::define();
                 put_in_force(&config, &SharedData, |counter, amount| metrics.add(counter, amount));
-                self.shared = Rc::new(Shared { config: Some(config), metrics, ..Shared::default() });
+                self.shared = Shared::new(self.shared.envoy, Some(config), metrics);
                 true
             }
             Err(error) => {
@@ -58,7 +70,7 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
-        self.shared.callouts.on_tick(&Envoy);
+        self.shared.callouts.on_tick(&self.shared.envoy);
     }
 
     fn create_http_context(&self, context_id: u32) -> Option<Box<dyn HttpContext>> {
@@ -71,7 +83,11 @@ impl RootContext for Root {
 }
 
 /// Envoy, as it sends callouts.
-pub(crate) struct Envoy;
+#[derive(Clone, Copy)]
+pub(crate) struct Envoy {
+    /// Its number of the root context.
+    root: u32,
+}
 
 impl Sender for Envoy {
     type Waiting = Weak<Stream>;
@@ -80,7 +96,10 @@ impl Sender for Envoy {
 
     fn send(&self, callout: &Callout) -> Result<u32, NotSent<Status>> {
         let headers = callouts::headers(callout).collect();
-        hostcalls::dispatch_http_call(&callout.cluster, headers, None, Vec::new(), TIMEOUT).map_err(|status| {
+        // After a delivery Envoy still acts for the stream that had it, and would end the callout with that.
+        let sent = hostcalls::set_effective_context(self.root)
+            .and_then(|()| hostcalls::dispatch_http_call(&callout.cluster, headers, None, Vec::new(), TIMEOUT));
+        sent.map_err(|status| {
             if status == Status::InternalFailure { NotSent::Busy(status) } else { NotSent::Impossible(status) }
         })
     }

@@ -1,3 +1,5 @@
+use std::rc::Weak;
+
 use super::*;
 use crate::host::log_lines::collect;
 
@@ -13,6 +15,8 @@ struct Fake {
     gone: Option<fn(u32) -> bool>,
     delivered: RefCell<Vec<u32>>,
     statuses: RefCell<Vec<Option<u64>>>,
+    /// Here a stream asks for "next" when it has an answer to something else.
+    follow_up: RefCell<Weak<Callouts<Fake>>>,
 }
 
 impl Sender for Fake {
@@ -48,6 +52,9 @@ impl Sender for Fake {
             Outcome::BrokeOff | Outcome::Overfull => None,
         };
         self.statuses.borrow_mut().push(status);
+        if let Some(callouts) = self.follow_up.take().upgrade() {
+            callouts.join(self, callout("next"), waiting, callouts.now()).unwrap();
+        }
         true
     }
 }
@@ -107,6 +114,25 @@ fn clients_that_have_gone_take_no_place_in_a_batch() {
     assert_eq!((host.delivered.borrow().len(), host.ticking.get()), (64, true));
     callouts.on_tick(&host);
     assert_eq!((host.delivered.borrow().len(), host.ticking.get()), (64, false));
+}
+
+#[test]
+fn what_a_delivery_leads_to_is_sent_in_the_same_callback() {
+    for size in [1, SMALL + 1] {
+        let host = Fake::default();
+        let callouts = Rc::new(Callouts::default());
+        callouts.join(&host, callout("first"), 1, callouts.now()).unwrap();
+        callouts.on_tick(&host);
+        *host.follow_up.borrow_mut() = Rc::downgrade(&callouts);
+        callouts.answered(&host, 1, size, answer);
+        // A large answer is delivered by a tick.
+        assert_eq!(host.ticking.get(), size > SMALL);
+        if size > SMALL {
+            callouts.on_tick(&host);
+        }
+        assert_eq!(*host.sent.borrow(), ["first", "next"], "{size}");
+        assert!(!host.ticking.get(), "nothing is left to do");
+    }
 }
 
 #[test]
