@@ -1,6 +1,7 @@
 //! The driver of one HTTP stream: callbacks become events, steps become calls into the host.
 
 use std::cell::Cell;
+use std::fmt;
 
 use super::flights::{Moment, Outcome};
 use super::{Host, Side};
@@ -142,6 +143,14 @@ impl Driver {
         }
     }
 
+    /// Shows where the exchange stands; [`Exchange::Done`] where nothing has begun.
+    pub fn inspect<T>(&self, look: impl FnOnce(&Exchange) -> T) -> T {
+        let state = self.state.take();
+        let seen = if let State::Open(_, exchange) = &state { look(exchange) } else { look(&Exchange::Done) };
+        self.state.set(state);
+        seen
+    }
+
     fn on_request(&self, host: &impl Host, headers: Headers<'_>) -> FilterStatus {
         self.since.set(host.moment());
         let Some(config) = host.config() else {
@@ -202,6 +211,12 @@ impl Driver {
                 Ok(FilterStatus::Replied)
             }
         }
+    }
+}
+
+impl fmt::Debug for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inspect(|exchange| f.debug_tuple("Driver").field(exchange).finish())
     }
 }
 

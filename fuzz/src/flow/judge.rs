@@ -10,7 +10,7 @@
 //! That each request has exactly one end is seen to in `stream.rs`.
 
 use metahub::flow::reply::Reply;
-use metahub::flow::{Callout, Effects, Step};
+use metahub::flow::{Callout, Step};
 use metahub::oci::media_type::Kind;
 
 use super::World;
@@ -71,9 +71,9 @@ impl World {
     }
 
     /// A refusal that ends what was said before.
-    pub(super) fn note_refusal(&mut self, number: usize, status: u64, effects: &Effects, repository: Option<usize>) {
+    pub(super) fn note_refusal(&mut self, number: usize, status: u64, step: &Step, repository: Option<usize>) {
         let stream = &self.streams[number];
-        let is_refusal = match (&effects.step, status) {
+        let is_refusal = match (step, status) {
             (_, 403) => true,
             (Step::Reply(reply), 401) => matches!(reply.status, 401 | 403),
             _ => false,

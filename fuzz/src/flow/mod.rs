@@ -5,19 +5,20 @@
 mod catalogue;
 mod client;
 mod fault;
+mod host;
 mod judge;
 mod registry;
 mod stream;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::LazyLock;
 
 use metahub::config::Config;
 use metahub::flow::body::Body;
-use metahub::flow::{Answer, Arrival, Callout, Event, WorkerState, begin};
-use metahub::host::flights::{Answered, Flights, MAX_HELD, Outcome};
+use metahub::flow::{Arrival, Callout, WorkerState, begin};
+use metahub::host::flights::{Answered, Flights, MAX_HELD};
 use metahub::text::headers::Headers;
 
 use self::catalogue::DOCUMENTS;
@@ -44,7 +45,7 @@ struct World {
     rules: Rules,
     config: Config,
     worker: WorkerState,
-    flights: Flights<usize, u32>,
+    flights: RefCell<Flights<usize, u32>>,
     /// Callouts that a registry has not answered yet.
     under_way: BTreeMap<u32, Rc<Callout>>,
     registries: Registries,
@@ -76,7 +77,7 @@ impl World {
             rules,
             config: rules.config(),
             worker: WorkerState::default(),
-            flights: Flights::default(),
+            flights: RefCell::default(),
             under_way: BTreeMap::new(),
             registries,
             streams: Vec::new(),
@@ -173,8 +174,7 @@ impl World {
     fn request(&mut self, input: &mut Input<'_>) {
         let (cluster, login) = self.client(input);
         let asked = Asked::choose(input);
-        let mut stream =
-            Stream::new(asked, cluster, login, self.rules, (self.moment, self.memory.now.get()), self.flights.now());
+        let mut stream = Stream::new(asked, cluster, login, self.rules, (self.moment, self.memory.now.get()));
         let headers = stream.request(input);
         self.begin(stream, headers);
     }
@@ -200,19 +200,16 @@ impl World {
     }
 
     fn begin(&mut self, mut stream: Stream, headers: registry::HeaderList) {
-        let address: &dyn Fn() -> Option<IpAddr> = &|| None;
-        let arrival = Arrival { cluster: Some(CLUSTERS[stream.cluster]), headers: Headers(&headers), address };
-        let effects = begin(&self.config, &self.memory, &self.worker, arrival);
         stream.headers = headers;
         self.streams.push(stream);
-        self.take(self.streams.len() - 1, effects);
+        self.on_request(self.streams.len() - 1);
     }
 
     /// Sends what waits to be sent.
     fn send(&mut self) {
-        while let Some((id, callout)) = self.flights.next_to_send() {
+        while let Some((id, callout)) = self.flights.get_mut().next_to_send() {
             self.next_token += 1;
-            self.flights.sent(id, self.next_token);
+            self.flights.get_mut().sent(id, self.next_token);
             self.under_way.insert(self.next_token, callout);
         }
     }
@@ -235,7 +232,7 @@ impl World {
         let authorization = header("authorization").map(str::as_bytes);
         let now = self.memory.now.get();
         if fault == Fault::BrokenOff {
-            return self.flights.answered(token, 0, || None);
+            return self.flights.get_mut().answered(token, 0, || None);
         }
         let mut response = match CLUSTERS.iter().position(|cluster| *cluster == callout.cluster) {
             Some(cluster) => self.registries.answer((self.moment, now), cluster, method, path, authorization, fault),
@@ -249,22 +246,16 @@ impl World {
         }
         let size = if fault == Fault::Overfull { MAX_HELD } else { response.body.len() };
         self.flights
+            .get_mut()
             .answered(token, size, || Some(Answered { headers: response.headers, body: Body::from(response.body) }));
     }
 
     /// Hands out answers, as a tick does.
     fn deliver(&mut self, most: usize) {
         for _ in 0..most {
-            let Some((number, outcome)) = self.flights.next_delivery() else { return };
+            let Some((number, outcome)) = self.flights.get_mut().next_delivery() else { return };
             self.moment += 1;
-            let event = match &outcome {
-                Outcome::Answered(answered) => {
-                    Event::CalloutAnswered(Some(Answer { headers: answered.headers(), body: &answered.body }))
-                }
-                Outcome::BrokeOff => Event::CalloutAnswered(None),
-                Outcome::Overfull => Event::Overfull,
-            };
-            self.on_callout(number, &event);
+            self.on_callout(number, &outcome);
         }
     }
 

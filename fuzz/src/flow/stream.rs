@@ -1,15 +1,17 @@
-//! One request, driven as `filter/http.rs` drives it.
+//! One request, driven by the core's driver as it is in Envoy.
 
-use metahub::flow::{Effects, Event, Exchange, Report, Step};
-use metahub::host::flights::Moment;
-use metahub::store::resources::is_news;
+use metahub::flow::{Exchange, Step};
+use metahub::host::flights::Outcome;
+use metahub::host::log_lines::{Line, collect};
+use metahub::host::{Driver, FilterStatus};
 use metahub::text::headers::{HeaderChange, Headers};
 
 use super::super::input::Input;
 use super::World;
 use super::catalogue::DOCUMENTS;
 use super::client::{Login, Rules};
-use super::registry::{HeaderList, REPOSITORIES, Response, TAGS};
+use super::host::{Callback, Noted, Talkative};
+use super::registry::{CLUSTERS, HeaderList, REPOSITORIES, Response, TAGS};
 
 /// A header of clients that no registry may see.
 pub(super) const COOKIE: &str = "secret-cookie";
@@ -101,25 +103,17 @@ pub(super) struct Stream {
     pub(super) begun: u64,
     /// The same on the clock.
     pub(super) began: u64,
-    pub(super) since: Moment,
     pub(super) headers: HeaderList,
     pub(super) head: bool,
     pub(super) phase: Phase,
-    exchange: Exchange,
+    driver: Driver,
     /// Upstream has failed it: what was known before may stand in.
     pub(super) failed: bool,
     callouts: u32,
 }
 
 impl Stream {
-    pub(super) fn new(
-        asked: Asked,
-        cluster: usize,
-        login: Login,
-        rules: Rules,
-        (begun, began): (u64, u64),
-        since: Moment,
-    ) -> Self {
+    pub(super) fn new(asked: Asked, cluster: usize, login: Login, rules: Rules, (begun, began): (u64, u64)) -> Self {
         Self {
             asked,
             cluster,
@@ -127,11 +121,10 @@ impl Stream {
             rules,
             begun,
             began,
-            since,
             headers: Vec::new(),
             head: false,
             phase: Phase::Waiting { request: true },
-            exchange: Exchange::Done,
+            driver: Driver::default(),
             failed: false,
             callouts: 0,
         }
@@ -171,37 +164,86 @@ impl Stream {
 
     pub(super) fn disconnect(&mut self) {
         self.phase = Phase::Gone;
-        self.exchange = Exchange::Done;
+    }
+
+    /// Whether the flow has decided everything.
+    fn is_decided(&self) -> bool {
+        self.driver.inspect(|exchange| matches!(exchange, Exchange::Done))
+    }
+
+    fn is_transferring(&self) -> bool {
+        self.driver.inspect(|exchange| matches!(exchange, Exchange::Transferring(_)))
     }
 }
 
+/// Neither a response nor a piece of a body.
+const NOTHING: (&HeaderList, &[u8]) = (&Vec::new(), &[]);
+
+/// What came of a callback.
+struct Done {
+    step: Step,
+    lines: Vec<Line>,
+    counts: u32,
+}
+
 impl World {
-    fn advance(&mut self, number: usize, event: &Event<'_>) -> Effects {
-        let exchange = std::mem::replace(&mut self.streams[number].exchange, Exchange::Done);
-        exchange.advance(&self.memory, event)
+    /// Lets the driver of a stream have a callback, with a response and a piece of its body at hand.
+    fn drive(
+        &self,
+        number: usize,
+        (response, piece): (&HeaderList, &[u8]),
+        callback: impl FnOnce(&Driver, &Callback<'_>) -> FilterStatus,
+    ) -> Done {
+        let stream = &self.streams[number];
+        let host = Callback {
+            number,
+            config: &self.config,
+            worker: &self.worker,
+            resources: Talkative(&self.memory),
+            flights: &self.flights,
+            cluster: CLUSTERS[stream.cluster],
+            request: &stream.headers,
+            response,
+            piece,
+            noted: Noted::default(),
+        };
+        let (status, lines) = collect(|| callback(&stream.driver, &host));
+        let (step, counts) = host.noted.into_step(status);
+        Done { step, lines, counts }
+    }
+
+    /// The request arrives.
+    pub(super) fn on_request(&mut self, number: usize) {
+        let done = self.drive(number, NOTHING, |driver, host| driver.on_request_headers(host, true));
+        self.take(number, done);
     }
 
     /// A callout was answered. A client that has gone does not hear of it; one that has its answer must not hear more.
-    pub(super) fn on_callout(&mut self, number: usize, event: &Event<'_>) {
-        match self.streams[number].phase {
+    pub(super) fn on_callout(&mut self, number: usize, outcome: &Outcome) {
+        let is_ended = match self.streams[number].phase {
             Phase::Gone => return,
-            Phase::Ended => {
-                let effects = self.advance(number, event);
-                assert!(effects.reports.is_empty(), "{:?}", effects.reports);
-                return assert_eq!(effects.step, Step::Continue(Vec::new()), "a step after the end");
-            }
-            Phase::Waiting { .. } => {}
+            Phase::Ended => true,
+            Phase::Waiting { .. } => false,
             _ => panic!("it did not wait: {:?}", self.streams[number]),
-        }
-        let status = match event {
-            Event::CalloutAnswered(Some(answer)) => answer.headers.number(":status").unwrap_or_default(),
-            _ => 0,
         };
-        self.note_status(number, status);
-        let effects = self.advance(number, event);
+        let status = match outcome {
+            Outcome::Answered(answered) => answered.headers().number(":status").unwrap_or_default(),
+            Outcome::BrokeOff | Outcome::Overfull => 0,
+        };
+        if !is_ended {
+            self.note_status(number, status);
+        }
+        let done = self.drive(number, NOTHING, |driver, host| {
+            driver.on_callout(host, outcome);
+            FilterStatus::Hold
+        });
+        if is_ended {
+            assert!(done.lines.is_empty() && done.counts == 0, "{:?}", done.lines);
+            return assert_eq!(done.step, Step::Hold, "a step after the end");
+        }
         let may_be_refused = self.streams[number].asked.repository();
-        self.note_refusal(number, status, &effects, may_be_refused);
-        self.take(number, effects);
+        self.note_refusal(number, status, &done.step, may_be_refused);
+        self.take(number, done);
     }
 
     fn note_status(&mut self, number: usize, status: u64) {
@@ -209,23 +251,17 @@ impl World {
     }
 
     /// Does what the flow says, of a stream whose own request is here or held, or whose response is held.
-    pub(super) fn take(&mut self, number: usize, effects: Effects) {
-        self.note(number, &effects.reports);
-        self.streams[number].exchange = effects.exchange;
+    fn take(&mut self, number: usize, done: Done) {
+        self.note(number, &done.lines);
         self.remember_words(number);
         let held = matches!(self.streams[number].phase, Phase::Waiting { request: true });
-        match effects.step {
+        match done.step {
             Step::CallOut(callout) => {
                 self.judge_callout(number, &callout);
                 let stream = &mut self.streams[number];
                 stream.callouts += 1;
                 assert!(stream.callouts < 24, "one callout after the other: {stream:?}");
                 stream.phase = Phase::Waiting { request: held };
-                let since = stream.since;
-                if self.flights.join(callout, number, since).is_err() {
-                    let effects = self.advance(number, &Event::Overfull);
-                    self.take(number, effects);
-                }
             }
             Step::Continue(changes) | Step::Resume(changes) if held => {
                 let own = self.sent_on(number, &changes);
@@ -234,7 +270,7 @@ impl World {
             }
             Step::Reply(reply) => {
                 self.streams[number].phase = Phase::Ended;
-                assert!(matches!(self.streams[number].exchange, Exchange::Done), "a state behind the end");
+                assert!(self.streams[number].is_decided(), "a state behind the end");
                 self.judge_reply(number, &reply);
             }
             step => panic!("{step:?} does not fit {:?}", self.streams[number]),
@@ -264,33 +300,26 @@ impl World {
         let went = stream.own().is_some();
         let transferring = match &stream.phase {
             Phase::Transferring { .. } => return,
-            _ => matches!(stream.exchange, Exchange::Transferring(_)),
+            _ => stream.is_transferring(),
         };
         let status = response.status();
-        let mut seen = response.headers.clone();
-        // As the filter reads them.
-        if let Some(names) = stream.exchange.suffices(status.to_string().as_bytes()) {
-            seen.retain(|(name, _)| name == ":status" || names.contains(&name.as_str()));
-        }
         self.note_status(number, status.into());
         let end = asked_with_head || response.body.is_empty();
-        let effects = self.advance(number, &Event::ResponseHeaders { headers: Headers(&seen), end });
+        let done = self.drive(number, (&response.headers, &[]), |driver, host| driver.on_response_headers(host, end));
         if went {
             let may_be_refused = self.streams[number].asked.repository();
-            self.note_refusal(number, status.into(), &effects, may_be_refused);
+            self.note_refusal(number, status.into(), &done.step, may_be_refused);
         }
-        if !matches!(effects.step, Step::Continue(_)) {
+        let Step::Continue(changes) = &done.step else {
             self.streams[number].phase = Phase::Waiting { request: false };
-            return self.take(number, effects);
-        }
-        self.note(number, &effects.reports);
+            return self.take(number, done);
+        };
+        self.note(number, &done.lines);
         self.remember_words(number);
-        let Step::Continue(changes) = effects.step else { return };
         let stream = &mut self.streams[number];
-        stream.exchange = effects.exchange;
         let mut headers = response.headers.clone();
-        change(&mut headers, &changes);
-        if matches!(stream.exchange, Exchange::Transferring(_)) {
+        change(&mut headers, changes);
+        if stream.is_transferring() {
             let Phase::Upstream(_) = stream.phase else { panic!("it was not sent") };
             stream.phase = Phase::Transferring { left: response.body.clone(), passed: Vec::new() };
             return;
@@ -308,19 +337,20 @@ impl World {
         let piece: Vec<u8> = left.drain(..size.min(left.len())).collect();
         passed.extend_from_slice(&piece);
         let end = left.is_empty();
-        let effects = self.advance(number, &Event::ResponseBody { piece: &piece, end });
-        self.note(number, &effects.reports);
-        self.streams[number].exchange = effects.exchange;
-        match effects.step {
-            Step::Cut(_) => {
-                assert!(matches!(self.streams[number].exchange, Exchange::Done));
+        let at_hand = (&Vec::new(), piece.as_slice());
+        let done = self.drive(number, at_hand, |driver, host| driver.on_response_body(host, piece.len(), end));
+        self.note(number, &done.lines);
+        match done.step {
+            // It is cut off.
+            Step::Reply(_) => {
+                assert!(self.streams[number].is_decided());
                 self.streams[number].phase = Phase::Ended;
             }
             Step::Continue(changes) => {
                 assert!(changes.is_empty());
                 if end {
                     let passed = std::mem::take(passed_of(&mut self.streams[number].phase));
-                    assert!(matches!(self.streams[number].exchange, Exchange::Done), "it waits for more");
+                    assert!(self.streams[number].is_decided(), "it waits for more");
                     self.streams[number].phase = Phase::Ended;
                     self.judge_content(number, &passed);
                 }
@@ -329,12 +359,10 @@ impl World {
         }
     }
 
-    fn note(&mut self, number: usize, reports: &[Report]) {
-        for report in reports {
-            let Some(line) = &report.line else { continue };
-            let _ = is_news(&self.memory, report.topic.as_deref());
-            assert!(!line.chars().any(char::is_control), "{line:?}");
-            self.judge_words(number, line);
+    fn note(&mut self, number: usize, lines: &[Line]) {
+        for Line { text, .. } in lines {
+            assert!(!text.chars().any(char::is_control), "{text:?}");
+            self.judge_words(number, text);
         }
     }
 }
