@@ -1,24 +1,26 @@
 //! Machine types: what a machine offers, resolved once at configuration.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::OnceLock;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::hardware::feature::{self, FeatureRules, Match, Nearness, Offered, Rule};
+use crate::hardware::feature::{self, FeatureRules, Match, Nearness, Rule};
 use crate::hardware::microarchitecture::{self, Microarchitecture};
 use crate::oci::digest::hex;
 use crate::oci::index::{CpuRequirement, Level, Requirement};
 use crate::oci::platform::{self, Word};
-use std::collections::BTreeSet;
+use crate::text::field::FieldError;
 
 mod description;
+mod features;
 mod resolve;
 
-use crate::text::field::FieldError;
 pub use description::Description;
-use description::Features;
+use features::Features;
+pub(crate) use features::{Key, Offer};
 
 /// Rises whenever the same index and machine type may lead to another selection than before: decisions outlive a
 /// filter's replacement in the shared cache.
@@ -40,23 +42,6 @@ impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&hex(&self.0))
     }
-}
-
-/// A key by which eligible entries are ranked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Key {
-    Cpu,
-    /// A position in [`MachineType::offers`].
-    Offer(usize),
-}
-
-/// The values of one key other than `cpu`.
-#[derive(Clone, Debug)]
-pub(crate) struct Offer {
-    pub(crate) key: String,
-    pub(crate) values: Offered,
-    /// Its place in [`MachineType::order`].
-    pub(crate) place: usize,
 }
 
 /// A machine type, validated and resolved: architecture and variant follow from the microarchitecture.
@@ -96,7 +81,7 @@ impl MachineType {
     ) -> Result<Self, FieldError> {
         description::check_name(name)?;
         let mut warnings = Vec::new();
-        let Features { cpus, offers, order } = description::read_features(&description.features, rules)?;
+        let Features { cpus, offers, order } = features::read_features(&description.features, rules)?;
         let platform = Description {
             os: text(&description.os),
             os_version: text(&description.os_version),

@@ -1,6 +1,6 @@
 //! Which platform a description means: fields that are given, fields that follow, contradictions.
 
-use super::Description;
+use super::description::Description;
 use crate::hardware::microarchitecture::{self, Microarchitecture};
 use crate::oci::platform::{self, Word};
 use crate::text::field::FieldError;

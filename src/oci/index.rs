@@ -11,17 +11,20 @@
 
 use std::fmt;
 
-use crate::oci::digest::Digest;
-use crate::oci::media_type;
-
+mod descriptor;
 mod entry;
+mod exclusion;
 mod parse;
 mod raw;
-mod table;
+mod requirement;
+mod tables;
 
-pub(crate) use table::{Known, KnownPlatform};
-
-pub use entry::{CpuRequirement, Entry, Exclusion, Level, Origin, Platform, Requirement};
+pub use descriptor::Descriptor;
+pub use entry::Entry;
+pub use exclusion::Exclusion;
+pub use requirement::{CpuRequirement, Level, Origin, Requirement};
+use tables::Tables;
+pub(crate) use tables::{Known, KnownPlatform};
 
 /// The largest index that is parsed, in bytes; containerd and containers/image read no more either.
 pub const MAX_BYTES: usize = 4 * 1024 * 1024;
@@ -37,25 +40,6 @@ pub const MAX_TOTAL_FEATURES: usize = 65_536;
 
 /// The annotation that carries features for tools that cannot write `platform.features`; comma-separated.
 pub const FEATURES_ANNOTATION: &str = "org.metahub.features";
-
-/// What an entry points to (OCI image spec, descriptor.md).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Descriptor {
-    /// The media type of the manifest, as the index spells it.
-    pub media_type: String,
-    /// The digest of the manifest.
-    pub digest: Digest,
-    /// The size of the manifest, in bytes.
-    pub size: u64,
-}
-
-impl Descriptor {
-    /// Whether this is said of a document of this media type and length; its digest is another question.
-    #[must_use]
-    pub fn describes(&self, media_type: &str, body: &[u8]) -> bool {
-        media_type::same(media_type, &self.media_type) && body.len() as u64 == self.size
-    }
-}
 
 /// An entry that could not be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,15 +59,8 @@ impl fmt::Display for Unreadable {
 /// A manifest list or an OCI index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Index {
-    records: Vec<table::Record>,
+    tables: Tables,
     unreadable: Vec<Unreadable>,
-    /// The digests of all entries, one behind the other.
-    digests: String,
-    /// Sorted by key, without repetitions.
-    features: Vec<Known>,
-    of_entries: Vec<u32>,
-    platforms: Vec<KnownPlatform>,
-    media_types: Vec<table::MediaType>,
     /// See [`Nature::media_type`].
     own_media_type: Option<String>,
     artifact_type: bool,
@@ -137,25 +114,7 @@ impl fmt::Display for IndexError {
 impl std::error::Error for IndexError {}
 
 impl Index {
-    /// Parses an index. Memory is linear in `bytes`.
-    ///
-    /// # Errors
-    /// [`IndexError`] when the document as a whole is no index; a single bad entry is no error (see
-    /// [`Index::unreadable`]).
-    pub fn parse(bytes: &[u8]) -> Result<Self, IndexError> {
-        if bytes.len() > MAX_BYTES {
-            return Err(IndexError::TooLarge);
-        }
-        parse::parse(bytes)
-    }
-
-    /// What a document is that may not be a usable index.
-    #[must_use]
-    pub fn nature_of(bytes: &[u8]) -> Nature {
-        parse::nature(bytes)
-    }
-
-    /// The same of this index.
+    /// What the document is by its content.
     #[must_use]
     pub fn nature(&self) -> Nature {
         Nature { is_index: true, media_type: self.own_media_type.clone() }
@@ -163,17 +122,17 @@ impl Index {
 
     /// The readable entries, in the order of the list.
     pub fn entries(&self) -> impl ExactSizeIterator<Item = Entry<'_>> + Clone {
-        self.records.iter().map(|record| Entry { index: self, record })
+        self.tables.records.iter().map(|record| Entry { tables: &self.tables, record })
     }
 
     /// The different features of all entries, sorted by key; an entry has numbers of them.
     pub(crate) fn features(&self) -> &[Known] {
-        &self.features
+        &self.tables.features
     }
 
     /// The platforms of all entries; an entry has the number of one.
     pub(crate) fn platforms(&self) -> &[KnownPlatform] {
-        &self.platforms
+        &self.tables.platforms
     }
 
     /// The entries that could not be read; never selected.
@@ -188,7 +147,7 @@ impl Index {
     #[must_use]
     pub fn is_image_index(&self) -> bool {
         let selectable = |entry: Entry<'_>| entry.platform().is_some() || entry.is_nested_index();
-        let empty = self.records.is_empty();
+        let empty = self.tables.records.is_empty();
         !self.artifact_type && (empty || !self.unreadable.is_empty() || self.entries().any(selectable))
     }
 }

@@ -1,6 +1,7 @@
 //! Platform words (OCI image spec, image-index.md `platform`; Go's `GOOS` and `GOARCH`), read as containerd reads them.
 
 use std::borrow::Cow;
+use std::fmt;
 
 /// Operating systems that Go, and so the OCI specification, names; the usual ones first, for they are sought often.
 #[rustfmt::skip]
@@ -30,6 +31,42 @@ pub fn is_known_architecture(architecture: &str) -> bool {
 
 /// A platform word; the well-known ones need no memory, and an index repeats them thousands of times.
 pub type Word = Cow<'static, str>;
+
+/// The platform that an entry asks for, in OCI's spelling.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Platform {
+    /// Operating system (`GOOS`).
+    pub os: Word,
+    /// Architecture (`GOARCH`).
+    pub architecture: Word,
+    /// Variant of the architecture, where one is given.
+    pub variant: Option<String>,
+    /// Operating system version, where one is given.
+    pub os_version: Option<String>,
+}
+
+impl Platform {
+    /// The platform of these words: `os`, `architecture`, `variant` and `os.version`, as they are written.
+    pub(crate) fn read([os, written, given, os_version]: [Option<&str>; 4]) -> Self {
+        let os = os.map(system).unwrap_or_default();
+        let (architecture, implied) = written.map(architecture).unwrap_or_default();
+        let variant = given.map(|given| variant(&architecture, given)).or(implied.map(str::to_owned));
+        Self { os, architecture, variant, os_version: os_version.map(str::to_owned) }
+    }
+}
+
+impl fmt::Display for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.os, self.architecture)?;
+        if let Some(variant) = &self.variant {
+            write!(f, "/{variant}")?;
+        }
+        if let Some(version) = &self.os_version {
+            write!(f, " {version}")?;
+        }
+        Ok(())
+    }
+}
 
 /// The operating system as OCI spells it: lower case, `macos` reads as `darwin`.
 #[must_use]

@@ -3,21 +3,40 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::entry::{Exclusion, Platform};
+use super::exclusion::Exclusion;
 use super::raw::{Features, RawEntry, RawPlatform};
-use super::table::{self, Cache, Known, KnownPlatform, MediaType, Record, Span, number};
-use super::{Index, IndexError, MAX_ENTRIES, MAX_TOTAL_FEATURES, Nature, Unreadable};
+use super::tables::{self, Cache, Known, KnownPlatform, MediaType, Record, Span, Tables, number};
+use super::{Index, IndexError, MAX_BYTES, MAX_ENTRIES, MAX_TOTAL_FEATURES, Nature, Unreadable};
 use crate::oci::digest::Algorithm;
 use crate::oci::media_type::Kind;
-use crate::oci::platform;
+use crate::oci::platform::Platform;
 use crate::text::json::{NOT_THE_END, Reader, Stop, TOO_DEEP};
 use crate::text::words::printable;
 
 /// Fields of an image manifest.
 const BESIDE: [&str; 4] = ["layers", "config", "fsLayers", "blobs"];
 
-/// Reads an index.
-pub(super) fn parse(bytes: &[u8]) -> Result<Index, IndexError> {
+impl Index {
+    /// Parses an index. Memory is linear in `bytes`.
+    ///
+    /// # Errors
+    /// [`IndexError`] when the document as a whole is no index; a single bad entry is no error (see
+    /// [`Index::unreadable`]).
+    pub fn parse(bytes: &[u8]) -> Result<Self, IndexError> {
+        if bytes.len() > MAX_BYTES {
+            return Err(IndexError::TooLarge);
+        }
+        parse(bytes)
+    }
+
+    /// What a document is that may not be a usable index.
+    #[must_use]
+    pub fn nature_of(bytes: &[u8]) -> Nature {
+        nature(bytes)
+    }
+}
+
+fn parse(bytes: &[u8]) -> Result<Index, IndexError> {
     let malformed = |problem: &dyn ToString| IndexError::Malformed(printable(&problem.to_string(), 160));
     let text = std::str::from_utf8(bytes).map_err(|error| malformed(&error))?;
     let mut document = Document::default();
@@ -45,7 +64,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Index, IndexError> {
 }
 
 /// What a JSON object says that it is, usable or not.
-pub(super) fn nature(bytes: &[u8]) -> Nature {
+fn nature(bytes: &[u8]) -> Nature {
     let text = std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed);
     let mut reader = Reader::new(&text);
     let mut found = Nature::default();
@@ -225,7 +244,7 @@ impl<'a> Entries<'a> {
             // These follow once the features are sorted.
             distinct_keys: 0,
             names_cpu: known.is_some_and(|known| known.names_cpu),
-            exclusion: exclusion(attestation, known.map(|known| &known.platform), kind),
+            exclusion: Exclusion::of(attestation, known.map(|known| &known.platform), kind),
         })
     }
 
@@ -247,7 +266,7 @@ impl<'a> Entries<'a> {
         let place = self.platform_cache.place(words.map(Option::unwrap_or_default));
         if self.written.get(*place as usize).is_none_or(|known| known.words() != words) {
             *place = number(self.platforms.len());
-            self.platforms.push(KnownPlatform::new(read_platform(words)));
+            self.platforms.push(KnownPlatform::new(Platform::read(words)));
             self.written.push(std::mem::take(raw));
         }
         Some(*place)
@@ -255,7 +274,7 @@ impl<'a> Entries<'a> {
 
     fn finish(mut self, own_media_type: Option<String>, artifact_type: bool) -> Index {
         let (features, mut of_entries) = self.features.into_parts();
-        let (features, now) = table::sorted(features);
+        let (features, now) = tables::sorted(features);
         for record in &mut self.records {
             let start = record.features.start as usize;
             let numbers = of_entries.get_mut(start..start + record.features.length as usize).unwrap_or_default();
@@ -268,13 +287,8 @@ impl<'a> Entries<'a> {
         }
         let Self { records, unreadable, digests, platforms, media_types, .. } = self;
         Index {
-            records,
+            tables: Tables { records, digests, features, of_entries, platforms, media_types },
             unreadable,
-            digests,
-            features,
-            of_entries,
-            platforms,
-            media_types,
             own_media_type,
             artifact_type,
         }
@@ -308,28 +322,4 @@ fn count_keys(record: &mut Record, of_entries: &[u32], features: &[Known]) {
         }
     }
     record.distinct_keys += u32::from(record.names_cpu);
-}
-
-fn exclusion(attestation: bool, platform: Option<&Platform>, kind: Kind) -> Option<Exclusion> {
-    let unknown = |platform: &Platform| platform.os == "unknown" || platform.architecture == "unknown";
-    if attestation || platform.is_some_and(unknown) {
-        return Some(Exclusion::Attestation);
-    }
-    match (platform, kind) {
-        (_, Kind::Unknown) => Some(Exclusion::NotAManifest),
-        (Some(platform), _) if platform.os.is_empty() || platform.architecture.is_empty() => {
-            Some(Exclusion::IncompletePlatform)
-        }
-        (None, Kind::Manifest) => Some(Exclusion::NoPlatform),
-        _ => None,
-    }
-}
-
-/// The platform in OCI's spelling.
-fn read_platform([os, architecture, variant, os_version]: [Option<&str>; 4]) -> Platform {
-    let os = os.map(platform::system).unwrap_or_default();
-    let (architecture, implied) = architecture.map(platform::architecture).unwrap_or_default();
-    let variant = variant.map(|variant| platform::variant(&architecture, variant));
-    let variant = variant.or(implied.map(str::to_owned));
-    Platform { os, architecture, variant, os_version: os_version.map(str::to_owned) }
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::table::{Cache, number};
+use super::tables::{Cache, number};
 use super::{FEATURES_ANNOTATION, MAX_FEATURES, annotated};
 use crate::hardware::feature::Feature;
 use crate::text::json::{Reader, Stop};

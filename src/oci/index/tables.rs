@@ -4,11 +4,27 @@
 //! map, so that no choice of words can make it slow. What it misses stands there twice until the features are sorted,
 //! and then once.
 
-use super::entry::{CpuRequirement, Exclusion, Level, Origin, Platform, Requirement};
+use super::exclusion::Exclusion;
+use super::requirement::{CpuRequirement, Level, Origin, Requirement};
 use crate::hardware::feature::{CPU, Feature};
 use crate::hardware::microarchitecture::{self, Microarchitecture};
 use crate::oci::digest::Algorithm;
 use crate::oci::media_type::Kind;
+use crate::oci::platform::Platform;
+
+/// What an index says of its entries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Tables {
+    pub(super) records: Vec<Record>,
+    /// The digests of all entries, one behind the other.
+    pub(super) digests: String,
+    /// Sorted by key, without repetitions.
+    pub(super) features: Vec<Known>,
+    /// The numbers of each entry's features, one entry after the other.
+    pub(super) of_entries: Vec<u32>,
+    pub(super) platforms: Vec<KnownPlatform>,
+    pub(super) media_types: Vec<MediaType>,
+}
 
 /// A part of a list of numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

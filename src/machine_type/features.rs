@@ -1,0 +1,84 @@
+//! The features of a machine type: the values of each key, and the order of keys.
+
+use crate::hardware::feature::{self, FeatureRules, Offered, Rule};
+use crate::text::field::FieldError;
+
+/// A key by which eligible entries are ranked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Key {
+    Cpu,
+    /// A position in [`MachineType::offers`].
+    Offer(usize),
+}
+
+/// The values of one key other than `cpu`.
+#[derive(Clone, Debug)]
+pub(crate) struct Offer {
+    pub(crate) key: String,
+    pub(crate) values: Offered,
+    /// Its place in [`MachineType::order`].
+    pub(crate) place: usize,
+}
+
+/// What the features say.
+pub(super) struct Features<'d> {
+    /// The `cpu` values with their positions.
+    pub(super) cpus: Vec<(usize, &'d str)>,
+    /// The other keys' values, sorted by key, so that an image's features, sorted too, are compared in one pass.
+    pub(super) offers: Vec<Offer>,
+    /// The order of keys, `cpu` last if no feature names it.
+    pub(super) order: Vec<Key>,
+}
+
+pub(super) fn read_features<'d, T: AsRef<str>>(
+    features: &'d [T],
+    rules: &FeatureRules,
+) -> Result<Features<'d>, FieldError> {
+    let mut cpus = Vec::new();
+    let mut offers: Vec<Offer> = Vec::with_capacity(features.len());
+    let mut cpu_place = None;
+    let mut places = 0;
+    for (position, text) in features.iter().enumerate() {
+        let error = |message: String| FieldError::new(format!("features[{position}]"), message);
+        let text = text.as_ref().trim();
+        let (key, value) = parts(text).map_err(&error)?;
+        let rule = rules.rule(key);
+        if rule == Rule::Microarchitecture {
+            let value = value.ok_or_else(|| error("cpu needs a value, such as cpu:skylake".to_owned()))?;
+            cpus.push((position, value));
+            cpu_place.get_or_insert_with(|| next(&mut places));
+            continue;
+        }
+        let place = offers.binary_search_by(|offer| offer.key.as_str().cmp(key)).unwrap_or_else(|place| {
+            offers.insert(place, Offer { key: key.to_owned(), values: Offered::new(rule), place: next(&mut places) });
+            place
+        });
+        if let Some(offer) = offers.get_mut(place) {
+            offer.values.add(value).map_err(|problem| error(format!("{text}: {problem}")))?;
+        }
+    }
+    let mut order = vec![Key::Cpu; places + usize::from(cpu_place.is_none())];
+    for (position, offer) in offers.iter().enumerate() {
+        if let Some(key) = order.get_mut(offer.place) {
+            *key = Key::Offer(position);
+        }
+    }
+    Ok(Features { cpus, offers, order })
+}
+
+/// A new place in the order of keys.
+const fn next(places: &mut usize) -> usize {
+    *places += 1;
+    *places - 1
+}
+
+/// Key and value of a feature.
+fn parts(text: &str) -> Result<(&str, Option<&str>), String> {
+    feature::check_text(text).map_err(|problem| format!("this feature {problem}"))?;
+    match text.split_once(':') {
+        Some(("", _)) => Err(format!("{text}: a feature without a key")),
+        Some((_, "")) => Err(format!("{text} has no value after the ':'")),
+        Some((key, value)) => Ok((key, Some(value))),
+        None => Ok((text, None)),
+    }
+}
