@@ -58,7 +58,7 @@ impl Body {
     pub fn nature(&self) -> &Nature {
         self.0.nature.get_or_init(|| match self.0.index.get() {
             Some(Ok(index)) => index.nature(),
-            _ => Index::nature_of(self),
+            _ => Nature::of(self),
         })
     }
 

@@ -12,16 +12,21 @@
 use std::fmt;
 
 mod descriptor;
+mod entries;
 mod entry;
+mod entry_reader;
 mod exclusion;
+mod feature_lists;
+mod interner;
+mod nature;
 mod parse;
-mod raw;
 mod requirement;
 mod tables;
 
 pub use descriptor::Descriptor;
 pub use entry::Entry;
 pub use exclusion::Exclusion;
+pub use nature::Nature;
 pub use requirement::{CpuRequirement, Level, Origin, Requirement};
 use tables::Tables;
 pub(crate) use tables::{Known, KnownPlatform};
@@ -64,16 +69,6 @@ pub struct Index {
     /// See [`Nature::media_type`].
     own_media_type: Option<String>,
     artifact_type: bool,
-}
-
-/// What a document is by its content alone. The registry's `Content-Type` does not count: a machine must not be handed a
-/// whole index by accident.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Nature {
-    /// It is an index, usable or not: it has `manifests` or the `mediaType` of one.
-    pub is_index: bool,
-    /// Its `mediaType`, as container runtimes read it: letter case does not count, and of several the last one does.
-    pub media_type: Option<String>,
 }
 
 /// Why bytes are not a usable index. The text is for operators and users.
@@ -162,9 +157,4 @@ pub fn is_artifact_tag(tag: &str) -> bool {
         digits == 64 && rest.as_bytes().get(64).is_none_or(|next| matches!(next, b'.' | b'-'))
     });
     referrer || [".sig", ".att", ".sbom"].iter().any(|suffix| tag.ends_with(suffix))
-}
-
-/// The features of an annotation's value; empty pieces (a trailing comma) ask for nothing.
-fn annotated(value: &str) -> impl Iterator<Item = &str> {
-    value.split(',').map(str::trim).filter(|piece| !piece.is_empty())
 }

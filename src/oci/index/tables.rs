@@ -1,8 +1,8 @@
 //! An index as it is kept: what its entries repeat, once; and of each entry no more than numbers.
 //!
-//! Lists of many entries repeat a few words thousands of times. A cache finds most repetitions while parsing; it is no
-//! map, so that no choice of words can make it slow. What it misses stands there twice until the features are sorted,
-//! and then once.
+//! A platform or media type that the interner misses stands there twice; features are sorted, and stand there once.
+
+use std::ops::Range;
 
 use super::exclusion::Exclusion;
 use super::requirement::{CpuRequirement, Level, Origin, Requirement};
@@ -35,8 +35,20 @@ pub(super) struct Span {
 
 impl Span {
     pub(super) fn of<'n>(&self, numbers: &'n [u32]) -> &'n [u32] {
+        let part = numbers.get(self.range());
+        debug_assert!(part.is_some(), "{self:?} of {} numbers", numbers.len());
+        part.unwrap_or_default()
+    }
+
+    pub(super) fn of_mut<'n>(&self, numbers: &'n mut [u32]) -> &'n mut [u32] {
+        let part = numbers.get_mut(self.range());
+        debug_assert!(part.is_some(), "{self:?} lies outside");
+        part.unwrap_or_default()
+    }
+
+    const fn range(&self) -> Range<usize> {
         let start = self.start as usize;
-        numbers.get(start..start + self.length as usize).unwrap_or_default()
+        start..start + self.length as usize
     }
 }
 
@@ -106,7 +118,7 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    fn new(feature: Feature) -> Self {
+    pub(super) fn new(feature: Feature) -> Self {
         let cpu = (feature.key() == CPU).then(|| {
             // A bare `cpu` asks for a name that no machine can have.
             let value = feature.value().unwrap_or_default();
@@ -127,55 +139,4 @@ fn level_of(architecture: &str, variant: Option<&str>) -> Option<Level> {
                 .map_or_else(|| Level::Variant(variant.to_owned()), Level::Known),
         ),
     }
-}
-
-/// Features sorted and without repetitions, and for each number of before the number of now.
-pub(super) fn sorted(features: Vec<Feature>) -> (Vec<Known>, Vec<u32>) {
-    let mut order: Vec<(Feature, u32)> = features.into_iter().zip(0..).collect();
-    order.sort_unstable();
-    let mut now = vec![0; order.len()];
-    let mut known: Vec<Known> = Vec::with_capacity(order.len());
-    for (feature, before) in order {
-        if known.last().is_none_or(|last| last.feature != feature) {
-            known.push(Known::new(feature));
-        }
-        if let Some(now) = now.get_mut(before as usize) {
-            *now = number(known.len() - 1);
-        }
-    }
-    (known, now)
-}
-
-/// Where a text was met last; two texts that share a place push each other out.
-pub(super) struct Cache {
-    places: [u32; PLACES],
-    /// Never needed: the place of a text is always among these.
-    other: u32,
-}
-
-const PLACES: usize = 1024;
-
-impl Cache {
-    pub(super) const fn new() -> Self {
-        Self { places: [u32::MAX; PLACES], other: u32::MAX }
-    }
-
-    /// The place for a text of these parts. What is there may be the number of another text, or of none.
-    pub(super) fn place<'t>(&mut self, parts: impl IntoIterator<Item = &'t str>) -> &mut u32 {
-        let place = parts.into_iter().fold(0, |place: u64, part| {
-            let bytes = part.as_bytes();
-            let (first, last) = match (bytes.first_chunk(), bytes.last_chunk()) {
-                (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
-                _ => (bytes.iter().fold(0, |word, byte| (word << 8) | u64::from(*byte)), 0),
-            };
-            let mixed = place ^ first ^ last.rotate_left(29) ^ bytes.len() as u64;
-            mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23)
-        });
-        self.places.get_mut((place % PLACES as u64) as usize).unwrap_or(&mut self.other)
-    }
-}
-
-/// A list's length as the number of what is added next; a document has fewer bytes than there are numbers.
-pub(super) fn number(length: usize) -> u32 {
-    u32::try_from(length).unwrap_or(u32::MAX)
 }

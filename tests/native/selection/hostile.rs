@@ -1,6 +1,6 @@
 //! Indexes that are broken, huge or meant to deceive.
 
-use metahub::oci::index::{Index, IndexError, MAX_BYTES, MAX_ENTRIES};
+use metahub::oci::index::{Index, IndexError, MAX_BYTES, MAX_ENTRIES, Nature};
 use metahub::select::{Selection, select};
 use serde_json::json;
 
@@ -183,7 +183,7 @@ fn what_others_may_read_as_an_index_is_one() {
         (r#"{"mediaType":7}"#.into(), false),
         (Vec::new(), false),
     ] {
-        let nature = Index::nature_of(&bytes);
+        let nature = Nature::of(&bytes);
         assert_eq!(nature.is_index, expected, "{}", String::from_utf8_lossy(&bytes));
         // Both readings find the same.
         assert!(Index::parse(&bytes).is_ok_and(|index| index.nature() == nature) || Index::parse(&bytes).is_err());

@@ -1,0 +1,151 @@
+//! The entries of an index, one after the other into its tables.
+
+use super::entry_reader::{self, WrittenEntry, WrittenPlatform};
+use super::exclusion::Exclusion;
+use super::feature_lists::FeatureLists;
+use super::interner::{Interner, number};
+use super::tables::{Known, KnownPlatform, MediaType, Record, Span, Tables};
+use super::{MAX_ENTRIES, MAX_TOTAL_FEATURES, Unreadable};
+use crate::oci::media_type::Kind;
+use crate::oci::platform::Platform;
+use crate::text::json::{Reader, Stop};
+use crate::text::words::printable;
+
+/// What has been read of the entries.
+pub(super) struct Entries<'a> {
+    /// How many there are, those beyond a limit included.
+    pub(super) count: usize,
+    pub(super) too_many_features: bool,
+    records: Vec<Record>,
+    unreadable: Vec<Unreadable>,
+    digests: String,
+    features: FeatureLists,
+    /// With the words that each is written with.
+    platforms: Interner<(WrittenPlatform<'a>, KnownPlatform)>,
+    media_types: Interner<MediaType>,
+}
+
+impl<'a> Entries<'a> {
+    pub(super) const fn new() -> Self {
+        Self {
+            count: 0,
+            too_many_features: false,
+            records: Vec::new(),
+            unreadable: Vec::new(),
+            digests: String::new(),
+            features: FeatureLists::new(),
+            platforms: Interner::new(),
+            media_types: Interner::new(),
+        }
+    }
+
+    /// Reads the entry at which `json` is.
+    pub(super) fn read(&mut self, json: &mut Reader<'a>) -> Result<(), Stop> {
+        let position = self.count;
+        self.count += 1;
+        if position >= MAX_ENTRIES || self.too_many_features {
+            // Read over, so that an error after it is still reported as what it is.
+            return json.skip();
+        }
+        let mark = self.features.mark();
+        match entry_reader::read(json, &mut self.features)? {
+            Ok(written) => {
+                self.too_many_features = self.features.total() > MAX_TOTAL_FEATURES;
+                let features = self.features.since(&mark);
+                let record = self.record(position, written, features);
+                self.records.push(record);
+            }
+            Err(problem) => {
+                self.features.back_to(&mark);
+                self.unreadable.push(Unreadable { position, problem: printable(&problem, 160) });
+            }
+        }
+        Ok(())
+    }
+
+    fn record(&mut self, position: usize, written: WrittenEntry<'a>, features: Span) -> Record {
+        let media_type = self.media_type(&written.media_type);
+        let kind = self.media_types.get(media_type).map_or(Kind::Unknown, |known| known.kind);
+        let digest = number(self.digests.len());
+        self.digests.push_str(&written.digest);
+        let platform = self.platform(written.platform);
+        let known = platform.and_then(|platform| self.platforms.get(platform)).map(|(_, known)| known);
+        Record {
+            position: number(position),
+            media_type,
+            algorithm: written.algorithm,
+            digest,
+            size: written.size,
+            platform,
+            features,
+            // This follows once the features are sorted.
+            distinct_keys: 0,
+            names_cpu: known.is_some_and(|known| known.names_cpu),
+            exclusion: Exclusion::of(written.attestation, known.map(|known| &known.platform), kind),
+        }
+    }
+
+    fn media_type(&mut self, text: &str) -> u32 {
+        let known = self.media_types.find([text], |known| *known.text == *text);
+        known.unwrap_or_else(|vacant| vacant.insert(MediaType { text: text.into(), kind: Kind::of(text) }))
+    }
+
+    fn platform(&mut self, written: WrittenPlatform<'a>) -> Option<u32> {
+        if written.is_empty() {
+            return None;
+        }
+        let words = written.words();
+        match self.platforms.find(words.map(Option::unwrap_or_default), |(known, _)| known.words() == words) {
+            Ok(number) => Some(number),
+            Err(vacant) => {
+                let platform = KnownPlatform::new(Platform::read(words));
+                Some(vacant.insert((written, platform)))
+            }
+        }
+    }
+
+    /// The tables, and the entries that could not be read.
+    pub(super) fn finish(self) -> (Tables, Vec<Unreadable>) {
+        let (features, mut of_entries) = self.features.finish();
+        let mut records = self.records;
+        for record in &mut records {
+            let numbers = record.features.of_mut(&mut of_entries);
+            numbers.sort_unstable();
+            record.features.length = number(without_repetitions(numbers));
+            count_keys(record, &of_entries, &features);
+        }
+        let platforms = self.platforms.into_values().into_iter().map(|(_, known)| known).collect();
+        let media_types = self.media_types.into_values();
+        let tables = Tables { records, digests: self.digests, features, of_entries, platforms, media_types };
+        (tables, self.unreadable)
+    }
+}
+
+/// Moves the different ones of sorted numbers to the front; how many they are.
+fn without_repetitions(numbers: &mut [u32]) -> usize {
+    let (mut length, mut last) = (0, None);
+    for at in 0..numbers.len() {
+        let number = numbers.get(at).copied();
+        if number != last {
+            numbers.swap(length, at);
+            length += 1;
+            last = number;
+        }
+    }
+    length
+}
+
+/// How many different keys it asks for, `cpu` and variant being one.
+fn count_keys(record: &mut Record, of_entries: &[u32], features: &[Known]) {
+    let mut key = None;
+    for number in record.features.of(of_entries) {
+        let Some(known) = features.get(*number as usize) else { continue };
+        if known.cpu.is_some() {
+            record.names_cpu = true;
+        } else if key != Some(known.feature.key()) {
+            key = Some(known.feature.key());
+            record.distinct_keys += 1;
+        }
+    }
+    record.distinct_keys += u32::from(record.names_cpu);
+}

@@ -1,0 +1,78 @@
+//! The lists of features of all entries, while an index is read.
+
+use super::interner::{Interner, number};
+use super::tables::{Known, Span};
+use crate::hardware::feature::Feature;
+
+/// The features that entries ask for, and the numbers of each entry's, one entry behind the other.
+pub(super) struct FeatureLists {
+    features: Interner<Feature>,
+    numbers: Vec<u32>,
+}
+
+/// What there was before an entry.
+pub(super) struct Mark {
+    features: usize,
+    numbers: usize,
+}
+
+impl FeatureLists {
+    pub(super) const fn new() -> Self {
+        Self { features: Interner::new(), numbers: Vec::new() }
+    }
+
+    /// Adds a feature to the last list; the error says in words why it is none.
+    pub(super) fn add(&mut self, text: &str) -> Result<(), String> {
+        let number = match self.features.find([text], |known| known.as_str() == text) {
+            Ok(number) => number,
+            Err(vacant) => vacant.insert(Feature::parse(text)?),
+        };
+        self.numbers.push(number);
+        Ok(())
+    }
+
+    /// Where the list of the next entry begins.
+    pub(super) const fn mark(&self) -> Mark {
+        Mark { features: self.features.len(), numbers: self.numbers.len() }
+    }
+
+    /// The list from there on.
+    pub(super) fn since(&self, mark: &Mark) -> Span {
+        Span { start: number(mark.numbers), length: number(self.numbers.len() - mark.numbers) }
+    }
+
+    /// Forgets the list from there on: of an entry that cannot be used.
+    pub(super) fn back_to(&mut self, mark: &Mark) {
+        self.features.truncate(mark.features);
+        self.numbers.truncate(mark.numbers);
+    }
+
+    /// How many features all lists have together.
+    pub(super) const fn total(&self) -> usize {
+        self.numbers.len()
+    }
+
+    /// The features, sorted and each once, and the lists with their numbers of now.
+    pub(super) fn finish(self) -> (Vec<Known>, Vec<u32>) {
+        let features = self.features.into_values();
+        let mut order: Vec<(Feature, u32)> = features.into_iter().zip(0..).collect();
+        order.sort_unstable();
+        let mut now = vec![0; order.len()];
+        let mut sorted: Vec<Known> = Vec::with_capacity(order.len());
+        for (feature, before) in order {
+            if sorted.last().is_none_or(|last| last.feature != feature) {
+                sorted.push(Known::new(feature));
+            }
+            if let Some(now) = now.get_mut(before as usize) {
+                *now = number(sorted.len() - 1);
+            }
+        }
+        let mut numbers = self.numbers;
+        for number in &mut numbers {
+            let known = now.get(*number as usize);
+            debug_assert!(known.is_some(), "a list has the numbers of features that were kept");
+            *number = known.copied().unwrap_or(u32::MAX);
+        }
+        (sorted, numbers)
+    }
+}
