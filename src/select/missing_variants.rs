@@ -1,0 +1,49 @@
+//! Variants of an image that would be worth building for a machine.
+
+use super::evaluation::{Evaluation, Met};
+use crate::machine_type::{Key, MachineType};
+use crate::oci::index::Index;
+
+/// A key in which every image that fits a machine asks for less than the machine has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MissingVariant {
+    /// The key, such as `cpu`.
+    pub key: String,
+    /// What the machine has and no image asks for: `cpu:icelake`.
+    pub features: Vec<String>,
+    /// Whether some image that fits asks for the key at all, only for less: then the image is made in variants of
+    /// this key, and the machine's is one of those worth building.
+    pub falls_back: bool,
+}
+
+/// The keys of `machine` that no eligible entry of `index` asks for to the full: variants worth building. Empty when
+/// nothing is eligible.
+#[must_use]
+pub fn missing_variants(index: &Index, machine: &MachineType) -> Vec<MissingVariant> {
+    if !index.is_image_index() {
+        return Vec::new();
+    }
+    let evaluation = Evaluation::new(index, machine);
+    let mut eligible = false;
+    // By the place of the key: whether some entry names it, and whether one asks for it to the full.
+    let mut asked = vec![(false, false); machine.order().len()];
+    for entry in index.entries().filter(|entry| evaluation.fits(entry)) {
+        eligible = true;
+        for Met { place, found } in evaluation.matches(&entry) {
+            if let Some((named, full)) = asked.get_mut(place) {
+                *named |= place != machine.cpu_place() || entry.names_cpu();
+                *full |= found.exact;
+            }
+        }
+    }
+    if !eligible {
+        return Vec::new();
+    }
+    let describe = |(key, (named, _)): (&Key, (bool, bool))| MissingVariant {
+        key: machine.key_name(*key).to_owned(),
+        features: machine.offered_words(*key),
+        falls_back: named,
+    };
+    let missing = machine.order().iter().zip(asked).filter(|(_, (_, full))| !full).map(describe);
+    missing.filter(|missing| !missing.features.is_empty()).collect()
+}

@@ -1,0 +1,81 @@
+//! Why an entry was selected, in words for logs, headers and `explain`.
+
+use std::fmt;
+
+use crate::oci::index::{Entry, Index};
+use crate::text::words::printable;
+
+/// What made the selected entry win over the next best.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Criterion {
+    /// No other entry fits.
+    Only,
+    /// It has a platform, the other is a nested index without one.
+    Platform,
+    /// A key of the machine type's `prefer`.
+    Preferred(String),
+    /// It asks for more different keys.
+    MostKeys,
+    /// It is nearer to the machine in this key.
+    Nearest(String),
+    /// It is made for the machine's operating system version.
+    OsVersion,
+    /// It stands before an equal one.
+    ListOrder,
+}
+
+impl Criterion {
+    /// One word, for metrics and machine-readable answers.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Only => "only",
+            Self::Platform => "platform",
+            Self::Preferred(_) => "prefer",
+            Self::MostKeys => "keys",
+            Self::Nearest(_) => "nearest",
+            Self::OsVersion => "os_version",
+            Self::ListOrder => "list_order",
+        }
+    }
+}
+
+impl fmt::Display for Criterion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Only => f.write_str("the only one that fits"),
+            Self::Platform => f.write_str("has a platform"),
+            Self::Preferred(key) => write!(f, "best in the preferred {}", printable(key, 24)),
+            Self::MostKeys => f.write_str("asks for the most keys"),
+            Self::Nearest(key) => write!(f, "nearest in {}", printable(key, 24)),
+            Self::OsVersion => f.write_str("made for the os version"),
+            Self::ListOrder => f.write_str("first of equals in the list"),
+        }
+    }
+}
+
+/// Why an entry was selected. Its text is printable ASCII of less than 200 bytes, fit for a header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason {
+    /// Platform and features of the entry, printable.
+    pub entry: String,
+    /// What made it win.
+    pub criterion: Criterion,
+    /// How many entries fit the machine.
+    pub eligible: usize,
+    /// How many entries the index has.
+    pub entries: usize,
+}
+
+impl Reason {
+    pub(super) fn new(entry: &Entry<'_>, criterion: Criterion, eligible: usize, index: &Index) -> Self {
+        let entries = index.entries().len() + index.unreadable().len();
+        Self { entry: entry.to_string(), criterion, eligible, entries }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; {}; {} of {} fit", self.entry, self.criterion, self.eligible, self.entries)
+    }
+}

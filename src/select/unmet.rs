@@ -1,0 +1,35 @@
+//! What keeps a machine from running an image.
+
+use std::fmt;
+
+use crate::machine_type::MachineType;
+use crate::oci::index::{Entry, Requirement};
+use crate::text::words::printable;
+
+/// A requirement that a machine does not meet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unmet {
+    /// What the entry asks for, printable: `cpu:icelake`, `architecture arm64`.
+    pub requirement: String,
+    /// What the machine has of it, empty for nothing.
+    pub offered: Vec<String>,
+}
+
+impl fmt::Display for Unmet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let offered = if self.offered.is_empty() { "nothing of it".to_owned() } else { self.offered.join(", ") };
+        write!(f, "needs {}, the machine has {}", self.requirement, printable(&offered, 160))
+    }
+}
+
+/// What keeps `machine` from running `entry`; empty when nothing does. An entry with an
+/// [exclusion](Entry::exclusion) is not selected even then.
+#[must_use]
+pub fn unmet(entry: &Entry<'_>, machine: &MachineType) -> Vec<Unmet> {
+    let unmet = |requirement: &Requirement<'_>| machine.meets(requirement).is_none();
+    let describe = |requirement: Requirement<'_>| Unmet {
+        requirement: requirement.to_string(),
+        offered: machine.instead(&requirement),
+    };
+    entry.requirements().filter(unmet).map(describe).collect()
+}
