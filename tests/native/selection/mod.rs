@@ -13,13 +13,13 @@ use metahub::select::{Selection, rank, select, unmet};
 use serde_json::{Value, json};
 
 mod cpu;
-mod explain;
 mod fixtures;
 mod hostile;
 mod lists;
 mod machines;
 mod properties;
 mod ranking;
+mod reasons;
 mod shared;
 mod values;
 mod variants;
