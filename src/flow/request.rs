@@ -16,12 +16,12 @@ use super::{
 use crate::auth::account::View;
 use crate::config::{Authentication, Config, Registry};
 use crate::flow::reply::Reply;
+use crate::machine_type::listing;
 use crate::oci::errors::Code;
 use crate::oci::index::is_artifact_tag;
 use crate::oci::reference::{InvalidReference, Reference, Repository};
 use crate::request::query::RETRY;
 use crate::request::{InvalidRequest, Method, Request};
-use crate::select::explanation;
 use crate::store::resources::Resources;
 use crate::text::headers::{HeaderChange, Headers};
 use crate::text::json::json;
@@ -113,7 +113,7 @@ fn take_up(
     let Site { config, resources, registry, worker, .. } = site;
     match request {
         Request::MachineTypes(after) => {
-            let document = explanation::machine_types(&caller.machine_types(config), after.as_deref());
+            let document = listing::page(&caller.machine_types(config), after.as_deref());
             let reply = Reply::json(200, &document).with("cache-control", "no-store").with("vary", "Authorization");
             Ok(Effects::reply(reply))
         }

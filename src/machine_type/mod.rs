@@ -16,6 +16,7 @@ use crate::text::field::FieldError;
 
 mod description;
 mod features;
+pub mod listing;
 mod resolve;
 
 pub use description::Description;

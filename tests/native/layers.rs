@@ -37,8 +37,6 @@ const IN_A_CIRCLE: &[&str] = &[
     "src/flow/token.rs",
     "src/flow/transfer.rs",
     "src/flow/verifying.rs",
-    "src/select/explanation.rs",
-    "src/select/explanation/walks.rs",
     "src/store/cache.rs",
     "src/store/cache/documents.rs",
     "src/store/cache/facts.rs",

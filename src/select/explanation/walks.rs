@@ -1,15 +1,14 @@
 //! The walks of an answer's machine types through an image: the same that pulls go, side by side.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::MAX_NAMES;
 use crate::machine_type::MachineType;
+use crate::machine_type::listing::MAX_PAGE;
 use crate::oci::digest::Digest;
 use crate::oci::index::{Descriptor, Entry, Index, MAX_BYTES};
-use crate::select::OnNoMatch;
-use crate::select::{DeadEnd, MAX_LEVELS, Turn, Walk};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::select::{DeadEnd, MAX_LEVELS, OnNoMatch, Turn, Walk};
 
 /// Nested indexes that are fetched for one answer, what its first machine type leads to not counted.
 const MAX_NESTED: usize = 16;
@@ -96,7 +95,7 @@ impl Walks {
         let known = root.as_ref().map_or(0, |index| index.entries().len());
         let mut different: Vec<&Arc<MachineType>> = Vec::new();
         let mut seen = BTreeSet::new();
-        for machine_type in machine_types.iter().take(MAX_NAMES) {
+        for machine_type in machine_types.iter().take(MAX_PAGE) {
             if different.len() < most_groups(known) && seen.insert(machine_type.fingerprint()) {
                 different.push(machine_type);
             }

@@ -1,0 +1,39 @@
+//! What fits into one answer: machine types in the order of their names, as many as the walks can tell of.
+
+use std::sync::Arc;
+
+use super::walks::{Verdict, Walks};
+use crate::machine_type::MachineType;
+use crate::machine_type::listing::MAX_PAGE;
+
+/// One page of an explanation.
+pub(super) struct Page<'e> {
+    pub(super) outcomes: Vec<Outcome<'e>>,
+    /// The name behind which the next page begins; `None` on the last one.
+    pub(super) next_after: Option<&'e str>,
+}
+
+/// What machine types that are alike get.
+pub(super) struct Outcome<'e> {
+    pub(super) machine_types: Vec<&'e MachineType>,
+    pub(super) verdict: &'e Verdict,
+}
+
+impl<'e> Page<'e> {
+    /// The first ones of `machine_types`, up to the first of which `walks` cannot tell.
+    pub(super) fn of(machine_types: &'e [Arc<MachineType>], walks: &'e Walks) -> Self {
+        let mut outcomes: Vec<Outcome<'e>> = Vec::with_capacity(walks.groups());
+        let mut last = None;
+        let mut told = 0;
+        for machine_type in machine_types.iter().take(MAX_PAGE) {
+            let Some((number, verdict)) = walks.verdict(machine_type) else { break };
+            match outcomes.get_mut(number) {
+                Some(alike) => alike.machine_types.push(machine_type),
+                None => outcomes.push(Outcome { machine_types: vec![machine_type], verdict }),
+            }
+            told += 1;
+            last = Some(machine_type.name());
+        }
+        Self { outcomes, next_after: last.filter(|_| told < machine_types.len()) }
+    }
+}
