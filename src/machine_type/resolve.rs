@@ -18,11 +18,17 @@ pub(super) struct Resolved {
     pub(super) named_cpus: Vec<String>,
 }
 
-/// A microarchitecture of the table, with its position among the features.
+/// A microarchitecture that archspec knows, with its position among the features.
 struct Listed {
     position: usize,
     cpu: Microarchitecture,
 }
+
+/// An architecture, and the variant that its spelling implies (`armhf` is arm v7).
+type Spelled = (Word, Option<&'static str>);
+
+/// The architectures whose variants are levels, and which levels there are.
+const LEVELS: [(&str, &str); 3] = [("amd64", "v1 to v4"), ("arm", "v5 to v8"), ("arm64", "v8 to v8.9 and v9 to v9.5")];
 
 pub(super) fn resolve(
     description: &Description<&str>,
@@ -30,41 +36,61 @@ pub(super) fn resolve(
     warnings: &mut Vec<FieldError>,
 ) -> Result<Resolved, FieldError> {
     let (os, os_version) = operating_system(description, warnings)?;
-    let mut listed = Vec::new();
-    let mut named_cpus = Vec::new();
+    let (listed, named_cpus) = known_and_named(cpus, warnings);
+    one_architecture(&listed)?;
+    let (architecture, implied) = architecture(description, &listed, &named_cpus)?;
+    if !platform::is_known_architecture(&architecture) {
+        let message = format!("{architecture} is not an architecture that OCI names (amd64, arm64, …)");
+        warnings.push(FieldError::new("architecture", message));
+    }
+    let given = word("variant", description.variant)?;
+    let variant = variant(given.map(|given| platform::variant(&architecture, &given)), implied)?;
+    let level = level(&architecture, variant.as_deref(), &listed)?;
+    let cpus = most_specific(with_level(&listed, level.or_else(|| Microarchitecture::baseline(&architecture))));
+    // A level is one of the microarchitectures.
+    let variant = variant.filter(|_| !platform::has_levels(&architecture));
+    Ok(Resolved { os, os_version, architecture, variant, cpus, named_cpus })
+}
+
+/// The microarchitectures that archspec knows, and the names of the others.
+fn known_and_named(cpus: &[(usize, &str)], warnings: &mut Vec<FieldError>) -> (Vec<Listed>, Vec<String>) {
+    let (mut known, mut named) = (Vec::new(), Vec::new());
     for (position, value) in cpus {
         match Microarchitecture::find(value) {
-            Some(cpu) => listed.push(Listed { position: *position, cpu }),
+            Some(cpu) => known.push(Listed { position: *position, cpu }),
             None => {
                 let message =
                     format!("archspec does not know cpu:{value}; only images asking for this very name match");
                 warnings.push(FieldError::new(format!("features[{position}]"), message));
-                insert(&mut named_cpus, microarchitecture::canonical(value));
+                insert(&mut named, microarchitecture::canonical(value));
             }
         }
     }
-    let (architecture, implied) = architecture(description, &listed, &named_cpus, warnings)?;
-    let given = word("variant", description.variant)?;
-    let given = given.map(|variant| platform::variant(&architecture, &variant));
-    let variant = match (given, implied) {
-        (Some(given), Some(implied)) if given != implied => {
-            return Err(FieldError::new(
-                "variant",
-                format!("{given} contradicts the architecture, which is {implied}"),
-            ));
+    (known, named)
+}
+
+fn one_architecture(listed: &[Listed]) -> Result<(), FieldError> {
+    let Some((first, others)) = listed.split_first() else { return Ok(()) };
+    match others.iter().find(|other| other.cpu.architecture() != first.cpu.architecture()) {
+        None => Ok(()),
+        Some(other) => {
+            let is = |cpu: Microarchitecture| format!("cpu:{} is {}", cpu.name(), cpu.architecture());
+            let message = format!("{}, but {}: one machine type has one architecture", is(other.cpu), is(first.cpu));
+            Err(FieldError::new(format!("features[{}]", other.position), message))
         }
-        (given, implied) => given.or(implied.map(str::to_owned)),
-    };
-    let level = level(&architecture, variant.as_deref(), &listed)?;
+    }
+}
+
+/// The microarchitectures; if none of them has a level, with the one that follows from variant or architecture.
+fn with_level(listed: &[Listed], level: Option<Microarchitecture>) -> Vec<Microarchitecture> {
     let mut cpus = Vec::with_capacity(listed.len().max(1));
     listed.iter().for_each(|listed| insert(&mut cpus, listed.cpu));
     if cpus.iter().all(|cpu| cpu.variant().is_none())
-        && let Some(cpu) = level.or_else(|| Microarchitecture::baseline(&architecture))
+        && let Some(level) = level
     {
-        insert(&mut cpus, cpu);
+        insert(&mut cpus, level);
     }
-    let variant = if platform::has_levels(&architecture) { None } else { variant };
-    Ok(Resolved { os, os_version, architecture, variant, cpus: most_specific(cpus), named_cpus })
+    cpus
 }
 
 /// Keeps a list sorted and without duplicates.
@@ -110,87 +136,81 @@ fn operating_system(
     Ok((os, os_version))
 }
 
-/// The architecture and the variant that its spelling implies (`armhf` is arm v7).
-fn architecture(
-    description: &Description<&str>,
-    listed: &[Listed],
-    named_cpus: &[String],
-    warnings: &mut Vec<FieldError>,
-) -> Result<(Word, Option<&'static str>), FieldError> {
-    if let Some((first, other)) = listed.first().and_then(|first| {
-        let other = listed.iter().find(|other| other.cpu.architecture() != first.cpu.architecture())?;
-        Some((first, other))
-    }) {
-        let [first, second] = [first.cpu, other.cpu].map(|cpu| format!("cpu:{} is {}", cpu.name(), cpu.architecture()));
-        let message = format!("{second}, but {first}: one machine type has one architecture");
-        return Err(FieldError::new(format!("features[{}]", other.position), message));
-    }
-    let follows = listed.first().map(|listed| listed.cpu);
-    if let Some(given) = word("architecture", description.architecture)? {
-        let (architecture, implied) = platform::architecture(&given);
-        if let Some(cpu) = follows.filter(|cpu| cpu.architecture() != architecture) {
+/// The architecture: as it is given, or as it follows from a microarchitecture or from a variant.
+#[rustfmt::skip]
+fn architecture(description: &Description<&str>, listed: &[Listed], named: &[String]) -> Result<Spelled, FieldError> {
+    let given = word("architecture", description.architecture)?.map(|given| (platform::architecture(&given), given));
+    let cpu = listed.first().map(|listed| listed.cpu);
+    let variant = description.variant;
+    let with_variant: Vec<&'static str> = variant.map(architectures_with).unwrap_or_default();
+    let required = |why: String| Err(FieldError::new("architecture", format!("required{why}")));
+    //     given,                    cpu,       variant,       architectures that have it
+    match (given,                    cpu,       variant,       with_variant.as_slice()) {
+        (Some(((own, _), given)),    Some(cpu), _,             _) if own != cpu.architecture() => {
             let message = format!("{given} contradicts cpu:{}, which is {}", cpu.name(), cpu.architecture());
-            return Err(FieldError::new("architecture", message));
-        }
-        if !platform::is_known_architecture(&architecture) {
-            let message = format!("{architecture} is not an architecture that OCI names (amd64, arm64, …)");
-            warnings.push(FieldError::new("architecture", message));
-        }
-        return Ok((architecture, implied));
-    }
-    if let Some(cpu) = follows {
-        return Ok((Word::Borrowed(cpu.architecture()), None));
-    }
-    let Some(variant) = description.variant else {
-        let message = match named_cpus.first() {
-            Some(name) => format!("required, because archspec does not know cpu:{name}"),
-            None => "required, unless it follows from a feature such as cpu:skylake".to_owned(),
-        };
-        return Err(FieldError::new("architecture", message));
-    };
-    let of_variant = |architecture: &&str| {
-        Microarchitecture::of_variant(architecture, &platform::variant(architecture, variant)).is_some()
-    };
-    let mut matching = ["amd64", "arm", "arm64"].into_iter().filter(of_variant);
-    match (matching.next(), matching.next()) {
-        (Some(architecture), None) => Ok((Word::Borrowed(architecture), None)),
-        (Some(first), Some(second)) => {
-            let message = format!("required, because {first} and {second} have a variant {variant}");
             Err(FieldError::new("architecture", message))
         }
-        _ => Err(FieldError::new("architecture", format!("required: it does not follow from variant {variant}"))),
+        (Some((spelled, _)),         _,         _,             _) => Ok(spelled),
+        (None,                       Some(cpu), _,             _) => Ok((Word::Borrowed(cpu.architecture()), None)),
+        (None,                       None,      Some(_),       [only]) => Ok((Word::Borrowed(only), None)),
+        (None,                       None,      Some(variant), [first, second, ..]) =>
+            required(format!(", because {first} and {second} have a variant {variant}")),
+        (None,                       None,      Some(variant), []) =>
+            required(format!(": it does not follow from variant {variant}")),
+        (None,                       None,      None,          _) => required(match named.first() {
+            Some(name) => format!(", because archspec does not know cpu:{name}"),
+            None => ", unless it follows from a feature such as cpu:skylake".to_owned(),
+        }),
     }
 }
 
-/// The level of a given variant, which must be the one that follows from the microarchitecture if there is one.
+/// The architectures of which a variant is a level.
+fn architectures_with(variant: &str) -> Vec<&'static str> {
+    let is_level = |architecture: &&str| {
+        Microarchitecture::of_variant(architecture, &platform::variant(architecture, variant)).is_some()
+    };
+    LEVELS.iter().map(|(architecture, _)| *architecture).filter(is_level).collect()
+}
+
+/// The variant: as it is given, or as the architecture's spelling implies it.
+fn variant(given: Option<String>, implied: Option<&str>) -> Result<Option<String>, FieldError> {
+    match (given, implied) {
+        (Some(given), Some(implied)) if given != implied => {
+            let message = format!("{given} contradicts the architecture, which is {implied}");
+            Err(FieldError::new("variant", message))
+        }
+        (Some(given), _) => Ok(Some(given)),
+        (None, implied) => Ok(implied.map(str::to_owned)),
+    }
+}
+
+/// The level of a variant, which must be the one that follows from a microarchitecture if there is one.
+#[rustfmt::skip]
 fn level(
     architecture: &str,
     variant: Option<&str>,
     listed: &[Listed],
 ) -> Result<Option<Microarchitecture>, FieldError> {
-    let Some(variant) = variant.filter(|_| platform::has_levels(architecture)) else { return Ok(None) };
-    let Some(level) = Microarchitecture::of_variant(architecture, variant) else {
-        let known = match architecture {
-            "amd64" => "v1 to v4",
-            "arm" => "v5 to v8",
-            _ => "v8 to v8.9 and v9 to v9.5",
-        };
-        return Err(FieldError::new("variant", format!("{architecture} has no variant {variant} ({known})")));
-    };
+    let levels = LEVELS.iter().find(|(of, _)| *of == architecture).map(|(_, levels)| *levels);
+    let (Some(variant), Some(levels)) = (variant, levels) else { return Ok(None) };
+    let level = Microarchitecture::of_variant(architecture, variant);
     let mut following = listed.iter().filter_map(|listed| Some((listed.cpu, listed.cpu.variant()?)));
     // Docker calls every arm64 machine v8; that says nothing about its level.
-    let says_nothing = architecture == "arm64" && variant == "v8";
-    if says_nothing || following.clone().any(|(_, follows)| follows == variant) {
-        return Ok(Some(level));
+    let agrees = (architecture, variant) == ("arm64", "v8") || following.clone().any(|(_, own)| own == variant);
+    //     level, agrees, what follows from a microarchitecture
+    match (level, agrees, following.next()) {
+        (None,    _,      _) =>
+            Err(FieldError::new("variant", format!("{architecture} has no variant {variant} ({levels})"))),
+        (level,   true,   _) => Ok(level),
+        (level,   false,  None) => Ok(level),
+        (Some(_), false,  Some((cpu, own))) => {
+            let name = cpu.name();
+            let message = format!(
+                "{variant} contradicts cpu:{name}, from which {own} follows: leave variant out, or write {own}"
+            );
+            Err(FieldError::new("variant", message))
+        }
     }
-    if let Some((cpu, follows)) = following.next() {
-        let message = format!(
-            "{variant} contradicts cpu:{}, from which {follows} follows: leave variant out, or write {follows}",
-            cpu.name()
-        );
-        return Err(FieldError::new("variant", message));
-    }
-    Ok(Some(level))
 }
 
 /// A platform word as it was given, checked; `None` when absent.
