@@ -1,8 +1,8 @@
 //! The walk from what a tag points to, through the indexes nested in it, to the image that a machine gets. Pulls and
 //! `explain` both go it, so that one says what the other comes to.
 //!
-//! It does no I/O. The caller brings the index that a walk asks for and gets the next [`Turn`]. A nested index is chosen
-//! by what its descriptor says, and selection does not come back out of it.
+//! It does no I/O. The caller brings the index that a walk asks for and gets the next [`Turn`]. A nested index is
+//! chosen by what its descriptor says, and selection does not come back out of it.
 
 use std::fmt;
 

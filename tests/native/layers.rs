@@ -1,5 +1,5 @@
-//! The folders of `src/` stand in the order of a request's data: what a file uses stands in its own folder or in an earlier
-//! one. And no file uses another one that, over however many others, uses it.
+//! The folders of `src/` stand in the order of a request's data: what a file uses stands in its own folder or in an
+//! earlier one. And no file uses another one that, over however many others, uses it.
 //!
 //! A file uses what its paths name. A `pub use` hands a name on and uses nothing: a path over it counts for the file in
 //! which the thing itself is.

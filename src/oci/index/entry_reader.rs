@@ -53,8 +53,8 @@ impl WrittenPlatform<'_> {
     }
 }
 
-/// Reads the entry at which `json` is, its features into the last of `lists`. The inner error says in words why it cannot
-/// be used.
+/// Reads the entry at which `json` is, its features into the last of `lists`. The inner error says in words why the
+/// entry cannot be used.
 pub(super) fn read<'a>(
     json: &mut Reader<'a>,
     lists: &mut FeatureLists,
@@ -228,7 +228,8 @@ impl EntryReader<'_> {
         Ok(number)
     }
 
-    /// Reads a member's value unless it is `null`. A second one makes the entry ambiguous: another reader might take that.
+    /// Reads a member's value unless it is `null`. A second one makes the entry ambiguous: another reader might take
+    /// that.
     fn once<'a, T>(
         &mut self,
         member: &mut Member<T>,

@@ -1,7 +1,7 @@
 //! Values that repeat themselves, kept once and known by their numbers.
 //!
-//! Lists of many entries repeat a few words thousands of times. A cache finds most repetitions; it is no map, so that no
-//! choice of words can make it slow. A value that it misses is kept twice.
+//! Lists of many entries repeat a few words thousands of times. A cache finds most repetitions; it is no map, so that
+//! no choice of words can make it slow. A value that it misses is kept twice.
 
 /// Values, each known by its place in the order of arrival.
 pub(super) struct Interner<T> {

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use crate::oci::media_type::Kind;
 use crate::text::json::{NOT_THE_END, Reader, Stop, TOO_DEEP};
 
-/// What a document is by its content alone. The registry's `Content-Type` does not count: a machine must not be handed a
-/// whole index by accident.
+/// What a document is by its content alone. The registry's `Content-Type` does not count: a machine must not be handed
+/// a whole index by accident.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Nature {
     /// It is an index, usable or not: it has `manifests` or the `mediaType` of one.
@@ -51,8 +51,8 @@ pub(super) fn own_media_type<'a>(json: &mut Reader<'a>, name: &str) -> Result<Op
     if is_named(name, "mediaType") && json.peek() == Some(b'"') { json.string().map(Some) } else { Ok(None) }
 }
 
-/// Whether Go's JSON decoder, and with it every container runtime, takes a member for the field of this name: it ignores
-/// letter case, and knows the long s.
+/// Whether Go's JSON decoder, and with it every container runtime, takes a member for the field of this name: it
+/// ignores letter case, and knows the long s.
 fn is_named(member: &str, field: &str) -> bool {
     let long_s = '\u{17f}';
     member.eq_ignore_ascii_case(field)

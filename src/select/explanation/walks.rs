@@ -30,7 +30,8 @@ pub(super) struct Walks {
     /// Entries of all these indexes, and of one that was too much.
     known: usize,
     on_no_match: OnNoMatch,
-    /// Those that this answer can be about: one for the machine types that are alike, in the order of their first names.
+    /// Those that this answer can be about: one for the machine types that are alike, in the order of their first
+    /// names.
     groups: Vec<Group>,
 }
 
