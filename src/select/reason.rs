@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::oci::index::{Entry, Index};
-use crate::text::words::printable;
+use crate::text::printable::printable;
 
 /// What made the selected entry win over the next best.
 #[derive(Clone, Debug, PartialEq, Eq)]

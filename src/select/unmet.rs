@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::machine_type::MachineType;
 use crate::oci::index::{Entry, Requirement};
-use crate::text::words::printable;
+use crate::text::printable::printable;
 
 /// A requirement that a machine does not meet.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
-//! Reading and writing text: JSON, headers, words fit for logs.
+//! Reading and writing text: JSON, headers, text fit for logs.
 
 pub mod field;
 pub mod headers;
 pub mod json;
-pub mod words;
+pub mod printable;

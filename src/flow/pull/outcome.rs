@@ -13,7 +13,7 @@ use crate::oci::index::Descriptor;
 use crate::store::cache::{Growth, Location, Resolution};
 use crate::store::resources::Resources;
 use crate::text::headers::HeaderChange;
-use crate::text::words::printable;
+use crate::text::printable::printable;
 
 /// Longest list of missing features that is kept and logged, in bytes.
 const MAX_MISSING: usize = 200;

@@ -9,7 +9,7 @@ use super::{MAX_ENTRIES, MAX_TOTAL_FEATURES, Unreadable};
 use crate::oci::media_type::Kind;
 use crate::oci::platform::Platform;
 use crate::text::json::{Reader, Stop};
-use crate::text::words::printable;
+use crate::text::printable::printable;
 
 /// What has been read of the entries.
 pub(super) struct Entries<'a> {

@@ -10,7 +10,7 @@ use crate::hardware::feature::Feature;
 use crate::oci::digest::Digest;
 use crate::oci::media_type::Kind;
 use crate::oci::platform::Platform;
-use crate::text::words::printable;
+use crate::text::printable::printable;
 
 /// A readable entry of an index.
 #[derive(Clone, Copy, Debug)]

@@ -7,7 +7,7 @@ use super::nature::own_media_type;
 use super::{Index, IndexError, MAX_BYTES, MAX_ENTRIES};
 use crate::oci::media_type::Kind;
 use crate::text::json::{Reader, Stop};
-use crate::text::words::printable;
+use crate::text::printable::printable;
 
 /// Fields of an image manifest.
 const BESIDE: [&str; 4] = ["layers", "config", "fsLayers", "blobs"];

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::hardware::feature::{CPU, Feature};
 use crate::hardware::microarchitecture::Microarchitecture;
-use crate::text::words::printable;
+use crate::text::printable::printable;
 
 /// What a `cpu` requirement asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
