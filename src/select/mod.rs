@@ -20,8 +20,8 @@ use crate::oci::index::{Entry, Index};
 
 mod evaluation;
 pub mod explanation;
+mod index_summary;
 mod missing_variants;
-mod offer;
 mod ranking;
 mod reason;
 mod resolver;
@@ -30,8 +30,8 @@ mod unmet;
 use evaluation::Evaluation;
 use ranking::Candidate;
 
+pub use index_summary::IndexSummary;
 pub use missing_variants::{MissingVariant, missing_variants};
-pub use offer::Offer;
 pub use reason::{Criterion, Reason};
 pub use resolver::{DeadEnd, MAX_LEVELS, OnNoMatch, Turn, Walk};
 pub use unmet::{Unmet, unmet};
@@ -49,7 +49,7 @@ pub enum Selection<'a> {
     /// Not an index of images for machines: to be passed through unchanged.
     NotAnImageIndex,
     /// No entry is eligible.
-    NoMatch(Offer),
+    NoMatch(IndexSummary),
 }
 
 /// Selects the entry of `index` for `machine`.
@@ -80,7 +80,7 @@ pub fn select<'a>(index: &'a Index, machine: &MachineType) -> Selection<'a> {
         spare = loser.map(|loser| loser.nearness).unwrap_or_default();
     }
     match best {
-        None => Selection::NoMatch(Offer::of(index)),
+        None => Selection::NoMatch(IndexSummary::of(index)),
         Some(best) => {
             let criterion =
                 second.map_or(Criterion::Only, |second| best.compare(&second, machine).1.into_criterion(machine));

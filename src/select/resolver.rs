@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use super::{Offer, Reason, Selection, missing_variants, select};
+use super::{IndexSummary, Reason, Selection, missing_variants, select};
 use crate::machine_type::MachineType;
 use crate::oci::index::{Descriptor, Index, IndexError, MAX_BYTES};
 
@@ -54,7 +54,7 @@ pub enum Turn {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeadEnd {
     /// No entry of an index fits.
-    NothingFits(Offer),
+    NothingFits(IndexSummary),
     /// More than [`MAX_LEVELS`] indexes below each other.
     TooDeep,
     /// The entry that fits is larger than what is read of a manifest.
@@ -73,8 +73,8 @@ pub enum DeadEnd {
 impl fmt::Display for DeadEnd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NothingFits(Offer { entries: 0, .. }) => f.write_str("nothing fits; the index has no entries"),
-            Self::NothingFits(offer) => write!(f, "nothing fits; the index offers {offer}"),
+            Self::NothingFits(IndexSummary { entries: 0, .. }) => f.write_str("nothing fits; the index has no entries"),
+            Self::NothingFits(summary) => write!(f, "nothing fits; the index offers {summary}"),
             Self::TooDeep => write!(f, "indexes are nested deeper than {MAX_LEVELS} levels"),
             Self::TooLarge => write!(f, "the manifest is larger than {} MiB", MAX_BYTES / 1024 / 1024),
             Self::NotAnImageIndex => f.write_str("a nested index is not an image index"),
@@ -113,7 +113,7 @@ impl Walk {
             Selection::NoMatch(_) if !self.is_nested() && on_no_match == OnNoMatch::Unfiltered => {
                 return Turn::Whole("nothing fits, on_no_match is unfiltered");
             }
-            Selection::NoMatch(offer) => return Turn::DeadEnd(DeadEnd::NothingFits(offer)),
+            Selection::NoMatch(summary) => return Turn::DeadEnd(DeadEnd::NothingFits(summary)),
         };
         let (descriptor, nested) = (entry.descriptor(), entry.is_nested_index());
         if descriptor.size > MAX_BYTES as u64 {

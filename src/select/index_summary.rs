@@ -5,12 +5,12 @@ use std::fmt;
 
 use crate::oci::index::Index;
 
-/// How many entries an [`Offer`] names.
+/// How many entries an [`IndexSummary`] names.
 const MAX_OFFERED: usize = 8;
 
 /// What an index offers, for a message to someone whose machine fits none of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Offer {
+pub struct IndexSummary {
     /// How many entries the index has, of whatever kind.
     pub entries: usize,
     /// Platforms with their features, in the order of the list, without repetitions, printable; at most 8.
@@ -21,7 +21,7 @@ pub struct Offer {
     pub unreadable: (usize, Option<String>),
 }
 
-impl Offer {
+impl IndexSummary {
     /// What `index` offers to any machine; attestations and the like are not part of it.
     #[must_use]
     pub fn of(index: &Index) -> Self {
@@ -40,7 +40,7 @@ impl Offer {
     }
 }
 
-impl fmt::Display for Offer {
+impl fmt::Display for IndexSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.offered.is_empty() {
             f.write_str("no image for any machine")?;
