@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 
 use metahub_testkit::client::curl::{Curl, Version};
 use metahub_testkit::client::docker::Docker;
-use metahub_testkit::client::{Client, Login, is_installed};
+use metahub_testkit::client::{Client, Login};
 use metahub_testkit::elf::Architecture;
 use metahub_testkit::envoy::Envoy;
 use metahub_testkit::http::{Request, Response};
 use metahub_testkit::image::{Document, Format, Image, index};
 use metahub_testkit::registry::Registry;
-use metahub_testkit::sandbox::Sandbox;
 use metahub_testkit::schema::Schema;
+use metahub_testkit::skip::reason_to_skip;
 
 const REPOSITORY: &str = "fleet/solver";
 
@@ -209,9 +209,8 @@ fn the_story_shows_the_table() {
 /// The daemon takes any architecture that the index's answer names; what it runs is what this machine can.
 #[test]
 fn docker_runs_what_the_table_says() {
-    if !Docker::PROGRAMS.iter().all(|program| is_installed(program)) || !Sandbox::is_possible() {
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "with CI=true docker may not be skipped");
-        return eprintln!("skipped: needs root and {:?}", Docker::PROGRAMS);
+    if reason_to_skip("docker", &Docker::PROGRAMS, true).unwrap().is_some() {
+        return;
     }
     let fleet = Fleet::set();
     let mut docker = Docker::start().unwrap();

@@ -11,6 +11,7 @@ use metahub_testkit::client::{Client as _, Login};
 use metahub_testkit::envoy::Envoy;
 use metahub_testkit::http::{Request, Response};
 use metahub_testkit::mock_registry::{Answer, MockRegistry, Received};
+use metahub_testkit::skip::reason_to_skip;
 use metahub_testkit::tls_front::{SNI, TlsFront};
 
 const HUB: &str = "registry-1.docker.io";
@@ -158,8 +159,7 @@ fn logins_belong_to_one_registry() {
 /// containerd with MetaHub as its mirror for Docker Hub and for the private registry.
 #[test]
 fn containerd_adds_ns() {
-    if let Some(reason) = super::clients::reason_to_skip(&Containerd::PROGRAMS, true) {
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "containerd: {reason}");
+    if reason_to_skip("containerd", &Containerd::PROGRAMS, true).unwrap().is_some() {
         return;
     }
     let stage = Stage::set();

@@ -31,6 +31,7 @@ pub mod registries;
 pub mod registry;
 pub mod sandbox;
 pub mod schema;
+pub mod skip;
 pub mod tar;
 pub mod temp;
 pub mod tls_front;
