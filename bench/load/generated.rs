@@ -3,8 +3,6 @@
 //! The repository `bench/<number>` has the tag `latest`: an index of [`NODES`] entries or of four, each for another
 //! kind of machine. Everything is made of the number when it is asked for, so a hundred thousand images take no room.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -12,7 +10,8 @@ use std::time::Duration;
 use metahub::oci::media_type::{OCI_INDEX, OCI_MANIFEST};
 
 use crate::content::{hex, manifest};
-use metahub_testkit::{Failure, Result, port};
+use metahub_testkit::Result;
+use metahub_testkit::server::{Act, Answer, Received, Server};
 
 /// Images of lower numbers are made once and remembered.
 const REMEMBERED: usize = 1_000;
@@ -82,14 +81,13 @@ struct Shared {
 /// A running upstream; it ends with the program.
 pub(crate) struct Generated {
     pub(crate) port: u16,
+    _server: Server,
     shared: Arc<Shared>,
 }
 
 impl Generated {
     /// An upstream whose indexes have this many entries.
     pub(crate) fn start(entries: usize) -> Result<Self> {
-        let port = port::free();
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
         let shared = Arc::new(Shared {
             entries,
             remembered: (0..REMEMBERED).map(|_| OnceLock::new()).collect(),
@@ -99,14 +97,8 @@ impl Generated {
             delay: AtomicU64::new(0),
         });
         let theirs = Arc::clone(&shared);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let shared = Arc::clone(&theirs);
-                // An error is a client that went away.
-                std::thread::spawn(move || shared.serve(&stream).ok());
-            }
-        });
-        Ok(Self { port, shared })
+        let server = Server::forgetful(move |request| theirs.answer(request))?;
+        Ok(Self { port: server.port(), _server: server, shared })
     }
 
     /// The image of the repository `bench/<number>`.
@@ -138,53 +130,24 @@ impl Shared {
         }
     }
 
-    fn serve(&self, stream: &TcpStream) -> Result<()> {
-        stream.set_nodelay(true)?;
-        let (mut reader, mut writer) = (BufReader::new(stream), stream);
-        let (mut first, mut line) = (String::new(), String::new());
-        loop {
-            first.clear();
-            if reader.read_line(&mut first)? == 0 {
-                return Ok(());
-            }
-            loop {
-                line.clear();
-                if reader.read_line(&mut line)? <= 2 {
-                    break;
-                }
-            }
-            writer.write_all(&self.answer(&first)?)?;
-        }
-    }
-
-    fn answer(&self, request_line: &str) -> Result<Vec<u8>> {
-        let mut words = request_line.split(' ');
-        let (Some(method), Some(path)) = (words.next(), words.next()) else {
-            return Err(Failure::new("not a request"));
-        };
-        let Some((number, reference)) = manifest_of(path) else {
+    fn answer(&self, request: &Received) -> Vec<Act> {
+        let Some((number, reference)) = manifest_of(&request.path) else {
             self.others.fetch_add(1, Ordering::Relaxed);
-            return Ok(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}".to_vec());
+            return Answer::new(200).body("{}").acts();
         };
-        let is_head = method == "HEAD";
+        let is_head = request.method == "HEAD";
         let counter = if is_head { &self.heads } else { &self.gets };
         counter.fetch_add(1, Ordering::Relaxed);
-        let delay = self.delay.load(Ordering::Relaxed);
-        if !is_head && delay > 0 {
-            std::thread::sleep(Duration::from_millis(delay));
-        }
+        let delay = if is_head { 0 } else { self.delay.load(Ordering::Relaxed) };
         let image = self.image(number);
-        let Some(document) = image.find(reference) else {
-            return Ok(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n".to_vec());
-        };
-        let body = if is_head { "" } else { &document.text };
-        Ok(format!(
-            "HTTP/1.1 200 OK\r\ncontent-type: {}\r\ndocker-content-digest: {}\r\ncontent-length: {}\r\n\r\n{body}",
-            document.media_type,
-            document.digest,
-            document.text.len()
-        )
-        .into_bytes())
+        let answer = image.find(reference).map_or_else(
+            || Answer::new(404),
+            |document| {
+                Answer::document(document.media_type, document.text.as_bytes())
+                    .header("docker-content-digest", &document.digest)
+            },
+        );
+        vec![Act::Pause(Duration::from_millis(delay)), Act::Send(answer.bytes_to(request))]
     }
 }
 

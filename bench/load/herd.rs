@@ -16,7 +16,7 @@ use metahub_testkit::bench::Bench;
 use metahub_testkit::http::Request;
 use metahub_testkit::http::connection::Connection;
 use metahub_testkit::http::herd::{Herd, Outcome, allow_files};
-use metahub_testkit::mock_registry::{Act, Answer, Gate, MockRegistry, Received};
+use metahub_testkit::server::{Act, Answer, Gate, Received, Server};
 use metahub_testkit::{Result, wait_for};
 
 /// A fleet on one worker.
@@ -258,7 +258,7 @@ impl Measured {
 }
 
 /// A registry that keeps its answers until the gate is opened.
-fn upstream(index: Vec<u8>, gate: Gate) -> Result<MockRegistry> {
+fn upstream(index: Vec<u8>, gate: Gate) -> Result<Server> {
     let bench = Bench::build();
     let found = |media_type: &str, body: Vec<u8>| {
         let digest = Digest::of(&body).to_string();
@@ -270,7 +270,7 @@ fn upstream(index: Vec<u8>, gate: Gate) -> Result<MockRegistry> {
         .iter()
         .map(|image| (image.manifest.digest(), found(DOCKER_MANIFEST, image.manifest.bytes.clone())))
         .collect();
-    MockRegistry::start(move |request: &Received| {
+    Server::start(move |request: &Received| {
         let reference = request.path.rsplit('/').next().unwrap_or_default();
         let image = images.iter().find(|(digest, _)| digest == reference).map(|(_, answer)| answer.clone());
         let answer =

@@ -9,7 +9,7 @@ use metahub::oci::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
 use crate::stage::{FAULTY, Stage, as_machine, unexpected};
 use metahub_testkit::bench::Bench;
 use metahub_testkit::http::{Request, Response};
-use metahub_testkit::mock_registry::{Act, Answer, Received};
+use metahub_testkit::server::{Act, Answer, Received};
 use metahub_testkit::{Failure, Result, wait_for};
 
 /// How long what is held back is held back.

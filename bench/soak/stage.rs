@@ -10,9 +10,9 @@ use crate::faults;
 use metahub_testkit::bench::{Bench, REPOSITORY};
 use metahub_testkit::envoy::{Envoy, replace};
 use metahub_testkit::http::{Request, Response};
-use metahub_testkit::mock_registry::MockRegistry;
 use metahub_testkit::registries::{Upstream, with_registry};
 use metahub_testkit::registry::Registry;
+use metahub_testkit::server::Server;
 use metahub_testkit::{Failure, Result, wait_for};
 
 /// The machine types that pull, with the features of the image that each must get.
@@ -32,7 +32,7 @@ pub(crate) struct Stage {
     pub(crate) registry: Registry,
     pub(crate) bench: Arc<Bench>,
     _steady: Registry,
-    _faulty: MockRegistry,
+    _faulty: Server,
 }
 
 impl Stage {
@@ -42,7 +42,7 @@ impl Stage {
         bench.push(&registry)?;
         bench.push(&steady)?;
         let served = Arc::clone(&bench);
-        let faulty = MockRegistry::start(move |request| faults::serve(request, &served))?;
+        let faulty = Server::start(move |request| faults::serve(request, &served))?;
         let ports = [("steady", steady.port()), ("faulty", faulty.port())];
         let registries = ports.map(|(name, port)| {
             format!("            {name}: {{ host: \"127.0.0.1:{port}\", authentication: accounts }}\n")

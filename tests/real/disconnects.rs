@@ -10,8 +10,8 @@ use metahub_testkit::bench::Bench;
 use metahub_testkit::envoy::Envoy;
 use metahub_testkit::http::Request;
 use metahub_testkit::http::herd::{Herd, allow_files};
-use metahub_testkit::mock_registry::{Act, Answer, Gate, MockRegistry, Received};
 use metahub_testkit::registries::{Upstream, with_cluster, with_configuration, with_registry};
+use metahub_testkit::server::{Act, Answer, Gate, Received, Server};
 use metahub_testkit::{Failure, Result, wait_for};
 
 /// So many go away at once, in each phase and each round.
@@ -70,7 +70,7 @@ type Hold = Arc<Mutex<Option<((&'static str, &'static str, Sent), Gate)>>>;
 
 struct Stage {
     envoy: Envoy,
-    upstream: MockRegistry,
+    upstream: Server,
     bench: Bench,
     hold: Hold,
 }
@@ -80,7 +80,7 @@ impl Stage {
         allow_files(4 * CLIENTS + 2000).unwrap();
         let (hold, bench) = (Hold::default(), Bench::build());
         let theirs = Arc::clone(&hold);
-        let upstream = MockRegistry::start(move |request| acts(request, &bench, &theirs)).unwrap();
+        let upstream = Server::start(move |request| acts(request, &bench, &theirs)).unwrap();
         let port = upstream.port();
         let configuration = format!(
             "machine_types: {{ type1: {{ features: [\"cpu:broadwell\"] }} }}\n\

@@ -6,7 +6,7 @@ use metahub_testkit::client::skopeo::Skopeo;
 use metahub_testkit::client::{Client as _, Login};
 use metahub_testkit::envoy::{Builder, Envoy, replace};
 use metahub_testkit::http::{Request, Response};
-use metahub_testkit::mock_registry::{Act, Answer, MockRegistry, Received};
+use metahub_testkit::server::{Act, Answer, Received, Server};
 use metahub_testkit::skip::reason_to_skip;
 use metahub_testkit::tls_front::{SNI, TlsFront};
 
@@ -25,20 +25,20 @@ const LIMIT: [(&str, &str); 3] = [
 struct Stage {
     envoy: Envoy,
     _front: TlsFront,
-    hub: MockRegistry,
-    tokens: MockRegistry,
-    store: MockRegistry,
+    hub: Server,
+    tokens: Server,
+    store: Server,
     bench: Bench,
 }
 
 impl Stage {
     fn set(edit: impl FnOnce(Builder) -> Builder) -> Self {
         let bench = Bench::build();
-        let store = MockRegistry::start(blob_store).unwrap();
+        let store = Server::start(blob_store).unwrap();
         // Another host than MetaHub's: since 1.21 Go's clients take credentials along to another port of the same host.
         let location = format!("http://localhost:{}", store.port());
-        let hub = MockRegistry::start(move |request| hub(request, &location)).unwrap();
-        let tokens = MockRegistry::start(token_service).unwrap();
+        let hub = Server::start(move |request| hub(request, &location)).unwrap();
+        let tokens = Server::start(token_service).unwrap();
         let front = TlsFront::before(&[hub.port(), tokens.port()]).unwrap();
         let builder = Envoy::of_folder("docker-hub").stand_in(HUB, front.port(0)).stand_in(TOKENS, front.port(1));
         Self { envoy: edit(builder).start().unwrap(), _front: front, hub, tokens, store, bench }

@@ -6,8 +6,8 @@ use super::observe::assert_unharmed;
 use metahub_testkit::bench::Bench;
 use metahub_testkit::envoy::Envoy;
 use metahub_testkit::http::{Request, Response};
-use metahub_testkit::mock_registry::{Act, Answer, MockRegistry, Received};
 use metahub_testkit::registries::with_configuration;
+use metahub_testkit::server::{Act, Answer, Received, Server};
 
 /// What speaks to a registry, to what stands before it, or of somebody else.
 const NOT_FOR_REGISTRIES: [&str; 10] = [
@@ -28,14 +28,14 @@ const LARGEST_HEAD: usize = 8 * 1024;
 /// Envoy before a registry whose front refuses requests above 8 KiB.
 struct Stage {
     envoy: Envoy,
-    upstream: MockRegistry,
+    upstream: Server,
     bench: Bench,
 }
 
 impl Stage {
     fn set() -> Self {
         let bench = Bench::build();
-        let upstream = MockRegistry::start(move |request| respond(request, &bench)).unwrap();
+        let upstream = Server::start(move |request| respond(request, &bench)).unwrap();
         let port = upstream.port();
         let configuration = format!(
             "machine_types: {{ type1: {{ features: [\"cpu:broadwell\"] }} }}\n\

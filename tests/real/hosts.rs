@@ -3,11 +3,11 @@
 
 use metahub_testkit::envoy::Envoy;
 use metahub_testkit::http::Request;
-use metahub_testkit::mock_registry::{Answer, MockRegistry};
+use metahub_testkit::server::{Answer, Server};
 
 #[test]
 fn a_clients_host_header_chooses_nothing() {
-    let upstream = MockRegistry::start(|_| Answer::new(404).acts()).unwrap();
+    let upstream = Server::start(|_| Answer::new(404).acts()).unwrap();
     let envoy = Envoy::before(upstream.port()).start().unwrap();
     let paths = ["/v2/a/manifests/latest", "/v2/a/tags/list", "/metahub/v1/explain?image=a"];
     for path in paths {

@@ -9,12 +9,12 @@ use super::observe::{PROTOCOLS, assert_no_vm_died, fault_lines};
 use metahub_testkit::bench::{Bench, REPOSITORY};
 use metahub_testkit::envoy::Envoy;
 use metahub_testkit::http::Request;
-use metahub_testkit::mock_registry::{Act, Answer, MockRegistry};
+use metahub_testkit::server::{Act, Answer, Server};
 
 /// An upstream with the demo repository that resets each request with another method or path once.
-fn upstream() -> MockRegistry {
+fn upstream() -> Server {
     let (bench, attempts) = (Bench::build(), Mutex::new(BTreeMap::<String, u32>::new()));
-    MockRegistry::start(move |request| {
+    Server::start(move |request| {
         let mut attempts = attempts.lock().unwrap();
         let attempt = attempts.entry(format!("{} {}", request.method, request.path)).or_default();
         *attempt += 1;
@@ -63,7 +63,7 @@ fn a_request_without_an_answer_is_repeated_once() {
 /// A registry that does not answer in time is busy enough.
 #[test]
 fn a_request_that_timed_out_is_not_repeated() {
-    let upstream = MockRegistry::start(|_| vec![Act::Hang]).unwrap();
+    let upstream = Server::start(|_| vec![Act::Hang]).unwrap();
     let envoy = Envoy::before(upstream.port()).start().unwrap();
     let tag = format!("/v2/{REPOSITORY}/manifests/latest");
     let answer = envoy.send(&Request::get(&tag).login("qnib-type1", "qnib-type1")).unwrap();

@@ -10,8 +10,8 @@ use super::observe::assert_unharmed;
 use metahub_testkit::bench::Bench;
 use metahub_testkit::envoy::{Envoy, replace};
 use metahub_testkit::http::Request;
-use metahub_testkit::mock_registry::{Act, Answer, Gate, MockRegistry};
 use metahub_testkit::registries::with_configuration;
+use metahub_testkit::server::{Act, Answer, Gate, Server};
 use metahub_testkit::wait_for;
 
 const LIMITS: &str = "max_connections: 1024, max_pending_requests: 8192, max_requests: 8192,";
@@ -20,7 +20,7 @@ const LIMITS: &str = "max_connections: 1024, max_pending_requests: 8192, max_req
 fn a_full_envoy_is_no_registry_that_is_down() {
     let (gate, bench) = (Gate::default(), Bench::build());
     let theirs = gate.clone();
-    let upstream = MockRegistry::start(move |request| {
+    let upstream = Server::start(move |request| {
         let reference = request.path.rsplit('/').next().unwrap_or_default();
         if request.path.contains("/slow") {
             return vec![Act::Wait(theirs.clone()), Act::Send(Answer::new(404).body("{}").bytes())];

@@ -4,7 +4,7 @@ use super::observe::{PROTOCOLS, assert_no_vm_died};
 use metahub_testkit::bench::{Bench, REPOSITORY};
 use metahub_testkit::envoy::Envoy;
 use metahub_testkit::http::Request;
-use metahub_testkit::mock_registry::{Act, Answer, MockRegistry, Received};
+use metahub_testkit::server::{Act, Answer, Received, Server};
 
 /// Names that the shipped files remove from answers.
 pub(super) const REMOVED: [&str; 6] = [
@@ -37,7 +37,7 @@ fn cookies_and_lies_of_a_registry_reach_nobody() {
     let bench = Bench::build();
     let image = bench.image(&["cpu:broadwell"]);
     let (manifest, layer) = (image.manifest.digest(), image.layer.digest());
-    let upstream = MockRegistry::start(move |request| serve(request, &bench)).unwrap();
+    let upstream = Server::start(move |request| serve(request, &bench)).unwrap();
     let envoy = Envoy::before(upstream.port()).start().unwrap();
     let missing = format!("sha256:{MISSING}");
     let rows = [

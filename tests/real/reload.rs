@@ -12,8 +12,8 @@ use metahub_testkit::bench::{Bench, REPOSITORY};
 use metahub_testkit::envoy::{Builder, Envoy, replace};
 use metahub_testkit::http::connection::Connection;
 use metahub_testkit::http::{Request, Response};
-use metahub_testkit::mock_registry::{Act, Answer, Gate, MockRegistry};
 use metahub_testkit::registry::Registry;
+use metahub_testkit::server::{Act, Answer, Gate, Server};
 use metahub_testkit::wait_for;
 
 /// How long there is load.
@@ -131,7 +131,7 @@ fn requests_in_flight_survive() {
     let gates = (blob_gate.clone(), index_gate.clone());
     let blob: Vec<u8> = (0..3_000_000_u32).map(|number| number.to_le_bytes()[1]).collect();
     let (sent, list, images) = (blob.clone(), bench.list.bytes.clone(), bench.images.clone());
-    let upstream = MockRegistry::start(move |request| {
+    let upstream = Server::start(move |request| {
         if request.path.contains("/blobs/") {
             let blob = Answer::document("application/octet-stream", sent.clone());
             return blob.interrupted(1_000_000, Act::Wait(gates.0.clone()));

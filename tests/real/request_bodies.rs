@@ -11,8 +11,8 @@ use super::stage::Stage;
 use metahub_testkit::bench::{Bench, REPOSITORY};
 use metahub_testkit::envoy::Envoy;
 use metahub_testkit::http::Request;
-use metahub_testkit::mock_registry::{Answer, MockRegistry, Received};
-use metahub_testkit::raw_http2::{DATA, END_HEADERS, END_STREAM, HEADERS, SETTINGS, block, frame};
+use metahub_testkit::server::http2::{DATA, END_HEADERS, END_STREAM, HEADERS, SETTINGS, block, frame};
+use metahub_testkit::server::{Answer, Received, Server};
 
 #[test]
 fn a_request_with_a_body_is_refused() {
@@ -61,7 +61,7 @@ fn chunked(port: u16, path: &str) -> String {
 #[test]
 fn the_registry_hears_of_a_request_when_it_has_ended() {
     let bench = Bench::build();
-    let upstream = MockRegistry::start(move |request: &Received| {
+    let upstream = Server::start(move |request: &Received| {
         let (_, reference) = request.path.rsplit_once('/').unwrap_or_default();
         let image = bench.images.iter().find(|image| image.manifest.digest() == reference);
         let (kind, document) = image.map_or((DOCKER_LIST, &bench.list), |image| (DOCKER_MANIFEST, &image.manifest));

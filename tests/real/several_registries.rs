@@ -10,7 +10,7 @@ use metahub_testkit::client::containerd::{Containerd, Credentials};
 use metahub_testkit::client::{Client as _, Login};
 use metahub_testkit::envoy::Envoy;
 use metahub_testkit::http::{Request, Response};
-use metahub_testkit::mock_registry::{Answer, MockRegistry, Received};
+use metahub_testkit::server::{Answer, Received, Server};
 use metahub_testkit::skip::reason_to_skip;
 use metahub_testkit::tls_front::{SNI, TlsFront};
 
@@ -24,24 +24,24 @@ const USER: (&str, &str) = ("alice", "private-pw");
 struct Stage {
     envoy: Envoy,
     _front: TlsFront,
-    hub: MockRegistry,
-    private: MockRegistry,
+    hub: Server,
+    private: Server,
     /// The requests to the token service.
     exchanges: Arc<Mutex<Vec<Received>>>,
-    _tokens: MockRegistry,
+    _tokens: Server,
     bench: Bench,
 }
 
 impl Stage {
     fn set() -> Self {
-        let hub = MockRegistry::start(|request| serve(request, "Bearer hub-token")).unwrap();
-        let private = MockRegistry::start(|request| {
+        let hub = Server::start(|request| serve(request, "Bearer hub-token")).unwrap();
+        let private = Server::start(|request| {
             serve(request, &format!("Basic {}", STANDARD.encode(format!("{}:{}", USER.0, USER.1))))
         })
         .unwrap();
         let exchanges = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&exchanges);
-        let tokens = MockRegistry::start(move |request| {
+        let tokens = Server::start(move |request| {
             seen.lock().unwrap().push(request.clone());
             Answer::document("application/json", r#"{"token":"hub-token","expires_in":300}"#).acts()
         })
@@ -80,7 +80,7 @@ impl Stage {
 }
 
 /// A registry with the demo repository in every repository, for whoever has these credentials.
-fn serve(request: &Received, credentials: &str) -> Vec<metahub_testkit::mock_registry::Act> {
+fn serve(request: &Received, credentials: &str) -> Vec<metahub_testkit::server::Act> {
     let bench = Bench::build();
     if request.header("authorization") != Some(credentials) {
         return Answer::new(401).header("www-authenticate", "Basic realm=\"theirs\"").acts();
@@ -122,7 +122,7 @@ fn host_name_and_ns_choose_the_registry() {
         (None, format!("{tag}?ns={PRIVATE}"), private, &stage.private, tag),
         (Some("elsewhere.example.com"), tag.to_owned(), private, &stage.private, tag),
     ];
-    let requests = |server: &MockRegistry| server.received("/manifests/").len();
+    let requests = |server: &Server| server.received("/manifests/").len();
     for (host, path, login, server, expected) in rows {
         let before = requests(&stage.hub) + requests(&stage.private) - requests(server);
         let answer = stage.ask(host, &path, login);

@@ -16,8 +16,8 @@ use metahub_testkit::bench::Bench;
 use metahub_testkit::envoy::{Envoy, replace};
 use metahub_testkit::http::unread::{WIDE_OPEN, read_late, send_unread_http2};
 use metahub_testkit::http::{Request, Response};
-use metahub_testkit::mock_registry::{Act, Answer, MockRegistry, Received};
 use metahub_testkit::process::allow_open_files;
+use metahub_testkit::server::{Act, Answer, Received, Server};
 use metahub_testkit::wait_for;
 
 const MIB: u64 = 1024 * 1024;
@@ -34,7 +34,7 @@ const LARGE: &str = "large";
 /// Envoy before a registry with the demo image in every repository, large blobs, and a large manifest.
 struct Stage {
     envoy: Envoy,
-    _upstream: MockRegistry,
+    _upstream: Server,
     bench: Bench,
 }
 
@@ -51,7 +51,7 @@ impl Stage {
             }
             serve(request, &bench, &piece)
         };
-        let upstream = MockRegistry::start(serve).unwrap();
+        let upstream = Server::start(serve).unwrap();
         let envoy = Envoy::before(upstream.port()).edit_bootstrap(edit).start().unwrap();
         let stage = Self { envoy, _upstream: upstream, bench: Bench::build() };
         stage.assert_serves("known");

@@ -8,9 +8,9 @@ use metahub_testkit::bench::REPOSITORY;
 use metahub_testkit::certificates;
 use metahub_testkit::envoy::{Envoy, replace};
 use metahub_testkit::http::Request;
-use metahub_testkit::mock_registry::{Answer, MockRegistry};
 use metahub_testkit::registry::Registry;
 use metahub_testkit::root;
+use metahub_testkit::server::{Answer, Server};
 use metahub_testkit::temp::TempDir;
 use metahub_testkit::tls_front::TlsFront;
 use metahub_testkit::wait_for;
@@ -47,7 +47,7 @@ fn the_listener_speaks_tls_and_shows_a_renewed_certificate() {
 /// A registry whose certificate is for another name, or of an authority that is not trusted, gets nothing.
 #[test]
 fn a_registry_must_prove_its_name() {
-    let upstream = MockRegistry::start(|_| Answer::new(200).acts()).unwrap();
+    let upstream = Server::start(|_| Answer::new(200).acts()).unwrap();
     let front = TlsFront::before(&[upstream.port()]).unwrap();
     let start = |edit: fn(String) -> String| {
         let builder = Envoy::of_folder("private-registry").stand_in("registry.example.com", front.port(0));

@@ -6,13 +6,13 @@ use super::observe::{PROTOCOLS, assert_no_vm_died, fault_lines};
 use metahub_testkit::bench::{Bench, REPOSITORY};
 use metahub_testkit::envoy::{Envoy, replace};
 use metahub_testkit::http::Request;
-use metahub_testkit::mock_registry::{Act, Answer, MockRegistry, Received};
+use metahub_testkit::server::{Act, Answer, Received, Server};
 
 /// The largest manifest that is read.
 const LIMIT: usize = 4 * 1024 * 1024;
 
 /// An upstream with the demo repository, whose list and images pass through `dress` before they are sent.
-fn upstream(list: Vec<u8>, dress: impl Fn(Answer) -> Vec<Act> + Send + Sync + 'static) -> MockRegistry {
+fn upstream(list: Vec<u8>, dress: impl Fn(Answer) -> Vec<Act> + Send + Sync + 'static) -> Server {
     let bench = Bench::build();
     let answer = move |request: &Received| {
         let (_, reference) = request.path.rsplit_once('/').unwrap_or_default();
@@ -25,7 +25,7 @@ fn upstream(list: Vec<u8>, dress: impl Fn(Answer) -> Vec<Act> + Send + Sync + 's
             |image| dress(Answer::document(DOCKER_MANIFEST, image.manifest.bytes.clone())),
         )
     };
-    MockRegistry::start(answer).unwrap()
+    Server::start(answer).unwrap()
 }
 
 /// HEAD and GET by tag, over both protocols, bring the right image.

@@ -1,8 +1,7 @@
 //! A token service (distribution spec, token authentication) that can be told to misbehave, and that remembers what
 //! it was asked.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,6 +11,7 @@ use serde_json::json;
 
 use super::client::Login;
 use super::key::Key;
+use super::server::{Act, Answer, Received, Server};
 use super::{Result, port};
 
 /// The registry's name at the service.
@@ -60,9 +60,9 @@ pub struct Call {
     pub scope: String,
 }
 
-/// A running service; it ends with the test process.
+/// A running service; it ends with this value.
 pub struct TokenService {
-    port: u16,
+    server: Server,
     /// What the registry's challenge names. Nobody must ever connect to it.
     trap: TcpListener,
     shared: Arc<Shared>,
@@ -86,8 +86,6 @@ struct State {
 impl TokenService {
     /// Starts a service that knows these users; whoever comes without credentials gets an anonymous token.
     pub fn start(users: &[Login]) -> Result<Self> {
-        let port = port::free();
-        let listener = TcpListener::bind(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))?;
         let state = State { mood: Mood::Issue(300), denied: Vec::new(), calls: Vec::new(), issued: Vec::new() };
         let shared = Arc::new(Shared {
             trusted: Key::generate()?,
@@ -97,18 +95,13 @@ impl TokenService {
         });
         let trap = TcpListener::bind(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port::free()))?;
         trap.set_nonblocking(true)?;
-        let service = Self { port, trap, shared: Arc::clone(&shared) };
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let shared = Arc::clone(&shared);
-                std::thread::spawn(move || shared.serve(stream));
-            }
-        });
-        Ok(service)
+        let theirs = Arc::clone(&shared);
+        let server = Server::start(move |request| theirs.serve(request))?;
+        Ok(Self { server, trap, shared })
     }
 
     pub fn port(&self) -> u16 {
-        self.port
+        self.server.port()
     }
 
     /// The realm that the registry shall name in its challenges.
@@ -161,11 +154,10 @@ impl Shared {
         self.state.lock().unwrap()
     }
 
-    fn serve(&self, stream: TcpStream) {
-        let mut reader = BufReader::new(stream);
-        let Some((path, authorization)) = read(&mut reader) else { return };
-        let (user, password) = credentials(&authorization);
-        let call = Call { user: user.clone(), service: query(&path, "service"), scope: query(&path, "scope") };
+    fn serve(&self, request: &Received) -> Vec<Act> {
+        let (user, password) = credentials(request.header("authorization").unwrap_or_default());
+        let query = |name| query(&request.path, name);
+        let call = Call { user: user.clone(), service: query("service"), scope: query("scope") };
         let scope = call.scope.clone();
         let mood = {
             let mut state = self.state();
@@ -174,43 +166,26 @@ impl Shared {
         };
         let known = user.is_none()
             || self.users.iter().any(|login| Some(&login.user) == user.as_ref() && login.password == password);
-        let good = || self.token(&self.trusted, user.as_deref(), &scope, 300);
-        let answer = match mood {
-            Mood::Silent => {
-                // Until the other side gives up.
-                let _ = reader.get_ref().set_read_timeout(Some(Duration::from_secs(60)));
-                let _ = reader.read(&mut [0]);
-                return;
-            }
-            Mood::HangUp => return,
-            Mood::Say(status, headers, body) => answer(status, headers, &body),
-            _ if !known => answer(401, "", "{}"),
-            Mood::NoExpiry => answer(200, "", &json!({ "token": good() }).to_string()),
-            Mood::Late(pause) => {
-                std::thread::sleep(pause);
-                answer(200, "", &json!({ "token": good(), "expires_in": 300 }).to_string())
-            }
-            Mood::Issue(lifetime) => answer(200, "", &json!({ "token": good(), "expires_in": lifetime }).to_string()),
-            Mood::Brief => {
-                let token = self.token(&self.trusted, user.as_deref(), &scope, 4 - LEEWAY);
-                answer(200, "", &json!({ "token": token, "expires_in": 3600 }).to_string())
-            }
-            Mood::Ended => {
-                let token = self.token(&self.trusted, user.as_deref(), &scope, -2 * LEEWAY);
-                answer(200, "", &json!({ "token": token, "expires_in": 60 }).to_string())
-            }
+        let token = |lifetime| self.token(&self.trusted, user.as_deref(), &scope, lifetime);
+        let promising =
+            |token: String, seconds: u64| answer(200, "", json!({ "token": token, "expires_in": seconds }).to_string());
+        match mood {
+            Mood::Silent => vec![Act::Hang],
+            Mood::HangUp => vec![Act::Close],
+            Mood::Say(status, headers, body) => answer(status, headers, body),
+            _ if !known => answer(401, "", "{}".to_owned()),
+            Mood::NoExpiry => answer(200, "", json!({ "token": token(300) }).to_string()),
+            Mood::Late(pause) => [vec![Act::Pause(pause)], promising(token(300), 300)].concat(),
+            Mood::Issue(lifetime) => promising(token(300), lifetime),
+            Mood::Brief => promising(token(4 - LEEWAY), 3600),
+            Mood::Ended => promising(token(-2 * LEEWAY), 60),
             Mood::LieOnce if !scope.is_empty() => {
                 self.state().mood = Mood::Issue(300);
-                let token = self.token(&self.trusted, user.as_deref(), &scope, 1 - LEEWAY);
-                answer(200, "", &json!({ "token": token, "expires_in": 3600 }).to_string())
+                promising(token(1 - LEEWAY), 3600)
             }
-            Mood::LieOnce => answer(200, "", &json!({ "token": good(), "expires_in": 300 }).to_string()),
-            Mood::Revoked => {
-                let token = self.token(&self.untrusted, user.as_deref(), &scope, 300);
-                answer(200, "", &json!({ "token": token, "expires_in": 3600 }).to_string())
-            }
-        };
-        let _ = reader.get_mut().write_all(answer.as_bytes());
+            Mood::LieOnce => promising(token(300), 300),
+            Mood::Revoked => promising(self.token(&self.untrusted, user.as_deref(), &scope, 300), 3600),
+        }
     }
 
     /// A token that ends after `lifetime` seconds, which may be past.
@@ -235,23 +210,6 @@ impl Shared {
     }
 }
 
-/// The path and the `Authorization` of a request.
-fn read(reader: &mut BufReader<TcpStream>) -> Option<(String, String)> {
-    let mut line = String::new();
-    reader.read_line(&mut line).ok()?;
-    let path = line.split(' ').nth(1)?.to_owned();
-    let mut authorization = String::new();
-    loop {
-        let mut header = String::new();
-        reader.read_line(&mut header).ok()?;
-        match header.trim_end().split_once(": ") {
-            None => return Some((path, authorization)),
-            Some((name, value)) if name.eq_ignore_ascii_case("authorization") => value.clone_into(&mut authorization),
-            Some(_) => {}
-        }
-    }
-}
-
 fn credentials(authorization: &str) -> (Option<String>, String) {
     let decoded = authorization.strip_prefix("Basic ").and_then(|text| STANDARD.decode(text).ok());
     let text = decoded.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
@@ -268,10 +226,11 @@ fn query(path: &str, name: &str) -> String {
     value.unwrap_or_default().replace("%3A", ":").replace("%2F", "/")
 }
 
-fn answer(status: u16, headers: &str, body: &str) -> String {
-    format!(
-        "HTTP/1.1 {status} Whatever\r\ncontent-type: application/json\r\ncontent-length: {}\r\n{headers}\
-         connection: close\r\n\r\n{body}",
-        body.len()
-    )
+/// An answer with these header lines, after which the connection ends.
+fn answer(status: u16, headers: &str, body: String) -> Vec<Act> {
+    let lines = headers.lines().filter_map(|line| line.split_once(": "));
+    let answer = Answer::new(status).header("content-type", "application/json").header("connection", "close");
+    let mut acts = lines.fold(answer, |answer, (name, value)| answer.header(name, value)).body(body).acts();
+    acts.push(Act::Close);
+    acts
 }

@@ -10,7 +10,7 @@ use crate::real::observe::{PROTOCOLS, Watch, assert_error, assert_no_vm_died};
 use metahub_testkit::bench::{Bench, REPOSITORY};
 use metahub_testkit::envoy::Envoy;
 use metahub_testkit::http::connection::Connection;
-use metahub_testkit::mock_registry::{Act, Answer, Gate, MockRegistry};
+use metahub_testkit::server::{Act, Answer, Gate, Server};
 use metahub_testkit::wait_for;
 
 fn row(name: &'static str, index: Vec<Act>, says: &'static [&'static str]) -> Row {
@@ -114,7 +114,7 @@ fn an_upstream_that_goes_and_comes_back() {
         }
     };
     assert_down("before");
-    let upstream = MockRegistry::start_on(port, super::rows::broken(&[])).unwrap();
+    let upstream = Server::start_on(port, super::rows::broken(&[])).unwrap();
     assert_eq!(envoy.send(&request).unwrap().body, bench.image(FEATURES).manifest.bytes);
     drop(upstream);
     assert_down("after");

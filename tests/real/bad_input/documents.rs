@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::rows::{FEATURES, Row, Stage, index_with, sound_index};
 use metahub_testkit::bench::Bench;
-use metahub_testkit::mock_registry::Answer;
+use metahub_testkit::server::Answer;
 
 /// An index that cannot be used, whatever else is in order.
 fn index(name: &'static str, answer: Answer, says: &'static [&'static str]) -> Row {

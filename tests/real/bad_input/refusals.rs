@@ -6,7 +6,7 @@ use super::rows::{FEATURES, LOGIN, Row, Stage, manifest, sound_index};
 use crate::real::observe::{PROTOCOLS, Watch, assert_error, assert_no_vm_died};
 use metahub_testkit::bench::Bench;
 use metahub_testkit::http::Request;
-use metahub_testkit::mock_registry::{Answer, MockRegistry};
+use metahub_testkit::server::{Answer, Server};
 
 /// Where a hostile registry would have clients send their passwords.
 const EVIL: &str = r#"Bearer realm="http://evil.example/token",service="evil",scope="repository:x:pull""#;
@@ -69,7 +69,7 @@ fn refusals_become_errors_of_our_own() {
 /// A client that met upstream's challenge would send its password to whomever the challenge names.
 #[test]
 fn upstreams_challenges_never_reach_a_client() {
-    let upstream = MockRegistry::start(|_| challenge().acts()).unwrap();
+    let upstream = Server::start(|_| challenge().acts()).unwrap();
     let envoy = metahub_testkit::envoy::Envoy::before(upstream.port())
         .edit_config(crate::real::logins::with_unfiltered)
         .start()

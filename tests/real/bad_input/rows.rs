@@ -9,7 +9,7 @@ use crate::real::observe::{PROTOCOLS, Protocol, Watch, assert_error, assert_no_v
 use metahub_testkit::bench::{Bench, REPOSITORY};
 use metahub_testkit::envoy::Envoy;
 use metahub_testkit::http::{Request, Response};
-use metahub_testkit::mock_registry::{Act, Answer, MockRegistry, Received};
+use metahub_testkit::server::{Act, Answer, Received, Server};
 
 /// The login of the rows: a machine that the demo's third entry fits.
 pub(super) const LOGIN: &str = "qnib-type1";
@@ -34,7 +34,7 @@ pub(super) struct Row {
 /// Envoy in front of an upstream that serves the demo repository as it is, and the rows' repositories broken.
 pub(super) struct Stage {
     pub(super) envoy: Envoy,
-    _upstream: MockRegistry,
+    _upstream: Server,
     pub(super) bench: Bench,
 }
 
@@ -45,7 +45,7 @@ impl Stage {
 
     /// With another bootstrap.
     pub(super) fn set_with(rows: &[Row], edit: impl FnOnce(String) -> String + 'static) -> Self {
-        let upstream = MockRegistry::start(broken(rows)).unwrap();
+        let upstream = Server::start(broken(rows)).unwrap();
         let envoy = Envoy::before(upstream.port()).edit_bootstrap(edit).start().unwrap();
         Self { envoy, _upstream: upstream, bench: Bench::build() }
     }

@@ -7,7 +7,7 @@ use crate::real::observe::assert_no_vm_died;
 use metahub_testkit::bench::REPOSITORY;
 use metahub_testkit::envoy::replace;
 use metahub_testkit::http::connection::Connection;
-use metahub_testkit::mock_registry::{Act, Answer, Gate, MockRegistry};
+use metahub_testkit::server::{Act, Answer, Gate, Server};
 use metahub_testkit::wait_for;
 
 const CLIENTS: usize = 12;
@@ -95,7 +95,7 @@ fn what_all_waited_for_takes_one_place() {
 fn one_token_serves_all_who_wait() {
     let gate = Gate::default();
     let theirs = gate.clone();
-    let service = MockRegistry::start(move |_| {
+    let service = Server::start(move |_| {
         let token = Answer::document("application/json", r#"{"token":"t0ken","expires_in":300}"#);
         vec![Act::Wait(theirs.clone()), Act::Send(token.bytes())]
     })

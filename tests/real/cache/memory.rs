@@ -5,14 +5,14 @@ use crate::real::observe::{assert_no_vm_died, resident};
 use metahub_testkit::envoy::{Envoy, replace};
 use metahub_testkit::http::Request;
 use metahub_testkit::http::connection::Connection;
-use metahub_testkit::mock_registry::{Answer, MockRegistry};
+use metahub_testkit::server::{Answer, Server};
 
 const MIB: u64 = 1 << 20;
 const CLIENTS: u64 = 4;
 
 /// An upstream in which every repository `many/<number>` has a manifest of its own.
-fn upstream() -> MockRegistry {
-    MockRegistry::start(|request| {
+fn upstream() -> Server {
+    Server::start(|request| {
         let repository = request.path.strip_prefix("/v2/many/").and_then(|path| path.split('/').next());
         let body = format!(
             r#"{{"schemaVersion":2,"layers":[],"annotations":{{"number":"{}","padding":"{}"}}}}"#,
@@ -25,7 +25,7 @@ fn upstream() -> MockRegistry {
     .unwrap()
 }
 
-fn before(upstream: &MockRegistry, cache: &'static str) -> Envoy {
+fn before(upstream: &Server, cache: &'static str) -> Envoy {
     Envoy::before(upstream.port()).edit_config(move |config| with_cache(&config, cache)).start().unwrap()
 }
 

@@ -14,8 +14,8 @@ use metahub_testkit::bench::{Bench, REPOSITORY};
 use metahub_testkit::envoy::{Builder, Envoy, replace};
 use metahub_testkit::http::{Request, Response};
 use metahub_testkit::image::Document;
-use metahub_testkit::mock_registry::{Act, Answer, Gate, MockRegistry, Received};
 use metahub_testkit::port;
+use metahub_testkit::server::{Act, Answer, Gate, Received, Server};
 
 /// What the upstream says to HEAD.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -46,7 +46,7 @@ struct Stage {
     bench: Bench,
     state: Arc<Mutex<State>>,
     port: u16,
-    registry: Option<MockRegistry>,
+    registry: Option<Server>,
     envoy: Envoy,
     /// How many of the upstream's requests were looked at.
     looked_at: Cell<usize>,
@@ -145,9 +145,9 @@ fn with_fleet(config: &str, size: usize) -> String {
     with_account(&config, &format!("fleet: {{ password: \"{}\" }}", bcrypt::hash("fleet", 4).unwrap()))
 }
 
-fn serve(port: u16, state: &Arc<Mutex<State>>) -> MockRegistry {
+fn serve(port: u16, state: &Arc<Mutex<State>>) -> Server {
     let state = Arc::clone(state);
-    MockRegistry::start_on(port, move |request| answer(&state.lock().unwrap(), request)).unwrap()
+    Server::start_on(port, move |request| answer(&state.lock().unwrap(), request)).unwrap()
 }
 
 fn answer(state: &State, request: &Received) -> Vec<Act> {

@@ -2,7 +2,7 @@
 
 use super::sound::Sound;
 use super::{BROKEN, CUT, FINE, Fault, bytes, check, fault};
-use metahub_testkit::mock_registry::Act;
+use metahub_testkit::server::Act;
 
 fn after(first: &str, times: usize) -> impl Fn(Sound) -> Vec<u8> + use<> {
     let first = format!("{first}\r\n\r\n").repeat(times);

@@ -2,8 +2,8 @@
 
 use super::sound::{Content, Sound};
 use super::{Fault, fault};
-use metahub_testkit::mock_registry::Act;
-use metahub_testkit::raw_http2::{
+use metahub_testkit::server::Act;
+use metahub_testkit::server::http2::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PADDED, PUSH_PROMISE, RST_STREAM, block, decode,
     frame,
 };

@@ -24,9 +24,8 @@ use super::observe::assert_unharmed;
 use metahub_testkit::envoy::{Envoy, replace};
 use metahub_testkit::http::Request;
 use metahub_testkit::http::herd::{Herd, Outcome, allow_files};
-use metahub_testkit::mock_registry::{Act, MockRegistry, Received};
-use metahub_testkit::raw_http2::RawHttp2;
 use metahub_testkit::registries::{Upstream, with_cluster, with_configuration, with_registry};
+use metahub_testkit::server::{Act, Received, Server, http2 as server_http2};
 
 /// What comes at once, comes within this on a busy machine.
 const SOON: Duration = Duration::from_secs(10);
@@ -77,8 +76,7 @@ struct Stage {
     registry: Arc<Registry>,
     /// So many requests are sent at the same time.
     at_once: usize,
-    /// One that ends with the stage.
-    _upstream: Option<MockRegistry>,
+    _upstream: Server,
 }
 
 /// What the upstream of a stage does, and what it has met.
@@ -114,19 +112,19 @@ impl Stage {
         let registry = Registry::new(faults);
         let theirs = Arc::clone(&registry);
         let whole = |sound: &Sound| closing(sound.bytes());
-        let upstream = MockRegistry::start(move |request| theirs.acts(request, 0, whole)).unwrap();
+        let upstream = Server::start(move |request| theirs.acts(request, 0, whole)).unwrap();
         let envoy = envoy(upstream.port(), Upstream::Http1);
-        Self { envoy, registry, at_once: usize::MAX, _upstream: Some(upstream) }
+        Self { envoy, registry, at_once: usize::MAX, _upstream: upstream }
     }
 
     /// The same over HTTP/2, for the registry itself.
     fn over_http2(faults: Vec<Fault>) -> Self {
         let registry = Registry::new(faults);
         let theirs = Arc::clone(&registry);
-        let upstream = RawHttp2::start(move |request, stream| theirs.acts(request, stream, http2::whole)).unwrap();
+        let upstream = server_http2::start(move |request, stream| theirs.acts(request, stream, http2::whole)).unwrap();
         let envoy = envoy(upstream.port(), Upstream::H2c);
         // A connection that ends at its beginning takes with it all requests that wait for one.
-        Self { envoy, registry, at_once: 1, _upstream: None }
+        Self { envoy, registry, at_once: 1, _upstream: upstream }
     }
 
     /// The phases in which each fault is to be met.

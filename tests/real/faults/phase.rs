@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::sound::Content;
 use metahub_testkit::http::{Request, Response};
-use metahub_testkit::mock_registry::Received;
+use metahub_testkit::server::Received;
 
 /// What a machine of `type1` gets.
 pub(super) const FEATURES: &[&str] = &["cpu:broadwell"];

@@ -8,7 +8,7 @@ use metahub::oci::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
 use super::phase::FEATURES;
 use metahub_testkit::bench::Bench;
 use metahub_testkit::image::{Document, Format, index};
-use metahub_testkit::mock_registry::{Act, Received};
+use metahub_testkit::server::{Act, Received};
 
 /// What the upstream has in every repository.
 pub(super) struct Content {

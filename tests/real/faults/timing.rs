@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Fault, bytes, check, fault};
-use metahub_testkit::mock_registry::Act;
+use metahub_testkit::server::Act;
 
 /// MetaHub's own requests wait 15 s. Those of clients that go upstream end with Envoy's limits, which are 18 s for a
 /// manifest's answer and 20 s for silence here.

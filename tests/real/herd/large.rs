@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{LOGIN, REPOSITORY, SLOW, Stage, TAG, assert_all, code, requests, turn};
 use metahub_testkit::bench::Bench;
 use metahub_testkit::http::Request;
-use metahub_testkit::mock_registry::Answer;
+use metahub_testkit::server::Answer;
 
 /// An index with the demo's entries, filled up with others to about so many bytes.
 fn large_index(bytes: usize, mark: &str) -> Vec<u8> {

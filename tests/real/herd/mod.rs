@@ -17,8 +17,8 @@ use metahub_testkit::envoy::Envoy;
 use metahub_testkit::http::connection::Connection;
 use metahub_testkit::http::herd::{Herd, Outcome, allow_files};
 use metahub_testkit::http::{Request, Response};
-use metahub_testkit::mock_registry::{Act, Answer, Gate, MockRegistry, Received};
 use metahub_testkit::registries::{Upstream, with_cluster, with_configuration, with_registry};
+use metahub_testkit::server::{Act, Answer, Gate, Received, Server};
 use metahub_testkit::wait_for;
 
 /// A fleet on one worker.
@@ -41,7 +41,7 @@ static TURN: Mutex<()> = Mutex::new(());
 /// One worker before a registry that keeps its answers until the gate is opened.
 struct Stage {
     envoy: Envoy,
-    upstream: MockRegistry,
+    upstream: Server,
     bench: Bench,
     gate: Gate,
 }
@@ -51,7 +51,7 @@ impl Stage {
         allow_files(4 * CLIENTS).unwrap();
         let (bench, gate) = (Bench::build(), Gate::default());
         let (theirs, served) = (gate.clone(), Bench::build());
-        let upstream = MockRegistry::start(move |request| {
+        let upstream = Server::start(move |request| {
             let answer = respond(request, &served, &document);
             if request.path.ends_with(SLOW) {
                 return vec![Act::Pause(SLOWLY), Act::Send(answer)];

@@ -1,17 +1,13 @@
 //! An upstream that speaks HTTP/2 (RFC 9113) frame by frame, without TLS: for faults that no server library can produce.
 //!
-//! Its clients must not use HPACK's dynamic table, see [`super::registries::Upstream::H2c`]; its own headers are
+//! Its clients must not use HPACK's dynamic table, see [`crate::registries::Upstream::H2c`]; its own headers are
 //! literals.
 
-use std::io::{ErrorKind, Read, Write as _};
-use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
-use std::sync::Arc;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::TcpStream;
 
-use nix::libc;
-use nix::sys::socket::{setsockopt, sockopt};
-
-use super::mock_registry::{Act, Received};
-use super::{Result, port};
+use super::{Act, Next, Received, Server, act};
+use crate::Result;
 
 const PREFACE: usize = 24;
 
@@ -61,36 +57,14 @@ fn integer(block: &mut Vec<u8>, number: usize) {
     block.push(u8::try_from(rest).unwrap());
 }
 
-/// A running upstream; it ends with the test process.
-pub struct RawHttp2 {
-    port: u16,
-}
-
 type Handler = dyn Fn(&Received, u32) -> Vec<Act> + Send + Sync;
 
-impl RawHttp2 {
-    /// Starts on a free port. The handler gets each request with its stream, and says what is sent for it.
-    pub fn start(handler: impl Fn(&Received, u32) -> Vec<Act> + Send + Sync + 'static) -> Result<Self> {
-        let port = port::free();
-        let listener = TcpListener::bind(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))?;
-        let handler: Arc<Handler> = Arc::new(handler);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let handler = Arc::clone(&handler);
-                // An error here is a client that went away, which is none of ours.
-                std::thread::spawn(move || serve(&stream, &*handler).ok());
-            }
-        });
-        Ok(Self { port })
-    }
-
-    pub fn port(&self) -> u16 {
-        self.port
-    }
+/// A server on a free port. The handler gets each request with its stream, and says what is sent for it.
+pub fn start(handler: impl Fn(&Received, u32) -> Vec<Act> + Send + Sync + 'static) -> Result<Server> {
+    Server::raw(move |connection| serve(connection, &handler))
 }
 
 fn serve(mut connection: &TcpStream, handler: &Handler) -> std::io::Result<()> {
-    let _ = connection.set_nodelay(true);
     connection.read_exact(&mut [0; PREFACE])?;
     connection.write_all(&frame(SETTINGS, 0, 0, &[]))?;
     loop {
@@ -109,17 +83,9 @@ fn serve(mut connection: &TcpStream, handler: &Handler) -> std::io::Result<()> {
                 let skipped = if flags & PRIORITY == 0 { 0 } else { 5 };
                 let request = read(payload.get(skipped..).unwrap_or_default())
                     .ok_or_else(|| std::io::Error::from(ErrorKind::InvalidData))?;
-                for act in handler(&request, stream) {
-                    match act {
-                        Act::Send(bytes) => connection.write_all(&bytes)?,
-                        Act::SendShared(bytes) => connection.write_all(&bytes)?,
-                        Act::Pause(length) => std::thread::sleep(length),
-                        Act::Reset => {
-                            setsockopt(&connection, sockopt::Linger, &libc::linger { l_onoff: 1, l_linger: 0 })?;
-                            return Ok(());
-                        }
-                        Act::Close | Act::Hang | Act::Wait(_) => return Ok(()),
-                    }
+                // Nothing is read meanwhile; a stream that hangs takes its connection with it.
+                if let Next::End = act(connection, handler(&request, stream), || Ok(()))? {
+                    return Ok(());
                 }
             }
             _ => {}
