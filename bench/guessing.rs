@@ -12,6 +12,9 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use serde_json::{Map, Value, json};
+
+use metahub_testkit::config::Edit as _;
 use metahub_testkit::envoy::Envoy;
 use metahub_testkit::http::Request;
 use metahub_testkit::http::connection::Connection;
@@ -157,14 +160,12 @@ fn ping(connection: &mut Connection) -> Result<()> {
 /// this cost. Nothing is behind it: pings need nothing.
 fn envoy(cost: u32) -> Result<Envoy> {
     let hash = bcrypt::hash("remembered", cost).map_err(|error| Failure::new(error.to_string()))?;
-    let names = (0..LOGINS).map(|number| format!("login{number}")).chain(["remembered".to_owned()]);
-    let account = |name: String| format!("            {name}: {{ password: \"{hash}\", machine_type: type1 }}\n");
-    let lines = format!("          accounts:\n{}", names.map(account).collect::<String>());
-    let edit = move |config: String| {
-        let start = config.find("          accounts:\n").unwrap_or(config.len());
-        format!("{}{lines}", &config[..start])
+    let accounts = move |config: &mut Value| {
+        let names = (0..LOGINS).map(|number| format!("login{number}")).chain(["remembered".to_owned()]);
+        let account = json!({ "password": hash, "machine_type": "type1" });
+        config.set("accounts", names.map(|name| (name, account.clone())).collect::<Map<_, _>>());
     };
-    Envoy::before(port::free()).concurrency(1).edit_config(edit).start()
+    Envoy::before(port::free()).concurrency(1).config(accounts).start()
 }
 
 /// Processor time that Envoy has used, in ticks of 10 ms. Unlike the clock's it does not depend on what else runs.

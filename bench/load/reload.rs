@@ -52,13 +52,12 @@ pub(crate) fn measure(reloads: usize) -> Result<Section> {
          until 1 s after the new configuration answered first. No request failed.\n\n"
     );
     text += &report::head(&columns);
-    let shipped = envoy.config();
     for generation in 1..=2 * reloads {
         let setup = Setup { machine_types: TYPES, generation, ..setup };
         let (form, configuration) = if generation <= reloads {
-            ("YAML, as shipped", setup.applied(&shipped, nginx.port))
+            ("a Struct, as shipped", setup.text(&envoy, nginx.port))
         } else {
-            ("JSON in one string", setup.as_one_string(&shipped, nginx.port))
+            ("JSON in one string", setup.as_one_string(&envoy, nginx.port))
         };
         let reload = reload(&envoy, &configuration, generation, &path)?;
         let ms = |time: Duration| format!("{:.0}", time.as_secs_f64() * 1e3);
@@ -97,7 +96,7 @@ fn reload(envoy: &Envoy, configuration: &str, generation: usize, path: &str) -> 
         scope.spawn(client);
         std::thread::sleep(Duration::from_secs(2));
         renamed = Instant::now();
-        let replaced = envoy.replace_config(configuration);
+        let replaced = envoy.replace_text(configuration);
         let in_force = || seen.lock().unwrap().iter().any(|answer| answer.is_new && answer.status == 200).then_some(());
         let outcome = wait_for("the new configuration to come into force", Duration::from_secs(30), in_force);
         std::thread::sleep(Duration::from_secs(1));

@@ -3,15 +3,17 @@
 //! Two things differ from what is shipped, for all of them alike: the access log is off (a line for each request would
 //! be a cost that both sides share, which flatters the ratio), and MetaHub's own configuration is one of [`Setup`].
 
-use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use serde_json::{Map, Value, json};
 
 use crate::floor::{Floor, FloorFilter};
 use crate::machine::{self, Cores};
 use metahub_bench::indexes::description;
-use metahub_testkit::envoy::{Builder, Envoy, replace};
+use metahub_testkit::config::Edit as _;
+use metahub_testkit::envoy::{Builder, Envoy, add_plain_cluster, manager, set_module};
 use metahub_testkit::http::Request;
 use metahub_testkit::{Failure, Result, port};
 
@@ -50,14 +52,14 @@ impl Cache {
     /// Every tag is revalidated.
     pub(crate) const REVALIDATED: Self = Self::On { tag_ttl: 0, stale: 0 };
 
-    /// The line of the configuration.
-    fn line(self) -> String {
+    /// What the configuration says of it, if anything.
+    fn value(self) -> Option<Value> {
         match self {
-            Self::Shipped => String::new(),
-            Self::Off => "          cache: { bytes: 0 }\n".to_owned(),
-            Self::On { tag_ttl, stale } => {
-                format!("          cache: {{ bytes: 64MiB, tag_ttl: {tag_ttl}s, serve_stale_on_error: {stale}s }}\n")
-            }
+            Self::Shipped => None,
+            Self::Off => Some(json!({ "bytes": 0 })),
+            Self::On { tag_ttl, stale } => Some(json!({
+                "bytes": "64MiB", "tag_ttl": format!("{tag_ttl}s"), "serve_stale_on_error": format!("{stale}s"),
+            })),
         }
     }
 }
@@ -82,77 +84,86 @@ impl Setup {
         Self { machine_types: 0, distinct: 0, authentication: Authentication::Accounts, cache, generation: 0 }
     }
 
-    /// What stands under `configuration.value`.
-    pub(crate) fn text(&self, upstream: u16) -> String {
-        let mut text = String::from("          machine_types:\n");
-        let features = serde_json::json!(description(4).features);
-        let generation = self.generation;
-        for name in ["first".to_owned(), format!("gen{generation}")] {
-            let _ = writeln!(text, "            {name}: {{ features: {features} }}");
-        }
-        for number in 0..NODES {
-            let _ = writeln!(text, "            node{number}: {{ features: [\"cpu:icelake\", \"node:{number}\"] }}");
-        }
-        for number in 0..self.machine_types {
-            let (capability, rack) = (number % 10, number % 100);
-            let _ = writeln!(
-                text,
-                "            t{number}: {{ features: [\"cpu:skylake\", \"nvcap:8.{capability}\", \"rack:{rack}\"] }}"
-            );
-        }
-        if self.distinct > 0 {
-            text.push_str("            foreign: { architecture: s390x }\n");
-        }
-        let common = serde_json::json!(description(19).features).to_string();
-        let common = common.trim_end_matches(']');
-        for number in 0..self.distinct {
-            let _ = writeln!(text, "            m{number}: {{ features: {common},\"rack:{number}\"] }}");
-        }
-        let authentication = match self.authentication {
-            Authentication::Accounts => "authentication: accounts".to_owned(),
-            Authentication::Upstream => "authentication: upstream".to_owned(),
-            Authentication::None => "authentication: none".to_owned(),
-            Authentication::Token(port) => format!(
-                "authentication: accounts, credentials: {{ username: metahub, password: secret }}, \
-                 token_service: {{ cluster: tokens, realm: \"http://127.0.0.1:{port}/token\", service: bench }}"
-            ),
-        };
-        let _ = writeln!(
-            text,
-            "          registries: {{ registry: {{ host: \"127.0.0.1:{upstream}\", {authentication} }} }}"
-        );
+    /// MetaHub's own configuration.
+    pub(crate) fn config(&self, upstream: u16) -> Value {
         let hash = bcrypt::hash_with_salt("bench", 5, *b"not very secret!").map(|hash| hash.to_string());
-        let _ = writeln!(text, "          accounts: {{ bench: {{ password: \"{}\" }} }}", hash.unwrap_or_default());
-        text + &self.cache.line()
+        let mut config = json!({
+            "machine_types": self.machine_types(),
+            "registries": { "registry": self.registry(upstream) },
+            "accounts": { "bench": { "password": hash.unwrap_or_default() } },
+        });
+        if let Some(cache) = self.cache.value() {
+            config["cache"] = cache;
+        }
+        config
     }
 
-    /// A configuration file with the same machine types, for everybody and without accounts, as JSON in one string:
-    /// Envoy passes it on without reading it.
-    pub(crate) fn as_one_string(&self, file: &str, upstream: u16) -> String {
-        let mut types = serde_json::Map::new();
+    fn machine_types(&self) -> Map<String, Value> {
+        let mut types = self.growing_types();
+        for number in 0..NODES {
+            types.insert(format!("node{number}"), json!({ "features": ["cpu:icelake", format!("node:{number}")] }));
+        }
+        if self.distinct > 0 {
+            types.insert("foreign".to_owned(), json!({ "architecture": "s390x" }));
+        }
+        for number in 0..self.distinct {
+            let mut features = description(19).features;
+            features.push(format!("rack:{number}"));
+            types.insert(format!("m{number}"), json!({ "features": features }));
+        }
+        types
+    }
+
+    /// Those of which a reload brings more.
+    fn growing_types(&self) -> Map<String, Value> {
+        let mut types = Map::new();
         for name in ["first".to_owned(), format!("gen{}", self.generation)] {
-            types.insert(name, serde_json::json!({ "features": description(4).features }));
+            types.insert(name, json!({ "features": description(4).features }));
         }
         for number in 0..self.machine_types {
             let (capability, rack) = (number % 10, number % 100);
             let features = ["cpu:skylake".to_owned(), format!("nvcap:8.{capability}"), format!("rack:{rack}")];
-            types.insert(format!("t{number}"), serde_json::json!({ "features": features }));
+            types.insert(format!("t{number}"), json!({ "features": features }));
         }
-        let registry = serde_json::json!({ "host": format!("127.0.0.1:{upstream}"), "authentication": "none" });
-        let document = serde_json::json!({ "machine_types": types, "registries": { "registry": registry } });
-        let end = file.find("      configuration:\n").unwrap_or(file.len());
-        format!(
-            "{}      configuration:\n        \"@type\": type.googleapis.com/google.protobuf.StringValue\n        \
-             value: '{document}'\n",
-            &file[..end]
-        )
+        types
     }
 
-    /// A configuration file with this configuration of MetaHub.
-    pub(crate) fn applied(&self, file: &str, upstream: u16) -> String {
-        let end =
-            file.find("          # What a kind of machine can run").or_else(|| file.find("          machine_types:"));
-        format!("{}{}", &file[..end.unwrap_or(file.len())], self.text(upstream))
+    fn registry(&self, upstream: u16) -> Value {
+        let host = format!("127.0.0.1:{upstream}");
+        let checked_by = |who: &str| json!({ "host": host, "authentication": who });
+        match self.authentication {
+            Authentication::Accounts => checked_by("accounts"),
+            Authentication::Upstream => checked_by("upstream"),
+            Authentication::None => checked_by("none"),
+            Authentication::Token(port) => {
+                let realm = format!("http://127.0.0.1:{port}/token");
+                json!({
+                    "host": host, "authentication": "accounts",
+                    "credentials": { "username": "metahub", "password": "secret" },
+                    "token_service": { "cluster": "tokens", "realm": realm, "service": "bench" },
+                })
+            }
+        }
+    }
+
+    /// The text of the configuration file of this Envoy with this configuration.
+    pub(crate) fn text(&self, envoy: &Envoy, upstream: u16) -> String {
+        envoy.text_with(&self.config(upstream))
+    }
+
+    /// A configuration file with the same machine types, for everybody and without accounts, as JSON in one string:
+    /// Envoy passes it on without reading it.
+    pub(crate) fn as_one_string(&self, envoy: &Envoy, upstream: u16) -> String {
+        let registry = json!({ "host": format!("127.0.0.1:{upstream}"), "authentication": "none" });
+        let document = json!({ "machine_types": self.growing_types(), "registries": { "registry": registry } });
+        let mut file = envoy.file().clone();
+        file.set(
+            "resources.0.typed_config.config.configuration",
+            json!({
+                "@type": "type.googleapis.com/google.protobuf.StringValue", "value": document.to_string(),
+            }),
+        );
+        file.to_string()
     }
 }
 
@@ -169,26 +180,25 @@ impl Subject {
     /// Envoy without the filter, on its core.
     pub(crate) fn bare(upstream: u16, cores: &Cores) -> Result<Self> {
         let builder = Envoy::before(upstream).without_filter();
-        Self::start(builder.edit_bootstrap(|bootstrap| without_access_log(&bootstrap)), upstream, cores)
+        Self::start(builder.bootstrap(remove_access_log), upstream, cores)
     }
 
     /// Envoy without the filter, on its core, which answers `/file` with this file by itself.
     pub(crate) fn sending(file: &Path, cores: &Cores) -> Result<Self> {
         let length = fs::metadata(file)?.len();
-        let body = format!("{{ filename: {} }}", file.display());
-        let edit = move |bootstrap: String| {
-            let name = "            name: registries\n";
-            let most = format!("{name}            max_direct_response_body_size_bytes: {length}\n");
-            let routes = "              routes:\n";
-            let route = format!(
-                "{routes}              - match: {{ path: /file }}\n                \
-                 direct_response: {{ status: 200, body: {body} }}\n"
-            );
-            replace(&replace(&without_access_log(&bootstrap), name, &most, 1), routes, &route, 1)
+        let route = json!({
+            "match": { "path": "/file" },
+            "direct_response": { "status": 200, "body": { "filename": file } },
+        });
+        let change = move |bootstrap: &mut Value| {
+            remove_access_log(bootstrap);
+            let routes = manager(bootstrap).at_mut("route_config");
+            routes.add("max_direct_response_body_size_bytes", length);
+            routes.at_mut("virtual_hosts.0.routes").as_array_mut().expect("routes").insert(0, route);
         };
         // Nothing is there that it could ask.
         let upstream = port::free();
-        Self::start(Envoy::before(upstream).without_filter().edit_bootstrap(edit), upstream, cores)
+        Self::start(Envoy::before(upstream).without_filter().bootstrap(change), upstream, cores)
     }
 
     /// Envoy with the filter, on its core.
@@ -203,25 +213,20 @@ impl Subject {
         // Envoy has read it when it is ready.
         let filter = FloorFilter::assemble(floor)?;
         let path = filter.path();
-        let edit = move |file: String| {
-            let (start, end) = (file.find("filename: ").expect("the filter"), file.find(" } }\n").expect("its end"));
-            let file = format!("{}filename: {}{}", &file[..start], path.display(), &file[end..]);
-            let end = file.find("      # MetaHub's own configuration").expect("the configuration");
-            file[..end].to_owned()
+        let change = move |file: &mut Value| {
+            set_module(file, &path);
+            file.remove("resources.0.typed_config.config.configuration");
         };
-        let builder = Envoy::before(upstream).edit_config(edit);
-        Self::start(builder.edit_bootstrap(|bootstrap| without_access_log(&bootstrap)), upstream, cores)
+        let builder = Envoy::before(upstream).file(change);
+        Self::start(builder.bootstrap(remove_access_log), upstream, cores)
     }
 
     /// The same with another build of the filter.
     pub(crate) fn with_filter(&self, filter: &str, cores: &Cores) -> Result<Option<Self>> {
         let (Some(setup), upstream) = (self.setup, self.upstream) else { return Ok(None) };
-        let filter = filter.to_owned();
-        let edit = move |file: String| {
-            let (start, end) = (file.find("filename: ").expect("the filter"), file.find(" } }\n").expect("its end"));
-            format!("{}filename: {filter}{}", &file[..start], &file[end..])
-        };
-        let subject = Self::start(before(upstream, setup).edit_config(edit), upstream, cores)?;
+        let filter = PathBuf::from(filter);
+        let builder = before(upstream, setup).file(move |file| set_module(file, &filter));
+        let subject = Self::start(builder, upstream, cores)?;
         Ok(Some(Self { setup: Some(setup), ..subject }))
     }
 
@@ -263,26 +268,14 @@ impl Subject {
 
 /// Envoy with the filter and this configuration, to be started.
 pub(crate) fn before(upstream: u16, setup: Setup) -> Builder {
-    let builder = Envoy::before(upstream)
-        .edit_config(move |file| setup.applied(&file, upstream))
-        .edit_bootstrap(|bootstrap| without_access_log(&bootstrap));
+    let builder =
+        Envoy::before(upstream).config(move |config| *config = setup.config(upstream)).bootstrap(remove_access_log);
     match setup.authentication {
-        Authentication::Token(port) => builder.edit_bootstrap(move |bootstrap| with_token_cluster(&bootstrap, port)),
+        Authentication::Token(port) => builder.bootstrap(move |bootstrap| add_plain_cluster(bootstrap, "tokens", port)),
         _ => builder,
     }
 }
 
-fn without_access_log(bootstrap: &str) -> String {
-    let start = bootstrap.find("          # Never add %REQ(AUTHORIZATION)%").expect("the access log");
-    let end = bootstrap.find("\n  clusters:\n").expect("the clusters");
-    format!("{}{}", &bootstrap[..start], &bootstrap[end..])
-}
-
-fn with_token_cluster(bootstrap: &str, port: u16) -> String {
-    let endpoint = format!("{{ socket_address: {{ address: 127.0.0.1, port_value: {port} }} }}");
-    let cluster = format!(
-        "  clusters:\n  - name: tokens\n    type: STATIC\n    connect_timeout: 2s\n    load_assignment:\n      \
-         cluster_name: tokens\n      endpoints: [{{ lb_endpoints: [{{ endpoint: {{ address: {endpoint} }} }}] }}]\n"
-    );
-    replace(bootstrap, "  clusters:\n", &cluster, 1)
+fn remove_access_log(bootstrap: &mut Value) {
+    manager(bootstrap).remove("access_log");
 }

@@ -204,21 +204,20 @@ fn configurations(nginx: &Nginx, cores: &Cores, samples: usize) -> Result<Vec<Ro
     let setup = Setup { authentication: Authentication::None, ..Setup::new(Cache::Shipped) };
     let path = format!("/v2/bench/app/manifests/at-{}", nginx.index(4)?.hex);
     let mut rows = Vec::new();
-    for (form, is_shipped) in [("YAML, as shipped", true), ("JSON in one string", false)] {
+    for (form, is_shipped) in [("a Struct, as shipped", true), ("JSON in one string", false)] {
         // On one core: its main thread reads the configuration too, and what counts as another core may be the same
         // one's second thread, which makes both slower.
         let metahub = Subject::metahub(nginx.port, setup, cores)?;
-        let shipped = metahub.envoy.config();
         let mut times = Vec::new();
         for generation in 1..=samples + 1 {
             let setup = Setup { machine_types: TYPES, generation, ..setup };
             let text = if is_shipped {
-                setup.applied(&shipped, nginx.port)
+                setup.text(&metahub.envoy, nginx.port)
             } else {
-                setup.as_one_string(&shipped, nginx.port)
+                setup.as_one_string(&metahub.envoy, nginx.port)
             };
             let before = quiet(&metahub)?;
-            if !metahub.envoy.reload(&text)? {
+            if !metahub.envoy.reload_text(&text)? {
                 return Err(Failure::new(metahub.envoy.log()));
             }
             times.push(quiet(&metahub)?.saturating_sub(before));

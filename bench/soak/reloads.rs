@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::stage::{CHANGING, Stage};
-use metahub_testkit::envoy::replace;
+use metahub_testkit::config::Edit as _;
 use metahub_testkit::{Failure, Result, wait_for};
 
 /// Machine types of a huge configuration.
@@ -14,12 +16,15 @@ const READ: Duration = Duration::from_secs(60);
 /// Each kind in turn; the last good one is in force after it.
 pub(crate) fn storm(round: usize, stage: &Stage) -> Result<()> {
     let good = stage.envoy.config();
-    let broken = replace(&good, "machine_types:\n", "machine_typos:\n", 1);
-    let types: String = (0..HUGE)
-        .map(|number| format!("            soak{round}-{number}: {{ features: [\"cpu:skylake\", \"k:{number}\"] }}\n"))
-        .collect();
-    let huge = replace(&good, "machine_types:\n", &format!("machine_types:\n{types}"), 1);
-    let other = replace(&good, "type1: { features: [\"cpu:broadwell\"] }", "type1: { features: [\"cpu:skylake\"] }", 1);
+    let broken = good.changed(|config| config.rename("machine_types", "machine_typos"));
+    let huge = good.changed(|config| {
+        for number in 0..HUGE {
+            let features = json!(["cpu:skylake", format!("k:{number}")]);
+            config.add(&format!("machine_types.soak{round}-{number}"), json!({ "features": features }));
+        }
+    });
+    let other = good.changed(|config| config.set("machine_types.type1.features.0", "cpu:skylake"));
+    let [good, broken, huge, other] = [good, broken, huge, other].map(|config| stage.envoy.text_with(&config));
     reload(stage, &huge, true)?;
     stage.pull(CHANGING, "latest")?;
     reload(stage, &broken, false)?;
@@ -36,7 +41,7 @@ pub(crate) fn storm(round: usize, stage: &Stage) -> Result<()> {
 
 fn reload(stage: &Stage, text: &str, accepted: bool) -> Result<()> {
     let before = stage.envoy.updates()?;
-    stage.envoy.replace_config(text)?;
+    stage.envoy.replace_text(text)?;
     let now = wait_for("Envoy to read a configuration", READ, || {
         let now = stage.envoy.updates().ok()?;
         (now != before).then_some(now)

@@ -4,13 +4,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::json;
+
 use metahub::oci::digest::Digest;
 
 use crate::faults;
 use metahub_testkit::bench::{Bench, REPOSITORY};
-use metahub_testkit::envoy::{Envoy, replace};
+use metahub_testkit::config::Edit as _;
+use metahub_testkit::envoy::{Envoy, Speaks, add_registry};
 use metahub_testkit::http::{Request, Response};
-use metahub_testkit::registries::{Upstream, with_registry};
 use metahub_testkit::registry::Registry;
 use metahub_testkit::server::Server;
 use metahub_testkit::{Failure, Result, wait_for};
@@ -44,14 +46,17 @@ impl Stage {
         let served = Arc::clone(&bench);
         let faulty = Server::start(move |request| faults::serve(request, &served))?;
         let ports = [("steady", steady.port()), ("faulty", faulty.port())];
-        let registries = ports.map(|(name, port)| {
-            format!("            {name}: {{ host: \"127.0.0.1:{port}\", authentication: accounts }}\n")
-        });
-        let with_more = format!("          registries:\n{}", registries.concat());
         let envoy = Envoy::before(registry.port())
-            .edit_config(move |config| replace(&config, "          registries:\n", &with_more, 1))
-            .edit_bootstrap(move |bootstrap| {
-                ports.iter().fold(bootstrap, |text, (name, port)| with_registry(&text, name, *port, Upstream::Http1))
+            .config(move |config| {
+                for (name, port) in ports {
+                    let registry = json!({ "host": format!("127.0.0.1:{port}"), "authentication": "accounts" });
+                    config.add(&format!("registries.{name}"), registry);
+                }
+            })
+            .bootstrap(move |bootstrap| {
+                for (name, port) in ports {
+                    add_registry(bootstrap, name, port, Speaks::Http1);
+                }
             })
             .start()?;
         Ok(Self { envoy, registry, bench, _steady: steady, _faulty: faulty })

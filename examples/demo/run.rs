@@ -13,17 +13,21 @@ pub(crate) fn run() -> Result<()> {
     let folder = Folder::of_environment()?;
     let mut stage = Stage::start(Ports::or(8080, 5000, 9901)?, &folder, true)?;
     // What is in force; the file may have been edited while everything started.
-    let mut config = folder.config(&stage.ports)?;
+    let mut text = folder.text()?;
     println!("{}", introduction(&stage.ports, &folder));
 
     while !stage.is_stopped() {
         stage.check()?;
         // An editor that renames leaves a moment without the file.
-        if let Ok(edited) = folder.config(&stage.ports)
-            && edited != config
+        if let Ok(edited) = folder.text()
+            && edited != text
         {
-            println!("envoy/{}: {}", folder.file(), reload(&stage, &edited)?);
-            config = edited;
+            let outcome = match folder.read(&edited, &stage.ports) {
+                Ok(config) => reload(&stage, &config.to_string())?,
+                Err(failure) => format!("this is no YAML: {failure}"),
+            };
+            println!("envoy/{}: {outcome}", folder.file());
+            text = edited;
         }
         std::thread::sleep(INTERVAL);
     }
@@ -35,7 +39,7 @@ pub(crate) fn run() -> Result<()> {
 /// writes the file.
 fn reload(stage: &Stage, edited: &str) -> Result<String> {
     let before = stage.envoy.log().len();
-    let accepted = stage.envoy.reload(edited)?;
+    let accepted = stage.envoy.reload_text(edited)?;
     Ok(if accepted {
         "accepted, in force from now on".to_owned()
     } else {

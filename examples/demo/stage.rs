@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use serde_json::Value;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use metahub_testkit::bench::Bench;
-use metahub_testkit::envoy::{Envoy, config_file, in_folder, shipped};
+use metahub_testkit::config;
+use metahub_testkit::envoy::{Envoy, in_folder};
 use metahub_testkit::registry::Registry;
 use metahub_testkit::root;
 use metahub_testkit::{Failure, Result, port, wait_for};
@@ -66,7 +68,7 @@ impl Folder {
     /// The folder of the environment; fails when there is none of that name.
     pub(crate) fn of_environment() -> Result<Self> {
         let name = var("UPSTREAM").unwrap_or_default();
-        if name.contains(['/', '.']) || shipped(&in_folder(&name, "envoy.yaml")).is_err() {
+        if name.contains(['/', '.']) || config::shipped_text(&in_folder(&name, "envoy.yaml")).is_err() {
             return Err(Failure::new(format!("UPSTREAM is not the name of a folder below envoy/: {name:?}")));
         }
         Ok(Self(name))
@@ -87,20 +89,31 @@ impl Folder {
         in_folder(&self.0, "metahub.yaml")
     }
 
-    /// The text of that file as Envoy shall read it, for these ports and with Docker Hub's credentials where the
-    /// environment has some.
-    pub(crate) fn config(&self, ports: &Ports) -> Result<String> {
-        let text = config_file(&shipped(&self.file())?, self.has_demo_registry().then_some(ports.registry));
+    /// The text of that file, as it is now.
+    pub(crate) fn text(&self) -> Result<String> {
+        config::shipped_text(&self.file())
+    }
+
+    /// That text as Envoy shall read it, for these ports and with Docker Hub's credentials where the environment has some.
+    pub(crate) fn read(&self, text: &str, ports: &Ports) -> Result<Value> {
+        const CREDENTIALS: &str = "credentials: { username_env: DOCKER_HUB_USER";
         let set = |name| var(name).is_ok_and(|value| !value.is_empty());
         let known = set("DOCKER_HUB_USER") && set("DOCKER_HUB_PASSWORD");
-        Ok(if known {
-            text.replace(
-                "# credentials: { username_env: DOCKER_HUB_USER",
-                "credentials: { username_env: DOCKER_HUB_USER",
-            )
-        } else {
-            text
-        })
+        let text = if known { text.replace(&format!("# {CREDENTIALS}"), CREDENTIALS) } else { text.to_owned() };
+        let mut file = config::parse(&text)?;
+        let module = root().join("dist/metahub.wasm").display().to_string();
+        let registry = format!("127.0.0.1:{}", ports.registry);
+        // What an operator has changed stays as it is.
+        for (place, shipped, here) in [
+            ("vm_config/code/local/filename", "dist/metahub.wasm", module),
+            ("configuration/value/registries/registry/host", "127.0.0.1:5000", registry),
+        ] {
+            let place = file.pointer_mut(&format!("/resources/0/typed_config/config/{place}"));
+            if let Some(place) = place.filter(|place| **place == shipped) {
+                *place = here.into();
+            }
+        }
+        Ok(file)
     }
 }
 
@@ -129,8 +142,8 @@ impl Stage {
             envoy = Envoy::before(ports.registry).in_folder(&folder.0).certificates(&root().join("certs"));
             bench.push(registry.insert(Registry::start_on(ports.registry)?))?;
         }
-        let config = folder.config(&ports)?;
-        envoy = envoy.ports(ports.clients, ports.admin).edit_config(|_| config);
+        let config = folder.read(&folder.text()?, &ports)?;
+        envoy = envoy.ports(ports.clients, ports.admin).file(|file| *file = config);
         if show_access_log {
             envoy = envoy.show_access_log();
         }

@@ -1,8 +1,7 @@
 //! Clients with and without a login on one listener, and MetaHub's own tokens.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::logins::with_account;
 use super::observe::{assert_no_vm_died, counters, fault_lines};
 use super::stage::Stage;
 use metahub_testkit::bench::REPOSITORY;
@@ -11,7 +10,8 @@ use metahub_testkit::client::docker::Docker;
 use metahub_testkit::client::podman::Podman;
 use metahub_testkit::client::skopeo::Skopeo;
 use metahub_testkit::client::{Client, Login};
-use metahub_testkit::envoy::{Builder, Envoy, replace};
+use metahub_testkit::config::Edit as _;
+use metahub_testkit::envoy::{Builder, Envoy};
 use metahub_testkit::http::{Request, Response};
 use metahub_testkit::registry::Registry;
 use metahub_testkit::skip::reason_to_skip;
@@ -20,31 +20,16 @@ const KEY: &str = "a sealing key of more than thirty-two characters";
 
 /// Envoy before the demo repository; who does not log in is a machine that only the generic image fits.
 fn before(registry: &Registry) -> Builder {
-    Envoy::before(registry.port()).edit_config(|config| {
-        let config =
-            replace(&config, "machine_types:\n", "machine_types:\n            basic: { architecture: amd64 }\n", 1);
-        let line = "              authentication: accounts # passwords are checked here, against `accounts`\n";
-        replace(&config, line, &format!("{line}              anonymous: basic\n"), 1)
+    Envoy::before(registry.port()).config(|config| {
+        config.add("machine_types.basic", json!({ "architecture": "amd64" }));
+        config.add("registries.registry.anonymous", "basic");
     })
 }
 
 /// With a key from the environment that seals tokens.
 fn sharing(builder: Builder, key: &'static str) -> Builder {
-    builder.environment("METAHUB_TOKEN_KEY", key).edit_config(|config| {
-        let config = replace(
-            &config,
-            "          machine_types:\n",
-            "          token_key_env: METAHUB_TOKEN_KEY\n          machine_types:\n",
-            1,
-        );
-        let code = "        code: { local:";
-        replace(
-            &config,
-            code,
-            &format!("        environment_variables: {{ host_env_keys: [METAHUB_TOKEN_KEY] }}\n{code}"),
-            1,
-        )
-    })
+    let builder = builder.filter_environment("METAHUB_TOKEN_KEY", key);
+    builder.config(|config| config.add("token_key_env", "METAHUB_TOKEN_KEY"))
 }
 
 fn manifest() -> Request {
@@ -173,12 +158,13 @@ fn replicas_with_one_key_accept_each_others_tokens() {
 #[test]
 fn a_lost_permission_counts_at_once() {
     let stage = Stage::set(before);
-    let account = |name: &str, repositories: &str| {
-        let hash = "$2y$05$kr25QcMCe.74YgdfvNTPVOAqne/XAd5zfoOtyUUhPvDpIR8drBnRK";
-        format!("{name}: {{ password: \"{hash}\", machine_types: [type1, type2], repositories: [\"{repositories}\"] }}")
-    };
     let base = stage.envoy.config();
-    let write = |ann: &str| with_account(&with_account(&base, &account("ann", ann)), &account("ben", "qnib/*"));
+    let account = |repositories: &str| {
+        let hash = "$2y$05$kr25QcMCe.74YgdfvNTPVOAqne/XAd5zfoOtyUUhPvDpIR8drBnRK";
+        json!({ "password": hash, "machine_types": ["type1", "type2"], "repositories": [repositories] })
+    };
+    let gone = base.changed(|config| config.add("accounts.ben", account("qnib/*")));
+    let write = |ann: &str| gone.changed(|config| config.add("accounts.ann", account(ann)));
     assert!(stage.envoy.reload(&write("qnib/*")).unwrap());
     let bearers = ["ann-type1", "ben-type1"]
         .map(|user| token(&stage.envoy.send(&token_request().login(user, "qnib-arm1")).unwrap()));
@@ -204,7 +190,6 @@ fn a_lost_permission_counts_at_once() {
     assert!(stage.envoy.reload(&write("other/*")).unwrap());
     paths.iter().for_each(|path| assert_eq!(ask(path), [403, 403, 200, 200], "{path}"));
     // And an account that is gone.
-    let gone = with_account(&base, &account("ben", "qnib/*"));
     assert!(stage.envoy.reload(&gone).unwrap());
     paths.iter().for_each(|path| assert_eq!(ask(path), [401, 401, 200, 200], "{path}"));
     assert_no_vm_died(&stage.envoy);
@@ -214,10 +199,7 @@ fn a_lost_permission_counts_at_once() {
 #[test]
 fn an_unnamed_cluster_gives_neither_tokens_nor_images() {
     let registry = Registry::start().unwrap();
-    let envoy = before(&registry)
-        .edit_config(|config| replace(&config, "            registry:\n", "            another:\n", 1))
-        .start()
-        .unwrap();
+    let envoy = before(&registry).config(|config| config.rename("registries.registry", "another")).start().unwrap();
     for request in [manifest(), token_request(), manifest().login("qnib-type1", "qnib-type1")] {
         let answer = envoy.send(&request).unwrap();
         assert_eq!((answer.status, answer.header("www-authenticate")), (403, None), "{}", answer.text());

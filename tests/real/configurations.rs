@@ -1,34 +1,47 @@
 //! The shipped configurations: Envoy and the filter accept them, and all harden what envoy.yaml hardens.
 
+use std::path::Path;
 use std::process::Command;
+
+use serde_json::Value;
 
 use super::registry_headers::REMOVED;
 use metahub_testkit::client::run;
-use metahub_testkit::envoy::{binary, config_file, fresh_wasm, in_folder, replace, shipped};
+use metahub_testkit::config::{self, Edit as _, shipped, shipped_text};
+use metahub_testkit::envoy::{Envoy, binary, cluster, fresh_wasm, in_folder, manager, own, place};
 use metahub_testkit::root;
 use metahub_testkit::temp::TempDir;
 
 /// The folders below `envoy/`.
 const FOLDERS: [&str; 4] = ["docker-hub", "private-registry", "several-registries", "tls-listener"];
 
-/// Lets Envoy validate a configuration with the filter inlined: Envoy does not read the watched file for that.
-fn validate(bootstrap: &str, filter: &str) -> metahub_testkit::Result<String> {
-    fresh_wasm()?;
-    let filter = config_file(filter, None);
-    let inlined = filter.lines().skip_while(|line| *line != "  typed_config:");
-    let inlined: String = inlined.map(|line| format!("          {line}\n")).collect();
-    let (before, rest) = bootstrap.split_once("            config_discovery:\n").expect("the filter's discovery");
-    let router = "          - name: envoy.filters.http.router\n";
-    let (_, after) = rest.split_once(router).expect("the router");
-    let directory = TempDir::new("validate")?;
-    let path = directory.join("envoy.yaml");
-    std::fs::write(&path, format!("{before}{inlined}{router}{after}"))?;
+/// Lets Envoy judge a bootstrap file.
+fn judge(bootstrap: &Path) -> metahub_testkit::Result<String> {
     let mut command = Command::new(binary()?);
-    run(command.args(["--mode", "validate", "--concurrency", "1", "--config-path"]).arg(path))
+    run(command.args(["--mode", "validate", "--concurrency", "1", "--config-path"]).arg(bootstrap))
 }
 
-fn example(name: &str) -> (String, String) {
-    (shipped(&format!("{name}/envoy.yaml")).unwrap(), shipped(&format!("{name}/metahub.yaml")).unwrap())
+/// Lets Envoy validate a configuration with the filter inlined: Envoy does not read the watched file for that.
+fn validate(mut bootstrap: Value, mut filter: Value) -> metahub_testkit::Result<String> {
+    fresh_wasm()?;
+    place(&mut filter, None);
+    let entry = manager(&mut bootstrap).at_mut("http_filters.0");
+    entry.remove("config_discovery");
+    entry.add("typed_config", filter.remove("resources.0.typed_config"));
+    let directory = TempDir::new("validate")?;
+    let path = directory.join("envoy.json");
+    std::fs::write(&path, bootstrap.to_string())?;
+    judge(&path)
+}
+
+/// The two files of a folder.
+fn example(folder: &str) -> (Value, Value) {
+    (shipped(&in_folder(folder, "envoy.yaml")).unwrap(), shipped(&in_folder(folder, "metahub.yaml")).unwrap())
+}
+
+/// What is wrong with a configuration.
+fn error(outcome: metahub_testkit::Result<String>) -> String {
+    outcome.err().map(|error| error.to_string()).unwrap_or_default()
 }
 
 #[test]
@@ -41,40 +54,54 @@ fn every_folder_is_known_here() {
 
 #[test]
 fn envoy_and_the_filter_accept_every_shipped_configuration() {
-    for folder in FOLDERS {
+    for folder in FOLDERS.into_iter().chain([""]) {
         let (bootstrap, filter) = example(folder);
-        let said = validate(&bootstrap, &filter);
+        let said = validate(bootstrap, filter);
         assert!(said.is_ok(), "{folder}: {said:?}");
     }
-    let (bootstrap, filter) = (shipped("envoy.yaml").unwrap(), shipped("metahub.yaml").unwrap());
-    assert!(validate(&bootstrap, &filter).is_ok());
+    let (bootstrap, filter) = example("");
     // The filter's word counts, and Envoy's.
-    let wrong = replace(&filter, "machine_types:", "machine_typos:", 1);
-    let error = validate(&bootstrap, &wrong).err().map(|error| error.to_string()).unwrap_or_default();
+    let wrong = filter.changed(|file| own(file).rename("machine_types", "machine_typos"));
+    let error = error(validate(bootstrap.clone(), wrong));
     assert!(error.contains("machine_typos"), "{error:?}");
-    assert!(validate(&replace(&bootstrap, "connect_timeout:", "connect_timeouts:", 1), &filter).is_err());
+    let wrong = bootstrap.changed(|bootstrap| cluster(bootstrap, "registry").rename("connect_timeout", "timeouts"));
+    assert!(validate(wrong, filter).is_err());
+}
+
+/// All other tests read the shipped files themselves and write what Envoy gets. Here Envoy reads them as they stand.
+#[test]
+fn envoy_reads_the_shipped_texts() {
+    for folder in FOLDERS.into_iter().chain([""]) {
+        let said = judge(&root().join("envoy").join(in_folder(folder, "envoy.yaml")));
+        assert!(said.is_ok(), "{folder}: {said:?}");
+        let envoy = Envoy::of_folder(folder).start().unwrap();
+        let text = shipped_text(&in_folder(folder, "metahub.yaml")).unwrap();
+        assert!(envoy.reload_text(&text).unwrap(), "{folder}: {}", envoy.log());
+    }
 }
 
 #[test]
 fn the_filter_accepts_what_the_examples_suggest_in_comments() {
     let (bootstrap, filter) = example("docker-hub");
-    let upstream = replace(&filter, "authentication: none", "authentication: upstream", 1);
-    assert!(validate(&bootstrap, &upstream).is_ok());
-    let shared = replace(&filter, "# credentials:", "credentials:", 1);
-    let error = validate(&bootstrap, &shared).err().map(|error| error.to_string()).unwrap_or_default();
+    let upstream = filter.changed(|file| own(file).set("registries.registry.authentication", "upstream"));
+    assert!(validate(bootstrap.clone(), upstream).is_ok());
+    let suggested = |folder: &str, line: &str| {
+        let text = shipped_text(&in_folder(folder, "metahub.yaml")).unwrap();
+        config::parse(&config::uncommented(&text, line)).unwrap()
+    };
+    let error = error(validate(bootstrap, suggested("docker-hub", "credentials:")));
     assert!(error.contains("DOCKER_HUB_USER is not set"), "{error}");
-    let (bootstrap, filter) = example("private-registry");
-    let tokens = replace(&filter, "# token_service:", "token_service:", 1);
-    assert!(validate(&bootstrap, &tokens).is_ok());
+    let (bootstrap, _) = example("private-registry");
+    assert!(validate(bootstrap, suggested("private-registry", "token_service:")).is_ok());
 }
 
 /// What the demo's envoy.yaml hardens and limits, every example does: a line of it that an example lacks is one of those
 /// that the example is about.
 #[test]
 fn examples_differ_from_the_demo_in_what_they_are_about_only() {
-    let demo = settings(&shipped("envoy.yaml").unwrap(), "");
+    let demo = settings(&shipped_text("envoy.yaml").unwrap(), "");
     for folder in FOLDERS {
-        let theirs = settings(&shipped(&format!("{folder}/envoy.yaml")).unwrap(), folder);
+        let theirs = settings(&shipped_text(&in_folder(folder, "envoy.yaml")).unwrap(), folder);
         let about = |line: &&String| {
             let upstream = ["host_rewrite_literal", "address: 127.0.0.1, port_value: 5000", "type: STRICT_DNS"];
             let routes = ["name: registry", "cluster_name: registry", "domains:", "match:", "{ priority:"];
@@ -90,7 +117,7 @@ fn examples_differ_from_the_demo_in_what_they_are_about_only() {
 #[test]
 fn every_shipped_file_has_small_buffers_and_removes_headers() {
     for folder in FOLDERS.into_iter().chain([""]) {
-        let bootstrap = shipped(&in_folder(folder, "envoy.yaml")).unwrap();
+        let bootstrap = shipped_text(&in_folder(folder, "envoy.yaml")).unwrap();
         let count = |text: &str| bootstrap.matches(text).count();
         let clusters = count("connect_timeout:");
         // The listener, and each cluster.
@@ -127,7 +154,7 @@ fn settings(text: &str, folder: &str) -> Vec<String> {
 #[test]
 fn tls_to_registries_is_verified() {
     for (folder, clusters) in [("docker-hub", 2), ("private-registry", 1), ("several-registries", 3)] {
-        let (bootstrap, _) = example(folder);
+        let bootstrap = shipped_text(&in_folder(folder, "envoy.yaml")).unwrap();
         let values = |key: &str, end: char| {
             let found = bootstrap.split(key).skip(1).filter_map(|rest| rest.split([end, ' ', ',', '\n']).next());
             found.map(str::to_owned).collect::<Vec<_>>()

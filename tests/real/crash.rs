@@ -3,11 +3,11 @@
 //! Nothing that a client or an upstream sends takes our filter down, as far as the other tests can tell. So a module
 //! that traps at every request takes its place here, under the shipped configuration.
 
-use std::path::Path;
 use std::time::Duration;
 
 use metahub_testkit::bench::{Bench, REPOSITORY};
-use metahub_testkit::envoy::{Envoy, shipped};
+use metahub_testkit::config::shipped_text;
+use metahub_testkit::envoy::{Envoy, set_module};
 use metahub_testkit::http::Request;
 use metahub_testkit::registry::Registry;
 use metahub_testkit::temp::TempDir;
@@ -15,7 +15,7 @@ use metahub_testkit::wait_for;
 
 /// The shipped files without their comments.
 fn settings(name: &str) -> String {
-    let text = shipped(name).unwrap();
+    let text = shipped_text(name).unwrap();
     text.lines().filter_map(|line| line.split('#').next()).collect::<Vec<_>>().join("\n")
 }
 
@@ -38,8 +38,7 @@ fn a_dead_vm_serves_nothing() {
     let directory = TempDir::new("crash").unwrap();
     let module = directory.join("trap.wasm");
     std::fs::write(&module, trapping_module()).unwrap();
-    let envoy =
-        Envoy::before(registry.port()).edit_config(move |config| with_module(&config, &module)).start().unwrap();
+    let envoy = Envoy::before(registry.port()).file(move |file| set_module(file, &module)).start().unwrap();
 
     let image = bench.digest(&["cpu:broadwell"]);
     let paths = ["latest", &image].map(|reference| format!("/v2/{REPOSITORY}/manifests/{reference}"));
@@ -59,12 +58,6 @@ fn a_dead_vm_serves_nothing() {
     assert_closed();
     let log = registry.log();
     assert!(log.contains("\"PUT /v2/qnib/") && !log.contains("\"GET /v2/qnib/"), "upstream was asked:\n{log}");
-}
-
-fn with_module(config: &str, module: &Path) -> String {
-    let (before, rest) = config.split_once("filename: ").expect("the filter's file");
-    let (_, after) = rest.split_once(" }").expect("the end of its path");
-    format!("{before}filename: {} }}{after}", module.display())
 }
 
 /// A WebAssembly module with the proxy-wasm interface (0.2.1) that starts, is configured, and executes `unreachable`

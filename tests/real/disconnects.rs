@@ -3,14 +3,15 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use serde_json::json;
+
 use metahub::oci::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
 
 use super::observe::assert_unharmed;
 use metahub_testkit::bench::Bench;
-use metahub_testkit::envoy::Envoy;
+use metahub_testkit::envoy::{Envoy, Speaks, add_cluster, add_registry};
 use metahub_testkit::http::Request;
 use metahub_testkit::http::herd::{Herd, allow_files};
-use metahub_testkit::registries::{Upstream, with_cluster, with_configuration, with_registry};
 use metahub_testkit::server::{Act, Answer, Gate, Received, Server};
 use metahub_testkit::{Failure, Result, wait_for};
 
@@ -82,21 +83,23 @@ impl Stage {
         let theirs = Arc::clone(&hold);
         let upstream = Server::start(move |request| acts(request, &bench, &theirs)).unwrap();
         let port = upstream.port();
-        let configuration = format!(
-            "machine_types: {{ type1: {{ features: [\"cpu:broadwell\"] }} }}\n\
-             registries:\n  \
-               registry: {{ host: \"127.0.0.1:{port}\", authentication: none }}\n  \
-               checked: {{ host: \"127.0.0.1:{port}\", authentication: upstream }}\n  \
-               tokened:\n    host: \"127.0.0.1:{port}\"\n    authentication: none\n    \
-                 token_service: {{ cluster: tokens, realm: \"http://tokens.test/token\", service: s }}\n"
-        );
+        let host = format!("127.0.0.1:{port}");
+        let tokens = json!({ "cluster": "tokens", "realm": "http://tokens.test/token", "service": "s" });
+        let configuration = json!({
+            "machine_types": { "type1": { "features": ["cpu:broadwell"] } },
+            "registries": {
+                "registry": { "host": host, "authentication": "none" },
+                "checked": { "host": host, "authentication": "upstream" },
+                "tokened": { "host": host, "authentication": "none", "token_service": tokens },
+            },
+        });
         let envoy = Envoy::before(port)
-            .edit_config(move |config| with_configuration(&config, &configuration))
-            .edit_bootstrap(move |mut bootstrap| {
+            .config(|config| *config = configuration)
+            .bootstrap(move |bootstrap| {
                 for name in ["checked", "tokened"] {
-                    bootstrap = with_registry(&bootstrap, name, port, Upstream::Http1);
+                    add_registry(bootstrap, name, port, Speaks::Http1);
                 }
-                with_cluster(&bootstrap, "tokens", port, Upstream::Http1)
+                add_cluster(bootstrap, "tokens", port, Speaks::Http1);
             })
             .start()
             .unwrap();

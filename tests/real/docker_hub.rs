@@ -4,7 +4,8 @@
 use metahub_testkit::bench::{Bench, REPOSITORY};
 use metahub_testkit::client::skopeo::Skopeo;
 use metahub_testkit::client::{Client as _, Login};
-use metahub_testkit::envoy::{Builder, Envoy, replace};
+use metahub_testkit::config::Edit as _;
+use metahub_testkit::envoy::{Builder, Envoy};
 use metahub_testkit::http::{Request, Response};
 use metahub_testkit::server::{Act, Answer, Received, Server};
 use metahub_testkit::skip::reason_to_skip;
@@ -206,14 +207,13 @@ fn accounts_of_docker_hub() {
         builder
             .environment("DOCKER_HUB_USER", USER.0)
             .environment("DOCKER_HUB_PASSWORD", USER.1)
-            .edit_config(|config| replace(&config, "# credentials: {", "credentials: {", 1))
+            .uncommented("credentials: {")
     });
     assert_eq!(shared.ask("GET", &tag("bench"), "node-type1").status, 200);
     assert!(shared.hub.received("").iter().all(|request| request.header("authorization").unwrap().ends_with(":alice")));
 
-    let own = Stage::set(|builder| {
-        builder.edit_config(|config| replace(&config, "authentication: none", "authentication: upstream", 1))
-    });
+    let own =
+        Stage::set(|builder| builder.config(|config| config.set("registries.registry.authentication", "upstream")));
     let ask = |password| own.envoy.send(&Request::get(&tag("bench")).login("alice-type1", password)).unwrap();
     assert_eq!(ask(USER.1).status, 200);
     assert_eq!(ask("wrong").status, 401);

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use metahub_testkit::client::curl::{Curl, Version};
 use metahub_testkit::client::docker::Docker;
 use metahub_testkit::client::{Client, Login};
+use metahub_testkit::config::{self, Edit as _};
 use metahub_testkit::elf::Architecture;
 use metahub_testkit::envoy::Envoy;
 use metahub_testkit::http::{Request, Response};
@@ -89,7 +90,7 @@ impl Fleet {
         }
         registry.push_manifest(REPOSITORY, "latest", &list).unwrap();
         let port = registry.port();
-        let envoy = Envoy::before(port).edit_config(move |config| configuration(&config, port)).start().unwrap();
+        let envoy = Envoy::before(port).config(move |config| *config = configuration(port)).start().unwrap();
         Self { images, list, registry, envoy }
     }
 
@@ -140,12 +141,12 @@ fn login(machine_type: &str) -> Login {
     Login::new(&format!("fleet-{machine_type}"), "fleet")
 }
 
-/// The shipped file with the story's configuration in the place of its own.
-fn configuration(shipped: &str, registry: u16) -> String {
-    let (start, _) = shipped.split_once("          machine_types:\n").unwrap();
-    let indented = block("yaml").lines().map(|line| format!("          {line}\n")).collect::<String>();
-    assert!(indented.contains("127.0.0.1:5000"));
-    format!("{start}{}", indented.replace("127.0.0.1:5000", &format!("127.0.0.1:{registry}")))
+/// The story's configuration, for the registry on this port.
+fn configuration(registry: u16) -> Value {
+    let mut config = config::parse(&block("yaml")).unwrap();
+    assert_eq!(config.at("registries.registry.host"), "127.0.0.1:5000");
+    config.set("registries.registry.host", format!("127.0.0.1:{registry}"));
+    config
 }
 
 /// Machine type → selected digest.

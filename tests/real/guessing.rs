@@ -7,9 +7,12 @@ use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use super::logins::{DEAR, with_account};
+use serde_json::{Value, json};
+
+use super::logins::DEAR;
 use super::observe::{assert_no_vm_died, fault_lines};
-use metahub_testkit::envoy::{Envoy, replace};
+use metahub_testkit::config::Edit as _;
+use metahub_testkit::envoy::{Envoy, manager};
 use metahub_testkit::http::Request;
 use metahub_testkit::http::connection::Connection;
 use metahub_testkit::port;
@@ -19,11 +22,13 @@ const LOGINS: u32 = 100;
 
 fn envoy() -> Envoy {
     let hash = bcrypt::hash("right", 5).unwrap();
-    let accounts = move |config: String| {
-        let account = |number: u32| format!("login{number}: {{ password: \"{hash}\", machine_type: type1 }}");
-        (0..LOGINS).fold(config, |config, number| with_account(&config, &account(number)))
+    let accounts = move |config: &mut Value| {
+        for number in 0..LOGINS {
+            let account = json!({ "password": hash, "machine_type": "type1" });
+            config.add(&format!("accounts.login{number}"), account);
+        }
     };
-    Envoy::before(port::free()).concurrency(1).edit_config(accounts).start().unwrap()
+    Envoy::before(port::free()).concurrency(1).config(accounts).start().unwrap()
 }
 
 fn client(envoy: &Envoy, address: [u8; 4]) -> Connection {
@@ -124,10 +129,8 @@ fn clients_of_one_address_share_a_budget() {
 /// Behind a load balancer, with as many trusted hops as there are, clients are told apart by what it says of them.
 #[test]
 fn a_trusted_load_balancer_names_the_client() {
-    let trust = |text: String| {
-        replace(&text, "use_remote_address: true", "use_remote_address: true\n          xff_num_trusted_hops: 1", 1)
-    };
-    let envoy = Envoy::before(port::free()).concurrency(1).edit_bootstrap(trust).start().unwrap();
+    let trust = |bootstrap: &mut Value| manager(bootstrap).add("xff_num_trusted_hops", 1);
+    let envoy = Envoy::before(port::free()).concurrency(1).bootstrap(trust).start().unwrap();
     let ping = |address: &str, password: &str| {
         let request = Request::get("/v2/").login("qnib-type1", password).header("x-forwarded-for", address);
         envoy.send(&request).unwrap().status
@@ -147,8 +150,8 @@ fn a_trusted_load_balancer_names_the_client() {
 /// 60 addresses guess at once at bcrypt cost 10, where each check takes 60 ms of the worker.
 #[test]
 fn many_addresses_hold_a_worker_no_longer_than_documented() {
-    let dear = |config: String| with_account(&config, &format!("dear: {{ password: \"{DEAR}\" }}"));
-    let envoy = Envoy::before(port::free()).concurrency(1).edit_config(dear).start().unwrap();
+    let dear = |config: &mut Value| config.add("accounts.dear", json!({ "password": DEAR }));
+    let envoy = Envoy::before(port::free()).concurrency(1).config(dear).start().unwrap();
     let (guesses, start) = (Guesses::default(), Instant::now());
     let mut guessers: Vec<Connection> = (1..=60).map(|host| client(&envoy, [127, 0, 2, host])).collect();
     let looked_at = (0..5).flat_map(|_| 0..60).filter(|host| guesses.send(&mut guessers[*host], None) == 401).count();

@@ -2,6 +2,7 @@
 
 use super::stage::Stage;
 use metahub_testkit::bench::REPOSITORY;
+use metahub_testkit::config::Edit as _;
 use metahub_testkit::envoy::Envoy;
 use metahub_testkit::http::Request;
 use metahub_testkit::registry::Registry;
@@ -31,8 +32,10 @@ fn envoy_with_the_filter_selects_and_reloads() {
     assert_eq!(digest("qnib-type2"), Some(bench.digest(&["cpu:skylake"])));
 
     let config = envoy.config();
-    assert!(!envoy.reload(&config.replace("machine_types:", "machine_typos:")).unwrap(), "a broken file is refused");
+    let broken = config.changed(|config| config.rename("machine_types", "machine_typos"));
+    assert!(!envoy.reload(&broken).unwrap(), "a broken file is refused");
     assert_eq!(digest("qnib-type2"), Some(bench.digest(&["cpu:skylake"])));
-    assert!(envoy.reload(&config.replace("cpu:skylake", "cpu:broadwell")).unwrap(), "a good file is accepted");
+    let good = config.changed(|config| config.set("machine_types.type2.features.0", "cpu:broadwell"));
+    assert!(envoy.reload(&good).unwrap(), "a good file is accepted");
     assert_eq!(digest("qnib-type2"), Some(bench.digest(&["cpu:broadwell"])));
 }

@@ -1,12 +1,13 @@
 //! Header lists of clients that are meant for somebody else: the registry behind MetaHub, or the other clients.
 
+use serde_json::json;
+
 use metahub::oci::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
 
 use super::observe::assert_unharmed;
 use metahub_testkit::bench::Bench;
 use metahub_testkit::envoy::Envoy;
 use metahub_testkit::http::{Request, Response};
-use metahub_testkit::registries::with_configuration;
 use metahub_testkit::server::{Act, Answer, Received, Server};
 
 /// What speaks to a registry, to what stands before it, or of somebody else.
@@ -37,11 +38,12 @@ impl Stage {
         let bench = Bench::build();
         let upstream = Server::start(move |request| respond(request, &bench)).unwrap();
         let port = upstream.port();
-        let configuration = format!(
-            "machine_types: {{ type1: {{ features: [\"cpu:broadwell\"] }} }}\n\
-             registries: {{ registry: {{ host: \"127.0.0.1:{port}\", authentication: none }} }}\n"
-        );
-        let builder = Envoy::before(port).edit_config(move |config| with_configuration(&config, &configuration));
+        let registry = json!({ "host": format!("127.0.0.1:{port}"), "authentication": "none" });
+        let configuration = json!({
+            "machine_types": { "type1": { "features": ["cpu:broadwell"] } },
+            "registries": { "registry": registry },
+        });
+        let builder = Envoy::before(port).config(|config| *config = configuration);
         Self { envoy: builder.start().unwrap(), upstream, bench: Bench::build() }
     }
 

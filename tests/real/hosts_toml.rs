@@ -8,7 +8,7 @@ use metahub_testkit::bench::{Bench, REPOSITORY};
 use metahub_testkit::certificates::{TLS_HOST, authority};
 use metahub_testkit::client::containerd::{Containerd, Credentials};
 use metahub_testkit::client::{Client as _, Pulled};
-use metahub_testkit::envoy::{Envoy, replace};
+use metahub_testkit::envoy::Envoy;
 use metahub_testkit::registry::Registry;
 use metahub_testkit::skip::reason_to_skip;
 
@@ -49,6 +49,12 @@ impl Stage {
         self.containerd.replace_hosts(hosts);
         self.containerd.pull(&format!("127.0.0.1:{}/{REPOSITORY}:latest", self.registry.port()))
     }
+}
+
+/// Replaces `from`, which README.md's text must have so many times.
+fn replace(text: &str, from: &str, to: &str, times: usize) -> String {
+    assert_eq!(text.matches(from).count(), times, "occurrences of {from:?} in:\n{text}");
+    text.replace(from, to)
 }
 
 /// The lines of a table, which begins with `[name]`, cut out of a TOML text.

@@ -1,9 +1,12 @@
 //! Passwords: computed once, limited when guessed, revoked at once.
 
+use serde_json::{Value, json};
+
 use super::observe::{Watch, assert_error, assert_no_vm_died, fault_lines};
 use super::stage::Stage;
 use metahub_testkit::bench::REPOSITORY;
-use metahub_testkit::envoy::{Builder, Envoy, replace};
+use metahub_testkit::config::Edit as _;
+use metahub_testkit::envoy::{Builder, Envoy};
 use metahub_testkit::http::{Request, Response};
 use metahub_testkit::registry::Registry;
 
@@ -11,22 +14,17 @@ use metahub_testkit::registry::Registry;
 pub(super) const DEAR: &str = "$2y$10$H6zxzp1yVurLcsuV9e4CueCKQ0dJFzcMLWTram07J.FxlXwrXX2RO";
 
 /// Adds the account `everything`, which sees indexes as they are; its password is its name.
-pub(super) fn with_unfiltered(config: String) -> String {
+pub(super) fn add_unfiltered(config: &mut Value) {
     let hash = bcrypt::hash("everything", 4).unwrap();
-    with_account(&config, &format!("everything: {{ password: \"{hash}\", machine_type: unfiltered }}"))
-}
-
-/// Adds a line below `accounts:`.
-pub(super) fn with_account(config: &str, line: &str) -> String {
-    replace(config, "          accounts:\n", &format!("          accounts:\n            {line}\n"), 1)
+    config.add("accounts.everything", json!({ "password": hash, "machine_type": "unfiltered" }));
 }
 
 /// Envoy before the demo repository; the accounts `dear` and `other` have expensive passwords, which are their names.
 fn before(registry: &Registry) -> Builder {
-    Envoy::before(registry.port()).edit_config(|config| {
-        let dear = with_account(&config, &format!("dear: {{ password: \"{DEAR}\", machine_type: type1 }}"));
+    Envoy::before(registry.port()).config(|config| {
+        config.add("accounts.dear", json!({ "password": DEAR, "machine_type": "type1" }));
         let hash = bcrypt::hash("other", 4).unwrap();
-        with_account(&dear, &format!("other: {{ password: \"{hash}\", machine_type: type2 }}"))
+        config.add("accounts.other", json!({ "password": hash, "machine_type": "type2" }));
     })
 }
 
@@ -114,19 +112,23 @@ fn rotation_revokes_at_once() {
     let stage = Stage::set(before);
     (0..10).for_each(|_| stage.assert_serves("dear", "dear"));
     let old = stage.envoy.config();
-    let both = format!("passwords: [\"{DEAR}\", \"{}\"]", bcrypt::hash("fresh", 4).unwrap());
-    assert!(stage.envoy.reload(&replace(&old, &format!("password: \"{DEAR}\""), &both, 1)).unwrap());
+    let fresh = bcrypt::hash("fresh", 4).unwrap();
+    let both = old.changed(|config| {
+        config.remove("accounts.dear.password");
+        config.add("accounts.dear.passwords", json!([DEAR, fresh]));
+    });
+    assert!(stage.envoy.reload(&both).unwrap());
     stage.assert_serves("dear", "dear");
     stage.assert_serves("dear", "fresh");
 
-    let new = format!("password: \"{}\"", bcrypt::hash("fresh", 4).unwrap());
-    assert!(stage.envoy.reload(&replace(&old, &format!("password: \"{DEAR}\""), &new, 1)).unwrap());
+    let new = old.changed(|config| config.set("accounts.dear.password", fresh));
+    assert!(stage.envoy.reload(&new).unwrap());
     for _ in 0..5 {
         assert_error(&stage.ask("dear", "dear"), 401, "UNAUTHORIZED", &["wrong password"], true, "the old password");
         stage.assert_serves("dear", "fresh");
     }
     // An account that is gone is gone, whatever was remembered of it.
-    assert!(stage.envoy.reload(&replace(&old, "            dear: {", "            gone: {", 1)).unwrap());
+    assert!(stage.envoy.reload(&old.changed(|config| config.rename("accounts.dear", "gone"))).unwrap());
     assert_eq!(stage.ask("dear", "dear").status, 401);
     assert_no_vm_died(&stage.envoy);
 }

@@ -3,18 +3,18 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use metahub::oci::digest::Digest;
 use metahub::oci::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
 
 use super::observe::assert_unharmed;
 use metahub_testkit::bench::Bench;
-use metahub_testkit::envoy::{Envoy, replace};
+use metahub_testkit::config::Edit as _;
+use metahub_testkit::envoy::{Envoy, cluster};
 use metahub_testkit::http::Request;
-use metahub_testkit::registries::with_configuration;
 use metahub_testkit::server::{Act, Answer, Gate, Server};
 use metahub_testkit::wait_for;
-
-const LIMITS: &str = "max_connections: 1024, max_pending_requests: 8192, max_requests: 8192,";
 
 #[test]
 fn a_full_envoy_is_no_registry_that_is_down() {
@@ -38,18 +38,21 @@ fn a_full_envoy_is_no_registry_that_is_down() {
         }
     })
     .unwrap();
-    let configuration = format!(
-        "machine_types: {{ type1: {{ features: [\"cpu:broadwell\"] }} }}\n\
-         registries: {{ registry: {{ host: \"127.0.0.1:{}\", authentication: none }} }}\n\
-         cache: {{ bytes: 1MiB, serve_stale_on_error: 1h }}\n",
-        upstream.port()
-    );
+    let host = format!("127.0.0.1:{}", upstream.port());
+    let configuration = json!({
+        "machine_types": { "type1": { "features": ["cpu:broadwell"] } },
+        "registries": { "registry": { "host": host, "authentication": "none" } },
+        "cache": { "bytes": "1MiB", "serve_stale_on_error": "1h" },
+    });
     let envoy = Envoy::before(upstream.port())
         .concurrency(1)
-        .edit_config(move |config| with_configuration(&config, &configuration))
-        .edit_bootstrap(|bootstrap| {
-            let few = "max_connections: 1, max_pending_requests: 1, max_requests: 2,";
-            replace(&bootstrap, &format!("priority: DEFAULT, {LIMITS}"), &format!("priority: DEFAULT, {few}"), 1)
+        .config(|config| *config = configuration)
+        .bootstrap(|bootstrap| {
+            let limits = cluster(bootstrap, "registry").at_mut("circuit_breakers.thresholds.0");
+            assert_eq!(limits.at("priority"), "DEFAULT");
+            for (limit, few) in [("max_connections", 1), ("max_pending_requests", 1), ("max_requests", 2)] {
+                limits.set(limit, few);
+            }
         })
         .start()
         .unwrap();

@@ -2,13 +2,16 @@
 
 use std::sync::Mutex;
 
+use serde_json::{Value, json};
+
 use metahub::oci::digest::Digest;
 use metahub::oci::media_type;
 
-use super::logins::with_unfiltered;
+use super::logins::add_unfiltered;
 use super::observe::{PROTOCOLS, Protocol, assert_no_vm_died, counters, fault_lines};
 use metahub_testkit::bench::{Bench, REPOSITORY};
-use metahub_testkit::envoy::{Envoy, replace};
+use metahub_testkit::config::Edit as _;
+use metahub_testkit::envoy::Envoy;
 use metahub_testkit::http::{Request, Response};
 use metahub_testkit::image::{Format, index};
 use metahub_testkit::registry::Registry;
@@ -38,15 +41,15 @@ struct Stage {
 }
 
 impl Stage {
-    fn set(edit: impl FnOnce(String) -> String + 'static) -> Self {
+    fn set(change: impl FnOnce(&mut Value) + 'static) -> Self {
         let registry = Registry::start().unwrap();
         let bench = Bench::build();
         bench.push(&registry).unwrap();
-        let list: serde_json::Value = serde_json::from_slice(&bench.list.bytes).unwrap();
+        let list: Value = serde_json::from_slice(&bench.list.bytes).unwrap();
         let oci = index(Format::Oci, list["manifests"].as_array().unwrap());
         registry.push_manifest(REPOSITORY, "oci", &oci).unwrap();
         registry.push_manifest(REPOSITORY, "single", &bench.image(&["cpu:skylake"]).manifest).unwrap();
-        let envoy = Envoy::before(registry.port()).edit_config(edit).start().unwrap();
+        let envoy = Envoy::before(registry.port()).config(change).start().unwrap();
         Self { bench, registry, envoy }
     }
 
@@ -71,7 +74,7 @@ fn describing(answer: &Response) -> Vec<(&str, Option<&str>)> {
 
 #[test]
 fn head_and_get_agree() {
-    let stage = Stage::set(with_unfiltered);
+    let stage = Stage::set(add_unfiltered);
     let mut rows: Vec<(&str, &str)> = LOGINS.iter().map(|(login, _)| (*login, "latest")).collect();
     rows.extend(LOGINS.iter().map(|(login, _)| (*login, "oci")));
     rows.extend([("everything", "latest"), ("everything", "oci"), ("qnib-type1", "single")]);
@@ -102,7 +105,7 @@ fn head_and_get_agree() {
 
 #[test]
 fn answers_by_tag_are_for_one_login_only() {
-    let stage = Stage::set(with_unfiltered);
+    let stage = Stage::set(add_unfiltered);
     let get = stage.envoy.send(&ask("GET", &path("latest")).login("qnib-type1", "qnib-type1")).unwrap();
     let digest = stage.bench.digest(&["cpu:broadwell"]);
     assert_eq!(get.header("vary"), Some("Authorization"));
@@ -123,7 +126,7 @@ fn answers_by_tag_are_for_one_login_only() {
 /// What is not a manifest by tag is the registry's own answer, byte for byte, for any login.
 #[test]
 fn everything_else_is_untouched() {
-    let stage = Stage::set(with_unfiltered);
+    let stage = Stage::set(add_unfiltered);
     let image = stage.bench.image(&["cpu:skylake"]);
     let mut paths: Vec<String> = stage.bench.images.iter().map(|image| path(&image.manifest.digest())).collect();
     let absent = format!("sha256:{}", "0".repeat(64));
@@ -154,7 +157,7 @@ fn everything_else_is_untouched() {
 /// Part of a blob: containerd resumes downloads.
 #[test]
 fn ranges_of_blobs_pass() {
-    let stage = Stage::set(with_unfiltered);
+    let stage = Stage::set(add_unfiltered);
     let layer = &stage.bench.images[0].layer;
     let request = Request::get(&format!("/v2/{REPOSITORY}/blobs/{}", layer.digest()));
     let answer = stage.envoy.send(&request.header("range", "bytes=10-19").login("qnib-type1", "qnib-type1")).unwrap();
@@ -163,7 +166,7 @@ fn ranges_of_blobs_pass() {
 
 #[test]
 fn ping_and_health() {
-    let stage = Stage::set(|config| config);
+    let stage = Stage::set(|_| {});
     for protocol in PROTOCOLS {
         for method in ["GET", "HEAD"] {
             let send = |request: Request| protocol.send(&stage.envoy, &request).unwrap();
@@ -186,7 +189,8 @@ fn ping_and_health() {
         health["configuration"].as_str().unwrap().to_owned()
     };
     let before = hash(&stage.envoy);
-    assert!(stage.envoy.reload(&stage.envoy.config().replace("nvcap:5.2", "nvcap:6.0")).unwrap());
+    let changed = stage.envoy.config().changed(|config| config.set("machine_types.type3.features.1", "nvcap:6.0"));
+    assert!(stage.envoy.reload(&changed).unwrap());
     assert_ne!(hash(&stage.envoy), before, "probes see which configuration is in force");
     let upstream_saw = stage.registry.log().lines().filter(|line| line.contains("\"GET /v2/ ")).count();
     assert_eq!(upstream_saw, 1, "pings are MetaHub's own answer, but for the harness's:\n{}", stage.registry.log());
@@ -196,8 +200,8 @@ fn ping_and_health() {
 fn a_default_machine_type() {
     let hash = bcrypt::hash("team", 4).unwrap();
     let stage = Stage::set(move |config| {
-        let config = super::logins::with_account(&config, &format!("team: {{ password: \"{hash}\" }}"));
-        replace(&config, "          accounts:\n", "          default_machine_type: type2\n          accounts:\n", 1)
+        config.add("accounts.team", json!({ "password": hash }));
+        config.add("default_machine_type", "type2");
     });
     for (login, features) in [("team", &["cpu:skylake"]), ("team-type1", &["cpu:broadwell"])] {
         let answer = stage.envoy.send(&ask("GET", &path("latest")).login(login, "team")).unwrap();
@@ -210,8 +214,8 @@ fn a_default_machine_type() {
 #[test]
 fn without_authentication_the_login_names_the_machine_type() {
     let stage = Stage::set(|config| {
-        let config = replace(&config, "authentication: accounts", "authentication: none", 1);
-        config.split_once("          # Passwords as").expect("the accounts' comment").0.to_owned()
+        config.set("registries.registry.authentication", "none");
+        config.remove("accounts");
     });
     for (login, features) in LOGINS {
         let answer = stage.envoy.send(&ask("GET", &path("latest")).login(login, "anything")).unwrap();
@@ -229,7 +233,7 @@ fn without_authentication_the_login_names_the_machine_type() {
 /// Several machines at once, in every way: each gets its own image, whoever is served beside it.
 #[test]
 fn two_hundred_requests_at_once() {
-    let stage = Stage::set(with_unfiltered);
+    let stage = Stage::set(add_unfiltered);
     let wrong = Mutex::new(Vec::new());
     let worker = &|number: usize| {
         for turn in 0..10 {

@@ -3,19 +3,23 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
+
 use metahub::oci::media_type::DOCKER_LIST;
 
-use super::logins::with_account;
 use super::observe::{assert_no_vm_died, fault_lines};
 use super::stage::Stage;
 use metahub_testkit::bench::{Bench, REPOSITORY};
-use metahub_testkit::envoy::{Builder, Envoy, replace};
+use metahub_testkit::config::Edit as _;
+use metahub_testkit::envoy::{Builder, Envoy};
 use metahub_testkit::http::connection::Connection;
 use metahub_testkit::http::{Request, Response};
 use metahub_testkit::registry::Registry;
 use metahub_testkit::server::{Act, Answer, Gate, Server};
 use metahub_testkit::wait_for;
 
+/// The shipped registry in MetaHub's configuration.
+const REGISTRY: &str = "registries.registry";
 /// How long there is load.
 const LOAD: Duration = Duration::from_secs(10);
 
@@ -34,18 +38,19 @@ fn manifest() -> Request {
     Request::get(&format!("/v2/{REPOSITORY}/manifests/latest"))
 }
 
-/// The configuration with one more machine type, and its login.
-fn with_machine(config: &str, name: &str, features: &str, login: &str) -> String {
-    let machine = format!("machine_types:\n            {name}: {{ features: [{features}] }}\n");
-    let config = replace(config, "machine_types:\n", &machine, 1);
+/// Adds a machine type and its login, whose password is its name.
+fn add_machine(config: &mut Value, name: &str, features: &[&str], login: &str) {
+    config.add(&format!("machine_types.{name}"), json!({ "features": features }));
     let hash = bcrypt::hash(login, 4).unwrap();
-    with_account(&config, &format!("{login}: {{ password: \"{hash}\", machine_type: {name} }}"))
+    config.add(&format!("accounts.{login}"), json!({ "password": hash, "machine_type": name }));
 }
 
 #[test]
 fn a_new_machine_type_is_usable_within_a_second() {
     let stage = Stage::set(before);
-    let config = with_machine(&stage.envoy.config(), "newcomer", r#""cpu:broadwell", "nvcap:5.2""#, "new");
+    let config = stage.envoy.config().changed(|config| {
+        add_machine(config, "newcomer", &["cpu:broadwell", "nvcap:5.2"], "new");
+    });
     assert_eq!(stage.digest("new"), None, "not yet");
     stage.envoy.replace_config(&config).unwrap();
     let renamed = Instant::now();
@@ -83,10 +88,11 @@ fn reloads_under_load_lose_nothing() {
     let stage = Stage::set(before);
     let config = stage.envoy.config();
     // `changing` is a broadwell machine in one configuration, and a skylake in the next.
-    let before = with_machine(&config, "changing", "\"cpu:broadwell\"", "change");
-    let changed =
-        replace(&before, "changing: { features: [\"cpu:broadwell\"]", "changing: { features: [\"cpu:skylake\"]", 1);
-    let after = with_machine(&changed, "extra", "\"cpu:zen4\"", "extra");
+    let before = config.changed(|config| add_machine(config, "changing", &["cpu:broadwell"], "change"));
+    let after = before.changed(|config| {
+        config.set("machine_types.changing.features.0", "cpu:skylake");
+        add_machine(config, "extra", &["cpu:zen4"], "extra");
+    });
     assert!(stage.envoy.reload(&before).unwrap());
 
     let load = Load { stage: &stage, stop: AtomicBool::new(false), requests: AtomicU64::new(0) };
@@ -105,11 +111,11 @@ fn reloads_under_load_lose_nothing() {
             scope.spawn(move || load.run("qnib-type3", &[&["cpu:broadwell", "nvcap:5.2"]], kept())),
         ];
         let end = Instant::now() + LOAD;
-        for text in [&after, &before].into_iter().cycle() {
+        for config in [&after, &before].into_iter().cycle() {
             if Instant::now() >= end || threads.iter().any(|thread| thread.is_finished()) {
                 break;
             }
-            assert!(stage.envoy.reload(text).unwrap());
+            assert!(stage.envoy.reload(config).unwrap());
             reloads.fetch_add(1, Ordering::Relaxed);
             std::thread::sleep(Duration::from_millis(250)); // the load's pace, nothing is waited for
         }
@@ -155,8 +161,12 @@ fn requests_in_flight_survive() {
         blob_gate.reached();
         index_gate.reached();
         // The login and its machine type are gone, for whoever comes now.
-        let config = envoy.config();
-        let without = replace(&config, "qnib-type1: {", "renamed: {", 1).replace("cpu:broadwell", "cpu:zen4");
+        let without = envoy.config().changed(|config| {
+            config.rename("accounts.qnib-type1", "renamed");
+            for machine_type in ["type1", "type3"] {
+                config.set(&format!("machine_types.{machine_type}.features.0"), "cpu:zen4");
+            }
+        });
         assert!(envoy.reload(&without).unwrap());
         assert_eq!(ask(Request::get("/v2/")).status, 401);
         blob_gate.open();
@@ -174,21 +184,38 @@ fn requests_in_flight_survive() {
 fn broken_files_are_refused() {
     let stage = Stage::set(before);
     let good = stage.envoy.config();
+    let text = |change: &dyn Fn(&mut Value)| stage.envoy.text_with(&good.changed(change));
+    let bad_yaml = text(&|_| {}).replacen("\"machine_types\":{", "\"machine_types\":[", 1);
+    let other = stage.envoy.file().changed(|file| file.set("resources.0.name", "other")).to_string();
+    let hash = good.at("accounts.qnib-type1.password").as_str().unwrap();
+    let no_hash = hash.strip_prefix("$2y$05$").unwrap();
     let rows = [
-        ("bad YAML", replace(&good, "machine_types:", "machine_types: [", 1), ""),
-        ("another resource", replace(&good, "  name: metahub # the name", "  name: other # the name", 1), ""),
-        ("an unknown key", replace(&good, "machine_types:", "machine_typos:", 1), "machine_typos"),
-        ("an unknown nested key", replace(&good, "host: ", "hots: ", 1), "registries.registry"),
-        ("no feature", good.replace("[\"cpu:skylake\"]", "[\"cpu:\"]"), "machine_types.type2.features[0]"),
-        ("a type that is none", good.replace("machine_type: type2", "machine_type: type9"), "accounts.qnib-type2"),
-        ("no hash", good.replace("\"$2y$05$okLZ6", "\"okLZ6"), "accounts.qnib-type1.password"),
-        ("a number", replace(&good, "authentication: accounts", "authentication: 7", 1), "registries.registry"),
-        ("nothing", replace(&good, "          machine_types:", "          x: {}\n          machine_types:", 1), "x"),
+        ("bad YAML", bad_yaml, ""),
+        ("another resource", other, ""),
+        ("an unknown key", text(&|config| config.rename("machine_types", "machine_typos")), "machine_typos"),
+        ("an unknown nested key", text(&|config| config.rename(&format!("{REGISTRY}.host"), "hots")), REGISTRY),
+        (
+            "no feature",
+            text(&|config| config.set("machine_types.type2.features.0", "cpu:")),
+            "machine_types.type2.features[0]",
+        ),
+        (
+            "a type that is none",
+            text(&|config| config.set("accounts.qnib-type2.machine_type", "type9")),
+            "accounts.qnib-type2",
+        ),
+        (
+            "no hash",
+            text(&|config| config.set("accounts.qnib-type1.password", no_hash)),
+            "accounts.qnib-type1.password",
+        ),
+        ("a number", text(&|config| config.set(&format!("{REGISTRY}.authentication"), 7)), REGISTRY),
+        ("nothing", text(&|config| config.add("x", json!({}))), "x"),
     ];
     for (name, text, field) in rows {
-        assert_ne!(text, good, "{name}: nothing was broken");
+        assert_ne!(text, stage.envoy.text_with(&good), "{name}: nothing was broken");
         let before = fault_lines(&stage.envoy).len();
-        assert!(!stage.envoy.reload(&text).unwrap(), "{name} was accepted");
+        assert!(!stage.envoy.reload_text(&text).unwrap(), "{name} was accepted");
         let refused = || {
             let log = fault_lines(&stage.envoy).split_off(before);
             log.into_iter().filter(|line| line.contains("configuration refused")).collect::<Vec<_>>()
@@ -202,7 +229,8 @@ fn broken_files_are_refused() {
         assert!(!stage.envoy.log().contains("okLZ6CV1P2"), "{name}: a password's hash is in the log");
         assert_eq!(stage.digest("qnib-type2"), Some(stage.bench.digest(&["cpu:skylake"])), "{name}");
     }
-    assert!(stage.envoy.reload(&good.replace("cpu:skylake", "cpu:broadwell")).unwrap());
+    let changed = good.changed(|config| config.set("machine_types.type2.features.0", "cpu:broadwell"));
+    assert!(stage.envoy.reload(&changed).unwrap());
     assert_eq!(stage.digest("qnib-type2"), Some(stage.bench.digest(&["cpu:broadwell"])));
     assert_no_vm_died(&stage.envoy);
 }
@@ -210,8 +238,8 @@ fn broken_files_are_refused() {
 /// Without any good configuration nothing is served, least of all a whole index.
 #[test]
 fn a_broken_first_file_fails_closed() {
-    let broken = |config: String| replace(&config, "machine_types:", "machine_typos:", 1);
-    let Stage { bench, registry, envoy } = Stage::set(|registry| before(registry).edit_config(broken));
+    let broken = |config: &mut Value| config.rename("machine_types", "machine_typos");
+    let Stage { bench, registry, envoy } = Stage::set(|registry| before(registry).config(broken));
     let digest = bench.digest(&["cpu:broadwell"]);
     let paths =
         ["/v2/", "/v2/qnib/bench/manifests/latest", &format!("/v2/qnib/bench/manifests/{digest}")].map(str::to_owned);
@@ -224,7 +252,7 @@ fn a_broken_first_file_fails_closed() {
     }
     let log = registry.log();
     assert!(log.contains("\"PUT /v2/qnib/") && !log.contains("\"GET /v2/qnib/"), "upstream was asked:\n{log}");
-    let repaired = envoy.config().replace("machine_typos:", "machine_types:");
+    let repaired = envoy.config().changed(|config| config.rename("machine_typos", "machine_types"));
     assert!(envoy.reload(&repaired).unwrap());
     let answer = envoy.send(&manifest().login("qnib-type1", "qnib-type1")).unwrap();
     assert_eq!(answer.header("docker-content-digest"), Some(digest.as_str()));

@@ -4,13 +4,15 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
+
 use super::observe::assert_unharmed;
 use super::stage::Stage;
 use metahub_testkit::bench::REPOSITORY;
-use metahub_testkit::envoy::{Envoy, replace};
+use metahub_testkit::config::Edit as _;
+use metahub_testkit::envoy::Envoy;
 use metahub_testkit::http::connection::Connection;
 use metahub_testkit::http::{Request, Response};
-use metahub_testkit::registries::with_configuration;
 use metahub_testkit::wait_for;
 
 const STORM: Duration = Duration::from_secs(16);
@@ -28,24 +30,29 @@ const BROADWELL: &[&str] = &["cpu:broadwell"];
 const SKYLAKE: &[&str] = &["cpu:skylake"];
 
 /// A configuration in which the machine type `changing` has this microarchitecture, with so many others.
-fn configuration(shipped: &str, port: u16, changing: &str, others: usize) -> String {
-    let mut text = String::from("machine_types:\n  fixed: { features: [\"cpu:broadwell\"] }\n");
-    text += &format!("  changing: {{ features: [\"{changing}\"] }}\n");
+fn configuration(port: u16, changing: &str, others: usize) -> Value {
+    let mut machine_types = json!({
+        "fixed": { "features": ["cpu:broadwell"] },
+        "changing": { "features": [changing] },
+    });
     for number in 0..others {
-        text += &format!("  other{number}: {{ features: [\"cpu:zen4\", \"nvcap:8.6\", \"site:{number}\"] }}\n");
+        let features = json!(["cpu:zen4", "nvcap:8.6", format!("site:{number}")]);
+        machine_types[format!("other{number}")] = json!({ "features": features });
     }
-    text += &format!("registries:\n  registry: {{ host: \"127.0.0.1:{port}\", authentication: none }}\n");
-    with_configuration(shipped, &text)
+    let registry = json!({ "host": format!("127.0.0.1:{port}"), "authentication": "none" });
+    json!({ "machine_types": machine_types, "registries": { "registry": registry } })
 }
 
-/// The same one, broken in ways that Envoy sees and in ways that only the filter sees.
-fn broken(good: &str) -> Vec<String> {
+/// Texts of the same one, broken in ways that Envoy sees and in ways that only the filter sees.
+fn broken(envoy: &Envoy, good: &Value) -> Vec<String> {
+    let with = |change: &dyn Fn(&mut Value)| envoy.text_with(&good.changed(change));
+    let text = with(&|_| {});
     vec![
-        replace(good, "machine_types:", "machine_typos:", 1),
-        replace(good, "authentication: none", "authentication: nobody", 1),
-        replace(good, "fixed: { features: [\"cpu:broadwell\"] }", "fixed: { features: [7] }", 1),
-        replace(good, "resources:", "resources: [", 1),
-        good.split_at(good.len() / 2).0.to_owned(),
+        with(&|config| config.rename("machine_types", "machine_typos")),
+        with(&|config| config.set("registries.registry.authentication", "nobody")),
+        with(&|config| config.set("machine_types.fixed.features.0", 7)),
+        text.replacen("\"resources\":[", "\"resources\":[[", 1),
+        text.split_at(text.len() / 2).0.to_owned(),
         String::new(),
         "\0\u{fffd}".to_owned(),
     ]
@@ -94,7 +101,7 @@ fn storm(stage: &Stage, files: &[String], ended: impl Fn() -> bool) -> Vec<u64> 
         if Instant::now() >= end || ended() {
             break;
         }
-        stage.envoy.replace_config(text).unwrap();
+        stage.envoy.replace_text(text).unwrap();
         std::thread::sleep(PACE); // the storm's pace, nothing is waited for
         samples.push(memory(&stage.envoy));
     }
@@ -105,14 +112,16 @@ fn storm(stage: &Stage, files: &[String], ended: impl Fn() -> bool) -> Vec<u64> 
 fn a_storm_of_configurations_changes_nothing_but_machine_types() {
     let stage = Stage::set(|registry| {
         let port = registry.port();
-        Envoy::before(port).edit_config(move |config| configuration(&config, port, "cpu:broadwell", 0))
+        Envoy::before(port).config(move |config| *config = configuration(port, "cpu:broadwell", 0))
     });
-    let (shipped, port) = (stage.envoy.config(), stage.registry.port());
-    let [broadwell, skylake] = ["cpu:broadwell", "cpu:skylake"].map(|cpu| configuration(&shipped, port, cpu, 0));
-    let huge = configuration(&shipped, port, "cpu:broadwell", HUGE);
+    let port = stage.registry.port();
+    let [broadwell, skylake] = ["cpu:broadwell", "cpu:skylake"].map(|cpu| configuration(port, cpu, 0));
+    let huge = configuration(port, "cpu:broadwell", HUGE);
+    let good = [&broadwell, &skylake, &huge].map(|config| stage.envoy.text_with(config));
     let mut files = Vec::new();
-    for text in broken(&broadwell) {
-        files.extend([broadwell.clone(), text.clone(), skylake.clone(), huge.clone(), text]);
+    for text in broken(&stage.envoy, &broadwell) {
+        let [broadwell, skylake, huge] = good.clone();
+        files.extend([broadwell, text.clone(), skylake, huge, text]);
     }
 
     let load =
@@ -150,8 +159,8 @@ fn a_storm_of_configurations_changes_nothing_but_machine_types() {
         let pulled =
             || stage.envoy.send(&manifest("changing")).ok()?.header("docker-content-digest").map(str::to_owned);
         wait_for("the last good configuration", SOON, || pulled().filter(|digest| *digest == right)).unwrap();
-        for text in broken(good) {
-            assert!(!stage.envoy.reload(&text).unwrap(), "accepted: {text:.80}");
+        for text in broken(&stage.envoy, good) {
+            assert!(!stage.envoy.reload_text(&text).unwrap(), "accepted: {text:.80}");
             assert_eq!(pulled().as_deref(), Some(right.as_str()));
         }
     }

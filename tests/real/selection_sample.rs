@@ -1,8 +1,6 @@
 //! A sample of each kind of selection rule through the real chain: rows of the native table (`tests/native/selection`),
 //! with one configuration, one Envoy and one registry that the entries really are in.
 
-use std::fmt::Write as _;
-
 use serde_json::{Value, json};
 
 use crate::native::selection::{NONE, PASS, Row, description, entry};
@@ -77,10 +75,8 @@ fn list(row: usize, entries: &[&str]) -> Document {
 }
 
 /// One machine type for each row, in `none` mode: the login `x-row7` is enough.
-fn configuration(shipped: &str, registry: u16) -> String {
-    let (start, _) = shipped.split_once("          machine_types:\n").unwrap();
-    let mut text = start.to_owned();
-    text.push_str("          feature_rules: { driver: at_least, sm: compute_capability }\n          machine_types:\n");
+fn configuration(registry: u16) -> Value {
+    let mut machine_types = json!({});
     for (row, (_, machine, ..)) in ROWS.iter().enumerate() {
         let description = description(machine);
         let mut fields = json!({ "features": description.features, "prefer": description.prefer });
@@ -95,14 +91,13 @@ fn configuration(shipped: &str, registry: u16) -> String {
                 fields[name] = json!(value);
             }
         }
-        // JSON is YAML.
-        let _ = writeln!(text, "            row{row}: {fields}");
+        machine_types[format!("row{row}")] = fields;
     }
-    let _ = writeln!(
-        text,
-        "          registries:\n            registry: {{ host: \"127.0.0.1:{registry}\", authentication: none }}"
-    );
-    text
+    json!({
+        "feature_rules": { "driver": "at_least", "sm": "compute_capability" },
+        "machine_types": machine_types,
+        "registries": { "registry": { "host": format!("127.0.0.1:{registry}"), "authentication": "none" } },
+    })
 }
 
 #[test]
@@ -117,7 +112,7 @@ fn each_kind_of_rule_through_envoy() {
         registry.push_manifest("sample", &format!("row{row}"), &lists[row]).unwrap();
     }
     let port = registry.port();
-    let envoy = Envoy::before(port).edit_config(move |config| configuration(&config, port)).start().unwrap();
+    let envoy = Envoy::before(port).config(move |config| *config = configuration(port)).start().unwrap();
 
     let mut failures = Vec::new();
     for (row, (why, machine, entries, expected)) in ROWS.iter().enumerate() {

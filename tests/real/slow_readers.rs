@@ -8,12 +8,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use metahub::oci::digest::Digest;
 use metahub::oci::media_type::DOCKER_MANIFEST;
 
 use super::observe::{assert_no_vm_died, fault_lines, resident};
 use metahub_testkit::bench::Bench;
-use metahub_testkit::envoy::{Envoy, replace};
+use metahub_testkit::config::Edit as _;
+use metahub_testkit::envoy::{Envoy, cluster};
 use metahub_testkit::http::unread::{WIDE_OPEN, read_late, send_unread_http2};
 use metahub_testkit::http::{Request, Response};
 use metahub_testkit::process::allow_open_files;
@@ -39,7 +42,7 @@ struct Stage {
 }
 
 impl Stage {
-    fn set(edit: impl FnOnce(String) -> String + 'static) -> Self {
+    fn set(change: impl FnOnce(&mut Value) + 'static) -> Self {
         allow_open_files(10_000).unwrap();
         let bench = Bench::build();
         let piece: Arc<[u8]> = vec![b'x'; 1024 * 1024].into();
@@ -52,7 +55,7 @@ impl Stage {
             serve(request, &bench, &piece)
         };
         let upstream = Server::start(serve).unwrap();
-        let envoy = Envoy::before(upstream.port()).edit_bootstrap(edit).start().unwrap();
+        let envoy = Envoy::before(upstream.port()).bootstrap(change).start().unwrap();
         let stage = Self { envoy, _upstream: upstream, bench: Bench::build() };
         stage.assert_serves("known");
         stage
@@ -152,7 +155,7 @@ fn stalled_downloads(stage: &Stage, count: usize) -> Vec<TcpStream> {
 
 #[test]
 fn a_thousand_stalled_downloads() {
-    let stage = Stage::set(|bootstrap| bootstrap);
+    let stage = Stage::set(|_| {});
     let clients = stalled_downloads(&stage, 1_000);
     stage.wait_until_stalled(1_000);
     stage.assert_unharmed("stalled downloads");
@@ -166,8 +169,10 @@ fn a_thousand_stalled_downloads() {
 #[test]
 fn stalled_downloads_leave_connections_for_manifests() {
     let stage = Stage::set(|bootstrap| {
-        let few = replace(&bootstrap, "max_connections: 1024", "max_connections: 20", 1);
-        replace(&few, "max_connections: 2048", "max_connections: 20", 1)
+        for priority in [0, 1] {
+            let limit = format!("circuit_breakers.thresholds.{priority}.max_connections");
+            cluster(bootstrap, "registry").set(&limit, 20);
+        }
     });
     let clients = stalled_downloads(&stage, 40);
     stage.wait_until_stalled(40);
@@ -181,7 +186,7 @@ fn stalled_downloads_leave_connections_for_manifests() {
 #[test]
 fn a_hundred_and_twenty_slow_downloads() {
     const CLIENTS: usize = 120;
-    let stage = Stage::set(|bootstrap| bootstrap);
+    let stage = Stage::set(|_| {});
     let (read, stop) = (AtomicU64::new(0), AtomicBool::new(false));
     std::thread::scope(|scope| {
         for _ in 0..CLIENTS {
@@ -217,7 +222,7 @@ fn read_slowly(mut stream: TcpStream, read: &AtomicU64, stop: &AtomicBool) {
 /// windows that let nothing come.
 #[test]
 fn one_hostile_http2_connection() {
-    let stage = Stage::set(|bootstrap| bootstrap);
+    let stage = Stage::set(|_| {});
     let requests: Vec<Request> = (0..128).map(|_| blob()).collect();
     for (what, window) in [("open windows", WIDE_OPEN), ("closed windows", 0)] {
         let connection = send_unread_http2(&requests, window, stage.envoy.port()).unwrap();
@@ -233,7 +238,7 @@ fn one_hostile_http2_connection() {
 #[test]
 fn a_thousand_stalled_manifests() {
     const CLIENTS: u64 = 1_000;
-    let stage = Stage::set(|bootstrap| bootstrap);
+    let stage = Stage::set(|_| {});
     let digest = Digest::of(&large_manifest()).to_string();
     let rows = [
         ("known tag", LARGE, true),

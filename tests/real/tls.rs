@@ -3,10 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::stage::Stage;
 use metahub_testkit::bench::REPOSITORY;
 use metahub_testkit::certificates;
-use metahub_testkit::envoy::{Envoy, replace};
+use metahub_testkit::config::Edit as _;
+use metahub_testkit::envoy::{Envoy, cluster, trusted_authority};
 use metahub_testkit::http::Request;
 use metahub_testkit::registry::Registry;
 use metahub_testkit::root;
@@ -49,22 +52,22 @@ fn the_listener_speaks_tls_and_shows_a_renewed_certificate() {
 fn a_registry_must_prove_its_name() {
     let upstream = Server::start(|_| Answer::new(200).acts()).unwrap();
     let front = TlsFront::before(&[upstream.port()]).unwrap();
-    let start = |edit: fn(String) -> String| {
+    let start = |change: fn(&mut Value)| {
         let builder = Envoy::of_folder("private-registry").stand_in("registry.example.com", front.port(0));
-        builder.edit_bootstrap(edit).start().unwrap()
+        builder.bootstrap(move |bootstrap| change(cluster(bootstrap, "registry"))).start().unwrap()
     };
     let login = |path: &str| Request::get(path).login("alice-type1", "s3cret");
-    let good = start(|bootstrap| bootstrap);
+    let good = start(|_| {});
     assert_eq!(good.send(&login("/v2/")).unwrap().status, 200);
     let before = upstream.received("").len();
 
-    let other_name = start(|bootstrap| {
-        replace(&bootstrap, "matcher: { exact: registry.example.com }", "matcher: { exact: other.example.com }", 1)
+    let other_name = start(|cluster| {
+        let validation = cluster.at_mut("transport_socket.typed_config.common_tls_context.validation_context");
+        assert_eq!(validation.at("match_typed_subject_alt_names.0.matcher.exact"), "registry.example.com");
+        validation.set("match_typed_subject_alt_names.0.matcher.exact", "other.example.com");
     });
-    let other_authority = start(|bootstrap| {
-        let ours = certificates::authority().unwrap().display().to_string();
-        replace(&bootstrap, &ours, "/etc/ssl/certs/ca-certificates.crt", 1)
-    });
+    let other_authority =
+        start(|cluster| trusted_authority(cluster).set("filename", "/etc/ssl/certs/ca-certificates.crt"));
     for (envoy, what) in [(other_name, "another name"), (other_authority, "another authority")] {
         for path in ["/v2/", "/v2/a/manifests/latest", "/metahub/v1/machine-types"] {
             let answer = envoy.send(&login(path)).unwrap();

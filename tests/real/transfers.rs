@@ -1,10 +1,13 @@
 //! Ways in which upstream may transfer what is in order: chunks, trailers, HTTP/2, slowly, and a lot of it.
 
+use serde_json::Value;
+
 use metahub::oci::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
 
 use super::observe::{PROTOCOLS, assert_no_vm_died, fault_lines};
 use metahub_testkit::bench::{Bench, REPOSITORY};
-use metahub_testkit::envoy::{Envoy, replace};
+use metahub_testkit::config::Edit as _;
+use metahub_testkit::envoy::{Envoy, http_of_cluster};
 use metahub_testkit::http::Request;
 use metahub_testkit::server::{Act, Answer, Received, Server};
 
@@ -55,9 +58,8 @@ fn list() -> Vec<u8> {
 }
 
 /// Envoy reads trailers of HTTP/1.1 only where it is told to.
-fn with_trailers(bootstrap: String) -> String {
-    let from = "explicit_http_config: { http_protocol_options: {} }";
-    replace(&bootstrap, from, "explicit_http_config: { http_protocol_options: { enable_trailers: true } }", 1)
+fn enable_trailers(bootstrap: &mut Value) {
+    http_of_cluster(bootstrap, "registry").add("http_protocol_options.enable_trailers", true);
 }
 
 #[test]
@@ -70,7 +72,7 @@ fn chunks() {
 #[test]
 fn trailers() {
     let upstream = upstream(list(), |answer| answer.trailers("x-checksum: 1\r\n").acts());
-    let envoy = Envoy::before(upstream.port()).edit_bootstrap(with_trailers).start().unwrap();
+    let envoy = Envoy::before(upstream.port()).bootstrap(enable_trailers).start().unwrap();
     assert_selects(&envoy, "trailers");
 }
 
@@ -78,12 +80,11 @@ fn trailers() {
 #[test]
 fn trailers_over_http2() {
     let upstream = upstream(list(), |answer| answer.trailers("x-checksum: 1\r\n").acts());
-    let translator = Envoy::before(upstream.port()).without_filter().edit_bootstrap(with_trailers).start().unwrap();
-    let speaks_http2 = |bootstrap: String| {
-        let from = "explicit_http_config: { http_protocol_options: {} }";
-        replace(&bootstrap, from, "explicit_http_config: { http2_protocol_options: {} }", 1)
+    let translator = Envoy::before(upstream.port()).without_filter().bootstrap(enable_trailers).start().unwrap();
+    let speak_http2 = |bootstrap: &mut Value| {
+        http_of_cluster(bootstrap, "registry").rename("http_protocol_options", "http2_protocol_options");
     };
-    let envoy = Envoy::before(translator.port()).edit_bootstrap(speaks_http2).start().unwrap();
+    let envoy = Envoy::before(translator.port()).bootstrap(speak_http2).start().unwrap();
     assert_selects(&envoy, "trailers over HTTP/2");
     assert!(envoy.stat("cluster.registry.upstream_cx_http2_total", "").unwrap() > 0, "HTTP/2 was not spoken");
 }

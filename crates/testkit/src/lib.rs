@@ -17,6 +17,7 @@
 pub mod bench;
 pub mod certificates;
 pub mod client;
+pub mod config;
 pub mod elf;
 pub mod envoy;
 pub mod http;
@@ -25,7 +26,6 @@ pub mod key;
 pub mod plateau;
 pub mod port;
 pub mod process;
-pub mod registries;
 pub mod registry;
 pub mod sandbox;
 pub mod schema;

@@ -5,8 +5,9 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use super::client::Login;
-use super::envoy::replace;
 use super::http::{Request, Response};
 use super::image::{Document, Image};
 use super::process::Process;
@@ -52,11 +53,10 @@ impl Registry {
     fn serve(storage: Arc<TempDir>, port: u16, access: &Access<'_>) -> Result<Self> {
         let own = TempDir::new("registry-config")?;
         let config = own.join("config.yml");
-        let mut text = configuration(storage.path(), port) + &access.configure(&own)?;
-        if matches!(access, Access::Tls) {
-            text = with_tls(&text)?;
-        }
-        std::fs::write(&config, text)?;
+        let mut value = configuration(storage.path(), port);
+        access.configure(&mut value, &own)?;
+        // JSON is YAML.
+        std::fs::write(&config, value.to_string())?;
         let mut command = Command::new(binary());
         command.arg("serve").arg(&config).env("OTEL_TRACES_EXPORTER", "none");
         let mut process = Process::spawn("docker-registry", &command, &own.join("log"))?;
@@ -137,25 +137,28 @@ impl Registry {
 }
 
 impl Access<'_> {
-    /// The registry's `auth`, with the files that it names.
-    fn configure(&self, directory: &TempDir) -> Result<String> {
+    /// Says it in the registry's configuration, with files in this directory.
+    fn configure(&self, config: &mut Value, directory: &TempDir) -> Result<()> {
         match self {
-            Self::Open | Self::Tls => Ok(String::new()),
+            Self::Open => {}
+            Self::Tls => {
+                let file = |name: &str| certificates::folder().map(|folder| folder.join(name));
+                config["http"]["tls"] = json!({ "certificate": file("server.crt")?, "key": file("server.key")? });
+            }
             Self::Htpasswd(logins) => {
                 let path = directory.join("htpasswd");
                 std::fs::write(&path, htpasswd(logins))?;
-                Ok(format!("auth: {{htpasswd: {{realm: upstream, path: {}}}}}\n", path.display()))
+                config["auth"] = json!({ "htpasswd": { "realm": "upstream", "path": path } });
             }
             Self::Token(service) => {
                 let path = directory.join("certificate.pem");
                 std::fs::write(&path, service.certificate())?;
-                Ok(format!(
-                    "auth: {{token: {{realm: '{}', service: {SERVICE}, issuer: {ISSUER}, rootcertbundle: {}}}}}\n",
-                    service.realm()?,
-                    path.display()
-                ))
+                config["auth"] = json!({ "token": {
+                    "realm": service.realm()?, "service": SERVICE, "issuer": ISSUER, "rootcertbundle": path,
+                } });
             }
         }
+        Ok(())
     }
 }
 
@@ -178,18 +181,11 @@ fn binary() -> PathBuf {
     if unpacked.exists() { unpacked } else { PathBuf::from("docker-registry") }
 }
 
-fn with_tls(configuration: &str) -> Result<String> {
-    let folder = certificates::folder()?.display();
-    let tls = format!(", tls: {{certificate: {folder}/server.crt, key: {folder}/server.key}}}}\n");
-    Ok(replace(configuration, "'}\n", &format!("'{tls}"), 1))
-}
-
-fn configuration(root: &Path, port: u16) -> String {
-    format!(
-        "version: 0.1\n\
-         log: {{level: warn, accesslog: {{disabled: false}}}}\n\
-         storage: {{filesystem: {{rootdirectory: {}}}, delete: {{enabled: true}}}}\n\
-         http: {{addr: '127.0.0.1:{port}'}}\n",
-        root.display()
-    )
+fn configuration(root: &Path, port: u16) -> Value {
+    json!({
+        "version": 0.1,
+        "log": { "level": "warn", "accesslog": { "disabled": false } },
+        "storage": { "filesystem": { "rootdirectory": root }, "delete": { "enabled": true } },
+        "http": { "addr": format!("127.0.0.1:{port}") },
+    })
 }

@@ -1,10 +1,12 @@
 //! TLS before servers of ours that speak none: a bare Envoy that shows the test certificate.
 
-use std::fmt::Write as _;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use super::envoy::binary;
+use serde_json::{Value, json};
+
+use super::envoy::{address, binary, plain_cluster};
 use super::http::Request;
 use super::process::Process;
 use super::temp::TempDir;
@@ -34,8 +36,8 @@ impl TlsFront {
         let directory = TempDir::new("tls-front")?;
         let ports: Vec<u16> = servers.iter().map(|_| port::free()).collect();
         let admin = port::free();
-        let config = directory.join("front.yaml");
-        std::fs::write(&config, configuration(admin, kept, &ports, servers)?)?;
+        let config = directory.join("front.json");
+        std::fs::write(&config, configuration(admin, kept, &ports, servers)?.to_string())?;
         let mut command = Command::new(binary()?);
         command.arg("--config-path").arg(&config).args(["--concurrency", "1", "--disable-hot-restart"]);
         command.args(["--log-level", "warn", "--drain-time-s", "1"]);
@@ -52,60 +54,66 @@ impl TlsFront {
     }
 }
 
-fn configuration(admin: u16, kept: &str, ports: &[u16], servers: &[u16]) -> Result<String> {
-    let certificates = certificates::folder()?.display().to_string();
-    let address = |port: u16| format!("{{ socket_address: {{ address: 127.0.0.1, port_value: {port} }} }}");
-    let mut listeners = String::new();
-    let mut clusters = String::new();
-    for (port, server) in ports.iter().zip(servers) {
-        let _ = write!(
-            listeners,
-            r#"  - name: "{port}"
-    address: {listen}
-    listener_filters:
-    - name: envoy.filters.listener.tls_inspector # reads the name that is asked for
-      typed_config:
-        "@type": type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector
-    filter_chains:
-    - transport_socket:
-        name: envoy.transport_sockets.tls
-        typed_config:
-          "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext
-          common_tls_context:
-            alpn_protocols: [http/1.1]
-            tls_certificates:
-            - certificate_chain: {{ filename: {certificates}/server.crt }}
-              private_key: {{ filename: {certificates}/server.key }}
-      filters:
-      - name: envoy.filters.network.http_connection_manager
-        typed_config:
-          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
-          stat_prefix: front
-          http_filters:
-          - name: envoy.filters.http.router
-            typed_config: {{ "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router }}
-          route_config:
-            virtual_hosts:
-            - name: all
-              domains: ["*"]
-              request_headers_to_add: [{{ header: {{ key: {SNI}, value: "%REQUESTED_SERVER_NAME%" }} }}]
-              routes:
-              - match: {{ prefix: "{kept}" }}
-                direct_response: {{ status: 403, body: {{ inline_string: '{DENIED}' }} }}
-                response_headers_to_add: [{{ header: {{ key: content-type, value: application/json }} }}]
-              - match: {{ prefix: / }}
-                route: {{ cluster: "{server}", timeout: 0s }}
-"#,
-            listen = address(*port),
-        );
-        let _ = write!(
-            clusters,
-            "  - name: \"{server}\"\n    type: STATIC\n    connect_timeout: 2s\n    load_assignment:\n      \
-             cluster_name: \"{server}\"\n      \
-             endpoints: [{{ lb_endpoints: [{{ endpoint: {{ address: {} }} }}] }}]\n",
-            address(*server),
-        );
-    }
-    let admin = address(admin);
-    Ok(format!("admin: {{ address: {admin} }}\nstatic_resources:\n  listeners:\n{listeners}  clusters:\n{clusters}"))
+fn configuration(admin: u16, kept: &str, ports: &[u16], servers: &[u16]) -> Result<Value> {
+    let certificates = certificates::folder()?;
+    let listeners = ports.iter().zip(servers).map(|(port, server)| listener(*port, *server, kept, certificates));
+    let clusters = servers.iter().map(|server| plain_cluster(&server.to_string(), *server));
+    Ok(json!({
+        "admin": { "address": address(admin) },
+        "static_resources": {
+            "listeners": listeners.collect::<Vec<_>>(),
+            "clusters": clusters.collect::<Vec<_>>(),
+        },
+    }))
+}
+
+/// TLS on `port`, and everything but what is kept from there to the cluster with the server's name.
+fn listener(port: u16, server: u16, kept: &str, certificates: &Path) -> Value {
+    let extension = |name: &str| format!("type.googleapis.com/envoy.extensions.{name}");
+    let tls = json!({
+        "@type": extension("transport_sockets.tls.v3.DownstreamTlsContext"),
+        "common_tls_context": {
+            "alpn_protocols": ["http/1.1"],
+            "tls_certificates": [{
+                "certificate_chain": { "filename": certificates.join("server.crt") },
+                "private_key": { "filename": certificates.join("server.key") },
+            }],
+        },
+    });
+    let denied = json!({
+        "match": { "prefix": kept },
+        "direct_response": { "status": 403, "body": { "inline_string": DENIED } },
+        "response_headers_to_add": [{ "header": { "key": "content-type", "value": "application/json" } }],
+    });
+    let host = json!({
+        "name": "all",
+        "domains": ["*"],
+        "request_headers_to_add": [{ "header": { "key": SNI, "value": "%REQUESTED_SERVER_NAME%" } }],
+        "routes": [
+            denied,
+            { "match": { "prefix": "/" }, "route": { "cluster": server.to_string(), "timeout": "0s" } },
+        ],
+    });
+    let manager = json!({
+        "@type": extension("filters.network.http_connection_manager.v3.HttpConnectionManager"),
+        "stat_prefix": "front",
+        "http_filters": [{
+            "name": "envoy.filters.http.router",
+            "typed_config": { "@type": extension("filters.http.router.v3.Router") },
+        }],
+        "route_config": { "virtual_hosts": [host] },
+    });
+    json!({
+        "name": port.to_string(),
+        "address": address(port),
+        // Reads the name that is asked for.
+        "listener_filters": [{
+            "name": "envoy.filters.listener.tls_inspector",
+            "typed_config": { "@type": extension("filters.listener.tls_inspector.v3.TlsInspector") },
+        }],
+        "filter_chains": [{
+            "transport_socket": { "name": "envoy.transport_sockets.tls", "typed_config": tls },
+            "filters": [{ "name": "envoy.filters.network.http_connection_manager", "typed_config": manager }],
+        }],
+    })
 }

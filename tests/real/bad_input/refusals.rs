@@ -71,7 +71,7 @@ fn refusals_become_errors_of_our_own() {
 fn upstreams_challenges_never_reach_a_client() {
     let upstream = Server::start(|_| challenge().acts()).unwrap();
     let envoy = metahub_testkit::envoy::Envoy::before(upstream.port())
-        .edit_config(crate::real::logins::with_unfiltered)
+        .config(crate::real::logins::add_unfiltered)
         .start()
         .unwrap();
     let digest = Bench::build().digest(FEATURES);

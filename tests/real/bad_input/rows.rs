@@ -40,13 +40,8 @@ pub(super) struct Stage {
 
 impl Stage {
     pub(super) fn set(rows: &[Row]) -> Self {
-        Self::set_with(rows, |bootstrap| bootstrap)
-    }
-
-    /// With another bootstrap.
-    pub(super) fn set_with(rows: &[Row], edit: impl FnOnce(String) -> String + 'static) -> Self {
         let upstream = Server::start(broken(rows)).unwrap();
-        let envoy = Envoy::before(upstream.port()).edit_bootstrap(edit).start().unwrap();
+        let envoy = Envoy::before(upstream.port()).start().unwrap();
         Self { envoy, _upstream: upstream, bench: Bench::build() }
     }
 

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{Heads, Stage, copy, request, with_fleet};
+use serde_json::{Value, json};
+
+use super::{Heads, Stage, add_fleet, copy, request};
 use crate::real::observe::assert_no_vm_died;
 use metahub_testkit::image::{Format, index};
 
@@ -10,7 +12,7 @@ const BROADWELL: &str = "cpu:broadwell";
 
 #[test]
 fn a_known_image_costs_upstream_one_head() {
-    let stage = Stage::with("");
+    let stage = Stage::with(Value::Null);
     let digest = stage.bench.digest(&[BROADWELL]);
     stage.assert_gets("GET", "latest", "qnib-type1", BROADWELL);
     assert_eq!(stage.asked(), ["GET latest".to_owned(), format!("GET {digest}")]);
@@ -29,7 +31,7 @@ fn a_known_image_costs_upstream_one_head() {
 
 #[test]
 fn a_fleet_costs_one_get_per_index_and_one_per_selected_image() {
-    let stage = Stage::set("", |builder| builder.edit_config(|config| with_fleet(&config, 60)));
+    let stage = Stage::set(Value::Null, |builder| builder.config(|config| add_fleet(config, 60)));
     for number in 0..60 {
         let request = request("GET", "latest", &format!("fleet-node{number}"), "fleet");
         assert_eq!(stage.envoy.send(&request).unwrap().status, 200, "node{number}");
@@ -45,7 +47,7 @@ fn a_fleet_costs_one_get_per_index_and_one_per_selected_image() {
 
 #[test]
 fn a_moved_a_deleted_and_a_denied_tag_take_effect_at_once() {
-    let stage = Stage::with("cache: { bytes: 64MiB }");
+    let stage = Stage::with(json!({ "bytes": "64MiB" }));
     let image = &stage.bench.image(&["cpu:skylake"]).manifest;
     for method in ["GET", "HEAD", "GET"] {
         stage.assert_gets(method, "latest", "qnib-type1", BROADWELL);
@@ -88,7 +90,7 @@ fn a_moved_a_deleted_and_a_denied_tag_take_effect_at_once() {
 fn a_registry_without_head_or_digests_is_asked_with_get() {
     for (heads, names_digests) in [(Heads::Refused, true), (Heads::WithoutDigest, true), (Heads::WithoutDigest, false)]
     {
-        let stage = Stage::with("");
+        let stage = Stage::with(Value::Null);
         stage.change(|state| (state.heads, state.names_digests) = (heads, names_digests));
         for method in ["GET", "HEAD", "GET"] {
             stage.assert_gets(method, "latest", "qnib-type1", BROADWELL);
@@ -103,7 +105,7 @@ fn a_registry_without_head_or_digests_is_asked_with_get() {
 
 #[test]
 fn a_corrupt_manifest_never_enters() {
-    let stage = Stage::with("");
+    let stage = Stage::with(Value::Null);
     let digest = stage.bench.digest(&[BROADWELL]);
     let good = copy(&stage.bench.image(&[BROADWELL]).manifest);
     let mut corrupt = copy(&good);

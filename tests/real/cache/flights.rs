@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use super::{Stage, request};
 use crate::real::observe::assert_no_vm_died;
 use metahub_testkit::bench::REPOSITORY;
-use metahub_testkit::envoy::replace;
+use metahub_testkit::config::Edit as _;
+use metahub_testkit::envoy::add_plain_cluster;
 use metahub_testkit::http::connection::Connection;
 use metahub_testkit::server::{Act, Answer, Gate, Server};
 use metahub_testkit::wait_for;
@@ -66,14 +69,14 @@ fn one_fetch_serves_all_who_wait() {
     // (What is asked for, what stands at the gate, and whether without a cache too: digests pass through then.)
     for (reference, gated, always) in [("latest", "latest", true), ("latest", &digest, true), (&digest, &digest, false)]
     {
-        for cache in ["", "cache: { bytes: 0 }"].into_iter().filter(|cache| always || cache.is_empty()) {
-            let stage = Stage::set(cache, |builder| builder.concurrency(1));
+        for cache in [Value::Null, json!({ "bytes": 0 })].into_iter().filter(|cache| always || cache.is_null()) {
+            let stage = Stage::set(cache.clone(), |builder| builder.concurrency(1));
             let gate = Gate::default();
             stage.change(|state| state.gate = Some((gated.to_owned(), gate.clone())));
             assert_shared(&stage, reference, &gate, true);
             // Who comes later than the tag's answer may have to ask for the tag again, with HEAD if the cache is on.
             let gets = stage.asked().into_iter().filter(|asked| *asked == format!("GET {gated}")).count();
-            assert_eq!(gets, 1, "{reference} while {gated} waits, {cache:?}");
+            assert_eq!(gets, 1, "{reference} while {gated} waits, {cache}");
         }
     }
 }
@@ -81,7 +84,7 @@ fn one_fetch_serves_all_who_wait() {
 /// However many wait, what they waited for is kept once.
 #[test]
 fn what_all_waited_for_takes_one_place() {
-    let stage = Stage::set("", |builder| builder.concurrency(1));
+    let stage = Stage::set(Value::Null, |builder| builder.concurrency(1));
     let gate = Gate::default();
     stage.change(|state| state.gate = Some(("latest".to_owned(), gate.clone())));
     assert_shared(&stage, "latest", &gate, true);
@@ -101,20 +104,14 @@ fn one_token_serves_all_who_wait() {
     })
     .unwrap();
     let port = service.port();
-    let fields = format!(
-        "authentication: accounts\n              credentials: {{ username: metahub, password: secret }}\n              \
-         token_service: {{ cluster: tokens, realm: \"http://127.0.0.1:{port}/token\", service: test }}"
-    );
-    let endpoint = format!("{{ socket_address: {{ address: 127.0.0.1, port_value: {port} }} }}");
-    let cluster = format!(
-        "  clusters:\n  - name: tokens\n    type: STATIC\n    connect_timeout: 2s\n    load_assignment:\n      \
-         cluster_name: tokens\n      endpoints: [{{ lb_endpoints: [{{ endpoint: {{ address: {endpoint} }} }}] }}]\n"
-    );
-    let stage = Stage::set("", |builder| {
-        builder
-            .concurrency(1)
-            .edit_config(move |config| replace(&config, "authentication: accounts", &fields, 1))
-            .edit_bootstrap(move |bootstrap| replace(&bootstrap, "  clusters:\n", &cluster, 1))
+    let stage = Stage::set(Value::Null, |builder| {
+        let config = move |config: &mut Value| {
+            let realm = format!("http://127.0.0.1:{port}/token");
+            let registry = config.at_mut("registries.registry");
+            registry.add("credentials", json!({ "username": "metahub", "password": "secret" }));
+            registry.add("token_service", json!({ "cluster": "tokens", "realm": realm, "service": "test" }));
+        };
+        builder.concurrency(1).config(config).bootstrap(move |bootstrap| add_plain_cluster(bootstrap, "tokens", port))
     });
     assert_shared(&stage, "latest", &gate, false);
     assert_eq!(service.received("/token").len(), 1, "one token for all");

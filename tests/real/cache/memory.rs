@@ -1,8 +1,11 @@
 //! What the cache takes, and what becomes of it when the configuration changes.
 
-use super::{Stage, with_cache, with_fleet};
+use serde_json::{Value, json};
+
+use super::{Stage, add_cache, add_fleet};
 use crate::real::observe::{assert_no_vm_died, resident};
-use metahub_testkit::envoy::{Envoy, replace};
+use metahub_testkit::config::Edit as _;
+use metahub_testkit::envoy::Envoy;
 use metahub_testkit::http::Request;
 use metahub_testkit::http::connection::Connection;
 use metahub_testkit::server::{Answer, Server};
@@ -25,8 +28,9 @@ fn upstream() -> Server {
     .unwrap()
 }
 
-fn before(upstream: &Server, cache: &'static str) -> Envoy {
-    Envoy::before(upstream.port()).edit_config(move |config| with_cache(&config, cache)).start().unwrap()
+fn before(upstream: &Server, size: &'static str) -> Envoy {
+    let cache = json!({ "bytes": size });
+    Envoy::before(upstream.port()).config(|config| add_cache(config, cache)).start().unwrap()
 }
 
 /// Asks for these images, each once.
@@ -53,7 +57,7 @@ fn bytes(envoy: &Envoy) -> u64 {
 #[test]
 fn the_cache_is_bounded_and_so_is_memory() {
     let upstream = upstream();
-    let envoy = before(&upstream, "cache: { bytes: 4MiB }");
+    let envoy = before(&upstream, "4MiB");
     // By then the rings and all that is not the cache's have their size.
     pull(&envoy, 0..6_000);
     let (full, settled) = (bytes(&envoy), resident(&envoy));
@@ -69,11 +73,11 @@ fn the_cache_is_bounded_and_so_is_memory() {
 
 #[test]
 fn it_survives_a_reload() {
-    let stage = Stage::with("");
+    let stage = Stage::with(Value::Null);
     stage.assert_gets("GET", "latest", "qnib-type1", "cpu:broadwell");
     let (_, full) = (stage.asked(), stage.metric("cache_bytes"));
     assert!(full > 0);
-    assert!(stage.envoy.reload(&with_fleet(&stage.envoy.config(), 5)).unwrap());
+    assert!(stage.envoy.reload(&stage.envoy.config().changed(|config| add_fleet(config, 5))).unwrap());
     for _ in 0..4 {
         stage.assert_gets("GET", "latest", "qnib-type1", "cpu:broadwell");
     }
@@ -84,14 +88,14 @@ fn it_survives_a_reload() {
 #[test]
 fn a_smaller_cache_is_emptied_beyond_its_size() {
     let upstream = upstream();
-    let envoy = before(&upstream, "cache: { bytes: 16MiB }");
+    let envoy = before(&upstream, "16MiB");
     pull(&envoy, 0..3_000);
     let large = bytes(&envoy);
     assert!(large > 2 * MIB, "{large}");
     let config = envoy.config();
     let mut before = large;
     for (size, most) in [("1MiB", MIB), ("0", 0)] {
-        assert!(envoy.reload(&replace(&config, "bytes: 16MiB", &format!("bytes: {size}"), 1)).unwrap());
+        assert!(envoy.reload(&config.changed(|config| config.set("cache.bytes", size))).unwrap());
         let now = bytes(&envoy);
         assert!(now <= most && now < before, "{now} bytes of {size}");
         before = now;

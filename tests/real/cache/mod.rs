@@ -9,9 +9,11 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use super::logins::with_account;
+use serde_json::{Value, json};
+
 use metahub_testkit::bench::{Bench, REPOSITORY};
-use metahub_testkit::envoy::{Builder, Envoy, replace};
+use metahub_testkit::config::Edit as _;
+use metahub_testkit::envoy::{Builder, Envoy};
 use metahub_testkit::http::{Request, Response};
 use metahub_testkit::image::Document;
 use metahub_testkit::port;
@@ -53,12 +55,12 @@ struct Stage {
 }
 
 impl Stage {
-    /// `cache` is the line of the configuration; empty, it is what is shipped.
-    fn with(cache: &'static str) -> Self {
+    /// `cache` is what the configuration says of it; null, it says nothing, as it is shipped.
+    fn with(cache: Value) -> Self {
         Self::set(cache, |builder| builder)
     }
 
-    fn set(cache: &'static str, edit: impl FnOnce(Builder) -> Builder) -> Self {
+    fn set(cache: Value, edit: impl FnOnce(Builder) -> Builder) -> Self {
         let bench = Bench::build();
         let mut documents: HashMap<String, Document> =
             bench.images.iter().map(|image| (image.manifest.digest(), copy(&image.manifest))).collect();
@@ -67,7 +69,7 @@ impl Stage {
         let state = State { documents, heads: Heads::Complete, names_digests: true, denies: false, gate: None };
         let (state, port) = (Arc::new(Mutex::new(state)), port::free());
         let registry = Some(serve(port, &state));
-        let builder = Envoy::before(port).edit_config(move |config| with_cache(&config, cache));
+        let builder = Envoy::before(port).config(move |config| add_cache(config, cache));
         let envoy = edit(builder).start().unwrap();
         Self { bench, state, port, registry, envoy, looked_at: Cell::new(0) }
     }
@@ -128,21 +130,21 @@ fn copy(document: &Document) -> Document {
     Document::new(&document.media_type, document.bytes.clone())
 }
 
-fn with_cache(config: &str, cache: &str) -> String {
-    let line = if cache.is_empty() { String::new() } else { format!("          {cache}\n") };
-    replace(config, "          machine_types:\n", &format!("{line}          machine_types:\n"), 1)
+fn add_cache(config: &mut Value, cache: Value) {
+    if !cache.is_null() {
+        config.add("cache", cache);
+    }
 }
 
-/// The configuration with an account `fleet`, and this many machine types `node0`, … for it.
-fn with_fleet(config: &str, size: usize) -> String {
-    let features = [r#""cpu:broadwell""#, r#""cpu:skylake""#, r#""cpu:broadwell", "nvcap:5.2""#];
-    let node = |number: usize| {
-        let features = features[number % features.len()];
-        format!("            node{number}: {{ features: [{features}, \"rack:{number}\"] }}\n")
-    };
-    let nodes: String = (0..size).map(node).collect();
-    let config = replace(config, "          machine_types:\n", &format!("          machine_types:\n{nodes}"), 1);
-    with_account(&config, &format!("fleet: {{ password: \"{}\" }}", bcrypt::hash("fleet", 4).unwrap()))
+/// Adds an account `fleet`, and this many machine types `node0`, … for it.
+fn add_fleet(config: &mut Value, size: usize) {
+    let features = [vec!["cpu:broadwell"], vec!["cpu:skylake"], vec!["cpu:broadwell", "nvcap:5.2"]];
+    for number in 0..size {
+        let mut node = json!({ "features": features[number % features.len()] });
+        node.push("features", format!("rack:{number}"));
+        config.add(&format!("machine_types.node{number}"), node);
+    }
+    config.add("accounts.fleet", json!({ "password": bcrypt::hash("fleet", 4).unwrap() }));
 }
 
 fn serve(port: u16, state: &Arc<Mutex<State>>) -> Server {

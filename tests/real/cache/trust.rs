@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use super::{Stage, copy};
 use crate::real::observe::{assert_no_vm_died, counters, fault_lines};
 use metahub_testkit::wait_for;
@@ -24,7 +26,7 @@ fn wait_until_back(stage: &Stage) {
 
 #[test]
 fn within_the_ttl_upstream_is_not_asked_and_may_be_down() {
-    let mut stage = Stage::with("cache: { tag_ttl: 1h }");
+    let mut stage = Stage::with(json!({ "tag_ttl": "1h" }));
     stage.assert_gets("GET", "latest", "qnib-type1", BROADWELL);
     let _ = stage.asked();
     let moved = copy(&stage.bench.image(&["cpu:skylake"]).manifest);
@@ -48,7 +50,7 @@ fn within_the_ttl_upstream_is_not_asked_and_may_be_down() {
 
 #[test]
 fn a_ttl_ends() {
-    let stage = Stage::with("cache: { tag_ttl: 1s }");
+    let stage = Stage::with(json!({ "tag_ttl": "1s" }));
     stage.assert_gets("GET", "latest", "qnib-type1", BROADWELL);
     let _ = stage.asked();
     let asked = || {
@@ -60,7 +62,7 @@ fn a_ttl_ends() {
 
 #[test]
 fn what_was_known_stands_in_while_upstream_is_down() {
-    let mut stage = Stage::with("cache: { serve_stale_on_error: 1h }");
+    let mut stage = Stage::with(json!({ "serve_stale_on_error": "1h" }));
     stage.assert_gets("GET", "latest", "qnib-type1", BROADWELL);
     stage.stop_upstream();
     for _ in 0..3 {
@@ -86,7 +88,7 @@ fn what_was_known_stands_in_while_upstream_is_down() {
 
 #[test]
 fn an_upstream_killed_under_load_is_503_and_recovers() {
-    let mut stage = Stage::with("");
+    let mut stage = Stage::with(Value::Null);
     stage.assert_gets("GET", "latest", "qnib-type1", BROADWELL);
     let (stop, port) = (AtomicBool::new(false), stage.envoy.port());
     let digest = stage.bench.digest(&[BROADWELL]);

@@ -1,19 +1,14 @@
 //! What every client meets: the demo repository in a registry, and Envoy with the filter before it.
 
+use serde_json::{Value, json};
+
 pub(super) use super::super::stage::Stage;
 use metahub_testkit::Result;
 use metahub_testkit::bench::REPOSITORY;
 use metahub_testkit::client::Login;
-use metahub_testkit::envoy::{Builder, Envoy, replace};
+use metahub_testkit::config::Edit as _;
+use metahub_testkit::envoy::{Builder, Envoy};
 use metahub_testkit::registry::Registry;
-
-/// A machine that no entry of the demo repository fits.
-const MISFIT: &str = "arm1: { architecture: arm64 }";
-/// Its login and one that sees indexes as they are; each password is the login's name.
-const ACCOUNTS: [&str; 2] = [
-    r#"qnib-arm1: { password: "$2y$05$kr25QcMCe.74YgdfvNTPVOAqne/XAd5zfoOtyUUhPvDpIR8drBnRK", machine_type: arm1 }"#,
-    r#"everything: { password: "$2y$05$okLZ6CV1P2.NBGAgVDXdd.lVETudF8wCDJ/9igUITRMc6.Hj7ah9i", machine_type: unfiltered }"#,
-];
 
 /// The machine types that pull, with the features of the image that each must get.
 pub(crate) const MACHINES: [(&str, &[&str]); 3] =
@@ -21,7 +16,7 @@ pub(crate) const MACHINES: [(&str, &[&str]); 3] =
 
 /// Envoy with the filter in front of a registry with the demo repository.
 pub(crate) fn before(registry: &Registry) -> Builder {
-    Envoy::before(registry.port()).edit_config(with_more_logins)
+    Envoy::before(registry.port()).config(add_logins)
 }
 
 impl Stage {
@@ -62,8 +57,15 @@ pub(crate) fn unfiltered() -> Login {
     Login::new("everything", "qnib-type1")
 }
 
-fn with_more_logins(config: String) -> String {
-    let config = replace(&config, "machine_types:\n", &format!("machine_types:\n            {MISFIT}\n"), 1);
-    let accounts = ACCOUNTS.map(|account| format!("            {account}\n")).concat();
-    replace(&config, "          accounts:\n", &format!("          accounts:\n{accounts}"), 1)
+/// Adds a machine that no entry of the demo repository fits, its login, and one that sees indexes as they are; each
+/// password is the login's name.
+fn add_logins(config: &mut Value) {
+    config.add("machine_types.arm1", json!({ "architecture": "arm64" }));
+    let accounts = [
+        ("qnib-arm1", "arm1", "$2y$05$kr25QcMCe.74YgdfvNTPVOAqne/XAd5zfoOtyUUhPvDpIR8drBnRK"),
+        ("everything", "unfiltered", "$2y$05$okLZ6CV1P2.NBGAgVDXdd.lVETudF8wCDJ/9igUITRMc6.Hj7ah9i"),
+    ];
+    for (name, machine_type, hash) in accounts {
+        config.add(&format!("accounts.{name}"), json!({ "password": hash, "machine_type": machine_type }));
+    }
 }

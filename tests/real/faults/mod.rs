@@ -17,14 +17,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use self::phase::{PHASES, Phase};
 use self::sound::{Content, Sound, closing};
 use self::verdict::Verdict;
 use super::observe::assert_unharmed;
-use metahub_testkit::envoy::{Envoy, replace};
+use metahub_testkit::config::Edit as _;
+use metahub_testkit::envoy::{Envoy, Speaks, add_cluster, add_registry, http_of_cluster, manager};
 use metahub_testkit::http::Request;
 use metahub_testkit::http::herd::{Herd, Outcome, allow_files};
-use metahub_testkit::registries::{Upstream, with_cluster, with_configuration, with_registry};
 use metahub_testkit::server::{Act, Received, Server, http2 as server_http2};
 
 /// What comes at once, comes within this on a busy machine.
@@ -113,7 +115,7 @@ impl Stage {
         let theirs = Arc::clone(&registry);
         let whole = |sound: &Sound| closing(sound.bytes());
         let upstream = Server::start(move |request| theirs.acts(request, 0, whole)).unwrap();
-        let envoy = envoy(upstream.port(), Upstream::Http1);
+        let envoy = envoy(upstream.port(), Speaks::Http1);
         Self { envoy, registry, at_once: usize::MAX, _upstream: upstream }
     }
 
@@ -122,7 +124,7 @@ impl Stage {
         let registry = Registry::new(faults);
         let theirs = Arc::clone(&registry);
         let upstream = server_http2::start(move |request, stream| theirs.acts(request, stream, http2::whole)).unwrap();
-        let envoy = envoy(upstream.port(), Upstream::H2c);
+        let envoy = envoy(upstream.port(), Speaks::H2c);
         // A connection that ends at its beginning takes with it all requests that wait for one.
         Self { envoy, registry, at_once: 1, _upstream: upstream }
     }
@@ -201,40 +203,36 @@ impl Stage {
 }
 
 /// One registry that checks nothing, one that wants tokens, and one that checks passwords itself, on one port.
-fn envoy(port: u16, speaks: Upstream) -> Envoy {
-    let configuration = format!(
-        "cache: {{ bytes: 512MiB }}\n\
-         machine_types: {{ type1: {{ features: [\"cpu:broadwell\"] }} }}\n\
-         registries:\n  \
-           registry: {{ host: \"127.0.0.1:{port}\", authentication: none }}\n  \
-           checked: {{ host: \"127.0.0.1:{port}\", authentication: upstream }}\n  \
-           tokened:\n    host: \"127.0.0.1:{port}\"\n    authentication: none\n    \
-             token_service: {{ cluster: tokens, realm: \"http://tokens.test/token\", service: s }}\n"
-    );
-    let edit = move |bootstrap: String| {
+fn envoy(port: u16, speaks: Speaks) -> Envoy {
+    let host = format!("127.0.0.1:{port}");
+    let tokens = json!({ "cluster": "tokens", "realm": "http://tokens.test/token", "service": "s" });
+    let configuration = json!({
+        "cache": { "bytes": "512MiB" },
+        "machine_types": { "type1": { "features": ["cpu:broadwell"] } },
+        "registries": {
+            "registry": { "host": host, "authentication": "none" },
+            "checked": { "host": host, "authentication": "upstream" },
+            "tokened": { "host": host, "authentication": "none", "token_service": tokens },
+        },
+    });
+    let change = move |bootstrap: &mut Value| {
         // What the shipped file gives the registry for a manifest, and silence in general, would be waited for here.
-        let bootstrap = replace(&bootstrap, "timeout: 60s,", "timeout: 18s,", 2);
-        let mut bootstrap = replace(&bootstrap, "stream_idle_timeout: 300s", "stream_idle_timeout: 20s", 1);
-        for name in ["checked", "tokened"] {
-            bootstrap = with_registry(&bootstrap, name, port, Upstream::Http1);
+        let manager = manager(bootstrap);
+        for route in ["routes.0.route.timeout", "routes.1.route.timeout"] {
+            manager.set(&format!("route_config.virtual_hosts.0.{route}"), "18s");
         }
-        bootstrap = with_cluster(&bootstrap, "tokens", port, Upstream::Http1);
-        match speaks {
-            Upstream::Http1 => bootstrap,
-            Upstream::H2c => over_http2(&bootstrap),
+        manager.set("stream_idle_timeout", "20s");
+        for name in ["checked", "tokened"] {
+            add_registry(bootstrap, name, port, Speaks::Http1);
+        }
+        add_cluster(bootstrap, "tokens", port, Speaks::Http1);
+        if speaks == Speaks::H2c {
+            // One stream at a time, so that what ends a connection ends one request.
+            let options = json!({ "hpack_table_size": 0, "max_concurrent_streams": 1 });
+            *http_of_cluster(bootstrap, "registry") = json!({ "http2_protocol_options": options });
         }
     };
-    let builder = Envoy::before(port).edit_config(move |config| with_configuration(&config, &configuration));
-    builder.edit_bootstrap(edit).start().unwrap()
-}
-
-/// The shipped cluster speaks HTTP/2, one stream at a time, so that what ends a connection ends one request.
-fn over_http2(bootstrap: &str) -> String {
-    let start = bootstrap.find("  - name: registry\n    type:").expect("the shipped cluster");
-    let (before, cluster) = bootstrap.split_at(start);
-    let from = "explicit_http_config: { http_protocol_options: {} }";
-    let to = "explicit_http_config: { http2_protocol_options: { hpack_table_size: 0, max_concurrent_streams: 1 } }";
-    format!("{before}{}", replace(cluster, from, to, 1))
+    Envoy::before(port).config(|config| *config = configuration).bootstrap(change).start().unwrap()
 }
 
 fn check(faults: Vec<Fault>) {

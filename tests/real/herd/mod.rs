@@ -10,14 +10,14 @@ use std::time::{Duration, Instant};
 use metahub::oci::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde_json::json;
 
 use super::observe::assert_unharmed;
 use metahub_testkit::bench::Bench;
-use metahub_testkit::envoy::Envoy;
+use metahub_testkit::envoy::{Envoy, Speaks, add_cluster, add_registry};
 use metahub_testkit::http::connection::Connection;
 use metahub_testkit::http::herd::{Herd, Outcome, allow_files};
 use metahub_testkit::http::{Request, Response};
-use metahub_testkit::registries::{Upstream, with_cluster, with_configuration, with_registry};
 use metahub_testkit::server::{Act, Answer, Gate, Received, Server};
 use metahub_testkit::wait_for;
 
@@ -60,24 +60,28 @@ impl Stage {
         })
         .unwrap();
         let port = upstream.port();
-        let configuration = format!(
-            "machine_types: {{ type1: {{ features: [\"cpu:broadwell\"] }}, type2: {{ features: [\"cpu:skylake\"] }} }}\n\
-             registries:\n  \
-               registry: {{ host: \"127.0.0.1:{port}\", authentication: none }}\n  \
-               checked: {{ host: \"127.0.0.1:{port}\", authentication: upstream }}\n  \
-               tokened:\n    host: \"127.0.0.1:{port}\"\n    authentication: none\n    \
-                 token_service: {{ cluster: tokens, realm: \"http://tokens.test/token\", service: s }}\n  \
-               lacking:\n    host: \"127.0.0.1:{port}\"\n    authentication: none\n    \
-                 token_service: {{ cluster: nowhere, realm: \"http://tokens.test/token\", service: s }}\n"
-        );
+        let host = format!("127.0.0.1:{port}");
+        let tokens = |cluster| json!({ "cluster": cluster, "realm": "http://tokens.test/token", "service": "s" });
+        let configuration = json!({
+            "machine_types": {
+                "type1": { "features": ["cpu:broadwell"] },
+                "type2": { "features": ["cpu:skylake"] },
+            },
+            "registries": {
+                "registry": { "host": host, "authentication": "none" },
+                "checked": { "host": host, "authentication": "upstream" },
+                "tokened": { "host": host, "authentication": "none", "token_service": tokens("tokens") },
+                "lacking": { "host": host, "authentication": "none", "token_service": tokens("nowhere") },
+            },
+        });
         let envoy = Envoy::before(port)
             .concurrency(1)
-            .edit_config(move |config| with_configuration(&config, &configuration))
-            .edit_bootstrap(move |mut bootstrap| {
+            .config(|config| *config = configuration)
+            .bootstrap(move |bootstrap| {
                 for name in ["checked", "tokened", "lacking"] {
-                    bootstrap = with_registry(&bootstrap, name, port, Upstream::Http1);
+                    add_registry(bootstrap, name, port, Speaks::Http1);
                 }
-                with_cluster(&bootstrap, "tokens", port, Upstream::Http1)
+                add_cluster(bootstrap, "tokens", port, Speaks::Http1);
             })
             .start()
             .unwrap();

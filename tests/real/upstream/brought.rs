@@ -1,5 +1,7 @@
 //! Tokens that clients bring themselves (`accept_jwt`): the registry decides, every time.
 
+use serde_json::json;
+
 use super::{Stage, blob, code, manifest};
 use metahub_testkit::bench::REPOSITORY;
 use metahub_testkit::client::Login;
@@ -10,7 +12,7 @@ const USER: (&str, &str) = ("carol-type2", "carol-pw");
 
 fn stage() -> Stage {
     let users = [Login::new(USER.0, USER.1)];
-    let fields = "authentication: upstream\n              accept_jwt: true";
+    let fields = json!({ "authentication": "upstream", "accept_jwt": true });
     Stage::set(Some(TokenService::start(&users).unwrap()), fields, |builder| builder)
 }
 

@@ -2,8 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use super::{Stage, TALL, blob, code, manifest};
 use metahub_testkit::bench::REPOSITORY;
+use metahub_testkit::config::Edit as _;
 use metahub_testkit::token_service::Mood;
 
 fn say(status: u16, headers: &'static str, body: &str) -> Mood {
@@ -12,7 +15,7 @@ fn say(status: u16, headers: &'static str, body: &str) -> Mood {
 
 #[test]
 fn a_mad_token_service_makes_registry_errors() {
-    let stage = Stage::with_tokens("authentication: upstream");
+    let stage = Stage::with_tokens(json!({ "authentication": "upstream" }));
     let huge = format!(r#"{{"token":"{}"}}"#, "x".repeat(100 * 1024));
     let enormous = format!(r#"{{"token":"{}"}}"#, "x".repeat(6 * 1024 * 1024));
     let deep = "[".repeat(100_000);
@@ -52,7 +55,7 @@ fn a_mad_token_service_makes_registry_errors() {
 
 #[test]
 fn a_silent_token_service_is_given_up() {
-    let stage = Stage::with_tokens("authentication: upstream");
+    let stage = Stage::with_tokens(json!({ "authentication": "upstream" }));
     stage.tokens().set(Mood::Silent);
     let started = Instant::now();
     std::thread::scope(|scope| {
@@ -82,15 +85,17 @@ fn a_silent_token_service_is_given_up() {
 
 #[test]
 fn without_a_token_service_there_are_registry_errors() {
-    let fields = "authentication: upstream\n              \
-                  token_service: { cluster: registry, realm: \"http://tokens.test/token\" }";
+    let service = json!({ "cluster": "registry", "realm": "http://tokens.test/token" });
+    let fields = json!({ "authentication": "upstream", "token_service": service });
     // A cluster that exists and is no token service: the registry itself.
     let stage = Stage::with_passwords(fields);
     let answer = stage.get(&manifest(REPOSITORY), "alice", "type1");
     assert_eq!((answer.status, code(&answer).as_str()), (503, "UNAVAILABLE"), "{}", answer.text());
     for (cluster, reason) in [("nowhere", "a cluster that does not exist"), ("registry", "the registry has gone")] {
-        let config = stage.envoy.config().replace("cluster: registry,", &format!("cluster: {cluster},"));
-        assert!(stage.envoy.reload(&(config + "# again\n")).unwrap());
+        let config = stage.envoy.config().changed(|config| {
+            config.set("registries.registry.token_service.cluster", cluster);
+        });
+        assert!(stage.envoy.reload(&config).unwrap());
         let answer = stage.get(&manifest(REPOSITORY), "alice", "type1");
         assert_eq!((answer.status, code(&answer).as_str()), (503, "UNAVAILABLE"), "{reason}: {}", answer.text());
     }
@@ -100,7 +105,7 @@ fn without_a_token_service_there_are_registry_errors() {
 /// before they were given out.
 #[test]
 fn slow_and_careless_token_services() {
-    let stage = Stage::with_tokens("authentication: upstream");
+    let stage = Stage::with_tokens(json!({ "authentication": "upstream" }));
     stage.tokens().set(Mood::Late(Duration::from_secs(2)));
     let started = Instant::now();
     assert_eq!(stage.get(&manifest(REPOSITORY), "alice", "type1").status, 200);

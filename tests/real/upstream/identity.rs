@@ -1,12 +1,14 @@
 //! What one account got is not another's.
 
+use serde_json::json;
+
 use super::{Stage, assert_pulls, blob, code, manifest, password};
 use metahub_testkit::bench::REPOSITORY;
 use metahub_testkit::token_service::Mood;
 
 #[test]
 fn a_token_serves_nobody_else() {
-    let stage = Stage::with_tokens("authentication: upstream");
+    let stage = Stage::with_tokens(json!({ "authentication": "upstream" }));
     assert_pulls(&stage, "alice");
     let layer = blob(REPOSITORY, &stage.bench.images[0].layer);
     for path in [manifest(REPOSITORY), layer.clone(), "/v2/".to_owned()] {
@@ -22,7 +24,7 @@ fn a_token_serves_nobody_else() {
 /// The registry's operator takes an account's permission away: that counts as soon as its token ends.
 #[test]
 fn a_lost_permission_counts_within_the_lifetime_of_a_token() {
-    let stage = Stage::with_tokens("authentication: upstream");
+    let stage = Stage::with_tokens(json!({ "authentication": "upstream" }));
     stage.tokens().set(Mood::Issue(2));
     for user in ["alice", "bob"] {
         assert_eq!(stage.get(&manifest(REPOSITORY), user, "type1").status, 200);

@@ -1,14 +1,16 @@
 //! MetaHub in front of four kinds of registries, with the same account, the same images and the same prohibitions.
 
-use super::{password, users, with_cluster};
-use crate::real::logins::with_account;
+use serde_json::{Value, json};
+
+use super::{add_token_service, password, set_registry, users};
 use metahub_testkit::bench::{Bench, REPOSITORY};
-use metahub_testkit::certificates::TLS_HOST;
+use metahub_testkit::certificates::{TLS_HOST, authority};
 use metahub_testkit::client::Login;
-use metahub_testkit::envoy::{Envoy, replace};
+use metahub_testkit::config::{self, Edit as _};
+use metahub_testkit::envoy::{Envoy, add_plain_cluster, cluster, trusted_authority};
 use metahub_testkit::registry::{Access, Registry};
 use metahub_testkit::tls_front::TlsFront;
-use metahub_testkit::token_service::{SERVICE, TokenService};
+use metahub_testkit::token_service::TokenService;
 
 /// The account, and a repository that exists and that it may not pull from.
 const ACCOUNT: &str = "alice";
@@ -73,14 +75,14 @@ impl Kinds {
 
 /// Passwords and permissions are MetaHub's; the registry asks for nothing.
 fn plain(registry: &Registry) -> Kind {
-    let envoy = Envoy::before(registry.port()).edit_config(accounts).start().unwrap();
+    let envoy = Envoy::before(registry.port()).config(add_account).start().unwrap();
     Kind { name: "plain", front: format!("127.0.0.1:{}", envoy.port()), forbidden: Kinds::login("type3"), envoy }
 }
 
 /// The same with TLS on both sides.
 fn behind_tls(registry: &Registry) -> Kind {
-    let builder = Envoy::before(registry.port()).in_folder("tls-listener").edit_config(accounts);
-    let envoy = builder.edit_bootstrap(|bootstrap| with_tls(&bootstrap)).start().unwrap();
+    let builder = Envoy::before(registry.port()).in_folder("tls-listener").config(add_account);
+    let envoy = builder.bootstrap(add_tls).start().unwrap();
     Kind { name: "TLS", front: format!("{TLS_HOST}:{}", envoy.port()), forbidden: Kinds::login("type3"), envoy }
 }
 
@@ -96,34 +98,31 @@ fn private(front: &TlsFront) -> Envoy {
 
 fn with_tokens(registry: &Registry, tokens: &TokenService) -> Envoy {
     let port = tokens.port();
-    let fields = format!(
-        "              authentication: upstream\n              \
-         token_service: {{ cluster: tokens, realm: \"http://tokens.test/token\", service: {SERVICE} }}\n"
-    );
-    let builder = Envoy::before(registry.port()).edit_config(move |config| {
-        let line = "              authentication: accounts # passwords are checked here, against `accounts`\n";
-        replace(&config, line, &fields, 1)
-    });
-    builder.edit_bootstrap(move |bootstrap| with_cluster(&bootstrap, port)).start().unwrap()
+    let mut fields = json!({ "authentication": "upstream" });
+    add_token_service(&mut fields);
+    let builder = Envoy::before(registry.port()).config(|config| set_registry(config, fields));
+    builder.bootstrap(move |bootstrap| add_plain_cluster(bootstrap, "tokens", port)).start().unwrap()
 }
 
-fn accounts(config: String) -> String {
+fn add_account(config: &mut Value) {
     let hash = bcrypt::hash(password(ACCOUNT), 4).unwrap();
-    let account =
-        format!("{{ password: \"{hash}\", machine_types: [type1, type2], repositories: [\"{REPOSITORY}\"] }}");
-    with_account(&config, &format!("{ACCOUNT}: {account}"))
+    let account = json!({ "password": hash, "machine_types": ["type1", "type2"], "repositories": [REPOSITORY] });
+    config.add(&format!("accounts.{ACCOUNT}"), account);
 }
 
 /// The cluster speaks TLS, as README.md says.
-fn with_tls(bootstrap: &str) -> String {
+fn add_tls(bootstrap: &mut Value) {
     let readme = include_str!("../../../README.md");
     let (_, rest) =
         readme.split_once("If the registry speaks\n   TLS, add under the cluster:\n\n   ```yaml\n").expect("README");
     let (snippet, _) = rest.split_once("   ```\n").expect("the end of the snippet");
-    let snippet: String = snippet.lines().map(|line| format!(" {line}\n")).collect();
-    let snippet = replace(&snippet, "registry.example", TLS_HOST, 2);
-    let authority = metahub_testkit::certificates::authority().unwrap().display().to_string();
-    let snippet = replace(&snippet, "/etc/ssl/certs/ca-certificates.crt", &authority, 1);
-    let line = "    connect_timeout: 5s\n";
-    replace(bootstrap, line, &format!("{snippet}{line}"), 1)
+    let mut snippet = config::parse(snippet).unwrap();
+    trusted_authority(&mut snippet).set("filename", authority().unwrap().display().to_string());
+    let tls = snippet.at_mut("transport_socket.typed_config");
+    let name = "common_tls_context.validation_context.match_typed_subject_alt_names.0.matcher.exact";
+    for path in ["sni", name] {
+        assert_eq!(tls.at(path), "registry.example");
+        tls.set(path, TLS_HOST);
+    }
+    cluster(bootstrap, "registry").add("transport_socket", snippet.remove("transport_socket"));
 }

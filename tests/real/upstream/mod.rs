@@ -12,12 +12,13 @@ mod shared;
 mod tokens;
 mod two_accounts;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use metahub_testkit::bench::{Bench, REPOSITORY};
 use metahub_testkit::client::Login;
+use metahub_testkit::config::Edit as _;
 use metahub_testkit::elf::Architecture;
-use metahub_testkit::envoy::{Builder, Envoy, replace};
+use metahub_testkit::envoy::{Builder, Envoy, add_plain_cluster};
 use metahub_testkit::http::{Request, Response};
 use metahub_testkit::image::{Document, Format, Image, index};
 use metahub_testkit::registry::{Access, Registry};
@@ -47,17 +48,17 @@ struct Stage {
 }
 
 impl Stage {
-    /// A registry with passwords. `fields` stand for `authentication: accounts` in the registry's configuration.
-    fn with_passwords(fields: &str) -> Self {
+    /// A registry with passwords, about which the configuration says this.
+    fn with_passwords(fields: Value) -> Self {
         Self::set(None, fields, |builder| builder)
     }
 
     /// A registry with tokens, which MetaHub knows where to get.
-    fn with_tokens(fields: &str) -> Self {
+    fn with_tokens(fields: Value) -> Self {
         Self::set(Some(TokenService::start(&users()).unwrap()), fields, |builder| builder)
     }
 
-    fn set(tokens: Option<TokenService>, fields: &str, edit: impl FnOnce(Builder) -> Builder) -> Self {
+    fn set(tokens: Option<TokenService>, mut fields: Value, edit: impl FnOnce(Builder) -> Builder) -> Self {
         let open = Registry::start().unwrap();
         let bench = Bench::build();
         bench.push(&open).unwrap();
@@ -65,19 +66,13 @@ impl Stage {
         let users = users();
         let access = tokens.as_ref().map_or(Access::Htpasswd(&users), Access::Token);
         let guarded = open.guarded(&access).unwrap();
-        let mut fields = format!("              {fields}\n");
         let mut builder = Envoy::before(guarded.port());
         if let Some(service) = &tokens {
             let port = service.port();
-            fields += &format!(
-                "              token_service: {{ cluster: tokens, realm: \"http://tokens.test/token\", service: {SERVICE} }}\n"
-            );
-            builder = builder.edit_bootstrap(move |bootstrap| with_cluster(&bootstrap, port));
+            add_token_service(&mut fields);
+            builder = builder.bootstrap(move |bootstrap| add_plain_cluster(bootstrap, "tokens", port));
         }
-        let builder = builder.edit_config(move |config| {
-            let line = "              authentication: accounts # passwords are checked here, against `accounts`\n";
-            replace(&config, line, &fields, 1)
-        });
+        let builder = builder.config(|config| set_registry(config, fields));
         let envoy = edit(builder).start().unwrap();
         Self { bench, tall, envoy, tokens, guarded, _open: open }
     }
@@ -141,14 +136,16 @@ fn code(response: &Response) -> String {
     response.json()["errors"][0]["code"].as_str().unwrap_or_default().to_owned()
 }
 
-/// Adds the token service's cluster to envoy.yaml.
-fn with_cluster(bootstrap: &str, port: u16) -> String {
-    let endpoint = format!("{{ socket_address: {{ address: 127.0.0.1, port_value: {port} }} }}");
-    let cluster = format!(
-        "  clusters:\n  - name: tokens\n    type: STATIC\n    connect_timeout: 2s\n    load_assignment:\n      \
-         cluster_name: tokens\n      endpoints: [{{ lb_endpoints: [{{ endpoint: {{ address: {endpoint} }} }}] }}]\n"
-    );
-    replace(bootstrap, "  clusters:\n", &cluster, 1)
+/// Says where the registry's tokens come from: the cluster `tokens`.
+fn add_token_service(registry: &mut Value) {
+    let realm = "http://tokens.test/token";
+    registry.add("token_service", json!({ "cluster": "tokens", "realm": realm, "service": SERVICE }));
+}
+
+/// Says this of the registry, but for its host.
+fn set_registry(config: &mut Value, mut fields: Value) {
+    fields.add("host", config.at("registries.registry.host").clone());
+    config.set("registries.registry", fields);
 }
 
 /// Pushes an image of ten layers behind an index; returns the layers.

@@ -1,14 +1,18 @@
 //! A registry with passwords (htpasswd): it decides, not MetaHub.
 
+use serde_json::{Value, json};
+
 use super::{Stage, assert_pulls, blob, code, manifest, password};
 use metahub_testkit::bench::REPOSITORY;
 use metahub_testkit::http::Request;
 
-const UPSTREAM: &str = "authentication: upstream";
+fn upstream() -> Value {
+    json!({ "authentication": "upstream" })
+}
 
 #[test]
 fn the_registry_checks_passwords_and_never_sees_machine_types() {
-    let stage = Stage::with_passwords(UPSTREAM);
+    let stage = Stage::with_passwords(upstream());
     let direct = Request::get("/v2/").login("alice-type1", password("alice")).send(stage.guarded.port()).unwrap();
     assert_eq!(direct.status, 401, "the registry does not know machine types");
     for user in ["alice", "bob"] {
@@ -20,7 +24,7 @@ fn the_registry_checks_passwords_and_never_sees_machine_types() {
 
 #[test]
 fn a_wrong_password_gets_nothing_right_after_a_right_one() {
-    let stage = Stage::with_passwords(UPSTREAM);
+    let stage = Stage::with_passwords(upstream());
     assert_pulls(&stage, "alice");
     let layer = blob(REPOSITORY, &stage.bench.images[0].layer);
     let child = format!("/v2/{REPOSITORY}/manifests/{}", stage.bench.digest(&["cpu:broadwell"]));

@@ -3,9 +3,12 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
+
 use super::{REPOSITORY, Stage, TALL, manifest, tall};
 use metahub_testkit::client::{Client, Login};
-use metahub_testkit::envoy::replace;
+use metahub_testkit::config::Edit as _;
+use metahub_testkit::envoy::manager;
 use metahub_testkit::token_service::{Mood, TokenService};
 use metahub_testkit::{Failure, Result};
 
@@ -64,7 +67,8 @@ impl Layers {
         let (newcomers, guests) = (Logins::new("newcomer"), Logins::new("guest"));
         let users = [newcomers.logins.clone(), guests.logins.clone()].concat();
         let tokens = TokenService::start(&users).unwrap();
-        let stage = Stage::set(Some(tokens), "authentication: upstream", |builder| builder.edit_bootstrap(with_delay));
+        let stage =
+            Stage::set(Some(tokens), json!({ "authentication": "upstream" }), |builder| builder.bootstrap(add_delay));
         tall(&stage._open, SLOW);
         stage.tokens().set(Mood::Brief);
         for guest in guests.logins.iter().take(5) {
@@ -108,15 +112,15 @@ impl Layers {
 }
 
 /// Blobs of [`SLOW`] wait for 0.6 s between MetaHub and the registry, with the token that MetaHub gave them.
-fn with_delay(bootstrap: String) -> String {
-    let router = "          - name: envoy.filters.http.router\n";
-    let delay = format!(
-        "          - name: envoy.filters.http.fault\n            typed_config:\n              \
-         \"@type\": type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault\n              \
-         delay: {{ fixed_delay: 0.6s, percentage: {{ numerator: 100 }} }}\n              \
-         headers: [{{ name: \":path\", string_match: {{ contains: {SLOW}/blobs/ }} }}]\n{router}"
-    );
-    replace(&bootstrap, router, &delay, 1)
+fn add_delay(bootstrap: &mut Value) {
+    let fault = json!({
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault",
+        "delay": { "fixed_delay": "0.6s", "percentage": { "numerator": 100 } },
+        "headers": [{ "name": ":path", "string_match": { "contains": format!("{SLOW}/blobs/") } }],
+    });
+    let filters = manager(bootstrap).at_mut("http_filters").as_array_mut().unwrap();
+    // Before the router, which is the last.
+    filters.insert(filters.len() - 1, json!({ "name": "envoy.filters.http.fault", "typed_config": fault }));
 }
 
 fn ten_layers(client: &mut dyn Client, layers: &Layers) -> Result<()> {

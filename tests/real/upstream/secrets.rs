@@ -4,9 +4,11 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use serde_json::{Value, json};
+
 use super::{REPOSITORY, Stage, TALL, blob, manifest, password, users};
-use crate::real::logins::with_account;
-use metahub_testkit::envoy::{Builder, replace};
+use metahub_testkit::config::Edit as _;
+use metahub_testkit::envoy::Builder;
 use metahub_testkit::http::{Request, Response};
 use metahub_testkit::token_service::{Mood, TokenService};
 
@@ -18,31 +20,36 @@ const HASH: &str = "$2y$05$okLZ6CV1P2.NBGAgVDXdd.lVETudF8wCDJ/9igUITRMc6.Hj7ah9i
 const BOUND: (&str, &str) = ("qnib-type1", "qnib-type1");
 
 /// MetaHub's own credentials at the registry are alice's: inline, and from the environment.
-const INLINE: &str = "credentials: { username: alice, password: \"al:ice pässword\" }";
-const PUBLIC: &str = "credentials: { username_env: HUB_USER, password_env: HUB_PASSWORD, public: true }";
+fn inline() -> Value {
+    json!({ "username": "alice", "password": password("alice") })
+}
+
+fn from_environment() -> Value {
+    json!({ "username_env": "HUB_USER", "password_env": "HUB_PASSWORD", "public": true })
+}
 
 #[test]
 fn every_mode_keeps_its_secrets() {
     // (What is configured, whether there is a token service, the login that is right.)
     let rows = [
-        (format!("authentication: accounts\n              {INLINE}"), false, BOUND),
-        (format!("authentication: accounts\n              {INLINE}"), true, BOUND),
-        ("authentication: upstream".to_owned(), false, ("alice-type1", password("alice"))),
-        ("authentication: upstream".to_owned(), true, ("alice-type1", password("alice"))),
-        (format!("authentication: none\n              {PUBLIC}"), true, ("anybody-type1", "some-passw0rd")),
-        // With tokens of MetaHub's own, which carry credentials where the registry checks them.
-        (format!("authentication: accounts\n              anonymous: type2\n              {PUBLIC}"), true, BOUND),
+        (json!({ "authentication": "accounts", "credentials": inline() }), false, BOUND),
+        (json!({ "authentication": "accounts", "credentials": inline() }), true, BOUND),
+        (json!({ "authentication": "upstream" }), false, ("alice-type1", password("alice"))),
+        (json!({ "authentication": "upstream" }), true, ("alice-type1", password("alice"))),
         (
-            "authentication: upstream\n              anonymous: type2".to_owned(),
+            json!({ "authentication": "none", "credentials": from_environment() }),
             true,
-            ("alice-type1", password("alice")),
+            ("anybody-type1", "some-passw0rd"),
         ),
+        // With tokens of MetaHub's own, which carry credentials where the registry checks them.
+        (json!({ "authentication": "accounts", "anonymous": "type2", "credentials": from_environment() }), true, BOUND),
+        (json!({ "authentication": "upstream", "anonymous": "type2" }), true, ("alice-type1", password("alice"))),
     ];
     for (fields, tokens, login) in rows {
         let tokens = tokens.then(|| TokenService::start(&users()).unwrap());
-        let stage = Stage::set(tokens, &fields, talkative);
+        let stage = Stage::set(tokens, fields.clone(), talkative);
         let own = own_tokens(&stage, login);
-        assert_eq!(own.is_empty(), !fields.contains("anonymous"), "{fields}");
+        assert_eq!(own.is_empty(), fields.get("anonymous").is_none(), "{fields}");
         let mut shown = use_it(&stage, login);
         shown.extend(use_own(&stage, &own));
         shown.push(("the log", stage.envoy.log()));
@@ -61,7 +68,7 @@ fn every_mode_keeps_its_secrets() {
         let dump = admin("/config_dump");
         assert!(dump.contains("machine_types"), "{dump}");
         for secret in secrets(&stage, login).iter().chain(&own) {
-            let inline = fields.contains(INLINE) && secret == password("alice");
+            let inline = fields.get("credentials") == Some(&inline()) && secret == password("alice");
             let configured = secret.contains("$2y$") || *secret == NO_HASH || inline;
             assert!(configured || !dump.contains(secret.as_str()), "{fields}: {secret} is in /config_dump");
         }
@@ -70,12 +77,10 @@ fn every_mode_keeps_its_secrets() {
 
 /// Our log at its most talkative; an environment with credentials.
 fn talkative(builder: Builder) -> Builder {
-    let keys = "vm_config:\n        environment_variables: { host_env_keys: [HUB_USER, HUB_PASSWORD] }\n";
     builder
         .component_log_level("wasm:debug")
-        .environment("HUB_USER", "alice")
-        .environment("HUB_PASSWORD", password("alice"))
-        .edit_config(move |config| replace(&config, "vm_config:\n", keys, 1))
+        .filter_environment("HUB_USER", "alice")
+        .filter_environment("HUB_PASSWORD", password("alice"))
 }
 
 /// Does all that can be done with logins, right and wrong, and all that can go wrong behind MetaHub; returns every answer.
@@ -135,10 +140,10 @@ fn use_it(stage: &Stage, (user, password): (&str, &str)) -> Vec<(&'static str, S
     // Configurations that are refused say why, and not what stands there.
     let config = stage.envoy.config();
     let wrong = [
-        with_account(&config, &format!("eve: {{ password: \"{NO_HASH}\" }}")),
-        with_account(&config, &format!("eve: {{ passwort: \"{NO_HASH}\" }}")),
-        with_account(&config, &format!("eve: {{ password: [\"{HASH}\"] }}")),
-        config.replace("host: \"127.0.0.1", &format!("password: {NO_HASH}\n              host: \"127.0.0.1")),
+        config.changed(|config| config.add("accounts.eve", json!({ "password": NO_HASH }))),
+        config.changed(|config| config.add("accounts.eve", json!({ "passwort": NO_HASH }))),
+        config.changed(|config| config.add("accounts.eve", json!({ "password": [HASH] }))),
+        config.changed(|config| config.add("registries.registry.password", NO_HASH)),
     ];
     for config in wrong {
         assert!(!stage.envoy.reload(&config).unwrap(), "{config}");

@@ -1,21 +1,22 @@
 //! MetaHub's own credentials for all clients, anonymous tokens, and short names.
 
+use serde_json::{Value, json};
+
 use super::{Stage, TALL, code, manifest, password, users};
 use metahub_testkit::bench::REPOSITORY;
-use metahub_testkit::envoy::{Builder, replace};
+use metahub_testkit::config::Edit as _;
+use metahub_testkit::envoy::Builder;
 use metahub_testkit::http::Request;
 use metahub_testkit::token_service::{Call, SERVICE, TokenService};
 
-const SHARED: &str = "authentication: accounts\n              \
-                      credentials: { username_env: HUB_USER, password_env: HUB_PASSWORD }";
+fn shared() -> Value {
+    let credentials = json!({ "username_env": "HUB_USER", "password_env": "HUB_PASSWORD" });
+    json!({ "authentication": "accounts", "credentials": credentials })
+}
 
 /// Envoy hands these variables to the filter, and has them.
 fn with_environment(builder: Builder) -> Builder {
-    let keys = "vm_config:\n        environment_variables: { host_env_keys: [HUB_USER, HUB_PASSWORD] }\n";
-    builder
-        .environment("HUB_USER", "alice")
-        .environment("HUB_PASSWORD", password("alice"))
-        .edit_config(move |config| replace(&config, "vm_config:\n", keys, 1))
+    builder.filter_environment("HUB_USER", "alice").filter_environment("HUB_PASSWORD", password("alice"))
 }
 
 fn accepting(path: &str) -> Request {
@@ -29,7 +30,7 @@ fn pull(stage: &Stage, repository: &str, login: &str, password: &str) -> metahub
 #[test]
 fn credentials_from_the_environment_serve_accounts() {
     for tokens in [None, Some(TokenService::start(&users()).unwrap())] {
-        let stage = Stage::set(tokens, SHARED, with_environment);
+        let stage = Stage::set(tokens, shared(), with_environment);
         let answer = pull(&stage, REPOSITORY, "qnib-type1", "qnib-type1");
         assert_eq!(answer.status, 200, "{}", answer.text());
         assert_eq!(answer.header("x-metahub-machine-type"), Some("type1"));
@@ -49,9 +50,11 @@ fn credentials_from_the_environment_serve_accounts() {
 
 #[test]
 fn a_missing_variable_is_refused_by_name() {
-    let stage = Stage::set(None, SHARED, with_environment);
-    let before = stage.envoy.config();
-    assert!(!stage.envoy.reload(&before.replace("password_env: HUB_PASSWORD", "password_env: HUB_TYPO")).unwrap());
+    let stage = Stage::set(None, shared(), with_environment);
+    let typo = stage.envoy.config().changed(|config| {
+        config.set("registries.registry.credentials.password_env", "HUB_TYPO");
+    });
+    assert!(!stage.envoy.reload(&typo).unwrap());
     let log = stage.envoy.log();
     let line = log.lines().find(|line| line.contains("HUB_TYPO") && line.contains("registries.registry.credentials"));
     assert!(line.is_some_and(|line| line.contains("password_env") && line.contains("host_env_keys")), "{log}");
@@ -60,15 +63,18 @@ fn a_missing_variable_is_refused_by_name() {
 
 #[test]
 fn shared_credentials_that_the_registry_refuses_are_the_operators_business() {
-    let fields = "authentication: accounts\n              credentials: { username: alice, password: 0utdated }";
+    let credentials = json!({ "username": "alice", "password": "0utdated" });
+    let fields = json!({ "authentication": "accounts", "credentials": credentials });
     for tokens in [None, Some(TokenService::start(&users()).unwrap())] {
-        let stage = Stage::set(tokens, fields, |builder| builder);
+        let stage = Stage::set(tokens, fields.clone(), |builder| builder);
         let answer = pull(&stage, REPOSITORY, "qnib-type1", "qnib-type1");
         assert_eq!((answer.status, code(&answer).as_str()), (403, "DENIED"), "{}", answer.text());
         assert!(!answer.text().contains("0utdated"));
         // Inline credentials rotate with a reload.
-        let config = stage.envoy.config().replace("password: 0utdated", &format!("password: '{}'", password("alice")));
-        assert!(stage.envoy.reload(&config).unwrap());
+        let rotated = stage.envoy.config().changed(|config| {
+            config.set("registries.registry.credentials.password", password("alice"));
+        });
+        assert!(stage.envoy.reload(&rotated).unwrap());
         assert_eq!(pull(&stage, REPOSITORY, "qnib-type1", "qnib-type1").status, 200);
         stage.assert_discreet(&["0utdated"]);
     }
@@ -76,7 +82,7 @@ fn shared_credentials_that_the_registry_refuses_are_the_operators_business() {
 
 #[test]
 fn without_credentials_tokens_are_anonymous_and_short_names_complete() {
-    let stage = Stage::with_tokens("authentication: none\n              default_namespace: library");
+    let stage = Stage::with_tokens(json!({ "authentication": "none", "default_namespace": "library" }));
     let answer = pull(&stage, "tall", "node-type1", "whatever");
     assert_eq!(answer.status, 200, "{}", answer.text());
     let scope = format!("repository:{TALL}:pull");

@@ -2,17 +2,21 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
+
 use super::{Stage, TALL, assert_pulls, blob, manifest};
 use metahub_testkit::bench::REPOSITORY;
 use metahub_testkit::client::Login;
 use metahub_testkit::http::Request;
 use metahub_testkit::token_service::{Call, Mood, SERVICE, TokenService};
 
-const UPSTREAM: &str = "authentication: upstream";
+fn upstream() -> Value {
+    json!({ "authentication": "upstream" })
+}
 
 #[test]
 fn tokens_open_the_registry_to_whom_it_knows() {
-    let stage = Stage::with_tokens(UPSTREAM);
+    let stage = Stage::with_tokens(upstream());
     assert_eq!(Request::get("/v2/").send(stage.guarded.port()).unwrap().status, 401, "the registry asks for a token");
     for user in ["alice", "bob"] {
         assert_eq!(stage.get("/v2/", user, "type1").status, 200);
@@ -25,7 +29,7 @@ fn tokens_open_the_registry_to_whom_it_knows() {
 
 #[test]
 fn a_pull_of_ten_layers_costs_one_token() {
-    let stage = Stage::with_tokens(UPSTREAM);
+    let stage = Stage::with_tokens(upstream());
     assert_eq!(stage.get(&manifest(TALL), "alice", "type1").status, 200);
     assert_eq!(stage.exchanges(), [format!("repository:{TALL}:pull")]);
     // All at once, as clients fetch layers, over both workers.
@@ -39,7 +43,7 @@ fn a_pull_of_ten_layers_costs_one_token() {
 
 #[test]
 fn tokens_that_expire_meanwhile_cost_no_request() {
-    let stage = Stage::with_tokens(UPSTREAM);
+    let stage = Stage::with_tokens(upstream());
     stage.tokens().set(Mood::Issue(2));
     let started = Instant::now();
     let mut requests = 0;
@@ -64,7 +68,7 @@ fn tokens_that_expire_meanwhile_cost_no_request() {
 fn a_token_that_ended_early_costs_at_most_one_redirect() {
     // Each row has a user of its own: what another one has is good already.
     let users: Vec<Login> = (0..10).map(|number| Login::new(&format!("user{number}"), "ended-pw")).collect();
-    let stage = Stage::set(Some(TokenService::start(&users).unwrap()), UPSTREAM, |builder| builder);
+    let stage = Stage::set(Some(TokenService::start(&users).unwrap()), upstream(), |builder| builder);
     let child = format!("/v2/{REPOSITORY}/manifests/{}", stage.bench.digest(&["cpu:broadwell"]));
     let layer = blob(REPOSITORY, &stage.bench.images[0].layer);
     let own = [format!("/metahub/v1/explain?image={REPOSITORY}:latest"), "/metahub/v1/machine-types".to_owned()];
@@ -96,7 +100,7 @@ fn a_token_that_ended_early_costs_at_most_one_redirect() {
 /// A token that never was any good is not kept, and does not send the client round.
 #[test]
 fn a_new_token_that_the_registry_refuses_is_not_kept() {
-    let stage = Stage::with_tokens(UPSTREAM);
+    let stage = Stage::with_tokens(upstream());
     for path in [manifest(REPOSITORY), blob(REPOSITORY, &stage.bench.images[0].layer), "/v2/".to_owned()] {
         stage.tokens().set(Mood::Revoked);
         for _ in 0..2 {

@@ -3,17 +3,20 @@
 
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use super::{REPOSITORY, Stage, blob, manifest, password, users};
-use crate::real::logins::with_account;
 use metahub_testkit::client::Login;
-use metahub_testkit::envoy::replace;
+use metahub_testkit::config::Edit as _;
 use metahub_testkit::http::Response;
 use metahub_testkit::token_service::Mood;
 
 /// What MetaHub may remember of answers; each test holds for all of them. An operator who lets it believe the registry's
 /// word for so long says himself how long that is.
-const CACHES: [&str; 3] =
-    ["cache: { bytes: 64MiB }", "cache: { bytes: 0 }", "cache: { tag_ttl: 2s, serve_stale_on_error: 2s }"];
+fn caches() -> [Value; 3] {
+    [json!({ "bytes": "64MiB" }), json!({ "bytes": 0 }), json!({ "tag_ttl": "2s", "serve_stale_on_error": "2s" })]
+}
+
 /// No word is believed for so long, and no token used.
 const FORGOTTEN: Duration = Duration::from_millis(2100);
 
@@ -30,9 +33,8 @@ fn questions(stage: &Stage) -> Vec<(&'static str, String)> {
 }
 
 /// Puts another cache in force; `config` is the configuration without one.
-fn put_in_force(stage: &Stage, config: &str, cache: &str) {
-    let line = format!("          {cache}\n          machine_types:\n");
-    let config = replace(config, "          machine_types:\n", &line, 1);
+fn put_in_force(stage: &Stage, config: &Value, cache: &Value) {
+    let config = config.changed(|config| config.add("cache", cache.clone()));
     assert!(stage.envoy.reload(&config).unwrap(), "{cache}");
 }
 
@@ -67,29 +69,36 @@ fn assert_refused(stage: &Stage, user: &str, password: &str, status: u16) {
 
 #[test]
 fn permissions_and_passwords_of_metahubs_own_accounts() {
-    let line = |user: &str, password: &str, fields: &str| {
-        format!("{user}: {{ password: \"{}\", {fields} }}", bcrypt::hash(password, 4).unwrap())
+    let account = |password: &str, repositories: &[&str]| {
+        let hash = bcrypt::hash(password, 4).unwrap();
+        json!({ "password": hash, "machine_types": ["type1", "type2"], "repositories": repositories })
     };
-    let everything = format!("machine_types: [type1, type2], repositories: [\"{REPOSITORY}\", \"library/*\"]");
-    let (alice, bob) = (line("alice", password("alice"), &everything), line("bob", password("bob"), &everything));
-    let stage = Stage::with_passwords(SHARED);
-    let config = with_account(&with_account(&stage.envoy.config(), &alice), &bob);
-    let narrow = "machine_types: [type1, type2], repositories: [\"library/*\"]";
+    let everything = [REPOSITORY, "library/*"];
+    let stage = Stage::with_passwords(shared());
+    let config = stage.envoy.config().changed(|config| {
+        for user in ["alice", "bob"] {
+            config.add(&format!("accounts.{user}"), account(password(user), &everything));
+        }
+    });
     // (What bob is now, and what he gets with his old password and with the new one.)
     let rows = [
-        (line("bob", password("bob"), narrow), 403, 401, "another repository"),
-        (line("bob", "n3w-password", &everything), 401, 200, "a new password"),
-        (line("carol", password("bob"), &everything), 401, 401, "gone"),
+        ("bob", account(password("bob"), &["library/*"]), 403, 401, "another repository"),
+        ("bob", account("n3w-password", &everything), 401, 200, "a new password"),
+        ("carol", account(password("bob"), &everything), 401, 401, "gone"),
     ];
-    for cache in CACHES {
+    for cache in &caches() {
         put_in_force(&stage, &config, cache);
         for user in ["alice", "bob"] {
             assert_served(&stage, user, password(user));
         }
         assert_refused(&stage, "alice", "hunter2-wrong", 401);
         assert_refused(&stage, "alice", password("bob"), 401);
-        for (bob_now, old, new, what) in &rows {
-            put_in_force(&stage, &replace(&config, &bob, bob_now, 1), cache);
+        for (name, now, old, new, what) in &rows {
+            let changed = config.changed(|config| {
+                config.remove("accounts.bob");
+                config.add(&format!("accounts.{name}"), now.clone());
+            });
+            put_in_force(&stage, &changed, cache);
             assert_refused(&stage, "bob", password("bob"), *old);
             match new {
                 200 => assert_served(&stage, "bob", "n3w-password"),
@@ -106,16 +115,15 @@ fn permissions_and_passwords_of_metahubs_own_accounts() {
 /// A machine type taken away from an account: what it pulled as that type a moment ago is not for it any more.
 #[test]
 fn machine_types_of_metahubs_own_accounts() {
-    let stage = Stage::with_passwords(SHARED);
-    let line = |types: &str| {
-        format!("bob: {{ password: \"{}\", machine_types: [{types}] }}", bcrypt::hash(password("bob"), 4).unwrap())
-    };
-    let (both, one) = (line("type1, type2"), line("type2"));
-    let config = with_account(&stage.envoy.config(), &both);
-    for cache in CACHES {
+    let stage = Stage::with_passwords(shared());
+    let hash = bcrypt::hash(password("bob"), 4).unwrap();
+    let bob = json!({ "password": hash, "machine_types": ["type1", "type2"] });
+    let config = stage.envoy.config().changed(|config| config.add("accounts.bob", bob));
+    let fewer = config.changed(|config| drop(config.remove("accounts.bob.machine_types.0")));
+    for cache in &caches() {
         put_in_force(&stage, &config, cache);
         assert_served(&stage, "bob", password("bob"));
-        put_in_force(&stage, &replace(&config, &both, &one, 1), cache);
+        put_in_force(&stage, &fewer, cache);
         for question in questions(&stage) {
             // What the other machine type gets, bob may still ask.
             if !question.1.contains("explain") {
@@ -127,17 +135,19 @@ fn machine_types_of_metahubs_own_accounts() {
 }
 
 /// MetaHub's own at the registry, which is alice's.
-const SHARED: &str = "authentication: accounts\n              \
-                      credentials: { username: alice, password: \"al:ice pässword\" }";
+fn shared() -> Value {
+    let credentials = json!({ "username": "alice", "password": password("alice") });
+    json!({ "authentication": "accounts", "credentials": credentials })
+}
 
 /// The operator of the registry changes its file.
 #[test]
 fn users_of_a_registry_with_passwords() {
-    let stage = Stage::with_passwords("authentication: upstream");
+    let stage = Stage::with_passwords(json!({ "authentication": "upstream" }));
     let config = stage.envoy.config();
     let all = users();
     let [alice, bob] = &all[..] else { panic!("two users") };
-    for cache in CACHES {
+    for cache in &caches() {
         put_in_force(&stage, &config, cache);
         for user in [alice, bob] {
             assert_served(&stage, &user.user, &user.password);
@@ -163,10 +173,10 @@ fn users_of_a_registry_with_passwords() {
 /// The operator of the token service takes a permission away: that counts when the tokens given out until then end.
 #[test]
 fn users_of_a_registry_with_tokens() {
-    let stage = Stage::with_tokens("authentication: upstream");
+    let stage = Stage::with_tokens(json!({ "authentication": "upstream" }));
     stage.tokens().set(Mood::Issue(2));
     let config = stage.envoy.config();
-    for cache in CACHES {
+    for cache in &caches() {
         put_in_force(&stage, &config, cache);
         stage.tokens().allow_all();
         std::thread::sleep(FORGOTTEN);
@@ -183,8 +193,8 @@ fn users_of_a_registry_with_tokens() {
     stage.assert_discreet(&["hunter2-wrong"]);
 }
 
-fn wait_if_believed(cache: &str) {
-    if cache.contains("tag_ttl") {
+fn wait_if_believed(cache: &Value) {
+    if cache.get("tag_ttl").is_some() {
         std::thread::sleep(FORGOTTEN);
     }
 }

@@ -1,6 +1,6 @@
 //! An upstream that speaks HTTP/2 (RFC 9113) frame by frame, without TLS: for faults that no server library can produce.
 //!
-//! Its clients must not use HPACK's dynamic table, see [`crate::registries::Upstream::H2c`]; its own headers are
+//! Its clients must not use HPACK's dynamic table, see [`crate::envoy::Speaks::H2c`]; its own headers are
 //! literals.
 
 use std::io::{ErrorKind, Read as _, Write as _};
