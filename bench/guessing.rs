@@ -72,7 +72,7 @@ fn measure(cost: u32, connections: u8, addresses: u8) -> Result<()> {
     let guesser = |number: u8| Connection::open_from(Ipv4Addr::new(127, 0, 2, number % addresses), envoy.port());
     let guessers: Vec<Connection> = (0..connections).map(guesser).collect::<Result<_>>()?;
     let (stop, guesses) = (AtomicBool::new(false), Guesses::default());
-    let before = ticks(&envoy)?;
+    let before = envoy.cpu_time()?;
     let (mut times, logins) = std::thread::scope(|scope| {
         for mut guesser in guessers {
             let (stop, guesses) = (&stop, &guesses);
@@ -95,7 +95,7 @@ fn measure(cost: u32, connections: u8, addresses: u8) -> Result<()> {
         format!("{logins} of {LOGINS}"),
         ms(times[times.len() / 2]),
         ms(times[times.len() - 1]),
-        format!("{:.2} s", f64::from(u32::try_from(ticks(&envoy)? - before).unwrap_or(u32::MAX)) / 100.0),
+        format!("{:.2} s", (envoy.cpu_time()? - before).as_secs_f64()),
     ];
     println!("{}", cells.map(|cell| format!("{cell:>15}")).concat());
     Ok(())
@@ -166,13 +166,4 @@ fn envoy(cost: u32) -> Result<Envoy> {
         config.set("accounts", names.map(|name| (name, account.clone())).collect::<Map<_, _>>());
     };
     Envoy::before(port::free()).concurrency(1).config(accounts).start()
-}
-
-/// Processor time that Envoy has used, in ticks of 10 ms. Unlike the clock's it does not depend on what else runs.
-fn ticks(envoy: &Envoy) -> Result<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", envoy.id()))?;
-    // Behind the name, which may contain anything: state, then ten numbers, then user and system time.
-    let fields: Vec<&str> = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace().collect();
-    let number = |position: usize| fields.get(position).and_then(|field| field.parse::<u64>().ok()).unwrap_or(0);
-    Ok(number(11) + number(12))
 }

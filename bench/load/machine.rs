@@ -83,15 +83,6 @@ fn thread_time(process: u32, thread: i32) -> Result<Duration> {
     time.map(Duration::from_nanos).ok_or_else(|| Failure::new(format!("{path}: no time in {text:?}")))
 }
 
-/// Resident memory of a process, in bytes.
-pub(crate) fn resident(process: u32) -> Result<u64> {
-    let path = format!("/proc/{process}/status");
-    let text = fs::read_to_string(&path).map_err(|error| Failure::new(format!("{path}: {error}")))?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-    kilobytes.map(|number| number * 1024).ok_or_else(|| Failure::new(format!("{path}: no VmRSS")))
-}
-
 fn threads(process: u32) -> Result<Vec<i32>> {
     let path = format!("/proc/{process}/task");
     let entries = fs::read_dir(&path).map_err(|error| Failure::new(format!("{path}: {error}")))?;

@@ -262,7 +262,7 @@ impl Subject {
     }
 
     pub(crate) fn resident(&self) -> Result<u64> {
-        machine::resident(self.envoy.id())
+        self.envoy.resident()
     }
 }
 

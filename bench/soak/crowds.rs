@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A new tag, a known one, a digest that is not there, an explanation.
 pub(crate) fn herds(round: usize, stage: &Stage) -> Result<()> {
     let tag = format!("herd{round}");
-    stage.registry.push_manifest(REPOSITORY, &tag, &stage.bench.list)?;
+    stage.registry().push_manifest(REPOSITORY, &tag, &stage.bench.list)?;
     let machine = round % 3;
     let missing = format!("sha256:{round:064}");
     let image = |answer: &Response| stage.is_right(machine, answer);
@@ -76,7 +76,7 @@ pub(crate) fn slow_readers(round: usize, stage: &Stage) -> Result<()> {
     let now = || Failure::new(format!("{:?} of {all} requests are under way", stage.under_way()));
     stand_still.map_err(|_| now())?;
     let tag = format!("slow{round}");
-    stage.registry.push_manifest(REPOSITORY, &tag, &stage.bench.list)?;
+    stage.registry().push_manifest(REPOSITORY, &tag, &stage.bench.list)?;
     for machine in 0..3 {
         stage.pull(machine, "latest")?;
         stage.pull(machine, &tag)?;

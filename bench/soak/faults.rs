@@ -80,12 +80,12 @@ fn is_registry_error(fault: &str, answer: &Response) -> Result<()> {
 pub(crate) fn outage(round: usize, stage: &mut Stage) -> Result<()> {
     let machine = round % 3;
     stage.pull(machine, "latest")?;
-    stage.registry.stop();
+    stage.registry_mut().stop();
     let answer = stage.envoy.send(&as_machine(Request::get(&crate::stage::manifest("latest")), machine))?;
     if answer.status != 503 {
         return Err(unexpected("without its registry", &answer));
     }
-    stage.registry.start_again()?;
+    stage.registry_mut().start_again()?;
     let began = Instant::now();
     wait_for("a pull after the outage", RECOVERY, || stage.pull(machine, "latest").ok())?;
     eprintln!("the first pull {:?} after the registry's start", began.elapsed());

@@ -1,20 +1,22 @@
 //! The shipped Envoy before three registries: one that is stopped and started, one that misbehaves, one at which
 //! nothing is wrong.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use metahub::oci::digest::Digest;
 
 use crate::faults;
 use metahub_testkit::bench::{Bench, REPOSITORY};
 use metahub_testkit::config::Edit as _;
-use metahub_testkit::envoy::{Envoy, Speaks, add_registry};
+use metahub_testkit::envoy::{Speaks, add_registry};
 use metahub_testkit::http::{Request, Response};
 use metahub_testkit::registry::Registry;
 use metahub_testkit::server::Server;
+use metahub_testkit::stage::{self, stage};
 use metahub_testkit::{Failure, Result, wait_for};
 
 /// The machine types that pull, with the features of the image that each must get.
@@ -30,36 +32,45 @@ const REST: Duration = Duration::from_secs(60);
 
 /// All processes.
 pub(crate) struct Stage {
-    pub(crate) envoy: Envoy,
-    pub(crate) registry: Registry,
-    pub(crate) bench: Arc<Bench>,
+    base: stage::Stage,
     _steady: Registry,
     _faulty: Server,
+}
+
+impl Deref for Stage {
+    type Target = stage::Stage;
+
+    fn deref(&self) -> &stage::Stage {
+        &self.base
+    }
+}
+
+impl DerefMut for Stage {
+    fn deref_mut(&mut self) -> &mut stage::Stage {
+        &mut self.base
+    }
 }
 
 impl Stage {
     pub(crate) fn set() -> Result<Self> {
         let bench = Arc::new(Bench::build());
-        let (registry, steady) = (Registry::start()?, Registry::start()?);
-        bench.push(&registry)?;
+        let steady = Registry::start()?;
         bench.push(&steady)?;
-        let served = Arc::clone(&bench);
-        let faulty = Server::start(move |request| faults::serve(request, &served))?;
+        let faulty = Server::start(move |request| faults::serve(request, &bench))?;
         let ports = [("steady", steady.port()), ("faulty", faulty.port())];
-        let envoy = Envoy::before(registry.port())
-            .config(move |config| {
-                for (name, port) in ports {
-                    let registry = json!({ "host": format!("127.0.0.1:{port}"), "authentication": "accounts" });
-                    config.add(&format!("registries.{name}"), registry);
-                }
-            })
-            .bootstrap(move |bootstrap| {
-                for (name, port) in ports {
-                    add_registry(bootstrap, name, port, Speaks::Http1);
-                }
-            })
-            .start()?;
-        Ok(Self { envoy, registry, bench, _steady: steady, _faulty: faulty })
+        let config = move |config: &mut Value| {
+            for (name, port) in ports {
+                let registry = json!({ "host": format!("127.0.0.1:{port}"), "authentication": "accounts" });
+                config.add(&format!("registries.{name}"), registry);
+            }
+        };
+        let bootstrap = move |bootstrap: &mut Value| {
+            for (name, port) in ports {
+                add_registry(bootstrap, name, port, Speaks::Http1);
+            }
+        };
+        let base = stage().config(config).bootstrap(bootstrap).start()?;
+        Ok(Self { base, _steady: steady, _faulty: faulty })
     }
 
     /// What a machine must get, as bytes.

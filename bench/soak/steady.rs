@@ -33,7 +33,7 @@ impl Steady {
     pub(crate) fn start(stage: &Stage) -> Self {
         let shared = Arc::new(Shared::default());
         let threads = [true, false].map(|keeps| {
-            let (shared, bench, port) = (Arc::clone(&shared), Arc::clone(&stage.bench), stage.envoy.port());
+            let (shared, bench, port) = (Arc::clone(&shared), Bench::build(), stage.envoy.port());
             std::thread::spawn(move || shared.run(&bench, port, keeps))
         });
         Self { shared, threads: threads.into() }

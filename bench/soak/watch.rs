@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use crate::stage::Stage;
 use crate::steady::Steady;
+use metahub_testkit::Result;
 use metahub_testkit::plateau::{Growth, growth};
-use metahub_testkit::{Failure, Result};
 
 const MIB: u64 = 1024 * 1024;
 /// What Envoy may take whatever happens.
@@ -73,7 +73,7 @@ impl Watch {
             envoy.stat("cluster.", ".upstream_cx_active")? + envoy.stat("http.", ".downstream_cx_active")?;
         let sample = Sample {
             at: self.began.elapsed(),
-            resident: resident(envoy.id())?,
+            resident: envoy.resident()?,
             vms: envoy.stat("wasm.envoy.wasm.runtime.", ".active")?,
             deaths: envoy.stat("wasm.metahub.vm_reload", "")?,
             descriptors: open_files(envoy.id())?.saturating_sub(connections),
@@ -136,14 +136,6 @@ impl Sample {
             self.longest.as_millis()
         );
     }
-}
-
-/// Resident memory of a process, in bytes.
-fn resident(process: u32) -> Result<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
-    let kib: u64 = line.trim().trim_end_matches(" kB").parse().map_err(|_| Failure::new("Envoy has ended"))?;
-    Ok(kib * 1024)
 }
 
 fn open_files(process: u32) -> Result<u64> {

@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 
 use super::observe::{assert_no_vm_died, counters, fault_lines};
-use super::stage::Stage;
 use metahub_testkit::bench::REPOSITORY;
 use metahub_testkit::client::containerd::{Containerd, Credentials};
 use metahub_testkit::client::docker::Docker;
@@ -13,17 +12,15 @@ use metahub_testkit::client::{Client, Login};
 use metahub_testkit::config::Edit as _;
 use metahub_testkit::envoy::{Builder, Envoy};
 use metahub_testkit::http::{Request, Response};
-use metahub_testkit::registry::Registry;
 use metahub_testkit::skip::reason_to_skip;
+use metahub_testkit::stage::stage;
 
 const KEY: &str = "a sealing key of more than thirty-two characters";
 
-/// Envoy before the demo repository; who does not log in is a machine that only the generic image fits.
-fn before(registry: &Registry) -> Builder {
-    Envoy::before(registry.port()).config(|config| {
-        config.add("machine_types.basic", json!({ "architecture": "amd64" }));
-        config.add("registries.registry.anonymous", "basic");
-    })
+/// Who does not log in is a machine that only the generic image fits.
+fn allow_anonymous(config: &mut Value) {
+    config.add("machine_types.basic", json!({ "architecture": "amd64" }));
+    config.add("registries.registry.anonymous", "basic");
 }
 
 /// With a key from the environment that seals tokens.
@@ -56,10 +53,9 @@ fn exercise<C: Client>(name: &str, programs: &[&str], start: impl FnOnce() -> C)
     if reason_to_skip(name, programs, true).unwrap().is_some() {
         return;
     }
-    let stage = Stage::set(before);
+    let stage = stage().config(allow_anonymous).start().unwrap();
     let mut client = start();
-    let front = format!("127.0.0.1:{}", stage.envoy.port());
-    let tag = format!("{front}/{REPOSITORY}:latest");
+    let (front, tag) = (stage.front(), stage.tag());
     assert_eq!(client.pull(&tag).unwrap().digest, stage.bench.digest(&[]), "without a login");
 
     let wrong = client.log_in(&front, &Login::new("qnib-type2", "hunter2-wrong"));
@@ -103,7 +99,7 @@ fn skopeo() {
 
 #[test]
 fn the_endpoint_and_its_challenges() {
-    let stage = Stage::set(before);
+    let stage = stage().config(allow_anonymous).start().unwrap();
     let send = |request: &Request| stage.envoy.send(request).unwrap();
     let realm =
         format!("Bearer realm=\"http://127.0.0.1:{}/metahub/v1/token\",service=\"metahub\"", stage.envoy.port());
@@ -137,8 +133,9 @@ fn the_endpoint_and_its_challenges() {
 
 #[test]
 fn replicas_with_one_key_accept_each_others_tokens() {
-    let stage = Stage::set(before);
-    let start = |key| sharing(before(&stage.registry), key).start().unwrap();
+    let stage = stage().config(allow_anonymous).start().unwrap();
+    let another = || Envoy::before(stage.registry().port()).config(allow_anonymous);
+    let start = |key| sharing(another(), key).start().unwrap();
     let (one, two, other) = (start(KEY), start(KEY), start("another key, as long as the one before it"));
     let pull = |envoy: &Envoy, bearer: &str| envoy.send(&manifest().header("authorization", bearer)).unwrap().status;
     for request in [token_request(), token_request().login("qnib-type2", "qnib-type2")] {
@@ -157,7 +154,7 @@ fn replicas_with_one_key_accept_each_others_tokens() {
 /// Two accounts, one of which loses its permission by reload: at once, whatever was remembered or given out.
 #[test]
 fn a_lost_permission_counts_at_once() {
-    let stage = Stage::set(before);
+    let stage = stage().config(allow_anonymous).start().unwrap();
     let base = stage.envoy.config();
     let account = |repositories: &str| {
         let hash = "$2y$05$kr25QcMCe.74YgdfvNTPVOAqne/XAd5zfoOtyUUhPvDpIR8drBnRK";
@@ -198,11 +195,11 @@ fn a_lost_permission_counts_at_once() {
 /// A cluster that the configuration does not name is closed, also to those who may be anonymous elsewhere.
 #[test]
 fn an_unnamed_cluster_gives_neither_tokens_nor_images() {
-    let registry = Registry::start().unwrap();
-    let envoy = before(&registry).config(|config| config.rename("registries.registry", "another")).start().unwrap();
+    let rename = |config: &mut Value| config.rename("registries.registry", "another");
+    let stage = stage().config(allow_anonymous).config(rename).start().unwrap();
     for request in [manifest(), token_request(), manifest().login("qnib-type1", "qnib-type1")] {
-        let answer = envoy.send(&request).unwrap();
+        let answer = stage.send(&request);
         assert_eq!((answer.status, answer.header("www-authenticate")), (403, None), "{}", answer.text());
     }
-    assert_no_vm_died(&envoy);
+    assert_no_vm_died(&stage.envoy);
 }

@@ -5,11 +5,11 @@
 
 use std::time::Duration;
 
-use metahub_testkit::bench::{Bench, REPOSITORY};
+use metahub_testkit::bench::REPOSITORY;
 use metahub_testkit::config::shipped_text;
-use metahub_testkit::envoy::{Envoy, set_module};
+use metahub_testkit::envoy::{Builder, set_module};
 use metahub_testkit::http::Request;
-use metahub_testkit::registry::Registry;
+use metahub_testkit::stage::{Stage, stage};
 use metahub_testkit::temp::TempDir;
 use metahub_testkit::wait_for;
 
@@ -32,13 +32,12 @@ fn the_shipped_configuration_fails_closed() {
 
 #[test]
 fn a_dead_vm_serves_nothing() {
-    let registry = Registry::start().unwrap();
-    let bench = Bench::build();
-    bench.push(&registry).unwrap();
     let directory = TempDir::new("crash").unwrap();
     let module = directory.join("trap.wasm");
     std::fs::write(&module, trapping_module()).unwrap();
-    let envoy = Envoy::before(registry.port()).file(move |file| set_module(file, &module)).start().unwrap();
+    let trapping = |envoy: Builder| envoy.file(move |file| set_module(file, &module));
+    let stage = stage().envoy(trapping).start().unwrap();
+    let Stage { envoy, bench, .. } = &stage;
 
     let image = bench.digest(&["cpu:broadwell"]);
     let paths = ["latest", &image].map(|reference| format!("/v2/{REPOSITORY}/manifests/{reference}"));
@@ -56,7 +55,7 @@ fn a_dead_vm_serves_nothing() {
     })
     .unwrap();
     assert_closed();
-    let log = registry.log();
+    let log = stage.registry().log();
     assert!(log.contains("\"PUT /v2/qnib/") && !log.contains("\"GET /v2/qnib/"), "upstream was asked:\n{log}");
 }
 

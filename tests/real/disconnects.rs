@@ -5,14 +5,12 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use metahub::oci::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
-
 use super::observe::assert_unharmed;
 use metahub_testkit::bench::Bench;
-use metahub_testkit::envoy::{Envoy, Speaks, add_cluster, add_registry};
 use metahub_testkit::http::Request;
 use metahub_testkit::http::herd::{Herd, allow_files};
-use metahub_testkit::server::{Act, Answer, Gate, Received, Server};
+use metahub_testkit::server::{Act, Answer, Gate, Received};
+use metahub_testkit::stage::{self, stage};
 use metahub_testkit::{Failure, Result, wait_for};
 
 /// So many go away at once, in each phase and each round.
@@ -70,40 +68,28 @@ const PHASES: [Phase; 9] = [
 type Hold = Arc<Mutex<Option<((&'static str, &'static str, Sent), Gate)>>>;
 
 struct Stage {
-    envoy: Envoy,
-    upstream: Server,
-    bench: Bench,
+    base: stage::Stage,
     hold: Hold,
 }
+
+stands_on_base!(Stage);
 
 impl Stage {
     fn set() -> Self {
         allow_files(4 * CLIENTS + 2000).unwrap();
         let (hold, bench) = (Hold::default(), Bench::build());
         let theirs = Arc::clone(&hold);
-        let upstream = Server::start(move |request| acts(request, &bench, &theirs)).unwrap();
-        let port = upstream.port();
-        let host = format!("127.0.0.1:{port}");
         let tokens = json!({ "cluster": "tokens", "realm": "http://tokens.test/token", "service": "s" });
         let configuration = json!({
             "machine_types": { "type1": { "features": ["cpu:broadwell"] } },
             "registries": {
-                "registry": { "host": host, "authentication": "none" },
-                "checked": { "host": host, "authentication": "upstream" },
-                "tokened": { "host": host, "authentication": "none", "token_service": tokens },
+                "registry": { "authentication": "none" },
+                "checked": { "authentication": "upstream" },
+                "tokened": { "authentication": "none", "token_service": tokens },
             },
         });
-        let envoy = Envoy::before(port)
-            .config(|config| *config = configuration)
-            .bootstrap(move |bootstrap| {
-                for name in ["checked", "tokened"] {
-                    add_registry(bootstrap, name, port, Speaks::Http1);
-                }
-                add_cluster(bootstrap, "tokens", port, Speaks::Http1);
-            })
-            .start()
-            .unwrap();
-        Self { envoy, upstream, bench: Bench::build(), hold }
+        let stage = stage().server(move |request| acts(request, &bench, &theirs)).cluster("tokens");
+        Self { base: stage.configuration(configuration).start().unwrap(), hold }
     }
 
     fn pull(&self, host: &str, repository: &str) -> Result<()> {
@@ -153,13 +139,6 @@ impl Stage {
         self.pull(phase.host, &repository).unwrap_or_else(|failure| panic!("after {}: {failure}", phase.name));
         self.pull(phase.host, &format!("new/{}{round}", phase.name)).unwrap();
     }
-
-    /// KiB of memory.
-    fn memory(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.envoy.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.trim().trim_end_matches(" kB").parse().unwrap()
-    }
 }
 
 fn acts(request: &Received, bench: &Bench, hold: &Hold) -> Vec<Act> {
@@ -180,23 +159,15 @@ fn acts(request: &Received, bench: &Bench, hold: &Hold) -> Vec<Act> {
 
 fn answer(request: &Received, bench: &Bench) -> Vec<u8> {
     let path = request.path.split('?').next().unwrap_or_default();
-    let reference = path.rsplit('/').next().unwrap_or_default();
-    let image = bench.images.iter().map(|image| &image.manifest).find(|manifest| manifest.digest() == reference);
+    let image = bench.images.iter().find(|image| image.manifest.digest() == request.reference());
     let answer = match (path, image) {
         ("/v2/", _) => Answer::document("application/json", "{}"),
         ("/token", _) => Answer::document("application/json", r#"{"token":"t0ken","expires_in":1}"#),
         _ if path.contains("/blobs/") => Answer::document("application/octet-stream", vec![b'b'; 200_000]),
-        (_, Some(manifest)) => {
-            Answer::document(DOCKER_MANIFEST, manifest.bytes.clone()).header("docker-content-digest", reference)
-        }
-        _ => Answer::document(DOCKER_LIST, bench.list.bytes.clone())
-            .header("docker-content-digest", &bench.list.digest()),
+        (_, Some(image)) => Answer::stored(&image.manifest),
+        _ => Answer::stored(&bench.list),
     };
-    let mut bytes = answer.bytes();
-    if request.method == "HEAD" {
-        bytes.truncate(bytes.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4);
-    }
-    bytes
+    answer.bytes_to(request)
 }
 
 #[test]
@@ -207,11 +178,11 @@ fn clients_that_go_away_leave_nothing() {
         for phase in &PHASES {
             stage.leave(phase, round);
         }
-        memory.push(stage.memory());
+        memory.push(stage.envoy.resident().unwrap() / 1024);
     }
     eprintln!("memory after each round of {}: {memory:?} KiB", CLIENTS * PHASES.len());
     assert_unharmed(&stage.envoy);
-    assert!(!stage.upstream.received("/blobs/").is_empty(), "blobs were not asked for");
+    assert!(!stage.server().received("/blobs/").is_empty(), "blobs were not asked for");
     let grown = memory[ROUNDS - 1].saturating_sub(memory[1]);
     assert!(grown <= GROWTH, "memory grew by {grown} KiB: {memory:?}");
 }

@@ -5,11 +5,12 @@ use metahub_testkit::bench::{Bench, REPOSITORY};
 use metahub_testkit::client::skopeo::Skopeo;
 use metahub_testkit::client::{Client as _, Login};
 use metahub_testkit::config::Edit as _;
-use metahub_testkit::envoy::{Builder, Envoy};
+use metahub_testkit::envoy::Builder;
 use metahub_testkit::http::{Request, Response};
 use metahub_testkit::server::{Act, Answer, Received, Server};
 use metahub_testkit::skip::reason_to_skip;
-use metahub_testkit::tls_front::{SNI, TlsFront};
+use metahub_testkit::stage::{self, stage};
+use metahub_testkit::tls_front::SNI;
 
 const HUB: &str = "registry-1.docker.io";
 const TOKENS: &str = "auth.docker.io";
@@ -22,27 +23,22 @@ const LIMIT: [(&str, &str); 3] = [
     ("docker-ratelimit-source", "192.0.2.7"),
 ];
 
-/// Docker Hub and MetaHub before it. Fields are dropped in their order.
+/// Docker Hub and MetaHub before it.
 struct Stage {
-    envoy: Envoy,
-    _front: TlsFront,
-    hub: Server,
-    tokens: Server,
+    base: stage::Stage,
+    /// Where the layers are.
     store: Server,
-    bench: Bench,
 }
+
+stands_on_base!(Stage);
 
 impl Stage {
     fn set(edit: impl FnOnce(Builder) -> Builder) -> Self {
-        let bench = Bench::build();
         let store = Server::start(blob_store).unwrap();
         // Another host than MetaHub's: since 1.21 Go's clients take credentials along to another port of the same host.
         let location = format!("http://localhost:{}", store.port());
-        let hub = Server::start(move |request| hub(request, &location)).unwrap();
-        let tokens = Server::start(token_service).unwrap();
-        let front = TlsFront::before(&[hub.port(), tokens.port()]).unwrap();
-        let builder = Envoy::of_folder("docker-hub").stand_in(HUB, front.port(0)).stand_in(TOKENS, front.port(1));
-        Self { envoy: edit(builder).start().unwrap(), _front: front, hub, tokens, store, bench }
+        let stage = stage().folder("docker-hub").stand_in(HUB, move |request| hub(request, &location));
+        Self { base: stage.stand_in(TOKENS, token_service).envoy(edit).start().unwrap(), store }
     }
 
     fn ask(&self, method: &str, path: &str, login: &str) -> Response {
@@ -52,8 +48,8 @@ impl Stage {
 
     /// Every request that was for one of the imitations reached it under its name.
     fn assert_named(&self) {
-        for (server, host) in [(&self.hub, HUB), (&self.tokens, TOKENS)] {
-            let received = server.received("");
+        for host in [HUB, TOKENS] {
+            let received = self.base.stand_in(host).received("");
             assert!(!received.is_empty(), "{host} was not asked");
             for request in received {
                 assert_eq!((request.header("host"), request.header(SNI)), (Some(host), Some(host)), "{}", request.path);
@@ -136,7 +132,7 @@ fn tag(repository: &str) -> String {
 
 #[test]
 fn short_names_and_anonymous_tokens() {
-    let stage = Stage::set(|builder| builder);
+    let stage = Stage::set(|envoy| envoy);
     for name in ["bench", "library/bench", REPOSITORY] {
         for method in ["HEAD", "GET"] {
             let answer = stage.ask(method, &tag(name), "node-type1");
@@ -145,13 +141,13 @@ fn short_names_and_anonymous_tokens() {
             assert_eq!(answer.header("docker-content-digest"), Some(digest.as_str()), "{method} {name}");
         }
     }
-    assert_eq!(stage.tokens.received("/token").len(), 2, "one for each of the two repositories");
+    assert_eq!(stage.base.stand_in(TOKENS).received("/token").len(), 2, "one for each of the two repositories");
     stage.assert_named();
 }
 
 #[test]
 fn limits_reach_the_client() {
-    let stage = Stage::set(|builder| builder);
+    let stage = Stage::set(|envoy| envoy);
     let child = stage.bench.digest(&["cpu:broadwell"]);
     let rows = [
         ("HEAD", tag("limited"), "the tag"),
@@ -177,7 +173,7 @@ fn limits_reach_the_client() {
 /// The layers come from elsewhere: the client is told where, and neither it nor MetaHub takes credentials there.
 #[test]
 fn blobs_are_fetched_elsewhere_without_credentials() {
-    let stage = Stage::set(|builder| builder);
+    let stage = Stage::set(|envoy| envoy);
     let layer = &stage.bench.image(&["cpu:broadwell"]).layer;
     let answer = stage.ask("GET", &format!("/v2/bench/blobs/{}", layer.digest()), "node-type1");
     assert_eq!(answer.status, 307);
@@ -210,7 +206,14 @@ fn accounts_of_docker_hub() {
             .uncommented("credentials: {")
     });
     assert_eq!(shared.ask("GET", &tag("bench"), "node-type1").status, 200);
-    assert!(shared.hub.received("").iter().all(|request| request.header("authorization").unwrap().ends_with(":alice")));
+    assert!(
+        shared
+            .base
+            .stand_in(HUB)
+            .received("")
+            .iter()
+            .all(|request| request.header("authorization").unwrap().ends_with(":alice"))
+    );
 
     let own =
         Stage::set(|builder| builder.config(|config| config.set("registries.registry.authentication", "upstream")));

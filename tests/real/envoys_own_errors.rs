@@ -1,9 +1,8 @@
 //! What Envoy answers by itself reaches clients as a registry's errors do; what the filter answers is left alone.
 
 use metahub_testkit::bench::REPOSITORY;
-use metahub_testkit::envoy::Envoy;
 use metahub_testkit::http::{Request, Response};
-use metahub_testkit::registry::Registry;
+use metahub_testkit::stage::{Stage, stage};
 
 fn assert_registry_error(answer: &Response, status: u16, code: &str, message: &str) {
     let text = answer.text();
@@ -17,9 +16,8 @@ fn assert_registry_error(answer: &Response, status: u16, code: &str, message: &s
 
 #[test]
 fn errors_have_the_form_of_a_registry() {
-    let mut registry = Registry::start().unwrap();
-    let envoy = Envoy::before(registry.port()).start().unwrap();
-    registry.stop();
+    let mut stage = stage().start().unwrap();
+    stage.registry_mut().stop();
 
     let manifest = format!("/v2/{REPOSITORY}/manifests/latest");
     let blob = format!("/v2/{REPOSITORY}/blobs/sha256:{}", "0".repeat(64));
@@ -37,7 +35,7 @@ fn errors_have_the_form_of_a_registry() {
         (Request::get("/v2/").header("authorization", "Basic eDp5"), 401, "UNAUTHORIZED", ""),
     ];
     for (request, status, code, message) in rows {
-        let answer = envoy.send(&request.login("qnib-type1", "qnib-type1")).unwrap();
+        let answer = stage.send(&request.login("qnib-type1", "qnib-type1"));
         assert_registry_error(&answer, status, code, message);
     }
 }
@@ -45,9 +43,7 @@ fn errors_have_the_form_of_a_registry() {
 /// The log that operators read names the machine type and the choice, and never a credential.
 #[test]
 fn the_access_log_tells_the_choice_and_no_secret() {
-    let registry = Registry::start().unwrap();
-    metahub_testkit::bench::Bench::build().push(&registry).unwrap();
-    let envoy = Envoy::before(registry.port()).start().unwrap();
+    let Stage { envoy, .. } = &stage().start().unwrap();
     let request = Request::get(&format!("/v2/{REPOSITORY}/manifests/latest")).login("qnib-type1", "qnib-type1");
     assert_eq!(envoy.send(&request).unwrap().status, 200);
 

@@ -1,21 +1,19 @@
 //! One fleet, one image name: the story of `docs/fleet.md`, whose configuration and table are what runs here.
 
-use std::collections::BTreeMap;
-
 use metahub::oci::media_type;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 use metahub_testkit::client::curl::{Curl, Version};
 use metahub_testkit::client::docker::Docker;
 use metahub_testkit::client::{Client, Login};
 use metahub_testkit::config::{self, Edit as _};
 use metahub_testkit::elf::Architecture;
-use metahub_testkit::envoy::Envoy;
 use metahub_testkit::http::{Request, Response};
 use metahub_testkit::image::{Document, Format, Image, index};
-use metahub_testkit::registry::Registry;
 use metahub_testkit::schema::Schema;
 use metahub_testkit::skip::reason_to_skip;
+use metahub_testkit::stage::{Stage, stage};
 
 const REPOSITORY: &str = "fleet/solver";
 
@@ -49,9 +47,10 @@ const MISFIT: &str = "mainframe";
 struct Fleet {
     images: BTreeMap<&'static str, Image>,
     list: Document,
-    registry: Registry,
-    envoy: Envoy,
+    base: Stage,
 }
+
+stands_on_base!(Fleet);
 
 fn story() -> String {
     std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/fleet.md")).unwrap()
@@ -66,7 +65,6 @@ fn block(language: &str) -> String {
 
 impl Fleet {
     fn set() -> Self {
-        let registry = Registry::start().unwrap();
         let images: BTreeMap<&str, Image> = ENTRIES
             .iter()
             .map(|(name, architecture, ..)| (*name, Image::printing(Format::Oci, *architecture, &line(name))))
@@ -85,21 +83,16 @@ impl Fleet {
             })
             .collect();
         let list = index(Format::Oci, &entries);
+        let base = stage().configuration(configuration()).start().unwrap();
         for image in images.values() {
-            registry.push_image(REPOSITORY, image).unwrap();
+            base.registry().push_image(REPOSITORY, image).unwrap();
         }
-        registry.push_manifest(REPOSITORY, "latest", &list).unwrap();
-        let port = registry.port();
-        let envoy = Envoy::before(port).config(move |config| *config = configuration(port)).start().unwrap();
-        Self { images, list, registry, envoy }
+        base.registry().push_manifest(REPOSITORY, "latest", &list).unwrap();
+        Self { images, list, base }
     }
 
     fn digest(&self, entry: &str) -> String {
         self.images[entry].manifest.digest()
-    }
-
-    fn front(&self) -> String {
-        format!("127.0.0.1:{}", self.envoy.port())
     }
 
     fn tag(&self) -> String {
@@ -141,11 +134,10 @@ fn login(machine_type: &str) -> Login {
     Login::new(&format!("fleet-{machine_type}"), "fleet")
 }
 
-/// The story's configuration, for the registry on this port.
-fn configuration(registry: u16) -> Value {
+/// The story's configuration, but for the registry's port.
+fn configuration() -> Value {
     let mut config = config::parse(&block("yaml")).unwrap();
-    assert_eq!(config.at("registries.registry.host"), "127.0.0.1:5000");
-    config.set("registries.registry.host", format!("127.0.0.1:{registry}"));
+    assert_eq!(config.remove("registries.registry.host"), "127.0.0.1:5000");
     config
 }
 
@@ -280,7 +272,7 @@ fn explain_by_digest_and_of_a_nested_index() {
     assert_eq!(by_digest["image"], format!("{REPOSITORY}@{}", fleet.list.digest()));
 
     let outer = index(Format::Oci, &[fleet.list.entry(&json!({ "architecture": "amd64", "os": "linux" }))]);
-    fleet.registry.push_manifest(REPOSITORY, "nested", &outer).unwrap();
+    fleet.registry().push_manifest(REPOSITORY, "nested", &outer).unwrap();
     let nested = fleet.explain("fleet", &format!("{REPOSITORY}:nested"));
     assert_eq!(selections(&nested), fleet.pulls(REPOSITORY, "nested"));
     assert_eq!(selections(&nested)["icelake"], Some(fleet.digest("skylake")));
@@ -290,7 +282,7 @@ fn explain_by_digest_and_of_a_nested_index() {
     assert_eq!(entries[1]["index"], fleet.list.digest());
 
     let single = fleet.images["v3"].manifest.clone();
-    fleet.registry.push_manifest(REPOSITORY, "single", &single).unwrap();
+    fleet.registry().push_manifest(REPOSITORY, "single", &single).unwrap();
     let explained = fleet.explain("fleet", &format!("{REPOSITORY}:single"));
     assert_eq!(explained["is_image_index"], json!(false));
     assert_eq!(selections(&explained), fleet.pulls(REPOSITORY, "single"));
@@ -300,9 +292,9 @@ fn explain_by_digest_and_of_a_nested_index() {
 fn explain_shows_a_login_its_own() {
     let fleet = Fleet::set();
     for image in fleet.images.values() {
-        fleet.registry.push_image("lab/solver", image).unwrap();
+        fleet.registry().push_image("lab/solver", image).unwrap();
     }
-    fleet.registry.push_manifest("lab/solver", "latest", &fleet.list).unwrap();
+    fleet.registry().push_manifest("lab/solver", "latest", &fleet.list).unwrap();
     let explained = fleet.explain("lab", "lab/solver");
     assert_eq!(names(&explained), ["haswell", "zen4"]);
     assert_eq!(names(&fleet.explain("lab-zen4", "lab/solver")), ["haswell", "zen4"]);

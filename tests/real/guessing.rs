@@ -15,12 +15,12 @@ use metahub_testkit::config::Edit as _;
 use metahub_testkit::envoy::{Envoy, manager};
 use metahub_testkit::http::Request;
 use metahub_testkit::http::connection::Connection;
-use metahub_testkit::port;
+use metahub_testkit::stage::{Stage, stage};
 
 /// The accounts `login0` to `login99`; each has the password `right`, of bcrypt cost 5.
 const LOGINS: u32 = 100;
 
-fn envoy() -> Envoy {
+fn start() -> Stage {
     let hash = bcrypt::hash("right", 5).unwrap();
     let accounts = move |config: &mut Value| {
         for number in 0..LOGINS {
@@ -28,7 +28,7 @@ fn envoy() -> Envoy {
             config.add(&format!("accounts.login{number}"), account);
         }
     };
-    Envoy::before(port::free()).concurrency(1).config(accounts).start().unwrap()
+    stage().nothing().concurrency(1).config(accounts).start().unwrap()
 }
 
 fn client(envoy: &Envoy, address: [u8; 4]) -> Connection {
@@ -76,19 +76,20 @@ impl Guesses {
 /// for the first time, each from its own address, and so does the owner of the name. It takes longer than a window.
 #[test]
 fn first_logins_elsewhere_go_on_while_somebody_guesses() {
-    let envoy = envoy();
+    let stage = start();
+    let envoy = &stage.envoy;
     let (any, named, stop) = (Guesses::default(), Guesses::default(), AtomicBool::new(false));
     let refused = std::thread::scope(|scope| {
         for _ in 0..4 {
-            let guesser = client(&envoy, [127, 0, 0, 2]);
+            let guesser = client(envoy, [127, 0, 0, 2]);
             scope.spawn(|| any.keep_coming(guesser, None, 100, &stop));
         }
-        let guesser = client(&envoy, [127, 0, 0, 3]);
+        let guesser = client(envoy, [127, 0, 0, 3]);
         scope.spawn(|| named.keep_coming(guesser, Some("login0"), 30, &stop));
         let first_login = |number: u32| {
             std::thread::sleep(Duration::from_millis(110));
             let host = u8::try_from(number).unwrap();
-            ping(&mut client(&envoy, [127, 0, 1, host]), &format!("login{number}"), "right") != 200
+            ping(&mut client(envoy, [127, 0, 1, host]), &format!("login{number}"), "right") != 200
         };
         // The last is the owner of the name, which was guessed all the time.
         let refused = (0..LOGINS).rev().filter(|number| first_login(*number)).count();
@@ -96,41 +97,43 @@ fn first_logins_elsewhere_go_on_while_somebody_guesses() {
         refused
     });
     assert!(refused <= 1, "{refused} of 100 first logins");
-    let owner = ping(&mut client(&envoy, [127, 0, 0, 4]), "login0", "right");
+    let owner = ping(&mut client(envoy, [127, 0, 0, 4]), "login0", "right");
     assert_eq!(owner, 200);
 
     let (any, named) = (any.sent.into_inner(), named.limited.into_inner());
     assert!(any > 1000 && named > 50, "{any} guesses, {named} of one name limited: too few to tell");
-    let lines = fault_lines(&envoy);
+    let lines = fault_lines(envoy);
     assert!(lines.len() < 200, "{} lines about {any} guesses: {lines:#?}", lines.len());
     for said in ["429 login \"name", "from 127.0.0.2: too many", "429 login \"login0\" from 127.0.0.3: too many"] {
         assert!(lines.iter().any(|line| line.contains(said)), "{said}: {lines:#?}");
     }
     assert!(!envoy.log().contains("s3cret"), "a password is in the log");
-    assert_no_vm_died(&envoy);
+    assert_no_vm_died(envoy);
 }
 
 /// Such as nodes behind one NAT.
 #[test]
 fn clients_of_one_address_share_a_budget() {
-    let (envoy, guesses) = (envoy(), Guesses::default());
-    let mut guesser = client(&envoy, [127, 0, 0, 2]);
+    let (stage, guesses) = (start(), Guesses::default());
+    let envoy = &stage.envoy;
+    let mut guesser = client(envoy, [127, 0, 0, 2]);
     assert_eq!(ping(&mut guesser, "login0", "right"), 200);
     let looked_at = (0..100).filter(|_| guesses.send(&mut guesser, None) == 401).count();
     assert_eq!(looked_at, 32);
-    assert_eq!(ping(&mut client(&envoy, [127, 0, 0, 2]), "login1", "right"), 429, "the same address");
+    assert_eq!(ping(&mut client(envoy, [127, 0, 0, 2]), "login1", "right"), 429, "the same address");
     let pretending = Request::get("/v2/").login("login1", "right").header("x-forwarded-for", "127.0.0.9");
     assert_eq!(guesser.send(&pretending).unwrap().status, 429, "the same address, whatever it says");
     assert_eq!(ping(&mut guesser, "login0", "right"), 200, "remembered");
-    assert_eq!(ping(&mut client(&envoy, [127, 0, 0, 3]), "login1", "right"), 200, "another address");
-    assert_no_vm_died(&envoy);
+    assert_eq!(ping(&mut client(envoy, [127, 0, 0, 3]), "login1", "right"), 200, "another address");
+    assert_no_vm_died(envoy);
 }
 
 /// Behind a load balancer, with as many trusted hops as there are, clients are told apart by what it says of them.
 #[test]
 fn a_trusted_load_balancer_names_the_client() {
     let trust = |bootstrap: &mut Value| manager(bootstrap).add("xff_num_trusted_hops", 1);
-    let envoy = Envoy::before(port::free()).concurrency(1).bootstrap(trust).start().unwrap();
+    let stage = stage().nothing().concurrency(1).bootstrap(trust).start().unwrap();
+    let envoy = &stage.envoy;
     let ping = |address: &str, password: &str| {
         let request = Request::get("/v2/").login("qnib-type1", password).header("x-forwarded-for", address);
         envoy.send(&request).unwrap().status
@@ -142,21 +145,22 @@ fn a_trusted_load_balancer_names_the_client() {
         assert_eq!(ping(same, "another guess"), 429, "{same}");
         assert_eq!(ping(other, &format!("a guess from {other}")), 401, "{other}");
     }
-    let lines = fault_lines(&envoy);
+    let lines = fault_lines(envoy);
     assert!(lines.iter().any(|line| line.contains("429 login \"qnib-type1\" from 2001:db8:0:1::/64:")), "{lines:#?}");
-    assert_no_vm_died(&envoy);
+    assert_no_vm_died(envoy);
 }
 
 /// 60 addresses guess at once at bcrypt cost 10, where each check takes 60 ms of the worker.
 #[test]
 fn many_addresses_hold_a_worker_no_longer_than_documented() {
     let dear = |config: &mut Value| config.add("accounts.dear", json!({ "password": DEAR }));
-    let envoy = Envoy::before(port::free()).concurrency(1).config(dear).start().unwrap();
+    let stage = stage().nothing().concurrency(1).config(dear).start().unwrap();
+    let envoy = &stage.envoy;
     let (guesses, start) = (Guesses::default(), Instant::now());
-    let mut guessers: Vec<Connection> = (1..=60).map(|host| client(&envoy, [127, 0, 2, host])).collect();
+    let mut guessers: Vec<Connection> = (1..=60).map(|host| client(envoy, [127, 0, 2, host])).collect();
     let looked_at = (0..5).flat_map(|_| 0..60).filter(|host| guesses.send(&mut guessers[*host], None) == 401).count();
     // The filter's clock has whole seconds, so a window may end after nine.
     let windows = 1 + usize::try_from(start.elapsed().as_secs() / 9).unwrap();
     assert!(looked_at >= 16 && looked_at <= 16 * windows, "{looked_at} in {windows} windows");
-    assert_no_vm_died(&envoy);
+    assert_no_vm_died(envoy);
 }

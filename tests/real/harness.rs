@@ -1,16 +1,13 @@
 //! The harness itself: what the other tests rely on.
 
-use super::stage::Stage;
 use metahub_testkit::bench::REPOSITORY;
 use metahub_testkit::config::Edit as _;
-use metahub_testkit::envoy::Envoy;
 use metahub_testkit::http::Request;
-use metahub_testkit::registry::Registry;
+use metahub_testkit::stage::{Stage, stage};
 
 #[test]
 fn envoy_without_the_filter_passes_everything() {
-    let before = |registry: &Registry| Envoy::before(registry.port()).without_filter();
-    let Stage { bench, registry: _registry, envoy } = Stage::set(before);
+    let Stage { bench, envoy, .. } = &stage().envoy(|envoy| envoy.without_filter()).start().unwrap();
 
     let request = Request::get(&format!("/v2/{REPOSITORY}/manifests/latest")).header("accept", &bench.list.media_type);
     let answer = envoy.send(&request).unwrap();
@@ -21,7 +18,7 @@ fn envoy_without_the_filter_passes_everything() {
 
 #[test]
 fn envoy_with_the_filter_selects_and_reloads() {
-    let Stage { bench, registry: _registry, envoy } = Stage::set(|registry| Envoy::before(registry.port()));
+    let Stage { bench, envoy, .. } = &stage().start().unwrap();
 
     let path = format!("/v2/{REPOSITORY}/manifests/latest");
     let digest = |login: &str| {

@@ -2,13 +2,11 @@
 
 use serde_json::json;
 
-use metahub::oci::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
-
 use super::observe::assert_unharmed;
 use metahub_testkit::bench::Bench;
-use metahub_testkit::envoy::Envoy;
 use metahub_testkit::http::{Request, Response};
-use metahub_testkit::server::{Act, Answer, Received, Server};
+use metahub_testkit::server::{Answer, Received};
+use metahub_testkit::stage::{self, stage};
 
 /// What speaks to a registry, to what stands before it, or of somebody else.
 const NOT_FOR_REGISTRIES: [&str; 10] = [
@@ -26,25 +24,22 @@ const NOT_FOR_REGISTRIES: [&str; 10] = [
 /// As an nginx before a registry has it.
 const LARGEST_HEAD: usize = 8 * 1024;
 
-/// Envoy before a registry whose front refuses requests above 8 KiB.
+/// A registry whose front refuses requests above 8 KiB.
 struct Stage {
-    envoy: Envoy,
-    upstream: Server,
-    bench: Bench,
+    base: stage::Stage,
 }
+
+stands_on_base!(Stage);
 
 impl Stage {
     fn set() -> Self {
         let bench = Bench::build();
-        let upstream = Server::start(move |request| respond(request, &bench)).unwrap();
-        let port = upstream.port();
-        let registry = json!({ "host": format!("127.0.0.1:{port}"), "authentication": "none" });
         let configuration = json!({
             "machine_types": { "type1": { "features": ["cpu:broadwell"] } },
-            "registries": { "registry": registry },
+            "registries": { "registry": { "authentication": "none" } },
         });
-        let builder = Envoy::before(port).config(|config| *config = configuration);
-        Self { envoy: builder.start().unwrap(), upstream, bench: Bench::build() }
+        let stage = stage().server(move |request| respond(request, &bench).to(request));
+        Self { base: stage.configuration(configuration).start().unwrap() }
     }
 
     fn ask(&self, request: Request) -> Response {
@@ -68,24 +63,17 @@ impl Stage {
     }
 }
 
-fn respond(request: &Received, bench: &Bench) -> Vec<Act> {
-    let reference = request.path.rsplit('/').next().unwrap_or_default();
-    let image = bench.images.iter().map(|image| &image.manifest).find(|manifest| manifest.digest() == reference);
+fn respond(request: &Received, bench: &Bench) -> Answer {
     let size: usize = request.headers.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
-    let answer = match image {
+    let image = bench.images.iter().find(|image| image.manifest.digest() == request.reference());
+    match image {
         _ if size + request.path.len() > LARGEST_HEAD => Answer::new(400).body("too large"),
-        _ if reference == "list" => Answer::document("application/json", r#"{"name":"a/b","tags":["latest"]}"#),
-        Some(manifest) => {
-            Answer::document(DOCKER_MANIFEST, manifest.bytes.clone()).header("docker-content-digest", reference)
+        _ if request.reference() == "list" => {
+            Answer::document("application/json", r#"{"name":"a/b","tags":["latest"]}"#)
         }
-        None => Answer::document(DOCKER_LIST, bench.list.bytes.clone())
-            .header("docker-content-digest", &bench.list.digest()),
-    };
-    let mut bytes = answer.bytes();
-    if request.method == "HEAD" {
-        bytes.truncate(bytes.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4);
+        Some(image) => Answer::stored(&image.manifest),
+        None => Answer::stored(&bench.list),
     }
-    vec![Act::Send(bytes)]
 }
 
 #[test]
@@ -101,7 +89,7 @@ fn what_is_not_for_registries_does_not_reach_them() {
             assert_eq!(answer.status, 200, "{method} {path}: {}", answer.text());
         }
     }
-    for Received { method, path, headers } in stage.upstream.received("") {
+    for Received { method, path, headers } in stage.server().received("") {
         let told = headers.iter().filter(|(_, value)| value.contains("secret"));
         reached.extend(told.map(|(name, _)| format!("{name} with {method} {:.30}", path)));
     }
@@ -123,12 +111,12 @@ fn what_one_client_sends_is_not_held_against_the_others() {
         stage.assert_pull("the first pull");
         let answer = stage.ask(change(Request::get("/v2/a/b/manifests/latest")));
         assert_eq!(answer.status, 200, "{what}: {}", answer.text());
-        let before = stage.upstream.received("").len();
+        let before = stage.server().received("").len();
         for _ in 0..3 {
             stage.assert_pull(what);
         }
         let asked: Vec<String> =
-            stage.upstream.received("")[before..].iter().map(|asked| asked.method.clone()).collect();
+            stage.server().received("")[before..].iter().map(|asked| asked.method.clone()).collect();
         assert_eq!(asked, ["HEAD"; 3], "after {what} every pull costs a GET");
         let answer = stage.ask(change(Request::get("/v2/c/d/manifests/latest")));
         assert_eq!(answer.status, 200, "{what}, for a cold tag: {}", answer.text());

@@ -4,34 +4,30 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use metahub_testkit::Result;
-use metahub_testkit::bench::{Bench, REPOSITORY};
+use metahub_testkit::bench::REPOSITORY;
 use metahub_testkit::certificates::{TLS_HOST, authority};
 use metahub_testkit::client::containerd::{Containerd, Credentials};
 use metahub_testkit::client::{Client as _, Pulled};
-use metahub_testkit::envoy::Envoy;
-use metahub_testkit::registry::Registry;
 use metahub_testkit::skip::reason_to_skip;
+use metahub_testkit::stage::{self, stage};
 
 /// The registry whose images nodes name, MetaHub before it, and a node.
 struct Stage {
     containerd: Containerd,
-    envoy: Envoy,
-    registry: Registry,
-    bench: Bench,
+    base: stage::Stage,
 }
+
+stands_on_base!(Stage);
 
 impl Stage {
     fn set() -> Option<Self> {
         if reason_to_skip("containerd", &Containerd::PROGRAMS, true).unwrap().is_some() {
             return None;
         }
-        let registry = Registry::start().unwrap();
-        let bench = Bench::build();
-        bench.push(&registry).unwrap();
-        let envoy = Envoy::before(registry.port()).in_folder("tls-listener").start().unwrap();
+        let base = stage().folder("tls-listener").start().unwrap();
         let mut containerd = Containerd::start(Credentials::HostsToml).unwrap();
-        containerd.mirror(&format!("127.0.0.1:{}", registry.port()));
-        Some(Self { containerd, envoy, registry, bench })
+        containerd.mirror(&format!("127.0.0.1:{}", base.registry().port()));
+        Some(Self { containerd, base })
     }
 
     /// README.md's file with these credentials.
@@ -47,7 +43,8 @@ impl Stage {
 
     fn pull(&mut self, hosts: &str) -> Result<Pulled> {
         self.containerd.replace_hosts(hosts);
-        self.containerd.pull(&format!("127.0.0.1:{}/{REPOSITORY}:latest", self.registry.port()))
+        let registry = self.registry().port();
+        self.containerd.pull(&format!("127.0.0.1:{registry}/{REPOSITORY}:latest"))
     }
 }
 

@@ -1,5 +1,18 @@
 //! Tests with real processes. They are skipped by `make check`, which must need nothing installed.
 
+/// Lets a test's own stage, with the field `base`, be used as the one that it stands on.
+macro_rules! stands_on_base {
+    ($stage:ty) => {
+        impl std::ops::Deref for $stage {
+            type Target = metahub_testkit::stage::Stage;
+
+            fn deref(&self) -> &Self::Target {
+                &self.base
+            }
+        }
+    };
+}
+
 mod anonymous;
 mod bad_input;
 mod cache;
@@ -29,7 +42,6 @@ mod request_bodies;
 mod selection_sample;
 mod several_registries;
 mod slow_readers;
-mod stage;
 mod tls;
 mod transfers;
 mod upstream;

@@ -47,13 +47,6 @@ pub(super) fn assert_no_vm_died(envoy: &Envoy) {
     assert!(reloads.values().all(|count| *count == 0), "a VM died: {reloads:?}");
 }
 
-/// Resident memory of Envoy, in bytes.
-pub(super) fn resident(envoy: &Envoy) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", envoy.id())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
-}
-
 /// Asserts that no VM ever failed, and that neither the filter nor Envoy has logged anything of the kind.
 pub(super) fn assert_unharmed(envoy: &Envoy) {
     // Not "[critical]" nor "Wasm VM failed": so Envoy reports a configuration that the filter refuses.

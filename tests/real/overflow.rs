@@ -5,23 +5,20 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use metahub::oci::digest::Digest;
-use metahub::oci::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
-
 use super::observe::assert_unharmed;
 use metahub_testkit::bench::Bench;
 use metahub_testkit::config::Edit as _;
-use metahub_testkit::envoy::{Envoy, cluster};
+use metahub_testkit::envoy::cluster;
 use metahub_testkit::http::Request;
-use metahub_testkit::server::{Act, Answer, Gate, Server};
+use metahub_testkit::server::{Act, Answer, Gate, Received};
+use metahub_testkit::stage::stage;
 use metahub_testkit::wait_for;
 
 #[test]
 fn a_full_envoy_is_no_registry_that_is_down() {
     let (gate, bench) = (Gate::default(), Bench::build());
     let theirs = gate.clone();
-    let upstream = Server::start(move |request| {
-        let reference = request.path.rsplit('/').next().unwrap_or_default();
+    let serve = move |request: &Received| {
         if request.path.contains("/slow") {
             return vec![Act::Wait(theirs.clone()), Act::Send(Answer::new(404).body("{}").bytes())];
         }
@@ -29,24 +26,17 @@ fn a_full_envoy_is_no_registry_that_is_down() {
         if request.method == "HEAD" {
             return vec![Act::Send(Answer::new(405).bytes())];
         }
-        let found = |media_type: &str, bytes: &[u8]| {
-            Answer::document(media_type, bytes).header("docker-content-digest", Digest::of(bytes).as_str()).acts()
-        };
-        match bench.images.iter().find(|image| image.manifest.digest() == reference) {
-            Some(image) => found(DOCKER_MANIFEST, &image.manifest.bytes),
-            None => found(DOCKER_LIST, &bench.list.bytes),
-        }
-    })
-    .unwrap();
-    let host = format!("127.0.0.1:{}", upstream.port());
-    let configuration = json!({
-        "machine_types": { "type1": { "features": ["cpu:broadwell"] } },
-        "registries": { "registry": { "host": host, "authentication": "none" } },
-        "cache": { "bytes": "1MiB", "serve_stale_on_error": "1h" },
-    });
-    let envoy = Envoy::before(upstream.port())
+        let image = bench.images.iter().find(|image| image.manifest.digest() == request.reference());
+        Answer::stored(image.map_or(&bench.list, |image| &image.manifest)).acts()
+    };
+    let stage = stage()
+        .server(serve)
         .concurrency(1)
-        .config(|config| *config = configuration)
+        .configuration(json!({
+            "machine_types": { "type1": { "features": ["cpu:broadwell"] } },
+            "registries": { "registry": { "authentication": "none" } },
+            "cache": { "bytes": "1MiB", "serve_stale_on_error": "1h" },
+        }))
         .bootstrap(|bootstrap| {
             let limits = cluster(bootstrap, "registry").at_mut("circuit_breakers.thresholds.0");
             assert_eq!(limits.at("priority"), "DEFAULT");
@@ -56,6 +46,7 @@ fn a_full_envoy_is_no_registry_that_is_down() {
         })
         .start()
         .unwrap();
+    let envoy = &stage.envoy;
     let pull = |image: &str| {
         envoy.send(&Request::get(&format!("/v2/{image}/manifests/latest")).login("alice-type1", "pw")).unwrap()
     };
@@ -64,7 +55,6 @@ fn a_full_envoy_is_no_registry_that_is_down() {
     std::thread::scope(|scope| {
         // One after the other: the first has the connection, the second waits for it.
         for number in 1..=2 {
-            let envoy = &envoy;
             scope.spawn(move || {
                 let path = format!("/v2/slow{number}/x/manifests/latest");
                 envoy.send(&Request::get(&path).login("mallory-type1", "pw")).unwrap()
@@ -79,5 +69,5 @@ fn a_full_envoy_is_no_registry_that_is_down() {
     });
     assert_eq!(envoy.stat("wasmcustom.metahub_served_stale", "").unwrap(), 0);
     assert_eq!(pull("a/b").status, 200);
-    assert_unharmed(&envoy);
+    assert_unharmed(envoy);
 }

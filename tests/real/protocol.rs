@@ -9,12 +9,12 @@ use metahub::oci::media_type;
 
 use super::logins::add_unfiltered;
 use super::observe::{PROTOCOLS, Protocol, assert_no_vm_died, counters, fault_lines};
-use metahub_testkit::bench::{Bench, REPOSITORY};
+use metahub_testkit::bench::REPOSITORY;
 use metahub_testkit::config::Edit as _;
 use metahub_testkit::envoy::Envoy;
 use metahub_testkit::http::{Request, Response};
 use metahub_testkit::image::{Format, index};
-use metahub_testkit::registry::Registry;
+use metahub_testkit::stage::{Stage, stage};
 
 /// What describes a manifest: HEAD and GET must agree in all of it.
 const DESCRIBING: [&str; 6] = [
@@ -33,30 +33,15 @@ const LOGINS: [(&str, &[&str]); 3] = [
     ("qnib-type3", &["cpu:broadwell", "nvcap:5.2"]),
 ];
 
-/// Envoy before a registry that has the demo's list as `latest`, as an OCI index as `oci`, and one image as `single`.
-struct Stage {
-    bench: Bench,
-    registry: Registry,
-    envoy: Envoy,
-}
-
-impl Stage {
-    fn set(change: impl FnOnce(&mut Value) + 'static) -> Self {
-        let registry = Registry::start().unwrap();
-        let bench = Bench::build();
-        bench.push(&registry).unwrap();
-        let list: Value = serde_json::from_slice(&bench.list.bytes).unwrap();
-        let oci = index(Format::Oci, list["manifests"].as_array().unwrap());
-        registry.push_manifest(REPOSITORY, "oci", &oci).unwrap();
-        registry.push_manifest(REPOSITORY, "single", &bench.image(&["cpu:skylake"]).manifest).unwrap();
-        let envoy = Envoy::before(registry.port()).config(change).start().unwrap();
-        Self { bench, registry, envoy }
-    }
-
-    /// The registry's own answer to the same request.
-    fn directly(&self, request: &Request) -> Response {
-        request.send(self.registry.port()).unwrap()
-    }
+/// The demo repository has its list as `latest`, as an OCI index as `oci`, and one image as `single`.
+fn start(change: impl FnOnce(&mut Value) + 'static) -> Stage {
+    let stage = stage().config(change).start().unwrap();
+    let list: Value = serde_json::from_slice(&stage.bench.list.bytes).unwrap();
+    let oci = index(Format::Oci, list["manifests"].as_array().unwrap());
+    let registry = stage.registry();
+    registry.push_manifest(REPOSITORY, "oci", &oci).unwrap();
+    registry.push_manifest(REPOSITORY, "single", &stage.bench.image(&["cpu:skylake"]).manifest).unwrap();
+    stage
 }
 
 fn path(reference: &str) -> String {
@@ -74,7 +59,7 @@ fn describing(answer: &Response) -> Vec<(&str, Option<&str>)> {
 
 #[test]
 fn head_and_get_agree() {
-    let stage = Stage::set(add_unfiltered);
+    let stage = start(add_unfiltered);
     let mut rows: Vec<(&str, &str)> = LOGINS.iter().map(|(login, _)| (*login, "latest")).collect();
     rows.extend(LOGINS.iter().map(|(login, _)| (*login, "oci")));
     rows.extend([("everything", "latest"), ("everything", "oci"), ("qnib-type1", "single")]);
@@ -105,7 +90,7 @@ fn head_and_get_agree() {
 
 #[test]
 fn answers_by_tag_are_for_one_login_only() {
-    let stage = Stage::set(add_unfiltered);
+    let stage = start(add_unfiltered);
     let get = stage.envoy.send(&ask("GET", &path("latest")).login("qnib-type1", "qnib-type1")).unwrap();
     let digest = stage.bench.digest(&["cpu:broadwell"]);
     assert_eq!(get.header("vary"), Some("Authorization"));
@@ -126,7 +111,7 @@ fn answers_by_tag_are_for_one_login_only() {
 /// What is not a manifest by tag is the registry's own answer, byte for byte, for any login.
 #[test]
 fn everything_else_is_untouched() {
-    let stage = Stage::set(add_unfiltered);
+    let stage = start(add_unfiltered);
     let image = stage.bench.image(&["cpu:skylake"]);
     let mut paths: Vec<String> = stage.bench.images.iter().map(|image| path(&image.manifest.digest())).collect();
     let absent = format!("sha256:{}", "0".repeat(64));
@@ -139,7 +124,7 @@ fn everything_else_is_untouched() {
     paths.push("/v2/no/such/repository/tags/list".to_owned());
     for path in paths {
         for method in ["GET", "HEAD"] {
-            let direct = stage.directly(&ask(method, &path));
+            let direct = ask(method, &path).send(stage.registry().port()).unwrap();
             for (protocol, login) in [(Protocol::Http1, "qnib-type1"), (Protocol::H2c, "everything")] {
                 let context = format!("{method} {path} as {login} over {protocol:?}");
                 let answer = protocol.send(&stage.envoy, &ask(method, &path).login(login, login)).unwrap();
@@ -157,7 +142,7 @@ fn everything_else_is_untouched() {
 /// Part of a blob: containerd resumes downloads.
 #[test]
 fn ranges_of_blobs_pass() {
-    let stage = Stage::set(add_unfiltered);
+    let stage = start(add_unfiltered);
     let layer = &stage.bench.images[0].layer;
     let request = Request::get(&format!("/v2/{REPOSITORY}/blobs/{}", layer.digest()));
     let answer = stage.envoy.send(&request.header("range", "bytes=10-19").login("qnib-type1", "qnib-type1")).unwrap();
@@ -166,7 +151,7 @@ fn ranges_of_blobs_pass() {
 
 #[test]
 fn ping_and_health() {
-    let stage = Stage::set(|_| {});
+    let stage = start(|_| {});
     for protocol in PROTOCOLS {
         for method in ["GET", "HEAD"] {
             let send = |request: Request| protocol.send(&stage.envoy, &request).unwrap();
@@ -192,14 +177,14 @@ fn ping_and_health() {
     let changed = stage.envoy.config().changed(|config| config.set("machine_types.type3.features.1", "nvcap:6.0"));
     assert!(stage.envoy.reload(&changed).unwrap());
     assert_ne!(hash(&stage.envoy), before, "probes see which configuration is in force");
-    let upstream_saw = stage.registry.log().lines().filter(|line| line.contains("\"GET /v2/ ")).count();
-    assert_eq!(upstream_saw, 1, "pings are MetaHub's own answer, but for the harness's:\n{}", stage.registry.log());
+    let upstream_saw = stage.registry().log().lines().filter(|line| line.contains("\"GET /v2/ ")).count();
+    assert_eq!(upstream_saw, 1, "pings are MetaHub's own answer, but for the harness's:\n{}", stage.registry().log());
 }
 
 #[test]
 fn a_default_machine_type() {
     let hash = bcrypt::hash("team", 4).unwrap();
-    let stage = Stage::set(move |config| {
+    let stage = start(move |config| {
         config.add("accounts.team", json!({ "password": hash }));
         config.add("default_machine_type", "type2");
     });
@@ -213,7 +198,7 @@ fn a_default_machine_type() {
 
 #[test]
 fn without_authentication_the_login_names_the_machine_type() {
-    let stage = Stage::set(|config| {
+    let stage = start(|config| {
         config.set("registries.registry.authentication", "none");
         config.remove("accounts");
     });
@@ -233,7 +218,7 @@ fn without_authentication_the_login_names_the_machine_type() {
 /// Several machines at once, in every way: each gets its own image, whoever is served beside it.
 #[test]
 fn two_hundred_requests_at_once() {
-    let stage = Stage::set(add_unfiltered);
+    let stage = start(add_unfiltered);
     let wrong = Mutex::new(Vec::new());
     let worker = &|number: usize| {
         for turn in 0..10 {

@@ -2,9 +2,9 @@
 
 use super::observe::{PROTOCOLS, assert_no_vm_died};
 use metahub_testkit::bench::{Bench, REPOSITORY};
-use metahub_testkit::envoy::Envoy;
 use metahub_testkit::http::Request;
-use metahub_testkit::server::{Act, Answer, Received, Server};
+use metahub_testkit::server::{Act, Answer, Received};
+use metahub_testkit::stage::stage;
 
 /// Names that the shipped files remove from answers.
 pub(super) const REMOVED: [&str; 6] = [
@@ -21,15 +21,12 @@ const LIE: &str = "the registry says so";
 
 /// The demo repository and a list of tags, every answer with all of [`REMOVED`], twice.
 fn serve(request: &Received, bench: &Bench) -> Vec<Act> {
-    let (_, reference) = request.path.rsplit_once('/').unwrap_or_default();
     let documents = bench.images.iter().flat_map(|image| [&image.manifest, &image.layer]);
-    let document = documents.chain([&bench.list]).find(|document| document.digest() == reference);
+    let document = documents.chain([&bench.list]).find(|document| document.digest() == request.reference());
     let document = document.unwrap_or(&bench.list);
     let status = if request.path.contains(MISSING) { 404 } else { 200 };
     let answer = Answer::new(status).header("content-type", &document.media_type).body(document.bytes.clone());
-    let answer = REMOVED.iter().chain(&REMOVED).fold(answer, |answer, name| answer.header(name, LIE)).bytes();
-    let body = if request.method == "HEAD" { document.bytes.len() } else { 0 };
-    vec![Act::Send(answer[..answer.len() - body].to_vec())]
+    REMOVED.iter().chain(&REMOVED).fold(answer, |answer, name| answer.header(name, LIE)).to(request)
 }
 
 #[test]
@@ -37,8 +34,8 @@ fn cookies_and_lies_of_a_registry_reach_nobody() {
     let bench = Bench::build();
     let image = bench.image(&["cpu:broadwell"]);
     let (manifest, layer) = (image.manifest.digest(), image.layer.digest());
-    let upstream = Server::start(move |request| serve(request, &bench)).unwrap();
-    let envoy = Envoy::before(upstream.port()).start().unwrap();
+    let stage = stage().server(move |request| serve(request, &bench)).start().unwrap();
+    let envoy = &stage.envoy;
     let missing = format!("sha256:{MISSING}");
     let rows = [
         ("manifests/latest".to_owned(), 200, true),
@@ -54,7 +51,7 @@ fn cookies_and_lies_of_a_registry_reach_nobody() {
             for method in ["HEAD", "GET", "HEAD", "GET"] {
                 let row = format!("{method} {path} over {protocol:?}");
                 let request = Request::new(method, &format!("/v2/{REPOSITORY}/{path}"));
-                let answer = protocol.send(&envoy, &request.login("qnib-type1", "qnib-type1")).unwrap();
+                let answer = protocol.send(envoy, &request.login("qnib-type1", "qnib-type1")).unwrap();
                 assert_eq!(answer.status, *status, "{row}");
                 let lies = answer.headers.iter().filter(|(_, value)| value == LIE.as_bytes());
                 assert_eq!(lies.map(|(name, _)| name).collect::<Vec<_>>(), Vec::<&String>::new(), "{row}");
@@ -64,5 +61,5 @@ fn cookies_and_lies_of_a_registry_reach_nobody() {
             }
         }
     }
-    assert_no_vm_died(&envoy);
+    assert_no_vm_died(envoy);
 }

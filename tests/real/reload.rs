@@ -8,14 +8,12 @@ use serde_json::{Value, json};
 use metahub::oci::media_type::DOCKER_LIST;
 
 use super::observe::{assert_no_vm_died, fault_lines};
-use super::stage::Stage;
 use metahub_testkit::bench::{Bench, REPOSITORY};
 use metahub_testkit::config::Edit as _;
-use metahub_testkit::envoy::{Builder, Envoy};
 use metahub_testkit::http::connection::Connection;
 use metahub_testkit::http::{Request, Response};
-use metahub_testkit::registry::Registry;
-use metahub_testkit::server::{Act, Answer, Gate, Server};
+use metahub_testkit::server::{Act, Answer, Gate, Received};
+use metahub_testkit::stage::{Stage, stage};
 use metahub_testkit::wait_for;
 
 /// The shipped registry in MetaHub's configuration.
@@ -23,15 +21,8 @@ const REGISTRY: &str = "registries.registry";
 /// How long there is load.
 const LOAD: Duration = Duration::from_secs(10);
 
-fn before(registry: &Registry) -> Builder {
-    Envoy::before(registry.port())
-}
-
-impl Stage {
-    fn digest(&self, login: &str) -> Option<String> {
-        let answer = self.envoy.send(&manifest().login(login, login)).unwrap();
-        answer.header("docker-content-digest").map(str::to_owned)
-    }
+fn digest(stage: &Stage, login: &str) -> Option<String> {
+    stage.send(&manifest().login(login, login)).header("docker-content-digest").map(str::to_owned)
 }
 
 fn manifest() -> Request {
@@ -47,14 +38,14 @@ fn add_machine(config: &mut Value, name: &str, features: &[&str], login: &str) {
 
 #[test]
 fn a_new_machine_type_is_usable_within_a_second() {
-    let stage = Stage::set(before);
+    let stage = stage().start().unwrap();
     let config = stage.envoy.config().changed(|config| {
         add_machine(config, "newcomer", &["cpu:broadwell", "nvcap:5.2"], "new");
     });
-    assert_eq!(stage.digest("new"), None, "not yet");
+    assert_eq!(digest(&stage, "new"), None, "not yet");
     stage.envoy.replace_config(&config).unwrap();
     let renamed = Instant::now();
-    let digest = wait_for("the new machine type", Duration::from_secs(1), || stage.digest("new")).unwrap();
+    let digest = wait_for("the new machine type", Duration::from_secs(1), || digest(&stage, "new")).unwrap();
     assert_eq!(digest, stage.bench.digest(&["cpu:broadwell", "nvcap:5.2"]), "after {:?}", renamed.elapsed());
     assert_no_vm_died(&stage.envoy);
 }
@@ -85,7 +76,7 @@ impl Load<'_> {
 /// Four threads ask all the time, two of them on connections that stay open, while machine types come, go and change.
 #[test]
 fn reloads_under_load_lose_nothing() {
-    let stage = Stage::set(before);
+    let stage = stage().start().unwrap();
     let config = stage.envoy.config();
     // `changing` is a broadwell machine in one configuration, and a skylake in the next.
     let before = config.changed(|config| add_machine(config, "changing", &["cpu:broadwell"], "change"));
@@ -137,7 +128,7 @@ fn requests_in_flight_survive() {
     let gates = (blob_gate.clone(), index_gate.clone());
     let blob: Vec<u8> = (0..3_000_000_u32).map(|number| number.to_le_bytes()[1]).collect();
     let (sent, list, images) = (blob.clone(), bench.list.bytes.clone(), bench.images.clone());
-    let upstream = Server::start(move |request| {
+    let serve = move |request: &Received| {
         if request.path.contains("/blobs/") {
             let blob = Answer::document("application/octet-stream", sent.clone());
             return blob.interrupted(1_000_000, Act::Wait(gates.0.clone()));
@@ -149,9 +140,8 @@ fn requests_in_flight_survive() {
         let image = images.iter().find(|image| request.path.ends_with(&image.manifest.digest()));
         let image = image.map(|image| Answer::document(&image.manifest.media_type, image.manifest.bytes.clone()));
         image.unwrap_or_else(|| Answer::new(404)).acts()
-    });
-    let upstream = upstream.unwrap();
-    let envoy = Envoy::before(upstream.port()).start().unwrap();
+    };
+    let Stage { envoy, .. } = &stage().server(serve).start().unwrap();
     let digest = metahub::oci::digest::Digest::of(&blob);
     std::thread::scope(|scope| {
         let path = format!("/v2/{REPOSITORY}/blobs/{digest}");
@@ -176,13 +166,13 @@ fn requests_in_flight_survive() {
         assert!(download.body == blob, "the bytes are others");
         assert_eq!(selection.header("docker-content-digest"), Some(bench.digest(&["cpu:broadwell"]).as_str()));
     });
-    assert_no_vm_died(&envoy);
+    assert_no_vm_died(envoy);
 }
 
 /// A broken file changes nothing: Envoy counts it, one line names the field, and the next good file is taken.
 #[test]
 fn broken_files_are_refused() {
-    let stage = Stage::set(before);
+    let stage = stage().start().unwrap();
     let good = stage.envoy.config();
     let text = |change: &dyn Fn(&mut Value)| stage.envoy.text_with(&good.changed(change));
     let bad_yaml = text(&|_| {}).replacen("\"machine_types\":{", "\"machine_types\":[", 1);
@@ -227,11 +217,11 @@ fn broken_files_are_refused() {
             assert!(lines[0].contains(&format!(": {field}")), "{name}: {field} is not in {}", lines[0]);
         }
         assert!(!stage.envoy.log().contains("okLZ6CV1P2"), "{name}: a password's hash is in the log");
-        assert_eq!(stage.digest("qnib-type2"), Some(stage.bench.digest(&["cpu:skylake"])), "{name}");
+        assert_eq!(digest(&stage, "qnib-type2"), Some(stage.bench.digest(&["cpu:skylake"])), "{name}");
     }
     let changed = good.changed(|config| config.set("machine_types.type2.features.0", "cpu:broadwell"));
     assert!(stage.envoy.reload(&changed).unwrap());
-    assert_eq!(stage.digest("qnib-type2"), Some(stage.bench.digest(&["cpu:broadwell"])));
+    assert_eq!(digest(&stage, "qnib-type2"), Some(stage.bench.digest(&["cpu:broadwell"])));
     assert_no_vm_died(&stage.envoy);
 }
 
@@ -239,7 +229,8 @@ fn broken_files_are_refused() {
 #[test]
 fn a_broken_first_file_fails_closed() {
     let broken = |config: &mut Value| config.rename("machine_types", "machine_typos");
-    let Stage { bench, registry, envoy } = Stage::set(|registry| before(registry).config(broken));
+    let stage = stage().config(broken).start().unwrap();
+    let Stage { bench, envoy, .. } = &stage;
     let digest = bench.digest(&["cpu:broadwell"]);
     let paths =
         ["/v2/", "/v2/qnib/bench/manifests/latest", &format!("/v2/qnib/bench/manifests/{digest}")].map(str::to_owned);
@@ -250,7 +241,7 @@ fn a_broken_first_file_fails_closed() {
             assert_eq!(answer.header("docker-content-digest"), None, "{path}");
         }
     }
-    let log = registry.log();
+    let log = stage.registry().log();
     assert!(log.contains("\"PUT /v2/qnib/") && !log.contains("\"GET /v2/qnib/"), "upstream was asked:\n{log}");
     let repaired = envoy.config().changed(|config| config.rename("machine_typos", "machine_types"));
     assert!(envoy.reload(&repaired).unwrap());

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::observe::assert_unharmed;
-use super::stage::Stage;
 use metahub_testkit::bench::REPOSITORY;
 use metahub_testkit::config::Edit as _;
 use metahub_testkit::envoy::Envoy;
 use metahub_testkit::http::connection::Connection;
 use metahub_testkit::http::{Request, Response};
+use metahub_testkit::stage::{Stage, stage};
 use metahub_testkit::wait_for;
 
 const STORM: Duration = Duration::from_secs(16);
@@ -30,7 +30,7 @@ const BROADWELL: &[&str] = &["cpu:broadwell"];
 const SKYLAKE: &[&str] = &["cpu:skylake"];
 
 /// A configuration in which the machine type `changing` has this microarchitecture, with so many others.
-fn configuration(port: u16, changing: &str, others: usize) -> Value {
+fn configuration(changing: &str, others: usize) -> Value {
     let mut machine_types = json!({
         "fixed": { "features": ["cpu:broadwell"] },
         "changing": { "features": [changing] },
@@ -39,8 +39,7 @@ fn configuration(port: u16, changing: &str, others: usize) -> Value {
         let features = json!(["cpu:zen4", "nvcap:8.6", format!("site:{number}")]);
         machine_types[format!("other{number}")] = json!({ "features": features });
     }
-    let registry = json!({ "host": format!("127.0.0.1:{port}"), "authentication": "none" });
-    json!({ "machine_types": machine_types, "registries": { "registry": registry } })
+    json!({ "machine_types": machine_types, "registries": { "registry": { "authentication": "none" } } })
 }
 
 /// Texts of the same one, broken in ways that Envoy sees and in ways that only the filter sees.
@@ -86,13 +85,6 @@ fn manifest(machine: &str) -> Request {
     Request::get(&format!("/v2/{REPOSITORY}/manifests/latest")).login(&format!("me-{machine}"), "pw")
 }
 
-/// KiB of memory.
-fn memory(envoy: &Envoy) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", envoy.id())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
-}
-
 /// A file every 200 ms; returns the memory after each.
 fn storm(stage: &Stage, files: &[String], ended: impl Fn() -> bool) -> Vec<u64> {
     let end = Instant::now() + STORM;
@@ -103,20 +95,20 @@ fn storm(stage: &Stage, files: &[String], ended: impl Fn() -> bool) -> Vec<u64> 
         }
         stage.envoy.replace_text(text).unwrap();
         std::thread::sleep(PACE); // the storm's pace, nothing is waited for
-        samples.push(memory(&stage.envoy));
+        samples.push(stage.envoy.resident().unwrap() / 1024);
     }
     samples
 }
 
 #[test]
 fn a_storm_of_configurations_changes_nothing_but_machine_types() {
-    let stage = Stage::set(|registry| {
-        let port = registry.port();
-        Envoy::before(port).config(move |config| *config = configuration(port, "cpu:broadwell", 0))
-    });
-    let port = stage.registry.port();
-    let [broadwell, skylake] = ["cpu:broadwell", "cpu:skylake"].map(|cpu| configuration(port, cpu, 0));
-    let huge = configuration(port, "cpu:broadwell", HUGE);
+    let stage = stage().configuration(configuration("cpu:broadwell", 0)).start().unwrap();
+    let host = stage.envoy.config().at("registries.registry.host").clone();
+    let configuration = |changing, others| {
+        configuration(changing, others).changed(|config| config.add("registries.registry.host", host.clone()))
+    };
+    let [broadwell, skylake] = ["cpu:broadwell", "cpu:skylake"].map(|cpu| configuration(cpu, 0));
+    let huge = configuration("cpu:broadwell", HUGE);
     let good = [&broadwell, &skylake, &huge].map(|config| stage.envoy.text_with(config));
     let mut files = Vec::new();
     for text in broken(&stage.envoy, &broadwell) {

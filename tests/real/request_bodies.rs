@@ -5,18 +5,15 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use metahub::oci::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
-
-use super::stage::Stage;
 use metahub_testkit::bench::{Bench, REPOSITORY};
-use metahub_testkit::envoy::Envoy;
 use metahub_testkit::http::Request;
 use metahub_testkit::server::http2::{DATA, END_HEADERS, END_STREAM, HEADERS, SETTINGS, block, frame};
-use metahub_testkit::server::{Answer, Received, Server};
+use metahub_testkit::server::{Answer, Received};
+use metahub_testkit::stage::{Stage, stage};
 
 #[test]
 fn a_request_with_a_body_is_refused() {
-    let Stage { bench, registry: _registry, envoy } = Stage::set(|registry| Envoy::before(registry.port()));
+    let Stage { bench, envoy, .. } = &stage().start().unwrap();
     let paths = [
         format!("/metahub/v1/explain?image={REPOSITORY}"),
         format!("/v2/{REPOSITORY}/manifests/latest"),
@@ -61,14 +58,12 @@ fn chunked(port: u16, path: &str) -> String {
 #[test]
 fn the_registry_hears_of_a_request_when_it_has_ended() {
     let bench = Bench::build();
-    let upstream = Server::start(move |request: &Received| {
-        let (_, reference) = request.path.rsplit_once('/').unwrap_or_default();
-        let image = bench.images.iter().find(|image| image.manifest.digest() == reference);
-        let (kind, document) = image.map_or((DOCKER_LIST, &bench.list), |image| (DOCKER_MANIFEST, &image.manifest));
-        Answer::document(kind, document.bytes.clone()).header("docker-content-digest", &document.digest()).acts()
-    })
-    .unwrap();
-    let envoy = Envoy::before(upstream.port()).start().unwrap();
+    let serve = move |request: &Received| {
+        let image = bench.images.iter().find(|image| image.manifest.digest() == request.reference());
+        Answer::stored(image.map_or(&bench.list, |image| &image.manifest)).acts()
+    };
+    let stage = stage().server(serve).start().unwrap();
+    let (envoy, upstream) = (&stage.envoy, stage.server());
     let path = format!("/v2/{REPOSITORY}/manifests/latest");
     for _ in 0..2 {
         assert_eq!(envoy.send(&Request::get(&path).login("qnib-type1", "qnib-type1")).unwrap().status, 200);

@@ -5,10 +5,9 @@ use serde_json::{Value, json};
 
 use crate::native::selection::{NONE, PASS, Row, description, entry};
 use metahub_testkit::elf::Architecture;
-use metahub_testkit::envoy::Envoy;
 use metahub_testkit::http::{Request, Response};
 use metahub_testkit::image::{Document, Format, Image, index};
-use metahub_testkit::registry::Registry;
+use metahub_testkit::stage::stage;
 
 const ROWS: &[Row] = &[
     ("equal microarchitecture", "- cpu:skylake", &["linux/amd64 cpu:broadwell", "linux/amd64 cpu:skylake"], 1),
@@ -75,7 +74,7 @@ fn list(row: usize, entries: &[&str]) -> Document {
 }
 
 /// One machine type for each row, in `none` mode: the login `x-row7` is enough.
-fn configuration(registry: u16) -> Value {
+fn configuration() -> Value {
     let mut machine_types = json!({});
     for (row, (_, machine, ..)) in ROWS.iter().enumerate() {
         let description = description(machine);
@@ -96,13 +95,14 @@ fn configuration(registry: u16) -> Value {
     json!({
         "feature_rules": { "driver": "at_least", "sm": "compute_capability" },
         "machine_types": machine_types,
-        "registries": { "registry": { "host": format!("127.0.0.1:{registry}"), "authentication": "none" } },
+        "registries": { "registry": { "authentication": "none" } },
     })
 }
 
 #[test]
 fn each_kind_of_rule_through_envoy() {
-    let registry = Registry::start().unwrap();
+    let stage = stage().configuration(configuration()).start().unwrap();
+    let registry = stage.registry();
     let mut lists = Vec::new();
     for (row, (_, _, entries, _)) in ROWS.iter().enumerate() {
         for position in 0..entries.len() {
@@ -111,13 +111,11 @@ fn each_kind_of_rule_through_envoy() {
         lists.push(list(row, entries));
         registry.push_manifest("sample", &format!("row{row}"), &lists[row]).unwrap();
     }
-    let port = registry.port();
-    let envoy = Envoy::before(port).config(move |config| *config = configuration(port)).start().unwrap();
 
     let mut failures = Vec::new();
     for (row, (why, machine, entries, expected)) in ROWS.iter().enumerate() {
         let path = format!("/v2/sample/manifests/row{row}");
-        let answer = envoy.send(&Request::get(&path).login(&format!("x-row{row}"), "x")).unwrap();
+        let answer = stage.send(&Request::get(&path).login(&format!("x-row{row}"), "x"));
         let found = outcome(&answer, row, entries.len(), &lists[row]);
         if found != Some(*expected) {
             failures.push(format!(

@@ -1,18 +1,16 @@
 //! envoy/several-registries, in front of imitations of its registries: who gets which request, with whose credentials.
 
-use std::sync::{Arc, Mutex};
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use metahub_testkit::bench::Bench;
 use metahub_testkit::client::containerd::{Containerd, Credentials};
 use metahub_testkit::client::{Client as _, Login};
-use metahub_testkit::envoy::Envoy;
 use metahub_testkit::http::{Request, Response};
 use metahub_testkit::server::{Answer, Received, Server};
 use metahub_testkit::skip::reason_to_skip;
-use metahub_testkit::tls_front::{SNI, TlsFront};
+use metahub_testkit::stage::{self, stage};
+use metahub_testkit::tls_front::SNI;
 
 const HUB: &str = "registry-1.docker.io";
 const TOKENS: &str = "auth.docker.io";
@@ -20,40 +18,31 @@ const PRIVATE: &str = "registry.example.com";
 /// The private registry's user with this password.
 const USER: (&str, &str) = ("alice", "private-pw");
 
-/// The registries and MetaHub before them. Fields are dropped in their order.
+/// The registries and MetaHub before them.
 struct Stage {
-    envoy: Envoy,
-    _front: TlsFront,
-    hub: Server,
-    private: Server,
-    /// The requests to the token service.
-    exchanges: Arc<Mutex<Vec<Received>>>,
-    _tokens: Server,
-    bench: Bench,
+    base: stage::Stage,
 }
+
+stands_on_base!(Stage);
 
 impl Stage {
     fn set() -> Self {
-        let hub = Server::start(|request| serve(request, "Bearer hub-token")).unwrap();
-        let private = Server::start(|request| {
+        let private = |request: &Received| {
             serve(request, &format!("Basic {}", STANDARD.encode(format!("{}:{}", USER.0, USER.1))))
-        })
-        .unwrap();
-        let exchanges = Arc::new(Mutex::new(Vec::new()));
-        let seen = Arc::clone(&exchanges);
-        let tokens = Server::start(move |request| {
-            seen.lock().unwrap().push(request.clone());
-            Answer::document("application/json", r#"{"token":"hub-token","expires_in":300}"#).acts()
-        })
-        .unwrap();
-        let front = TlsFront::before(&[hub.port(), private.port(), tokens.port()]).unwrap();
-        let envoy = Envoy::of_folder("several-registries")
-            .stand_in(HUB, front.port(0))
-            .stand_in(PRIVATE, front.port(1))
-            .stand_in(TOKENS, front.port(2))
-            .start()
-            .unwrap();
-        Self { envoy, _front: front, hub, private, exchanges, _tokens: tokens, bench: Bench::build() }
+        };
+        let tokens =
+            |_: &Received| Answer::document("application/json", r#"{"token":"hub-token","expires_in":300}"#).acts();
+        let stage = stage().folder("several-registries");
+        let stage = stage.stand_in(HUB, |request| serve(request, "Bearer hub-token"));
+        Self { base: stage.stand_in(PRIVATE, private).stand_in(TOKENS, tokens).start().unwrap() }
+    }
+
+    fn hub(&self) -> &Server {
+        self.stand_in(HUB)
+    }
+
+    fn private(&self) -> &Server {
+        self.stand_in(PRIVATE)
     }
 
     fn ask(&self, host: Option<&str>, path: &str, login: (&str, &str)) -> Response {
@@ -64,7 +53,8 @@ impl Stage {
 
     /// Nobody got another one's requests, under another name, with other credentials, or with `ns`.
     fn assert_separate(&self) {
-        for (server, host, credentials) in [(&self.hub, HUB, "Bearer hub-token"), (&self.private, PRIVATE, "Basic ")] {
+        for (server, host, credentials) in [(self.hub(), HUB, "Bearer hub-token"), (self.private(), PRIVATE, "Basic ")]
+        {
             for request in server.received("") {
                 assert_eq!((request.header("host"), request.header(SNI)), (Some(host), Some(host)), "{}", request.path);
                 assert!(!request.path.contains("ns="), "{host}: {}", request.path);
@@ -72,7 +62,7 @@ impl Stage {
                 assert!(sent.starts_with(credentials), "{host}: {sent}");
             }
         }
-        for request in self.exchanges.lock().unwrap().iter() {
+        for request in self.stand_in(TOKENS).received("") {
             assert_eq!((request.header("host"), request.header(SNI)), (Some(TOKENS), Some(TOKENS)), "{}", request.path);
             assert_eq!(request.header("authorization"), None);
         }
@@ -106,32 +96,32 @@ fn host_name_and_ns_choose_the_registry() {
     let tag = "/v2/tools/bench/manifests/latest";
     let rows = [
         // Who gets a request, and as what path.
-        (by_host, "/v2/bench/manifests/latest".to_owned(), hub, &stage.hub, "/v2/library/bench/manifests/latest"),
-        (by_host_and_port, tag.to_owned(), hub, &stage.hub, tag),
-        (by_host, format!("{tag}?ns={PRIVATE}"), hub, &stage.hub, tag),
-        (None, format!("{tag}?ns=docker.io"), hub, &stage.hub, tag),
+        (by_host, "/v2/bench/manifests/latest".to_owned(), hub, stage.hub(), "/v2/library/bench/manifests/latest"),
+        (by_host_and_port, tag.to_owned(), hub, stage.hub(), tag),
+        (by_host, format!("{tag}?ns={PRIVATE}"), hub, stage.hub(), tag),
+        (None, format!("{tag}?ns=docker.io"), hub, stage.hub(), tag),
         (
             None,
             "/v2/bench/manifests/latest?ns=docker.io".to_owned(),
             hub,
-            &stage.hub,
+            stage.hub(),
             "/v2/library/bench/manifests/latest",
         ),
-        (None, tag.to_owned(), private, &stage.private, tag),
-        (None, "/v2/bench/manifests/latest".to_owned(), private, &stage.private, "/v2/bench/manifests/latest"),
-        (None, format!("{tag}?ns={PRIVATE}"), private, &stage.private, tag),
-        (Some("elsewhere.example.com"), tag.to_owned(), private, &stage.private, tag),
+        (None, tag.to_owned(), private, stage.private(), tag),
+        (None, "/v2/bench/manifests/latest".to_owned(), private, stage.private(), "/v2/bench/manifests/latest"),
+        (None, format!("{tag}?ns={PRIVATE}"), private, stage.private(), tag),
+        (Some("elsewhere.example.com"), tag.to_owned(), private, stage.private(), tag),
     ];
     let requests = |server: &Server| server.received("/manifests/").len();
     for (host, path, login, server, expected) in rows {
-        let before = requests(&stage.hub) + requests(&stage.private) - requests(server);
+        let before = requests(stage.hub()) + requests(stage.private()) - requests(server);
         let answer = stage.ask(host, &path, login);
         assert_eq!(answer.status, 200, "{host:?} {path}: {}", answer.text());
         let digest = stage.bench.digest(&["cpu:broadwell"]);
         assert_eq!(answer.header("docker-content-digest"), Some(digest.as_str()), "{host:?} {path}");
         let received = server.received("/latest");
         assert_eq!(received.last().map(|request| request.path.as_str()), Some(expected), "{host:?} {path}");
-        let others = requests(&stage.hub) + requests(&stage.private) - requests(server);
+        let others = requests(stage.hub()) + requests(stage.private()) - requests(server);
         assert_eq!(others, before, "{host:?} {path}: another registry was asked, too");
     }
     stage.assert_separate();
@@ -143,7 +133,7 @@ fn logins_belong_to_one_registry() {
     let stage = Stage::set();
     let tag = "/v2/tools/bench/manifests/latest";
     assert_eq!(stage.ask(None, &format!("{tag}?ns=docker.io"), ("alice-type1", USER.1)).status, 401);
-    assert!(stage.hub.received("").is_empty() && stage.private.received("").is_empty());
+    assert!(stage.hub().received("").is_empty() && stage.private().received("").is_empty());
     let answer = stage.ask(None, tag, ("qnib-type1", "qnib-type1"));
     assert_eq!(answer.status, 401, "the private registry knows no qnib");
     // Another registry's images are not looked for here.
@@ -152,8 +142,8 @@ fn logins_belong_to_one_registry() {
         assert_eq!(answer.status, 404, "{}", answer.text());
         assert_eq!(answer.json()["errors"][0]["code"], "NAME_UNKNOWN", "{}", answer.text());
     }
-    assert!(stage.hub.received("").is_empty());
-    assert_eq!(stage.private.received("").len(), 1, "the one that it refused");
+    assert!(stage.hub().received("").is_empty());
+    assert_eq!(stage.private().received("").len(), 1, "the one that it refused");
 }
 
 /// containerd with MetaHub as its mirror for Docker Hub and for the private registry.
@@ -166,8 +156,8 @@ fn containerd_adds_ns() {
     let mut containerd = Containerd::start(Credentials::HostsToml).unwrap();
     let front = format!("127.0.0.1:{}", stage.envoy.port());
     let rows = [
-        ("docker.io", Login::new("qnib-type2", "qnib-type2"), &stage.hub),
-        (PRIVATE, Login::new("alice-type2", USER.1), &stage.private),
+        ("docker.io", Login::new("qnib-type2", "qnib-type2"), stage.hub()),
+        (PRIVATE, Login::new("alice-type2", USER.1), stage.private()),
     ];
     for (mirrored, login, server) in rows {
         containerd.mirror(mirrored);

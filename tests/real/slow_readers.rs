@@ -13,14 +13,15 @@ use serde_json::Value;
 use metahub::oci::digest::Digest;
 use metahub::oci::media_type::DOCKER_MANIFEST;
 
-use super::observe::{assert_no_vm_died, fault_lines, resident};
+use super::observe::{assert_no_vm_died, fault_lines};
 use metahub_testkit::bench::Bench;
 use metahub_testkit::config::Edit as _;
-use metahub_testkit::envoy::{Envoy, cluster};
+use metahub_testkit::envoy::cluster;
 use metahub_testkit::http::unread::{WIDE_OPEN, read_late, send_unread_http2};
 use metahub_testkit::http::{Request, Response};
 use metahub_testkit::process::allow_open_files;
-use metahub_testkit::server::{Act, Answer, Received, Server};
+use metahub_testkit::server::{Act, Answer, Received};
+use metahub_testkit::stage::{self, stage};
 use metahub_testkit::wait_for;
 
 const MIB: u64 = 1024 * 1024;
@@ -36,10 +37,10 @@ const LARGE: &str = "large";
 
 /// Envoy before a registry with the demo image in every repository, large blobs, and a large manifest.
 struct Stage {
-    envoy: Envoy,
-    _upstream: Server,
-    bench: Bench,
+    base: stage::Stage,
 }
+
+stands_on_base!(Stage);
 
 impl Stage {
     fn set(change: impl FnOnce(&mut Value) + 'static) -> Self {
@@ -54,9 +55,7 @@ impl Stage {
             }
             serve(request, &bench, &piece)
         };
-        let upstream = Server::start(serve).unwrap();
-        let envoy = Envoy::before(upstream.port()).bootstrap(change).start().unwrap();
-        let stage = Self { envoy, _upstream: upstream, bench: Bench::build() };
+        let stage = Self { base: stage().server(serve).bootstrap(change).start().unwrap() };
         stage.assert_serves("known");
         stage
     }
@@ -75,7 +74,7 @@ impl Stage {
     fn assert_unharmed(&self, what: &str) {
         self.assert_serves("known");
         self.assert_serves(&format!("new/{}", what.replace(' ', "-")));
-        let memory = resident(&self.envoy);
+        let memory = self.envoy.resident().unwrap();
         println!("{what}: {} MiB", memory / MIB);
         assert!(memory < MEMORY, "{what}: {} MiB", memory / MIB);
         assert_no_vm_died(&self.envoy);
@@ -113,7 +112,6 @@ impl Stage {
 }
 
 fn serve(request: &Received, bench: &Bench, piece: &Arc<[u8]>) -> Vec<Act> {
-    let (_, reference) = request.path.rsplit_once('/').unwrap_or_default();
     if request.path.contains("/blobs/") {
         let length = (BLOB_MIB * piece.len()).to_string();
         let head =
@@ -124,10 +122,8 @@ fn serve(request: &Received, bench: &Bench, piece: &Arc<[u8]>) -> Vec<Act> {
             .collect();
     }
     let mut documents = bench.images.iter().map(|image| &image.manifest);
-    let document = documents.find(|document| document.digest() == reference).unwrap_or(&bench.list);
-    let answer = Answer::document(&document.media_type, document.bytes.clone()).bytes();
-    let end = if request.method == "HEAD" { answer.len() - document.bytes.len() } else { answer.len() };
-    vec![Act::Send(answer[..end].to_vec())]
+    let document = documents.find(|document| document.digest() == request.reference()).unwrap_or(&bench.list);
+    Answer::document(&document.media_type, document.bytes.clone()).to(request)
 }
 
 fn serve_large(request: &Received, bytes: &Arc<[u8]>, digest: &str) -> Vec<Act> {

@@ -5,15 +5,14 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::stage::Stage;
 use metahub_testkit::bench::REPOSITORY;
 use metahub_testkit::certificates;
 use metahub_testkit::config::Edit as _;
 use metahub_testkit::envoy::{Envoy, cluster, trusted_authority};
 use metahub_testkit::http::Request;
-use metahub_testkit::registry::Registry;
 use metahub_testkit::root;
 use metahub_testkit::server::{Answer, Server};
+use metahub_testkit::stage::{Stage, stage};
 use metahub_testkit::temp::TempDir;
 use metahub_testkit::tls_front::TlsFront;
 use metahub_testkit::wait_for;
@@ -24,8 +23,7 @@ fn manifest() -> Request {
 
 #[test]
 fn the_listener_speaks_tls_and_shows_a_renewed_certificate() {
-    let before = |registry: &Registry| Envoy::before(registry.port()).in_folder("tls-listener");
-    let Stage { bench, registry: _registry, envoy } = Stage::set(before);
+    let Stage { bench, envoy, .. } = &stage().folder("tls-listener").start().unwrap();
     let port = envoy.port();
     let answer = manifest().send_tls(port).unwrap();
     assert_eq!((answer.status, &answer.body), (200, &bench.image(&["cpu:skylake"]).manifest.bytes));

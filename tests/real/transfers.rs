@@ -9,16 +9,17 @@ use metahub_testkit::bench::{Bench, REPOSITORY};
 use metahub_testkit::config::Edit as _;
 use metahub_testkit::envoy::{Envoy, http_of_cluster};
 use metahub_testkit::http::Request;
-use metahub_testkit::server::{Act, Answer, Received, Server};
+use metahub_testkit::server::{Act, Answer, Received};
+use metahub_testkit::stage::{self, stage};
 
 /// The largest manifest that is read.
 const LIMIT: usize = 4 * 1024 * 1024;
 
-/// An upstream with the demo repository, whose list and images pass through `dress` before they are sent.
-fn upstream(list: Vec<u8>, dress: impl Fn(Answer) -> Vec<Act> + Send + Sync + 'static) -> Server {
+/// The demo repository with this list; it and the images pass through `dress` before they are sent.
+fn serving(list: Vec<u8>, dress: impl Fn(Answer) -> Vec<Act> + Send + Sync + 'static) -> stage::Builder {
     let bench = Bench::build();
     let answer = move |request: &Received| {
-        let (_, reference) = request.path.rsplit_once('/').unwrap_or_default();
+        let reference = request.reference();
         if reference == "latest" {
             return dress(Answer::document(DOCKER_LIST, list.clone()));
         }
@@ -28,7 +29,7 @@ fn upstream(list: Vec<u8>, dress: impl Fn(Answer) -> Vec<Act> + Send + Sync + 's
             |image| dress(Answer::document(DOCKER_MANIFEST, image.manifest.bytes.clone())),
         )
     };
-    Server::start(answer).unwrap()
+    stage().server(answer)
 }
 
 /// HEAD and GET by tag, over both protocols, bring the right image.
@@ -64,27 +65,26 @@ fn enable_trailers(bootstrap: &mut Value) {
 
 #[test]
 fn chunks() {
-    let upstream = upstream(list(), |answer| answer.chunked().acts());
-    assert_selects(&Envoy::before(upstream.port()).start().unwrap(), "chunks");
+    let stage = serving(list(), |answer| answer.chunked().acts());
+    assert_selects(&stage.start().unwrap().envoy, "chunks");
 }
 
 /// With trailers the filter never sees the end of the body as such.
 #[test]
 fn trailers() {
-    let upstream = upstream(list(), |answer| answer.trailers("x-checksum: 1\r\n").acts());
-    let envoy = Envoy::before(upstream.port()).bootstrap(enable_trailers).start().unwrap();
-    assert_selects(&envoy, "trailers");
+    let stage = serving(list(), |answer| answer.trailers("x-checksum: 1\r\n").acts());
+    assert_selects(&stage.bootstrap(enable_trailers).start().unwrap().envoy, "trailers");
 }
 
 /// An upstream that speaks HTTP/2 with trailers: another Envoy, which translates.
 #[test]
 fn trailers_over_http2() {
-    let upstream = upstream(list(), |answer| answer.trailers("x-checksum: 1\r\n").acts());
-    let translator = Envoy::before(upstream.port()).without_filter().bootstrap(enable_trailers).start().unwrap();
+    let stage = serving(list(), |answer| answer.trailers("x-checksum: 1\r\n").acts());
+    let translator = stage.envoy(|envoy| envoy.without_filter()).bootstrap(enable_trailers).start().unwrap();
     let speak_http2 = |bootstrap: &mut Value| {
         http_of_cluster(bootstrap, "registry").rename("http_protocol_options", "http2_protocol_options");
     };
-    let envoy = Envoy::before(translator.port()).bootstrap(speak_http2).start().unwrap();
+    let envoy = Envoy::before(translator.envoy.port()).bootstrap(speak_http2).start().unwrap();
     assert_selects(&envoy, "trailers over HTTP/2");
     assert!(envoy.stat("cluster.registry.upstream_cx_http2_total", "").unwrap() > 0, "HTTP/2 was not spoken");
 }
@@ -95,20 +95,20 @@ fn an_index_of_four_megabytes() {
     for (what, chunked) in [("with a length", false), ("in chunks", true)] {
         let mut bytes = list();
         bytes.resize(LIMIT, b' ');
-        let upstream = upstream(bytes, move |answer| if chunked { answer.chunked().acts() } else { answer.acts() });
-        assert_selects(&Envoy::before(upstream.port()).start().unwrap(), what);
+        let stage = serving(bytes, move |answer| if chunked { answer.chunked().acts() } else { answer.acts() });
+        assert_selects(&stage.start().unwrap().envoy, what);
     }
 }
 
 /// An upstream that sends single bytes first, and closes its connection after each answer.
 #[test]
 fn drops_and_closed_connections() {
-    let upstream = upstream(list(), |answer| {
+    let stage = serving(list(), |answer| {
         let bytes = answer.header("connection", "close").bytes();
         let (first, rest) = bytes.split_at(200);
         let mut acts: Vec<Act> = first.chunks(1).map(|byte| Act::Send(byte.to_vec())).collect();
         acts.extend([Act::Send(rest.to_vec())]);
         acts
     });
-    assert_selects(&Envoy::before(upstream.port()).start().unwrap(), "drops");
+    assert_selects(&stage.start().unwrap().envoy, "drops");
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 pub use self::bootstrap::{
-    Speaks, add_cluster, add_plain_cluster, add_registry, cluster, http_of_cluster, manager, remove_filter,
+    Speaks, add_cluster, add_plain_cluster, add_registry, cluster, http_of_cluster, manager, remove_filter, speak,
     trusted_authority,
 };
 pub(crate) use self::bootstrap::{address, plain_cluster};
@@ -24,6 +24,9 @@ use super::http::{Request, Response};
 use super::process::Process;
 use super::temp::TempDir;
 use super::{Failure, Result, wait_for};
+
+/// The filter's configuration file, in a folder that Envoy watches.
+const WATCHED: &str = "watched/metahub.yaml";
 
 /// The ports in the shipped files.
 #[derive(Clone, Copy, Debug)]
@@ -47,12 +50,17 @@ impl Envoy {
     /// An Envoy in front of the server on the port `upstream`, with MetaHub's filter, the shipped machine types and
     /// two worker threads.
     pub fn before(upstream: u16) -> Builder {
-        Builder::new("", Some(upstream))
+        Self::alone().upstream(upstream)
+    }
+
+    /// The same without a word of what is behind it.
+    pub(crate) fn alone() -> Builder {
+        Builder::new("")
     }
 
     /// An Envoy with the configuration of a folder below `envoy/` whose registries are elsewhere.
     pub fn of_folder(folder: &str) -> Builder {
-        Builder::new(folder, None)
+        Builder::new(folder)
     }
 
     /// The port for clients.
@@ -71,6 +79,16 @@ impl Envoy {
     /// The process id, for what a test reads from `/proc`.
     pub fn id(&self) -> u32 {
         self.process.id()
+    }
+
+    /// Resident memory, in bytes.
+    pub fn resident(&self) -> Result<u64> {
+        self.process.resident()
+    }
+
+    /// Processor time used so far, in steps of 10 ms. Unlike the clock's it does not depend on what else runs.
+    pub fn cpu_time(&self) -> Result<Duration> {
+        self.process.cpu_time()
     }
 
     /// Whether Envoy has ended by itself.
@@ -118,7 +136,7 @@ impl Envoy {
 
     /// Where the watched file is; replace it by renaming another file over it, or with [`Envoy::replace_text`].
     fn config_path(&self) -> PathBuf {
-        self.directory.join("watched/metahub.yaml")
+        self.directory.join(WATCHED)
     }
 
     /// The text of the filter's configuration file with this configuration of MetaHub's own.

@@ -31,6 +31,7 @@ pub mod sandbox;
 pub mod schema;
 pub mod server;
 pub mod skip;
+pub mod stage;
 pub mod tar;
 pub mod temp;
 pub mod tls_front;

@@ -87,6 +87,29 @@ impl Process {
         self.child.id()
     }
 
+    /// Resident memory, in bytes.
+    pub fn resident(&self) -> Result<u64> {
+        let status = self.about("status")?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+        let kib = line.trim().trim_end_matches(" kB").parse::<u64>();
+        kib.map(|kib| kib * 1024).map_err(|_| Failure::new(format!("{} has ended", self.name)))
+    }
+
+    /// Processor time used so far, in steps of 10 ms.
+    pub fn cpu_time(&self) -> Result<Duration> {
+        let stat = self.about("stat")?;
+        // Behind the name, which may contain anything: state, then ten numbers, then user and system time in ticks.
+        let fields: Vec<&str> = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace().collect();
+        let ticks = |field: usize| fields.get(field)?.parse::<u64>().ok();
+        let ticks = ticks(11).zip(ticks(12)).ok_or_else(|| Failure::new(format!("{} has ended", self.name)))?;
+        Ok(Duration::from_millis(10 * (ticks.0 + ticks.1)))
+    }
+
+    /// What the kernel says of the process.
+    fn about(&self, file: &str) -> Result<String> {
+        Ok(fs::read_to_string(format!("/proc/{}/{file}", self.id()))?)
+    }
+
     /// What the process has written so far.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()

@@ -8,9 +8,9 @@ use metahub::oci::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
 use super::rows::{FEATURES, LOGIN, Row, Stage, manifest, sound_index};
 use crate::real::observe::{PROTOCOLS, Watch, assert_error, assert_no_vm_died};
 use metahub_testkit::bench::{Bench, REPOSITORY};
-use metahub_testkit::envoy::Envoy;
 use metahub_testkit::http::connection::Connection;
 use metahub_testkit::server::{Act, Answer, Gate, Server};
+use metahub_testkit::stage::stage;
 use metahub_testkit::wait_for;
 
 fn row(name: &'static str, index: Vec<Act>, says: &'static [&'static str]) -> Row {
@@ -99,14 +99,14 @@ fn answers_that_never_come() {
 /// The same address, first with nobody there, then with a registry, then with nobody again.
 #[test]
 fn an_upstream_that_goes_and_comes_back() {
-    let bench = Bench::build();
     let port = metahub_testkit::port::free();
-    let envoy = Envoy::before(port).start().unwrap();
+    let stage = stage().port(port).start().unwrap();
+    let envoy = &stage.envoy;
     let request = manifest(REPOSITORY).login(LOGIN, LOGIN);
     let assert_down = |what: &str| {
         for protocol in PROTOCOLS {
-            let watch = Watch::begin(&envoy);
-            let answer = protocol.send(&envoy, &request).unwrap();
+            let watch = Watch::begin(envoy);
+            let answer = protocol.send(envoy, &request).unwrap();
             let says = ["qnib/bench:latest", "not available (503)", "try again later"];
             assert_error(&answer, 503, "UNAVAILABLE", &says, true, what);
             let lines = watch.lines(1);
@@ -115,8 +115,8 @@ fn an_upstream_that_goes_and_comes_back() {
     };
     assert_down("before");
     let upstream = Server::start_on(port, super::rows::broken(&[])).unwrap();
-    assert_eq!(envoy.send(&request).unwrap().body, bench.image(FEATURES).manifest.bytes);
+    assert_eq!(envoy.send(&request).unwrap().body, stage.bench.image(FEATURES).manifest.bytes);
     drop(upstream);
     assert_down("after");
-    assert_no_vm_died(&envoy);
+    assert_no_vm_died(envoy);
 }

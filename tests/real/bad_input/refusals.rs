@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::rows::{FEATURES, LOGIN, Row, Stage, manifest, sound_index};
 use crate::real::observe::{PROTOCOLS, Watch, assert_error, assert_no_vm_died};
-use metahub_testkit::bench::Bench;
 use metahub_testkit::http::Request;
-use metahub_testkit::server::{Answer, Server};
+use metahub_testkit::server::Answer;
+use metahub_testkit::stage::stage;
 
 /// Where a hostile registry would have clients send their passwords.
 const EVIL: &str = r#"Bearer realm="http://evil.example/token",service="evil",scope="repository:x:pull""#;
@@ -69,12 +69,9 @@ fn refusals_become_errors_of_our_own() {
 /// A client that met upstream's challenge would send its password to whomever the challenge names.
 #[test]
 fn upstreams_challenges_never_reach_a_client() {
-    let upstream = Server::start(|_| challenge().acts()).unwrap();
-    let envoy = metahub_testkit::envoy::Envoy::before(upstream.port())
-        .config(crate::real::logins::add_unfiltered)
-        .start()
-        .unwrap();
-    let digest = Bench::build().digest(FEATURES);
+    let stage = stage().server(|_| challenge().acts()).config(crate::real::logins::add_unfiltered).start().unwrap();
+    let envoy = &stage.envoy;
+    let digest = stage.bench.digest(FEATURES);
     let by_digest = format!("/v2/qnib/bench/manifests/{digest}");
     let rows = [
         ("/v2/qnib/bench/manifests/latest", LOGIN),
@@ -88,8 +85,8 @@ fn upstreams_challenges_never_reach_a_client() {
         for protocol in PROTOCOLS {
             for method in ["GET", "HEAD"] {
                 let context = format!("{method} {path} as {login} over {protocol:?}");
-                let watch = Watch::begin(&envoy);
-                let answer = protocol.send(&envoy, &Request::new(method, path).login(login, login)).unwrap();
+                let watch = Watch::begin(envoy);
+                let answer = protocol.send(envoy, &Request::new(method, path).login(login, login)).unwrap();
                 let says = ["refuses MetaHub's access (401)", "ask the operator of MetaHub"];
                 assert_error(&answer, 403, "DENIED", &says, method == "GET", &context);
                 let everything = answer.headers.iter().map(|(_, value)| String::from_utf8_lossy(value).into_owned());
@@ -103,10 +100,10 @@ fn upstreams_challenges_never_reach_a_client() {
             }
         }
     }
-    for request in upstream.received("") {
+    for request in stage.server().received("") {
         assert_eq!(request.header("authorization"), None, "{}: a client's password went upstream", request.path);
     }
-    assert_no_vm_died(&envoy);
+    assert_no_vm_died(envoy);
 }
 
 /// What upstream tells the client about the client's own request stays upstream's word, body and all.

@@ -1,15 +1,14 @@
 //! An upstream whose images are broken in one way each, and the check that every such row goes through.
 
-use std::collections::{BTreeMap, HashMap};
-
 use metahub::oci::media_type::DOCKER_LIST;
 use serde_json::Value;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::real::observe::{PROTOCOLS, Protocol, Watch, assert_error, assert_no_vm_died};
 use metahub_testkit::bench::{Bench, REPOSITORY};
-use metahub_testkit::envoy::Envoy;
 use metahub_testkit::http::{Request, Response};
-use metahub_testkit::server::{Act, Answer, Received, Server};
+use metahub_testkit::server::{Act, Answer, Received};
+use metahub_testkit::stage::{self, stage};
 
 /// The login of the rows: a machine that the demo's third entry fits.
 pub(super) const LOGIN: &str = "qnib-type1";
@@ -33,16 +32,14 @@ pub(super) struct Row {
 
 /// Envoy in front of an upstream that serves the demo repository as it is, and the rows' repositories broken.
 pub(super) struct Stage {
-    pub(super) envoy: Envoy,
-    _upstream: Server,
-    pub(super) bench: Bench,
+    base: stage::Stage,
 }
+
+stands_on_base!(Stage);
 
 impl Stage {
     pub(super) fn set(rows: &[Row]) -> Self {
-        let upstream = Server::start(broken(rows)).unwrap();
-        let envoy = Envoy::before(upstream.port()).start().unwrap();
-        Self { envoy, _upstream: upstream, bench: Bench::build() }
+        Self { base: stage().server(broken(rows)).start().unwrap() }
     }
 
     /// The demo image through MetaHub: what must work after every fault.

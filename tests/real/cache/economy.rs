@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{Heads, Stage, add_fleet, copy, request};
+use super::{Heads, Stage, add_fleet, request};
 use crate::real::observe::assert_no_vm_died;
 use metahub_testkit::image::{Format, index};
 
@@ -31,7 +31,7 @@ fn a_known_image_costs_upstream_one_head() {
 
 #[test]
 fn a_fleet_costs_one_get_per_index_and_one_per_selected_image() {
-    let stage = Stage::set(Value::Null, |builder| builder.config(|config| add_fleet(config, 60)));
+    let stage = Stage::set(Value::Null, |stage| stage.config(|config| add_fleet(config, 60)));
     for number in 0..60 {
         let request = request("GET", "latest", &format!("fleet-node{number}"), "fleet");
         assert_eq!(stage.envoy.send(&request).unwrap().status, 200, "node{number}");
@@ -55,8 +55,8 @@ fn a_moved_a_deleted_and_a_denied_tag_take_effect_at_once() {
     let platform = serde_json::json!({ "architecture": "amd64", "os": "linux" });
     let moved = index(Format::Docker, &[image.entry(&platform)]);
     stage.change(|state| {
-        state.documents.insert(moved.digest(), copy(&moved));
-        state.documents.insert("latest".to_owned(), copy(&moved));
+        state.documents.insert(moved.digest(), moved.clone());
+        state.documents.insert("latest".to_owned(), moved.clone());
     });
     let _ = stage.asked();
     stage.assert_gets("HEAD", "latest", "qnib-type1", "cpu:skylake");
@@ -107,8 +107,8 @@ fn a_registry_without_head_or_digests_is_asked_with_get() {
 fn a_corrupt_manifest_never_enters() {
     let stage = Stage::with(Value::Null);
     let digest = stage.bench.digest(&[BROADWELL]);
-    let good = copy(&stage.bench.image(&[BROADWELL]).manifest);
-    let mut corrupt = copy(&good);
+    let good = stage.bench.image(&[BROADWELL]).manifest.clone();
+    let mut corrupt = good.clone();
     // As long as the good one, and JSON still.
     corrupt.bytes = String::from_utf8(corrupt.bytes).unwrap().replacen("sha256:", "sha257:", 1).into_bytes();
     assert_eq!(corrupt.bytes.len(), good.bytes.len());

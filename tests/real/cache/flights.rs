@@ -70,7 +70,7 @@ fn one_fetch_serves_all_who_wait() {
     for (reference, gated, always) in [("latest", "latest", true), ("latest", &digest, true), (&digest, &digest, false)]
     {
         for cache in [Value::Null, json!({ "bytes": 0 })].into_iter().filter(|cache| always || cache.is_null()) {
-            let stage = Stage::set(cache.clone(), |builder| builder.concurrency(1));
+            let stage = Stage::set(cache.clone(), |stage| stage.concurrency(1));
             let gate = Gate::default();
             stage.change(|state| state.gate = Some((gated.to_owned(), gate.clone())));
             assert_shared(&stage, reference, &gate, true);
@@ -84,7 +84,7 @@ fn one_fetch_serves_all_who_wait() {
 /// However many wait, what they waited for is kept once.
 #[test]
 fn what_all_waited_for_takes_one_place() {
-    let stage = Stage::set(Value::Null, |builder| builder.concurrency(1));
+    let stage = Stage::set(Value::Null, |stage| stage.concurrency(1));
     let gate = Gate::default();
     stage.change(|state| state.gate = Some(("latest".to_owned(), gate.clone())));
     assert_shared(&stage, "latest", &gate, true);
@@ -104,14 +104,14 @@ fn one_token_serves_all_who_wait() {
     })
     .unwrap();
     let port = service.port();
-    let stage = Stage::set(Value::Null, |builder| {
+    let stage = Stage::set(Value::Null, |stage| {
         let config = move |config: &mut Value| {
             let realm = format!("http://127.0.0.1:{port}/token");
             let registry = config.at_mut("registries.registry");
             registry.add("credentials", json!({ "username": "metahub", "password": "secret" }));
             registry.add("token_service", json!({ "cluster": "tokens", "realm": realm, "service": "test" }));
         };
-        builder.concurrency(1).config(config).bootstrap(move |bootstrap| add_plain_cluster(bootstrap, "tokens", port))
+        stage.concurrency(1).config(config).bootstrap(move |bootstrap| add_plain_cluster(bootstrap, "tokens", port))
     });
     assert_shared(&stage, "latest", &gate, false);
     assert_eq!(service.received("/token").len(), 1, "one token for all");

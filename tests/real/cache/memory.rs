@@ -3,34 +3,32 @@
 use serde_json::{Value, json};
 
 use super::{Stage, add_cache, add_fleet};
-use crate::real::observe::{assert_no_vm_died, resident};
+use crate::real::observe::assert_no_vm_died;
+use metahub::oci::media_type::OCI_MANIFEST;
 use metahub_testkit::config::Edit as _;
 use metahub_testkit::envoy::Envoy;
 use metahub_testkit::http::Request;
 use metahub_testkit::http::connection::Connection;
-use metahub_testkit::server::{Answer, Server};
+use metahub_testkit::image::Document;
+use metahub_testkit::server::{Act, Answer, Received};
+use metahub_testkit::stage::{self, stage};
 
 const MIB: u64 = 1 << 20;
 const CLIENTS: u64 = 4;
 
-/// An upstream in which every repository `many/<number>` has a manifest of its own.
-fn upstream() -> Server {
-    Server::start(|request| {
-        let repository = request.path.strip_prefix("/v2/many/").and_then(|path| path.split('/').next());
-        let body = format!(
-            r#"{{"schemaVersion":2,"layers":[],"annotations":{{"number":"{}","padding":"{}"}}}}"#,
-            repository.unwrap_or_default(),
-            "x".repeat(900)
-        );
-        let digest = metahub_testkit::image::Document::new("", body.clone()).digest();
-        Answer::document(metahub::oci::media_type::OCI_MANIFEST, body).header("docker-content-digest", &digest).acts()
-    })
-    .unwrap()
+/// Every repository `many/<number>` has a manifest of its own.
+fn serve(request: &Received) -> Vec<Act> {
+    let repository = request.path.strip_prefix("/v2/many/").and_then(|path| path.split('/').next());
+    let body = format!(
+        r#"{{"schemaVersion":2,"layers":[],"annotations":{{"number":"{}","padding":"{}"}}}}"#,
+        repository.unwrap_or_default(),
+        "x".repeat(900)
+    );
+    Answer::stored(&Document::new(OCI_MANIFEST, body)).acts()
 }
 
-fn before(upstream: &Server, size: &'static str) -> Envoy {
-    let cache = json!({ "bytes": size });
-    Envoy::before(upstream.port()).config(|config| add_cache(config, cache)).start().unwrap()
+fn start(size: &'static str) -> stage::Stage {
+    stage().server(serve).config(move |config| add_cache(config, json!({ "bytes": size }))).start().unwrap()
 }
 
 /// Asks for these images, each once.
@@ -56,19 +54,19 @@ fn bytes(envoy: &Envoy) -> u64 {
 
 #[test]
 fn the_cache_is_bounded_and_so_is_memory() {
-    let upstream = upstream();
-    let envoy = before(&upstream, "4MiB");
+    let stage = start("4MiB");
+    let envoy = &stage.envoy;
     // By then the rings and all that is not the cache's have their size.
-    pull(&envoy, 0..6_000);
-    let (full, settled) = (bytes(&envoy), resident(&envoy));
+    pull(envoy, 0..6_000);
+    let (full, settled) = (bytes(envoy), envoy.resident().unwrap());
     assert!((MIB / 2..=4 * MIB).contains(&full), "{full} bytes");
-    pull(&envoy, 6_000..20_000);
-    assert!((MIB / 2..=4 * MIB).contains(&bytes(&envoy)), "{} bytes", bytes(&envoy));
-    let grown = resident(&envoy).saturating_sub(settled);
+    pull(envoy, 6_000..20_000);
+    assert!((MIB / 2..=4 * MIB).contains(&bytes(envoy)), "{} bytes", bytes(envoy));
+    let grown = envoy.resident().unwrap().saturating_sub(settled);
     assert!(grown < 8 * MIB, "grown by {grown} from {settled} bytes while 14,000 images of 1 KiB went through");
     let evicted = envoy.stat("wasmcustom.metahub_cache_evicted", "").unwrap();
     assert!((15_000..20_000).contains(&evicted), "{evicted} evicted");
-    assert_no_vm_died(&envoy);
+    assert_no_vm_died(envoy);
 }
 
 #[test]
@@ -87,26 +85,26 @@ fn it_survives_a_reload() {
 
 #[test]
 fn a_smaller_cache_is_emptied_beyond_its_size() {
-    let upstream = upstream();
-    let envoy = before(&upstream, "16MiB");
-    pull(&envoy, 0..3_000);
-    let large = bytes(&envoy);
+    let stage = start("16MiB");
+    let envoy = &stage.envoy;
+    pull(envoy, 0..3_000);
+    let large = bytes(envoy);
     assert!(large > 2 * MIB, "{large}");
     let config = envoy.config();
     let mut before = large;
     for (size, most) in [("1MiB", MIB), ("0", 0)] {
         assert!(envoy.reload(&config.changed(|config| config.set("cache.bytes", size))).unwrap());
-        let now = bytes(&envoy);
+        let now = bytes(envoy);
         assert!(now <= most && now < before, "{now} bytes of {size}");
         before = now;
     }
-    let asked = upstream.received("/manifests/").len();
-    pull(&envoy, 2_900..3_000);
-    pull(&envoy, 2_900..3_000);
-    assert_eq!(upstream.received("/manifests/").len(), asked + 200, "switched off");
-    assert_eq!(bytes(&envoy), 0);
+    let asked = stage.server().received("/manifests/").len();
+    pull(envoy, 2_900..3_000);
+    pull(envoy, 2_900..3_000);
+    assert_eq!(stage.server().received("/manifests/").len(), asked + 200, "switched off");
+    assert_eq!(bytes(envoy), 0);
     assert!(envoy.reload(&config).unwrap());
-    pull(&envoy, 0..100);
-    assert!(bytes(&envoy) > 50_000, "{}", bytes(&envoy));
-    assert_no_vm_died(&envoy);
+    pull(envoy, 0..100);
+    assert!(bytes(envoy) > 50_000, "{}", bytes(envoy));
+    assert_no_vm_died(envoy);
 }

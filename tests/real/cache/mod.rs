@@ -13,11 +13,11 @@ use serde_json::{Value, json};
 
 use metahub_testkit::bench::{Bench, REPOSITORY};
 use metahub_testkit::config::Edit as _;
-use metahub_testkit::envoy::{Builder, Envoy};
 use metahub_testkit::http::{Request, Response};
 use metahub_testkit::image::Document;
 use metahub_testkit::port;
 use metahub_testkit::server::{Act, Answer, Gate, Received, Server};
+use metahub_testkit::stage::{self, stage};
 
 /// What the upstream says to HEAD.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -45,33 +45,33 @@ struct State {
 
 /// The upstream with the demo repository, and an Envoy before it.
 struct Stage {
-    bench: Bench,
+    base: stage::Stage,
     state: Arc<Mutex<State>>,
     port: u16,
     registry: Option<Server>,
-    envoy: Envoy,
     /// How many of the upstream's requests were looked at.
     looked_at: Cell<usize>,
 }
 
+stands_on_base!(Stage);
+
 impl Stage {
     /// `cache` is what the configuration says of it; null, it says nothing, as it is shipped.
     fn with(cache: Value) -> Self {
-        Self::set(cache, |builder| builder)
+        Self::set(cache, |stage| stage)
     }
 
-    fn set(cache: Value, edit: impl FnOnce(Builder) -> Builder) -> Self {
+    fn set(cache: Value, edit: impl FnOnce(stage::Builder) -> stage::Builder) -> Self {
         let bench = Bench::build();
         let mut documents: HashMap<String, Document> =
-            bench.images.iter().map(|image| (image.manifest.digest(), copy(&image.manifest))).collect();
-        documents.insert(bench.list.digest(), copy(&bench.list));
-        documents.insert("latest".to_owned(), copy(&bench.list));
+            bench.images.iter().map(|image| (image.manifest.digest(), image.manifest.clone())).collect();
+        documents.insert(bench.list.digest(), bench.list.clone());
+        documents.insert("latest".to_owned(), bench.list.clone());
         let state = State { documents, heads: Heads::Complete, names_digests: true, denies: false, gate: None };
         let (state, port) = (Arc::new(Mutex::new(state)), port::free());
         let registry = Some(serve(port, &state));
-        let builder = Envoy::before(port).config(move |config| add_cache(config, cache));
-        let envoy = edit(builder).start().unwrap();
-        Self { bench, state, port, registry, envoy, looked_at: Cell::new(0) }
+        let base = edit(stage().port(port).config(|config| add_cache(config, cache))).start().unwrap();
+        Self { base, state, port, registry, looked_at: Cell::new(0) }
     }
 
     /// Changes what the upstream has, or how it behaves.
@@ -109,7 +109,7 @@ impl Stage {
     fn asked(&self) -> Vec<String> {
         let received = self.registry.as_ref().unwrap().received("/manifests/");
         let new = received.iter().skip(self.looked_at.replace(received.len()));
-        new.map(|request| format!("{} {}", request.method, reference(request))).collect()
+        new.map(|request| format!("{} {}", request.method, request.reference())).collect()
     }
 
     /// One of our metrics.
@@ -120,14 +120,6 @@ impl Stage {
 
 fn request(method: &str, reference: &str, login: &str, password: &str) -> Request {
     Request::new(method, &format!("/v2/{REPOSITORY}/manifests/{reference}")).login(login, password)
-}
-
-fn reference(request: &Received) -> &str {
-    request.path.rsplit_once('/').unwrap_or_default().1
-}
-
-fn copy(document: &Document) -> Document {
-    Document::new(&document.media_type, document.bytes.clone())
 }
 
 fn add_cache(config: &mut Value, cache: Value) {
@@ -156,7 +148,7 @@ fn answer(state: &State, request: &Received) -> Vec<Act> {
     if state.denies {
         return Answer::new(401).header("www-authenticate", "Basic realm=\"the registry\"").acts();
     }
-    let (reference, is_head) = (reference(request), request.method == "HEAD");
+    let (reference, is_head) = (request.reference(), request.method == "HEAD");
     if is_head && state.heads == Heads::Refused {
         return Answer::new(405).acts();
     }
@@ -167,11 +159,6 @@ fn answer(state: &State, request: &Received) -> Vec<Act> {
         let digest = if reference.starts_with("sha256:") { reference.to_owned() } else { document.digest() };
         answer = answer.header("docker-content-digest", &digest);
     }
-    let mut bytes = answer.bytes();
-    if is_head {
-        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
-        bytes.truncate(end + 4);
-    }
     let gate = state.gate.iter().filter(|(gated, _)| gated == reference).map(|(_, gate)| Act::Wait(gate.clone()));
-    gate.chain([Act::Send(bytes)]).collect()
+    gate.chain(answer.to(request)).collect()
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Stage, copy};
+use super::Stage;
 use crate::real::observe::{assert_no_vm_died, counters, fault_lines};
 use metahub_testkit::wait_for;
 
@@ -29,7 +29,7 @@ fn within_the_ttl_upstream_is_not_asked_and_may_be_down() {
     let mut stage = Stage::with(json!({ "tag_ttl": "1h" }));
     stage.assert_gets("GET", "latest", "qnib-type1", BROADWELL);
     let _ = stage.asked();
-    let moved = copy(&stage.bench.image(&["cpu:skylake"]).manifest);
+    let moved = stage.bench.image(&["cpu:skylake"]).manifest.clone();
     stage.change(|state| drop(state.documents.insert("latest".to_owned(), moved)));
     for _ in 0..4 {
         stage.assert_gets("GET", "latest", "qnib-type1", BROADWELL);
@@ -75,7 +75,7 @@ fn what_was_known_stands_in_while_upstream_is_down() {
     assert!(said[0].contains("answered with what was known before: qnib/bench:latest"), "{said:?}");
     assert_unavailable(&stage, "latest", "qnib-type2");
 
-    let moved = copy(&stage.bench.image(&["cpu:skylake"]).manifest);
+    let moved = stage.bench.image(&["cpu:skylake"]).manifest.clone();
     stage.change(|state| drop(state.documents.insert("latest".to_owned(), moved)));
     stage.start_upstream();
     wait_for("the upstream's new word", Duration::from_secs(10), || {

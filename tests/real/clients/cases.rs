@@ -1,8 +1,9 @@
 //! The cases that every client goes through. Expected digests come from the builder of the images, never from MetaHub.
 
-use super::stage::{MACHINES, Stage, login, unfiltered};
+use super::stage::{MACHINES, login, unfiltered};
 use metahub_testkit::bench::line;
 use metahub_testkit::client::{Client, Login, Pulled};
+use metahub_testkit::stage::Stage;
 use metahub_testkit::{Failure, Result};
 
 /// One row of the table.

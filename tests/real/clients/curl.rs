@@ -2,7 +2,7 @@
 
 use metahub::oci::digest::Digest;
 
-use super::stage::{MACHINES, Stage, before, login, unfiltered};
+use super::stage::{MACHINES, another_envoy, login, start, unfiltered};
 use metahub_testkit::bench::REPOSITORY;
 use metahub_testkit::client::Client as _;
 use metahub_testkit::client::curl::{Curl, Version, accept};
@@ -11,7 +11,7 @@ const VERSIONS: [Version; 2] = [Version::Http1, Version::Http2];
 
 #[test]
 fn answers_by_tag_say_what_was_selected() {
-    let stage = Stage::set(before);
+    let stage = start();
     for version in VERSIONS {
         for (machine, features) in MACHINES {
             let mut curl = Curl::new(version);
@@ -27,7 +27,7 @@ fn answers_by_tag_say_what_was_selected() {
 
 #[test]
 fn unfiltered_logins_get_the_index_byte_for_byte() {
-    let stage = Stage::set(before);
+    let stage = start();
     for version in VERSIONS {
         let mut curl = Curl::new(version);
         curl.log_in(&stage.front(), &unfiltered()).unwrap();
@@ -40,7 +40,7 @@ fn unfiltered_logins_get_the_index_byte_for_byte() {
 
 #[test]
 fn a_401_challenges_with_basic() {
-    let stage = Stage::set(before);
+    let stage = start();
     for version in VERSIONS {
         for url in [format!("http://{}/v2/", stage.front()), format!("http://{}/v2/a/manifests/b", stage.front())] {
             for method in ["GET", "HEAD"] {
@@ -55,8 +55,8 @@ fn a_401_challenges_with_basic() {
 /// Replicas share nothing: what one answers to HEAD, another serves, as when a load balancer stands before them.
 #[test]
 fn head_from_one_envoy_and_get_by_digest_from_another() {
-    let stage = Stage::set(before);
-    let other = stage.another_envoy().unwrap();
+    let stage = start();
+    let other = another_envoy(&stage);
     let path = format!("v2/{REPOSITORY}/manifests");
     for version in VERSIONS {
         for (machine, features) in MACHINES {

@@ -21,7 +21,6 @@ use metahub_testkit::client::skopeo::Skopeo;
 use metahub_testkit::sandbox::{Sandbox, traces};
 use metahub_testkit::skip::reason_to_skip;
 use metahub_testkit::{Failure, Result};
-use stage::Stage;
 
 /// How many tests below report to the table.
 const CLIENTS: usize = 8;
@@ -72,7 +71,7 @@ fn exercise<C: Client>(name: &'static str, programs: &[&str], sandboxed: bool, s
         return table::report(name, Err(format!("skipped: {reason}")), Duration::ZERO);
     }
     let started = Instant::now();
-    let stage = Stage::set(stage::before);
+    let stage = stage::start();
     let mut client = start().unwrap();
     let mut results: table::Results = Vec::new();
     for case in &cases::CASES {

@@ -2,48 +2,23 @@
 
 use serde_json::{Value, json};
 
-pub(super) use super::super::stage::Stage;
-use metahub_testkit::Result;
-use metahub_testkit::bench::REPOSITORY;
 use metahub_testkit::client::Login;
 use metahub_testkit::config::Edit as _;
-use metahub_testkit::envoy::{Builder, Envoy};
-use metahub_testkit::registry::Registry;
+use metahub_testkit::envoy::Envoy;
+use metahub_testkit::stage::{Stage, stage};
 
 /// The machine types that pull, with the features of the image that each must get.
 pub(crate) const MACHINES: [(&str, &[&str]); 3] =
     [("type1", &["cpu:broadwell"]), ("type2", &["cpu:skylake"]), ("type3", &["cpu:broadwell", "nvcap:5.2"])];
 
-/// Envoy with the filter in front of a registry with the demo repository.
-pub(crate) fn before(registry: &Registry) -> Builder {
-    Envoy::before(registry.port()).config(add_logins)
+/// The demo repository, with more logins.
+pub(super) fn start() -> Stage {
+    stage().config(add_logins).start().unwrap()
 }
 
-impl Stage {
-    /// A second Envoy like the first, which it knows nothing of.
-    pub(crate) fn another_envoy(&self) -> Result<Envoy> {
-        before(&self.registry).start()
-    }
-
-    /// Where clients reach MetaHub.
-    pub(crate) fn front(&self) -> String {
-        format!("127.0.0.1:{}", self.envoy.port())
-    }
-
-    /// The demo repository's tag, through MetaHub.
-    pub(crate) fn tag(&self) -> String {
-        format!("{}/{REPOSITORY}:latest", self.front())
-    }
-
-    /// A manifest of the demo repository by digest, through MetaHub.
-    pub(crate) fn by_digest(&self, digest: &str) -> String {
-        format!("{}/{REPOSITORY}@{digest}", self.front())
-    }
-
-    /// The same at the registry itself, which asks for no credentials.
-    pub(crate) fn directly(&self, digest: &str) -> String {
-        format!("127.0.0.1:{}/{REPOSITORY}@{digest}", self.registry.port())
-    }
+/// A second Envoy like the first, which it knows nothing of.
+pub(super) fn another_envoy(stage: &Stage) -> Envoy {
+    Envoy::before(stage.registry().port()).config(add_logins).start().unwrap()
 }
 
 /// The login bound to a machine type; its password is its name.

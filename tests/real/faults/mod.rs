@@ -24,10 +24,11 @@ use self::sound::{Content, Sound, closing};
 use self::verdict::Verdict;
 use super::observe::assert_unharmed;
 use metahub_testkit::config::Edit as _;
-use metahub_testkit::envoy::{Envoy, Speaks, add_cluster, add_registry, http_of_cluster, manager};
+use metahub_testkit::envoy::{http_of_cluster, manager};
 use metahub_testkit::http::Request;
 use metahub_testkit::http::herd::{Herd, Outcome, allow_files};
-use metahub_testkit::server::{Act, Received, Server, http2 as server_http2};
+use metahub_testkit::server::{Act, Received};
+use metahub_testkit::stage::{self, stage};
 
 /// What comes at once, comes within this on a busy machine.
 const SOON: Duration = Duration::from_secs(10);
@@ -74,12 +75,13 @@ fn answer(name: impl Into<String>, verdicts: &str, answer: impl Fn(Sound) -> Sou
 
 /// Envoy before a registry that does what a table says.
 struct Stage {
-    envoy: Envoy,
+    base: stage::Stage,
     registry: Arc<Registry>,
     /// So many requests are sent at the same time.
     at_once: usize,
-    _upstream: Server,
 }
+
+stands_on_base!(Stage);
 
 /// What the upstream of a stage does, and what it has met.
 struct Registry {
@@ -110,23 +112,49 @@ impl Registry {
 
 impl Stage {
     fn set(faults: Vec<Fault>) -> Self {
-        allow_files(10_000).unwrap();
         let registry = Registry::new(faults);
         let theirs = Arc::clone(&registry);
         let whole = |sound: &Sound| closing(sound.bytes());
-        let upstream = Server::start(move |request| theirs.acts(request, 0, whole)).unwrap();
-        let envoy = envoy(upstream.port(), Speaks::Http1);
-        Self { envoy, registry, at_once: usize::MAX, _upstream: upstream }
+        Self::start(registry, |stage| stage.server(move |request| theirs.acts(request, 0, whole)), usize::MAX)
     }
 
     /// The same over HTTP/2, for the registry itself.
     fn over_http2(faults: Vec<Fault>) -> Self {
         let registry = Registry::new(faults);
         let theirs = Arc::clone(&registry);
-        let upstream = server_http2::start(move |request, stream| theirs.acts(request, stream, http2::whole)).unwrap();
-        let envoy = envoy(upstream.port(), Speaks::H2c);
+        let serve = move |request: &Received, stream| theirs.acts(request, stream, http2::whole);
+        let one_stream_at_a_time = |bootstrap: &mut Value| {
+            // So that what ends a connection ends one request.
+            let options = http_of_cluster(bootstrap, "registry").at_mut("http2_protocol_options");
+            options.add("max_concurrent_streams", 1);
+        };
         // A connection that ends at its beginning takes with it all requests that wait for one.
-        Self { envoy, registry, at_once: 1, _upstream: upstream }
+        Self::start(registry, |stage| stage.http2_server(serve).bootstrap(one_stream_at_a_time), 1)
+    }
+
+    /// One registry that checks nothing, one that wants tokens, and one that checks passwords itself, on one port.
+    fn start(registry: Arc<Registry>, serving: impl FnOnce(stage::Builder) -> stage::Builder, at_once: usize) -> Self {
+        allow_files(10_000).unwrap();
+        let tokens = json!({ "cluster": "tokens", "realm": "http://tokens.test/token", "service": "s" });
+        let configuration = json!({
+            "cache": { "bytes": "512MiB" },
+            "machine_types": { "type1": { "features": ["cpu:broadwell"] } },
+            "registries": {
+                "registry": { "authentication": "none" },
+                "checked": { "authentication": "upstream" },
+                "tokened": { "authentication": "none", "token_service": tokens },
+            },
+        });
+        // What the shipped file gives the registry for a manifest, and silence in general, would be waited for here.
+        let impatient = |bootstrap: &mut Value| {
+            let manager = manager(bootstrap);
+            manager.set("stream_idle_timeout", "20s");
+            for (host, route) in [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1)] {
+                manager.set(&format!("route_config.virtual_hosts.{host}.routes.{route}.route.timeout"), "18s");
+            }
+        };
+        let stage = stage().configuration(configuration).cluster("tokens").bootstrap(impatient);
+        Self { base: serving(stage).start().unwrap(), registry, at_once }
     }
 
     /// The phases in which each fault is to be met.
@@ -200,39 +228,6 @@ impl Stage {
         }
         wrong
     }
-}
-
-/// One registry that checks nothing, one that wants tokens, and one that checks passwords itself, on one port.
-fn envoy(port: u16, speaks: Speaks) -> Envoy {
-    let host = format!("127.0.0.1:{port}");
-    let tokens = json!({ "cluster": "tokens", "realm": "http://tokens.test/token", "service": "s" });
-    let configuration = json!({
-        "cache": { "bytes": "512MiB" },
-        "machine_types": { "type1": { "features": ["cpu:broadwell"] } },
-        "registries": {
-            "registry": { "host": host, "authentication": "none" },
-            "checked": { "host": host, "authentication": "upstream" },
-            "tokened": { "host": host, "authentication": "none", "token_service": tokens },
-        },
-    });
-    let change = move |bootstrap: &mut Value| {
-        // What the shipped file gives the registry for a manifest, and silence in general, would be waited for here.
-        let manager = manager(bootstrap);
-        for route in ["routes.0.route.timeout", "routes.1.route.timeout"] {
-            manager.set(&format!("route_config.virtual_hosts.0.{route}"), "18s");
-        }
-        manager.set("stream_idle_timeout", "20s");
-        for name in ["checked", "tokened"] {
-            add_registry(bootstrap, name, port, Speaks::Http1);
-        }
-        add_cluster(bootstrap, "tokens", port, Speaks::Http1);
-        if speaks == Speaks::H2c {
-            // One stream at a time, so that what ends a connection ends one request.
-            let options = json!({ "hpack_table_size": 0, "max_concurrent_streams": 1 });
-            *http_of_cluster(bootstrap, "registry") = json!({ "http2_protocol_options": options });
-        }
-    };
-    Envoy::before(port).config(|config| *config = configuration).bootstrap(change).start().unwrap()
 }
 
 fn check(faults: Vec<Fault>) {

@@ -7,18 +7,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use metahub::oci::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
 
 use super::observe::assert_unharmed;
 use metahub_testkit::bench::Bench;
-use metahub_testkit::envoy::{Envoy, Speaks, add_cluster, add_registry};
 use metahub_testkit::http::connection::Connection;
 use metahub_testkit::http::herd::{Herd, Outcome, allow_files};
 use metahub_testkit::http::{Request, Response};
-use metahub_testkit::server::{Act, Answer, Gate, Received, Server};
+use metahub_testkit::server::{Act, Answer, Gate, Received};
+use metahub_testkit::stage::{self, stage};
 use metahub_testkit::wait_for;
 
 /// A fleet on one worker.
@@ -40,27 +39,24 @@ static TURN: Mutex<()> = Mutex::new(());
 
 /// One worker before a registry that keeps its answers until the gate is opened.
 struct Stage {
-    envoy: Envoy,
-    upstream: Server,
-    bench: Bench,
+    base: stage::Stage,
     gate: Gate,
 }
+
+stands_on_base!(Stage);
 
 impl Stage {
     fn set(document: impl Fn(&str) -> Option<Answer> + Send + Sync + 'static) -> Self {
         allow_files(4 * CLIENTS).unwrap();
-        let (bench, gate) = (Bench::build(), Gate::default());
+        let gate = Gate::default();
         let (theirs, served) = (gate.clone(), Bench::build());
-        let upstream = Server::start(move |request| {
-            let answer = respond(request, &served, &document);
+        let serve = move |request: &Received| {
+            let answer = respond(request, &served, &document).bytes_to(request);
             if request.path.ends_with(SLOW) {
                 return vec![Act::Pause(SLOWLY), Act::Send(answer)];
             }
             vec![Act::Wait(theirs.clone()), Act::Send(answer)]
-        })
-        .unwrap();
-        let port = upstream.port();
-        let host = format!("127.0.0.1:{port}");
+        };
         let tokens = |cluster| json!({ "cluster": cluster, "realm": "http://tokens.test/token", "service": "s" });
         let configuration = json!({
             "machine_types": {
@@ -68,24 +64,14 @@ impl Stage {
                 "type2": { "features": ["cpu:skylake"] },
             },
             "registries": {
-                "registry": { "host": host, "authentication": "none" },
-                "checked": { "host": host, "authentication": "upstream" },
-                "tokened": { "host": host, "authentication": "none", "token_service": tokens("tokens") },
-                "lacking": { "host": host, "authentication": "none", "token_service": tokens("nowhere") },
+                "registry": { "authentication": "none" },
+                "checked": { "authentication": "upstream" },
+                "tokened": { "authentication": "none", "token_service": tokens("tokens") },
+                "lacking": { "authentication": "none", "token_service": tokens("nowhere") },
             },
         });
-        let envoy = Envoy::before(port)
-            .concurrency(1)
-            .config(|config| *config = configuration)
-            .bootstrap(move |bootstrap| {
-                for name in ["checked", "tokened", "lacking"] {
-                    add_registry(bootstrap, name, port, Speaks::Http1);
-                }
-                add_cluster(bootstrap, "tokens", port, Speaks::Http1);
-            })
-            .start()
-            .unwrap();
-        Self { envoy, upstream, bench, gate }
+        let stage = stage().server(serve).concurrency(1).configuration(configuration).cluster("tokens");
+        Self { base: stage.start().unwrap(), gate }
     }
 
     /// What a machine of `type1` pulls.
@@ -139,7 +125,7 @@ impl Stage {
     /// What was asked of upstream, and how often.
     fn fetches(&self, part: &str) -> Vec<(String, usize)> {
         let mut counted: Vec<(String, usize)> = Vec::new();
-        for Received { method, path, .. } in self.upstream.received(part) {
+        for Received { method, path, .. } in self.server().received(part) {
             let asked = format!("{method} {path}");
             match counted.iter_mut().find(|(other, _)| *other == asked) {
                 Some((_, count)) => *count += 1,
@@ -168,35 +154,25 @@ impl Stage {
     }
 }
 
-fn respond(request: &Received, bench: &Bench, document: &dyn Fn(&str) -> Option<Answer>) -> Vec<u8> {
+fn respond(request: &Received, bench: &Bench, document: &dyn Fn(&str) -> Option<Answer>) -> Answer {
     let path = request.path.split('?').next().unwrap_or_default();
-    let reference = path.rsplit('/').next().unwrap_or_default();
-    let found = |media_type: &str, body: Vec<u8>| {
-        let digest = metahub::oci::digest::Digest::of(&body).to_string();
-        Answer::document(media_type, body).header("docker-content-digest", &digest)
-    };
-    let answer = if path == "/v2/" {
+    let reference = request.reference();
+    if path == "/v2/" {
         Answer::document("application/json", "{}")
     } else if path == "/token" {
         Answer::document("application/json", r#"{"token":"t0ken","expires_in":300}"#)
     } else if path.contains("/blobs/") {
         Answer::document("application/octet-stream", vec![b'b'; 3000])
     } else if reference == "latest" {
-        document(path).unwrap_or_else(|| found(DOCKER_LIST, bench.list.bytes.clone()))
+        document(path).unwrap_or_else(|| Answer::stored(&bench.list))
     } else if reference == bench.list.digest() {
-        found(DOCKER_LIST, bench.list.bytes.clone())
+        Answer::stored(&bench.list)
     } else if let Some(image) = bench.images.iter().find(|image| image.manifest.digest() == reference) {
-        found(DOCKER_MANIFEST, image.manifest.bytes.clone())
+        Answer::stored(&image.manifest)
     } else {
         let body = r#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}"#;
         Answer::new(404).header("content-type", "application/json").body(body)
-    };
-    let mut bytes = answer.bytes();
-    if request.method == "HEAD" {
-        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
-        bytes.truncate(end);
     }
-    bytes
 }
 
 /// Asks on a connection of its own every 50 ms whether the filter is there; returns what one answer took at most.

@@ -13,7 +13,7 @@ const USER: (&str, &str) = ("carol-type2", "carol-pw");
 fn stage() -> Stage {
     let users = [Login::new(USER.0, USER.1)];
     let fields = json!({ "authentication": "upstream", "accept_jwt": true });
-    Stage::set(Some(TokenService::start(&users).unwrap()), fields, |builder| builder)
+    Stage::set(Some(TokenService::start(&users).unwrap()), fields, |envoy| envoy)
 }
 
 /// A token that the client got at the token service by itself.

@@ -14,14 +14,15 @@ mod two_accounts;
 
 use serde_json::{Value, json};
 
-use metahub_testkit::bench::{Bench, REPOSITORY};
+use metahub_testkit::bench::REPOSITORY;
 use metahub_testkit::client::Login;
 use metahub_testkit::config::Edit as _;
 use metahub_testkit::elf::Architecture;
-use metahub_testkit::envoy::{Builder, Envoy, add_plain_cluster};
+use metahub_testkit::envoy::Builder;
 use metahub_testkit::http::{Request, Response};
 use metahub_testkit::image::{Document, Format, Image, index};
-use metahub_testkit::registry::{Access, Registry};
+use metahub_testkit::registry::Registry;
+use metahub_testkit::stage::{self, stage};
 use metahub_testkit::token_service::{SERVICE, TokenService};
 
 /// The users of the registry; each of these passwords has something that breaks naive code.
@@ -39,51 +40,36 @@ fn password(user: &str) -> &'static str {
 
 /// Envoy, the registry that asks for credentials, and the one over the same images that does not.
 struct Stage {
-    bench: Bench,
+    base: stage::Stage,
     tall: Vec<Document>,
-    envoy: Envoy,
-    tokens: Option<TokenService>,
-    guarded: Registry,
-    _open: Registry,
 }
+
+stands_on_base!(Stage);
 
 impl Stage {
     /// A registry with passwords, about which the configuration says this.
     fn with_passwords(fields: Value) -> Self {
-        Self::set(None, fields, |builder| builder)
+        Self::set(None, fields, |envoy| envoy)
     }
 
     /// A registry with tokens, which MetaHub knows where to get.
     fn with_tokens(fields: Value) -> Self {
-        Self::set(Some(TokenService::start(&users()).unwrap()), fields, |builder| builder)
+        Self::set(Some(TokenService::start(&users()).unwrap()), fields, |envoy| envoy)
     }
 
-    fn set(tokens: Option<TokenService>, mut fields: Value, edit: impl FnOnce(Builder) -> Builder) -> Self {
-        let open = Registry::start().unwrap();
-        let bench = Bench::build();
-        bench.push(&open).unwrap();
-        let tall = tall(&open, TALL);
-        let users = users();
-        let access = tokens.as_ref().map_or(Access::Htpasswd(&users), Access::Token);
-        let guarded = open.guarded(&access).unwrap();
-        let mut builder = Envoy::before(guarded.port());
-        if let Some(service) = &tokens {
-            let port = service.port();
-            add_token_service(&mut fields);
-            builder = builder.bootstrap(move |bootstrap| add_plain_cluster(bootstrap, "tokens", port));
-        }
-        let builder = builder.config(|config| set_registry(config, fields));
-        let envoy = edit(builder).start().unwrap();
-        Self { bench, tall, envoy, tokens, guarded, _open: open }
+    fn set(tokens: Option<TokenService>, fields: Value, edit: impl FnOnce(Builder) -> Builder) -> Self {
+        let stage = stage().config(|config| set_registry(config, fields)).envoy(edit);
+        let stage = match tokens {
+            Some(service) => stage.tokens(service),
+            None => stage.passwords(&users()),
+        };
+        let base = stage.start().unwrap();
+        let tall = tall(base.registry(), TALL);
+        Self { base, tall }
     }
 
     fn tokens(&self) -> &TokenService {
-        self.tokens.as_ref().expect("a stage with tokens")
-    }
-
-    /// Where clients reach MetaHub.
-    fn front(&self) -> String {
-        format!("127.0.0.1:{}", self.envoy.port())
+        self.token_service().expect("a stage with tokens")
     }
 
     /// Sends a request with the user's right password and this machine type.
@@ -105,7 +91,7 @@ impl Stage {
         use base64::Engine as _;
         let log = self.envoy.log();
         assert!(log.contains("GET /v2/"), "the access log is part of the log:\n{log}");
-        let tokens = self.tokens.as_ref().map(TokenService::issued).unwrap_or_default();
+        let tokens = self.token_service().map(TokenService::issued).unwrap_or_default();
         let mut secrets: Vec<String> = passwords.iter().map(|password| (*password).to_owned()).collect();
         for (user, password) in USERS {
             secrets.push(password.to_owned());
@@ -119,7 +105,7 @@ impl Stage {
         for secret in secrets {
             assert!(!log.contains(&secret), "{secret} is in Envoy's log:\n{log}");
         }
-        assert!(self.tokens.as_ref().is_none_or(|service| !service.is_trapped()), "somebody followed the challenge");
+        assert!(self.token_service().is_none_or(|service| !service.is_trapped()), "somebody followed the challenge");
     }
 }
 

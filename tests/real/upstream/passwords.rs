@@ -13,7 +13,7 @@ fn upstream() -> Value {
 #[test]
 fn the_registry_checks_passwords_and_never_sees_machine_types() {
     let stage = Stage::with_passwords(upstream());
-    let direct = Request::get("/v2/").login("alice-type1", password("alice")).send(stage.guarded.port()).unwrap();
+    let direct = Request::get("/v2/").login("alice-type1", password("alice")).send(stage.guarded().port()).unwrap();
     assert_eq!(direct.status, 401, "the registry does not know machine types");
     for user in ["alice", "bob"] {
         assert_eq!(stage.get("/v2/", user, "type1").status, 200, "{user} logs in");

@@ -68,8 +68,8 @@ impl Layers {
         let users = [newcomers.logins.clone(), guests.logins.clone()].concat();
         let tokens = TokenService::start(&users).unwrap();
         let stage =
-            Stage::set(Some(tokens), json!({ "authentication": "upstream" }), |builder| builder.bootstrap(add_delay));
-        tall(&stage._open, SLOW);
+            Stage::set(Some(tokens), json!({ "authentication": "upstream" }), |envoy| envoy.bootstrap(add_delay));
+        tall(stage.registry(), SLOW);
         stage.tokens().set(Mood::Brief);
         for guest in guests.logins.iter().take(5) {
             for path in ["/v2/".to_owned(), manifest(REPOSITORY)] {

@@ -112,7 +112,7 @@ fn use_it(stage: &Stage, (user, password): (&str, &str)) -> Vec<(&'static str, S
         ask(path, &user.replace("type1", "type9"), password);
         ask(path, "alice-unfiltered", super::password("alice"));
     }
-    if let Some(tokens) = &stage.tokens {
+    if let Some(tokens) = stage.token_service() {
         let moods = [
             Mood::Say(403, "", "{}".to_owned()),
             Mood::Say(429, "", "{}".to_owned()),
@@ -188,7 +188,7 @@ fn secrets(stage: &Stage, login: (&str, &str)) -> Vec<String> {
     // A demo's password is its login's name, which the log may say.
     secrets.extend(pairs.iter().filter(|pair| pair.0 != pair.1).map(|pair| pair.1.to_owned()));
     secrets.extend(pairs.iter().map(|(user, password)| STANDARD.encode(format!("{user}:{password}"))));
-    let issued = stage.tokens.as_ref().map(TokenService::issued).unwrap_or_default();
+    let issued = stage.token_service().map(TokenService::issued).unwrap_or_default();
     // Whole, and the signature: what comes before it says nothing that is secret.
     secrets.extend(issued.iter().filter_map(|token| Some(token.rsplit_once('.')?.1.to_owned())));
     secrets.extend(issued);

@@ -41,7 +41,7 @@ fn credentials_from_the_environment_serve_accounts() {
             "the registry's users are not ours"
         );
         stage.assert_discreet(&[]);
-        if stage.tokens.is_some() {
+        if stage.token_service().is_some() {
             let calls = stage.tokens().calls();
             assert!(calls.iter().all(|call| call.user.as_deref() == Some("alice")), "{calls:?}");
         }
@@ -66,7 +66,7 @@ fn shared_credentials_that_the_registry_refuses_are_the_operators_business() {
     let credentials = json!({ "username": "alice", "password": "0utdated" });
     let fields = json!({ "authentication": "accounts", "credentials": credentials });
     for tokens in [None, Some(TokenService::start(&users()).unwrap())] {
-        let stage = Stage::set(tokens, fields.clone(), |builder| builder);
+        let stage = Stage::set(tokens, fields.clone(), |envoy| envoy);
         let answer = pull(&stage, REPOSITORY, "qnib-type1", "qnib-type1");
         assert_eq!((answer.status, code(&answer).as_str()), (403, "DENIED"), "{}", answer.text());
         assert!(!answer.text().contains("0utdated"));

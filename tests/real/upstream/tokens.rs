@@ -17,7 +17,7 @@ fn upstream() -> Value {
 #[test]
 fn tokens_open_the_registry_to_whom_it_knows() {
     let stage = Stage::with_tokens(upstream());
-    assert_eq!(Request::get("/v2/").send(stage.guarded.port()).unwrap().status, 401, "the registry asks for a token");
+    assert_eq!(Request::get("/v2/").send(stage.guarded().port()).unwrap().status, 401, "the registry asks for a token");
     for user in ["alice", "bob"] {
         assert_eq!(stage.get("/v2/", user, "type1").status, 200);
         assert_pulls(&stage, user);
@@ -68,7 +68,7 @@ fn tokens_that_expire_meanwhile_cost_no_request() {
 fn a_token_that_ended_early_costs_at_most_one_redirect() {
     // Each row has a user of its own: what another one has is good already.
     let users: Vec<Login> = (0..10).map(|number| Login::new(&format!("user{number}"), "ended-pw")).collect();
-    let stage = Stage::set(Some(TokenService::start(&users).unwrap()), upstream(), |builder| builder);
+    let stage = Stage::set(Some(TokenService::start(&users).unwrap()), upstream(), |envoy| envoy);
     let child = format!("/v2/{REPOSITORY}/manifests/{}", stage.bench.digest(&["cpu:broadwell"]));
     let layer = blob(REPOSITORY, &stage.bench.images[0].layer);
     let own = [format!("/metahub/v1/explain?image={REPOSITORY}:latest"), "/metahub/v1/machine-types".to_owned()];

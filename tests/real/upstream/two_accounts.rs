@@ -155,17 +155,17 @@ fn users_of_a_registry_with_passwords() {
         // What was remembered a moment ago is for its own password only.
         assert_refused(&stage, "alice", "hunter2-wrong", 401);
         assert_refused(&stage, "alice", &bob.password, 401);
-        stage.guarded.replace_users(std::slice::from_ref(alice)).unwrap();
+        stage.guarded().replace_users(std::slice::from_ref(alice)).unwrap();
         wait_if_believed(cache);
         assert_refused(&stage, "bob", &bob.password, 401);
         assert_served(&stage, "alice", &alice.password);
 
-        stage.guarded.replace_users(&[alice.clone(), Login::new("bob", "n3w-password")]).unwrap();
+        stage.guarded().replace_users(&[alice.clone(), Login::new("bob", "n3w-password")]).unwrap();
         assert_refused(&stage, "bob", &bob.password, 401);
         assert_served(&stage, "bob", "n3w-password");
         assert_refused(&stage, "alice", "n3w-password", 401);
         assert_served(&stage, "alice", &alice.password);
-        stage.guarded.replace_users(&all).unwrap();
+        stage.guarded().replace_users(&all).unwrap();
     }
     stage.assert_discreet(&["n3w-password", "hunter2-wrong"]);
 }

@@ -59,9 +59,15 @@ pub fn add_cluster(bootstrap: &mut Value, name: &str, port: u16, speaks: Speaks)
     added.set("load_assignment.cluster_name", name);
     added.set("load_assignment.endpoints.0.lb_endpoints.0.endpoint.address", address(port));
     bootstrap.push("static_resources.clusters", added);
-    if speaks == Speaks::H2c {
-        *http_of_cluster(bootstrap, name) = json!({ "http2_protocol_options": { "hpack_table_size": 0 } });
-    }
+    speak(bootstrap, name, speaks);
+}
+
+/// Lets Envoy speak this to a cluster.
+pub fn speak(bootstrap: &mut Value, name: &str, speaks: Speaks) {
+    *http_of_cluster(bootstrap, name) = match speaks {
+        Speaks::Http1 => json!({ "http_protocol_options": {} }),
+        Speaks::H2c => json!({ "http2_protocol_options": { "hpack_table_size": 0 } }),
+    };
 }
 
 /// Adds a registry like the shipped one that clients reach by the host `<name>.test`: a cluster and a virtual host.

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Envoy, Ports, binary, bootstrap, filter, fresh_wasm, in_folder};
+use super::{
+    Envoy, Ports, Speaks, WATCHED, add_cluster, add_registry, binary, bootstrap, filter, fresh_wasm, in_folder,
+};
 use crate::config::{self, Edit as _};
 use crate::http::Request;
 use crate::process::Process;
@@ -27,6 +29,8 @@ pub struct Builder {
     component_log_level: Option<&'static str>,
     environment: Vec<(&'static str, &'static str)>,
     comment: Option<&'static str>,
+    configuration: Option<Value>,
+    clusters: Vec<&'static str>,
     edit_bootstrap: Vec<Change>,
     edit_file: Vec<Change>,
 }
@@ -34,10 +38,10 @@ pub struct Builder {
 type Change = Box<dyn FnOnce(&mut Value)>;
 
 impl Builder {
-    pub(super) fn new(folder: &str, upstream: Option<u16>) -> Self {
+    pub(super) fn new(folder: &str) -> Self {
         Self {
             folder: folder.to_owned(),
-            ports: Ports { clients: port::free(), admin: port::free(), upstream },
+            ports: Ports { clients: port::free(), admin: port::free(), upstream: None },
             stand_ins: Vec::new(),
             certificates: None,
             concurrency: 2,
@@ -47,6 +51,8 @@ impl Builder {
             component_log_level: None,
             environment: Vec::new(),
             comment: None,
+            configuration: None,
+            clusters: Vec::new(),
             edit_bootstrap: Vec::new(),
             edit_file: Vec::new(),
         }
@@ -55,6 +61,12 @@ impl Builder {
     /// With the configuration of this folder below `envoy/`; it leads to the demo's registry too.
     pub fn in_folder(mut self, folder: &str) -> Self {
         folder.clone_into(&mut self.folder);
+        self
+    }
+
+    /// In front of the server on this port, where the files lead to the demo's registry.
+    pub fn upstream(mut self, port: u16) -> Self {
+        self.ports.upstream = Some(port);
         self
     }
 
@@ -124,6 +136,19 @@ impl Builder {
         self
     }
 
+    /// Puts this in the place of MetaHub's own configuration. A registry without `host` is the one behind Envoy; clients
+    /// reach those that are not called `registry` by the host `<name>.test`.
+    pub fn configuration(mut self, configuration: Value) -> Self {
+        self.configuration = Some(configuration);
+        self
+    }
+
+    /// Adds a cluster that leads to what is behind Envoy too.
+    pub fn cluster(mut self, name: &'static str) -> Self {
+        self.clusters.push(name);
+        self
+    }
+
     /// Changes envoy.yaml, in which ports and paths are replaced already.
     pub fn bootstrap(mut self, change: impl FnOnce(&mut Value) + 'static) -> Self {
         self.edit_bootstrap.push(Box::new(change));
@@ -142,51 +167,17 @@ impl Builder {
     }
 
     /// Starts Envoy and waits until it accepts connections and has a filter configuration.
-    pub fn start(self) -> Result<Envoy> {
-        let binary = binary()?;
+    pub fn start(mut self) -> Result<Envoy> {
         if self.filter {
             fresh_wasm()?;
         }
         let directory = TempDir::new("envoy")?;
-        let watched = directory.join("watched");
-        fs::create_dir(&watched)?;
-        let file = filter_file(&self.folder, self.comment, self.ports.upstream, self.edit_file)?;
-        // JSON is YAML.
-        fs::write(watched.join("metahub.yaml"), file.to_string())?;
-
-        let mut bootstrap = config::shipped(&in_folder(&self.folder, "envoy.yaml"))?;
-        bootstrap::place(&mut bootstrap, self.ports, &watched);
-        if self.folder == "tls-listener" {
-            let certificates = match &self.certificates {
-                Some(folder) => folder,
-                None => certificates::folder()?,
-            };
-            bootstrap::set_certificate(&mut bootstrap, &certificate_file(certificates, &directory)?);
-        }
-        if !self.stand_ins.is_empty() {
-            bootstrap::stand_in(&mut bootstrap, &self.stand_ins)?;
-        }
-        if !self.filter {
-            bootstrap::remove_filter(&mut bootstrap);
-        }
-        for change in self.edit_bootstrap {
-            change(&mut bootstrap);
-        }
+        let (bootstrap, file) = self.files(&directory)?;
         let bootstrap_path = directory.join("envoy.yaml");
+        // JSON is YAML.
         fs::write(&bootstrap_path, bootstrap.to_string())?;
-
-        let mut command = Command::new(binary);
-        command.arg("--config-path").arg(&bootstrap_path);
-        command.args(["--concurrency", &self.concurrency.to_string(), "--log-level", self.log_level]);
-        if let Some(levels) = self.component_log_level {
-            command.args(["--component-log-level", levels]);
-        }
-        // Several Envoys on one machine must not share memory; without hot restart none does.
-        command.args(["--disable-hot-restart", "--drain-time-s", "1"]);
-        // The access log is for whoever watches, or for a test that reads it: not ten seconds late.
-        command.args(["--file-flush-interval-msec", "100"]);
-        command.envs(self.environment);
-        let log = directory.join("log");
+        fs::write(directory.join(WATCHED), file.to_string())?;
+        let (command, log) = (self.command(&bootstrap_path)?, directory.join("log"));
         let mut process = if self.show_access_log {
             Process::spawn_showing_output("envoy", &command, &log)?
         } else {
@@ -198,20 +189,79 @@ impl Builder {
         })?;
         Ok(Envoy { process, ports: self.ports, file, directory })
     }
+
+    /// envoy.yaml and metahub.yaml with all changes.
+    fn files(&mut self, directory: &TempDir) -> Result<(Value, Value)> {
+        let watched = directory.join(WATCHED);
+        let watched = watched.parent().expect("the watched folder");
+        fs::create_dir(watched)?;
+        let mut bootstrap = config::shipped(&in_folder(&self.folder, "envoy.yaml"))?;
+        bootstrap::place(&mut bootstrap, self.ports, watched);
+        let mut file = filter_file(&self.folder, self.comment, self.ports.upstream)?;
+        if let Some(configuration) = self.configuration.take() {
+            *filter::own(&mut file) = placed(configuration, self.ports.upstream, &mut bootstrap);
+        }
+        for (name, port) in self.clusters.iter().zip(self.ports.upstream.iter().cycle()) {
+            add_cluster(&mut bootstrap, name, *port, Speaks::Http1);
+        }
+        if self.folder == "tls-listener" {
+            let certificates = match &self.certificates {
+                Some(folder) => folder,
+                None => certificates::folder()?,
+            };
+            bootstrap::set_certificate(&mut bootstrap, &certificate_file(certificates, directory)?);
+        }
+        if !self.stand_ins.is_empty() {
+            bootstrap::stand_in(&mut bootstrap, &self.stand_ins)?;
+        }
+        if !self.filter {
+            bootstrap::remove_filter(&mut bootstrap);
+        }
+        self.edit_bootstrap.drain(..).for_each(|change| change(&mut bootstrap));
+        self.edit_file.drain(..).for_each(|change| change(&mut file));
+        Ok((bootstrap, file))
+    }
+
+    fn command(&self, bootstrap: &Path) -> Result<Command> {
+        let mut command = Command::new(binary()?);
+        command.arg("--config-path").arg(bootstrap);
+        command.args(["--concurrency", &self.concurrency.to_string(), "--log-level", self.log_level]);
+        if let Some(levels) = self.component_log_level {
+            command.args(["--component-log-level", levels]);
+        }
+        // Several Envoys on one machine must not share memory; without hot restart none does.
+        command.args(["--disable-hot-restart", "--drain-time-s", "1"]);
+        // The access log is for whoever watches, or for a test that reads it: not ten seconds late.
+        command.args(["--file-flush-interval-msec", "100"]);
+        command.envs(self.environment.iter().copied());
+        Ok(command)
+    }
 }
 
-/// The shipped metahub.yaml with these changes.
-fn filter_file(folder: &str, comment: Option<&str>, upstream: Option<u16>, changes: Vec<Change>) -> Result<Value> {
+/// The shipped metahub.yaml, for this port of the demo's registry.
+fn filter_file(folder: &str, comment: Option<&str>, upstream: Option<u16>) -> Result<Value> {
     let name = in_folder(folder, "metahub.yaml");
     let mut file = match comment {
         Some(line) => config::parse(&config::uncommented(&config::shipped_text(&name)?, line))?,
         None => config::shipped(&name)?,
     };
     filter::place(&mut file, upstream);
-    for change in changes {
-        change(&mut file);
-    }
     Ok(file)
+}
+
+/// A configuration of MetaHub's own in which registries without a host are the one on this port; Envoy's file learns of
+/// those that it does not have.
+fn placed(mut configuration: Value, upstream: Option<u16>, bootstrap: &mut Value) -> Value {
+    let Some(port) = upstream else { return configuration };
+    for (name, registry) in configuration.at_mut("registries").as_object_mut().expect("registries by name") {
+        if registry.get("host").is_none() {
+            registry.add("host", format!("127.0.0.1:{port}"));
+            if name != "registry" {
+                add_registry(bootstrap, name, port, Speaks::Http1);
+            }
+        }
+    }
+    configuration
 }
 
 /// The file that says where the listener's certificate is: in a copy of this folder, in which a test may replace it.
