@@ -5,8 +5,6 @@
 //! used, over a few connections or over many at once, from one address or from many. Figures are not asserted;
 //! docs/guessing.md has some.
 
-#![allow(clippy::indexing_slicing, clippy::string_slice, clippy::unwrap_used, reason = "a benchmark may panic")]
-
 use std::net::Ipv4Addr;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

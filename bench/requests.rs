@@ -4,8 +4,6 @@
 //! `valgrind --tool=callgrind target/release/deps/requests-… tag 1000`; the difference of two counts is the requests'
 //! own share.
 
-#![allow(clippy::unwrap_used, reason = "a benchmark may panic")]
-
 use std::cell::Cell;
 use std::hint::black_box;
 use std::time::{Duration, Instant};

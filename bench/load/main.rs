@@ -17,16 +17,6 @@
 //! `AGAINST=FILE`, another build of the filter is measured in the same rounds, in the place of the host calls alone:
 //! the column shows what that one costs. Nothing is written.
 
-#![allow(
-    clippy::cast_precision_loss,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::string_slice,
-    clippy::unwrap_used,
-    reason = "a benchmark may panic"
-)]
-
 mod client;
 mod content;
 mod fleet;

@@ -17,16 +17,6 @@
 //! at the end of each round and fails if something grows beyond a plateau, if a VM died, or if an answer was wrong.
 //! `MINUTES=3` takes three minutes instead of ten, and `PHASES=slow` only the phases with that in their names.
 
-#![allow(
-    clippy::cast_precision_loss,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::string_slice,
-    clippy::unwrap_used,
-    reason = "a test program may panic"
-)]
-
 mod clients;
 mod crowds;
 mod faults;

@@ -1,15 +1,6 @@
 //! What must hold for any bytes. The fuzz targets feed it from libFuzzer, `tests/native/fuzzed.rs` with a fixed number of
 //! pseudo-random inputs, so that every `make check` goes through all of it.
 
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::string_slice,
-    clippy::unwrap_used,
-    reason = "a check that fails panics"
-)]
-
 mod authorization;
 mod configuration;
 mod flow;

@@ -4,16 +4,6 @@
 //! process ends with the value that owns it, also when a test panics or is killed. Fallible functions return
 //! [`Result`]: a test unwraps it, the demo prints it.
 
-#![allow(missing_docs, reason = "nobody but this repository builds on it")]
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::string_slice,
-    clippy::unwrap_used,
-    reason = "test code: clippy knows the exemption only inside #[test] functions"
-)]
-
 pub mod bench;
 pub mod certificates;
 pub mod client;

@@ -1,7 +1,5 @@
 //! The targets without libFuzzer: `cases TARGET NUMBER [FIRST]` goes through so many pseudo-random inputs.
 
-#![allow(clippy::panic, reason = "a program for developers")]
-
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let number = |position: usize| arguments.get(position).and_then(|text| text.parse::<u64>().ok());
