@@ -4,11 +4,11 @@ use std::cell::Cell;
 use std::fmt;
 
 use super::flights::{Moment, Outcome};
+use super::log_limit::is_due;
 use super::{Host, Side};
 use crate::flow::reply::Reply;
 use crate::flow::{self, Answer, Arrival, Effects, Event, Exchange, Report, Step};
 use crate::oci::errors::Code;
-use crate::store::resources::is_news;
 use crate::text::headers::{HeaderChange, Headers};
 
 /// What the proxy does with the headers or the body that it has just shown.
@@ -223,7 +223,7 @@ impl fmt::Debug for Driver {
 /// Counts a report, and logs its line unless the same was said in the last hour.
 fn publish(host: &impl Host, report: &Report) {
     host.count(report.counter, report.amount);
-    if let Some(line) = report.line.as_deref().filter(|_| is_news(host.resources(), report.topic.as_deref())) {
+    if let Some(line) = report.line.as_deref().filter(|_| is_due(host.resources(), report.topic.as_deref())) {
         log::warn!("{line}");
     }
 }

@@ -7,6 +7,7 @@
 pub mod callouts;
 pub mod driver;
 pub mod flights;
+mod log_limit;
 pub mod log_lines;
 
 pub use callouts::{Callouts, NotSent, Sender};
