@@ -191,14 +191,14 @@ pub(crate) struct Match {
 
 /// The values that a machine has of one key other than `cpu`; any of them may satisfy.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Offered {
+pub(crate) enum OfferedValues {
     /// `None` is the bare flag.
     Exact(Vec<Option<String>>),
     AtLeast(Vec<Version>),
     ComputeCapability(Vec<Capability>),
 }
 
-impl Offered {
+impl OfferedValues {
     pub(crate) const fn new(rule: Rule) -> Self {
         match rule {
             Rule::AtLeast => Self::AtLeast(Vec::new()),

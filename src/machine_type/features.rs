@@ -1,6 +1,6 @@
 //! The features of a machine type: the values of each key, and the order of keys.
 
-use crate::hardware::feature::{self, FeatureRules, Offered, Rule};
+use crate::hardware::feature::{self, FeatureRules, OfferedValues, Rule};
 use crate::text::field::FieldError;
 
 /// A key by which eligible entries are ranked.
@@ -8,14 +8,14 @@ use crate::text::field::FieldError;
 pub(crate) enum Key {
     Cpu,
     /// A position in [`MachineType::offers`].
-    Offer(usize),
+    Offered(usize),
 }
 
 /// The values of one key other than `cpu`.
 #[derive(Clone, Debug)]
-pub(crate) struct Offer {
+pub(crate) struct OfferedKey {
     pub(crate) key: String,
-    pub(crate) values: Offered,
+    pub(crate) values: OfferedValues,
     /// Its place in [`MachineType::order`].
     pub(crate) place: usize,
 }
@@ -25,7 +25,7 @@ pub(super) struct Features<'d> {
     /// The `cpu` values with their positions.
     pub(super) cpus: Vec<(usize, &'d str)>,
     /// The other keys' values, sorted by key, so that an image's features, sorted too, are compared in one pass.
-    pub(super) offers: Vec<Offer>,
+    pub(super) offers: Vec<OfferedKey>,
     /// The order of keys, `cpu` last if no feature names it.
     pub(super) order: Vec<Key>,
 }
@@ -35,7 +35,7 @@ pub(super) fn read_features<'d, T: AsRef<str>>(
     rules: &FeatureRules,
 ) -> Result<Features<'d>, FieldError> {
     let mut cpus = Vec::new();
-    let mut offers: Vec<Offer> = Vec::with_capacity(features.len());
+    let mut offers: Vec<OfferedKey> = Vec::with_capacity(features.len());
     let mut cpu_place = None;
     let mut places = 0;
     for (position, text) in features.iter().enumerate() {
@@ -50,7 +50,10 @@ pub(super) fn read_features<'d, T: AsRef<str>>(
             continue;
         }
         let place = offers.binary_search_by(|offer| offer.key.as_str().cmp(key)).unwrap_or_else(|place| {
-            offers.insert(place, Offer { key: key.to_owned(), values: Offered::new(rule), place: next(&mut places) });
+            offers.insert(
+                place,
+                OfferedKey { key: key.to_owned(), values: OfferedValues::new(rule), place: next(&mut places) },
+            );
             place
         });
         if let Some(offer) = offers.get_mut(place) {
@@ -60,7 +63,7 @@ pub(super) fn read_features<'d, T: AsRef<str>>(
     let mut order = vec![Key::Cpu; places + usize::from(cpu_place.is_none())];
     for (position, offer) in offers.iter().enumerate() {
         if let Some(key) = order.get_mut(offer.place) {
-            *key = Key::Offer(position);
+            *key = Key::Offered(position);
         }
     }
     Ok(Features { cpus, offers, order })

@@ -21,7 +21,7 @@ mod resolve;
 
 pub use description::Description;
 use features::Features;
-pub(crate) use features::{Key, Offer};
+pub(crate) use features::{Key, OfferedKey};
 
 /// Rises whenever the same index and machine type may lead to another selection than before: decisions outlive a
 /// filter's replacement in the shared cache.
@@ -59,7 +59,7 @@ pub struct MachineType {
     /// Microarchitectures that archspec does not know.
     named_cpus: Vec<String>,
     /// Sorted by key.
-    offers: Vec<Offer>,
+    offers: Vec<OfferedKey>,
     /// Keys in the order of the configuration, `cpu` last if it is only implied.
     order: Vec<Key>,
     /// Places in `order`.
@@ -195,13 +195,13 @@ impl MachineType {
     }
 
     /// The machine's offer of a key other than `cpu`.
-    pub(crate) fn offer(&self, key: &str) -> Option<&Offer> {
+    pub(crate) fn offer(&self, key: &str) -> Option<&OfferedKey> {
         let position = self.offers.binary_search_by(|offer| offer.key.as_str().cmp(key)).ok()?;
         self.offers.get(position)
     }
 
     /// What the machine offers besides `cpu`, sorted by key.
-    pub(crate) fn offers(&self) -> &[Offer] {
+    pub(crate) fn offers(&self) -> &[OfferedKey] {
         &self.offers
     }
 
@@ -228,7 +228,7 @@ impl MachineType {
     pub(crate) fn key_name(&self, key: Key) -> &str {
         match key {
             Key::Cpu => feature::CPU,
-            Key::Offer(position) => self.offers.get(position).map_or("", |offer| &offer.key),
+            Key::Offered(position) => self.offers.get(position).map_or("", |offer| &offer.key),
         }
     }
 
@@ -236,7 +236,7 @@ impl MachineType {
     pub(crate) fn offered_words(&self, key: Key) -> Vec<String> {
         match key {
             Key::Cpu => self.cpu_words(),
-            Key::Offer(position) => {
+            Key::Offered(position) => {
                 self.offers.get(position).map(|offer| offer.values.words(&offer.key)).unwrap_or_default()
             }
         }
@@ -312,7 +312,7 @@ impl MachineType {
             let words: BTreeSet<String> = self.offered_words(*key).into_iter().collect();
             let rule = match key {
                 Key::Cpu => Rule::Microarchitecture,
-                Key::Offer(position) => self.offers.get(*position).map_or(Rule::Exact, |offer| offer.values.rule()),
+                Key::Offered(position) => self.offers.get(*position).map_or(Rule::Exact, |offer| offer.values.rule()),
             };
             part(rule.word());
             part(&words.len().to_string());
