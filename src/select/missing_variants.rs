@@ -1,6 +1,6 @@
 //! Variants of an image that would be worth building for a machine.
 
-use super::evaluation::{Evaluation, Met};
+use super::eligibility::{Eligibility, Met};
 use crate::machine_type::{Key, MachineType};
 use crate::oci::index::Index;
 
@@ -23,13 +23,13 @@ pub fn missing_variants(index: &Index, machine: &MachineType) -> Vec<MissingVari
     if !index.is_image_index() {
         return Vec::new();
     }
-    let evaluation = Evaluation::new(index, machine);
+    let eligibility = Eligibility::new(index, machine);
     let mut eligible = false;
     // By the place of the key: whether some entry names it, and whether one asks for it to the full.
     let mut asked = vec![(false, false); machine.order().len()];
-    for entry in index.entries().filter(|entry| evaluation.fits(entry)) {
+    for entry in index.entries().filter(|entry| eligibility.fits(entry)) {
         eligible = true;
-        for Met { place, found } in evaluation.matches(&entry) {
+        for Met { place, found } in eligibility.matches(&entry) {
             if let Some((named, full)) = asked.get_mut(place) {
                 *named |= place != machine.cpu_place() || entry.names_cpu();
                 *full |= found.exact;

@@ -18,7 +18,7 @@ use std::cmp::Ordering;
 use crate::machine_type::MachineType;
 use crate::oci::index::{Entry, Index};
 
-mod evaluation;
+mod eligibility;
 pub mod explanation;
 mod index_summary;
 mod missing_variants;
@@ -27,7 +27,7 @@ mod reason;
 mod resolver;
 mod unmet;
 
-use evaluation::Evaluation;
+use eligibility::Eligibility;
 use ranking::Candidate;
 
 pub use index_summary::IndexSummary;
@@ -58,14 +58,14 @@ pub fn select<'a>(index: &'a Index, machine: &MachineType) -> Selection<'a> {
     if !index.is_image_index() {
         return Selection::NotAnImageIndex;
     }
-    let evaluation = Evaluation::new(index, machine);
+    let eligibility = Eligibility::new(index, machine);
     let (mut best, mut second): (Option<Candidate<'a>>, Option<Candidate<'a>>) = (None, None);
     // The memory of the candidate that lost last, for the next.
     let mut spare = Vec::new();
     let mut eligible = 0;
-    for entry in index.entries().filter(|entry| evaluation.fits(entry)) {
+    for entry in index.entries().filter(|entry| eligibility.fits(entry)) {
         eligible += 1;
-        let candidate = Candidate::new(entry, &evaluation, spare);
+        let candidate = Candidate::new(entry, &eligibility, spare);
         let wins = |over: &Option<Candidate<'_>>| {
             over.as_ref().is_none_or(|over| candidate.compare(over, machine).0 == Ordering::Less)
         };
@@ -97,9 +97,10 @@ pub fn rank<'a>(index: &'a Index, machine: &MachineType) -> Vec<Entry<'a>> {
     if !index.is_image_index() {
         return Vec::new();
     }
-    let evaluation = Evaluation::new(index, machine);
-    let eligible = index.entries().filter(|entry| evaluation.fits(entry));
-    let mut ranked: Vec<Candidate<'a>> = eligible.map(|entry| Candidate::new(entry, &evaluation, Vec::new())).collect();
+    let eligibility = Eligibility::new(index, machine);
+    let eligible = index.entries().filter(|entry| eligibility.fits(entry));
+    let mut ranked: Vec<Candidate<'a>> =
+        eligible.map(|entry| Candidate::new(entry, &eligibility, Vec::new())).collect();
     ranked.sort_by(|a, b| a.compare(b, machine).0);
     ranked.into_iter().map(|candidate| candidate.entry).collect()
 }

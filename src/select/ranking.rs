@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::evaluation::Evaluation;
+use super::eligibility::Eligibility;
 use super::reason::Criterion;
 use crate::hardware::feature::Nearness;
 use crate::machine_type::MachineType;
@@ -19,9 +19,9 @@ pub(super) struct Candidate<'a> {
 
 impl<'a> Candidate<'a> {
     /// An entry that fits; `memory` is used again.
-    pub(super) fn new(entry: Entry<'a>, evaluation: &Evaluation, mut memory: Vec<Option<Nearness>>) -> Self {
-        evaluation.nearness(&entry, &mut memory);
-        Self { entry, nearness: memory, names_os_version: evaluation.names_os_version(&entry) }
+    pub(super) fn new(entry: Entry<'a>, eligibility: &Eligibility, mut memory: Vec<Option<Nearness>>) -> Self {
+        eligibility.nearness(&entry, &mut memory);
+        Self { entry, nearness: memory, names_os_version: eligibility.names_os_version(&entry) }
     }
 
     /// `Less` when this one goes before `other`, and what decides between them.

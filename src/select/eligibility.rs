@@ -5,9 +5,9 @@ use crate::machine_type::MachineType;
 use crate::oci::index::{Entry, Index, Known, KnownPlatform, Requirement};
 
 /// The platforms and features of one index, as one machine meets them.
-pub(super) struct Evaluation {
+pub(super) struct Eligibility {
     /// By the number of the platform; `None` where the machine does not meet it.
-    platforms: Vec<Option<Platform>>,
+    platforms: Vec<Option<MetPlatform>>,
     /// By the number of the feature, likewise.
     features: Vec<Option<Met>>,
     cpu_place: usize,
@@ -23,12 +23,12 @@ pub(super) struct Met {
 }
 
 /// A platform that the machine meets.
-struct Platform {
+struct MetPlatform {
     cpu: Option<Match>,
     names_os_version: bool,
 }
 
-impl Evaluation {
+impl Eligibility {
     pub(super) fn new(index: &Index, machine: &MachineType) -> Self {
         Self {
             platforms: index.platforms().iter().map(|known| platform(known, machine)).collect(),
@@ -69,7 +69,7 @@ impl Evaluation {
         platform.is_some_and(|platform| platform.names_os_version)
     }
 
-    fn platform(&self, number: u32) -> Option<&Platform> {
+    fn platform(&self, number: u32) -> Option<&MetPlatform> {
         self.platforms.get(number as usize)?.as_ref()
     }
 
@@ -78,8 +78,8 @@ impl Evaluation {
     }
 }
 
-fn platform(known: &KnownPlatform, machine: &MachineType) -> Option<Platform> {
-    let mut platform = Platform { cpu: None, names_os_version: false };
+fn platform(known: &KnownPlatform, machine: &MachineType) -> Option<MetPlatform> {
+    let mut platform = MetPlatform { cpu: None, names_os_version: false };
     for requirement in known.requirements() {
         let found = machine.meets(&requirement)?;
         match requirement {
