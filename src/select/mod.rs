@@ -53,6 +53,37 @@ pub enum Selection<'a> {
 }
 
 /// Selects the entry of `index` for `machine`.
+///
+/// ```
+/// use metahub::hardware::feature::FeatureRules;
+/// use metahub::machine_type::{Description, MachineType};
+/// use metahub::oci::index::Index;
+/// use metahub::select::{Selection, select};
+///
+/// let index = Index::parse(br#"{
+///     "schemaVersion": 2,
+///     "mediaType": "application/vnd.oci.image.index.v1+json",
+///     "manifests": [{
+///         "mediaType": "application/vnd.oci.image.manifest.v1+json",
+///         "digest": "sha256:6c3c624b58dbbcd3c0dd82b4c53f04194d1247c6eebdaab7c610cf7d66709b3b",
+///         "size": 525,
+///         "platform": { "os": "linux", "architecture": "amd64" }
+///     }, {
+///         "mediaType": "application/vnd.oci.image.manifest.v1+json",
+///         "digest": "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+///         "size": 525,
+///         "platform": { "os": "linux", "architecture": "amd64", "features": ["cpu:broadwell"] }
+///     }]
+/// }"#)?;
+/// let skylake = Description { features: vec!["cpu:skylake"], ..Description::default() };
+/// let machine = MachineType::new("type2", &skylake, &FeatureRules::default())?;
+///
+/// // A skylake machine may run what is made for broadwell, and that is nearer than what any amd64 machine may run.
+/// let Selection::Selected { entry, reason } = select(&index, &machine) else { panic!("nothing fits") };
+/// assert_eq!(entry.position(), 1);
+/// assert_eq!(reason.to_string(), "linux/amd64 cpu:broadwell; asks for the most keys; 2 of 2 fit");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use]
 pub fn select<'a>(index: &'a Index, machine: &MachineType) -> Selection<'a> {
     if !index.is_image_index() {
