@@ -134,7 +134,9 @@ impl Feature {
     /// The part before the first `:`, or the whole flag.
     #[must_use]
     pub fn key(&self) -> &str {
-        self.text.get(..usize::from(self.key_length)).unwrap_or_default()
+        let key = self.text.get(..usize::from(self.key_length));
+        debug_assert!(key.is_some(), "{self:?}");
+        key.unwrap_or_default()
     }
 
     /// The part after the first `:`; `None` for a flag.

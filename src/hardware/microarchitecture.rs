@@ -81,7 +81,9 @@ impl Microarchitecture {
     }
 
     fn node(self) -> Option<&'static Node> {
-        NODES.get(usize::from(self.0))
+        let node = NODES.get(usize::from(self.0));
+        debug_assert!(node.is_some(), "no microarchitecture has the number {}", self.0);
+        node
     }
 }
 

@@ -222,13 +222,22 @@ impl MachineType {
 
     /// The name of the key at a place of [`MachineType::order`].
     pub(crate) fn key_at(&self, place: usize) -> &str {
-        self.order.get(place).map_or("", |key| self.key_name(*key))
+        let key = self.order.get(place);
+        debug_assert!(key.is_some(), "there is no key at place {place}");
+        key.map_or("", |key| self.key_name(*key))
+    }
+
+    /// What the machine offers at the position that a [`Key`] has.
+    fn offered(&self, position: usize) -> Option<&OfferedKey> {
+        let offered = self.offers.get(position);
+        debug_assert!(offered.is_some(), "there is no offer at position {position}");
+        offered
     }
 
     pub(crate) fn key_name(&self, key: Key) -> &str {
         match key {
             Key::Cpu => feature::CPU,
-            Key::Offered(position) => self.offers.get(position).map_or("", |offer| &offer.key),
+            Key::Offered(position) => self.offered(position).map_or("", |offer| &offer.key),
         }
     }
 
@@ -237,7 +246,7 @@ impl MachineType {
         match key {
             Key::Cpu => self.cpu_words(),
             Key::Offered(position) => {
-                self.offers.get(position).map(|offer| offer.values.words(&offer.key)).unwrap_or_default()
+                self.offered(position).map(|offer| offer.values.words(&offer.key)).unwrap_or_default()
             }
         }
     }
@@ -312,7 +321,7 @@ impl MachineType {
             let words: BTreeSet<String> = self.offered_words(*key).into_iter().collect();
             let rule = match key {
                 Key::Cpu => Rule::Microarchitecture,
-                Key::Offered(position) => self.offers.get(*position).map_or(Rule::Exact, |offer| offer.values.rule()),
+                Key::Offered(position) => self.offered(*position).map_or(Rule::Exact, |offer| offer.values.rule()),
             };
             part(rule.word());
             part(&words.len().to_string());

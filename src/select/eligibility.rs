@@ -70,11 +70,15 @@ impl Eligibility {
     }
 
     fn platform(&self, number: u32) -> Option<&MetPlatform> {
-        self.platforms.get(number as usize)?.as_ref()
+        let platform = self.platforms.get(number as usize);
+        debug_assert!(platform.is_some(), "the index has no platform {number}");
+        platform?.as_ref()
     }
 
     fn feature(&self, number: u32) -> Option<Met> {
-        *self.features.get(number as usize)?
+        let feature = self.features.get(number as usize);
+        debug_assert!(feature.is_some(), "the index has no feature {number}");
+        *feature?
     }
 }
 

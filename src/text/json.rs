@@ -57,7 +57,9 @@ fn string(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     f.write_char('"')?;
     let mut rest = text;
     while let Some(at) = rest.bytes().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)) {
-        let (plain, special) = rest.split_at_checked(at).unwrap_or_default();
+        let parts = rest.split_at_checked(at);
+        debug_assert!(parts.is_some(), "an ASCII character begins at {at}");
+        let (plain, special) = parts.unwrap_or_default();
         f.write_str(plain)?;
         let mut characters = special.chars();
         match characters.next() {

@@ -5,7 +5,7 @@ use std::fmt;
 use super::descriptor::Descriptor;
 use super::exclusion::Exclusion;
 use super::requirement::Requirement;
-use super::tables::{Known, KnownPlatform, Record, Tables};
+use super::tables::{Known, KnownPlatform, MediaType, Record, Tables};
 use crate::hardware::feature::Feature;
 use crate::oci::digest::Digest;
 use crate::oci::media_type::Kind;
@@ -37,13 +37,15 @@ impl<'a> Entry<'a> {
     #[must_use]
     pub fn digest(&self) -> &'a str {
         let start = self.record.digest as usize;
-        self.tables.digests.get(start..start + self.record.algorithm.length()).unwrap_or_default()
+        let digest = self.tables.digests.get(start..start + self.record.algorithm.length());
+        debug_assert!(digest.is_some(), "{:?}", self.record);
+        digest.unwrap_or_default()
     }
 
     /// The media type of what it points to, as the index spells it.
     #[must_use]
     pub fn media_type(&self) -> &'a str {
-        self.tables.media_types.get(self.record.media_type as usize).map_or("", |media_type| &media_type.text)
+        self.known_media_type().map_or("", |known| &known.text)
     }
 
     /// The size of what it points to, in bytes.
@@ -55,8 +57,7 @@ impl<'a> Entry<'a> {
     /// Whether it points to another index, in which selection goes on.
     #[must_use]
     pub fn is_nested_index(&self) -> bool {
-        let media_type = self.tables.media_types.get(self.record.media_type as usize);
-        media_type.is_some_and(|media_type| media_type.kind == Kind::Index)
+        self.known_media_type().is_some_and(|known| known.kind == Kind::Index)
     }
 
     /// The platform it asks for; only a nested index may be selected without one.
@@ -106,8 +107,16 @@ impl<'a> Entry<'a> {
         self.record.features.of(&self.tables.of_entries)
     }
 
+    fn known_media_type(&self) -> Option<&'a MediaType> {
+        let known = self.tables.media_types.get(self.record.media_type as usize);
+        debug_assert!(known.is_some(), "{:?}", self.record);
+        known
+    }
+
     fn known_platform(&self) -> Option<&'a KnownPlatform> {
-        self.tables.platforms.get(self.record.platform? as usize)
+        let known = self.tables.platforms.get(self.record.platform? as usize);
+        debug_assert!(known.is_some(), "{:?}", self.record);
+        known
     }
 
     fn known_features(&self) -> impl Iterator<Item = &'a Known> + use<'a> {

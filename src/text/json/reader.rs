@@ -113,7 +113,7 @@ impl<'a> Reader<'a> {
             self.skip_if(|byte| matches!(byte, b'+' | b'-'));
             self.digits()?;
         }
-        Ok(self.text.get(start..self.at).unwrap_or_default())
+        Ok(self.text_since(start))
     }
 
     /// Reads over any value.
@@ -202,7 +202,7 @@ impl<'a> Reader<'a> {
                 _ => return Err(self.stop("expected the end of a string")),
             }
         }
-        let raw = self.text.get(start..self.at).unwrap_or_default();
+        let raw = self.text_since(start);
         self.at += 1;
         Ok((raw, escaped))
     }
@@ -241,6 +241,13 @@ impl<'a> Reader<'a> {
         let found = self.byte().is_some_and(wanted);
         self.at += usize::from(found);
         found
+    }
+
+    /// The text from `start` to here, both of which are at ASCII characters.
+    fn text_since(&self, start: usize) -> &'a str {
+        let text = self.text.get(start..self.at);
+        debug_assert!(text.is_some(), "from {start} to {}", self.at);
+        text.unwrap_or_default()
     }
 
     fn byte(&self) -> Option<u8> {
