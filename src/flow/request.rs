@@ -44,6 +44,33 @@ struct Site<'a> {
 }
 
 /// Takes a request up. `worker` is what is kept under `config` only.
+///
+/// ```
+/// use metahub::config::Config;
+/// use metahub::flow::{Arrival, Exchange, Step, WorkerState, begin};
+/// use metahub::store::in_memory::Map;
+/// use metahub::text::headers::Headers;
+///
+/// let text = br#"{
+///     "machine_types": { "type1": { "features": ["cpu:skylake"] } },
+///     "registries": { "registry": { "host": "registry.example", "authentication": "none" } }
+/// }"#;
+/// let config = Config::parse(text, &|_| None)?;
+///
+/// // The login name `app-type1` names the machine type.
+/// let login = ("authorization", "Basic YXBwLXR5cGUxOng=");
+/// let request = [(":method", "GET"), (":path", "/v2/app/manifests/latest"), login];
+/// let request = request.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
+/// let arrival = Arrival { cluster: Some("registry"), headers: Headers(&request), address: &|| None };
+/// let effects = begin(&config, &Map::default(), &WorkerState::default(), arrival);
+///
+/// // A tag that nobody has asked for yet: the request waits, and the registry is asked what the tag points to.
+/// let Step::CallOut(callout) = effects.step else { panic!("{:?}", effects.step) };
+/// assert_eq!(callout.cluster, "registry");
+/// assert!(callout.headers.contains(&(":path", "/v2/app/manifests/latest".to_owned())));
+/// assert!(matches!(effects.exchange, Exchange::Pulling(_)));
+/// # Ok::<(), metahub::config::ConfigError>(())
+/// ```
 #[must_use]
 pub fn begin(config: &Config, resources: &dyn Resources, worker: &WorkerState, arrival: Arrival<'_>) -> Effects {
     decide(config, resources, worker, arrival).unwrap_or_else(|refusal| *refusal)
