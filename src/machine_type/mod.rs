@@ -11,7 +11,7 @@ use crate::hardware::feature::{self, FeatureRules, Match, Nearness, Rule};
 use crate::hardware::microarchitecture::{self, Microarchitecture};
 use crate::oci::digest::hex;
 use crate::oci::index::{CpuRequirement, Level, Requirement};
-use crate::oci::platform::{self, Word};
+use crate::oci::platform::{self, PlatformWord};
 use crate::text::field::FieldError;
 
 mod description;
@@ -49,9 +49,9 @@ impl fmt::Display for Fingerprint {
 #[derive(Clone, Debug)]
 pub struct MachineType {
     name: String,
-    os: Word,
+    os: PlatformWord,
     os_version: Option<String>,
-    architecture: Word,
+    architecture: PlatformWord,
     /// A variant that is not a level of the table; compared as text.
     variant: Option<String>,
     /// None an ancestor of another: otherwise an ancestor could seem nearer than its descendant.

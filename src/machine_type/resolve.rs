@@ -2,7 +2,7 @@
 
 use super::description::Description;
 use crate::hardware::microarchitecture::{self, Microarchitecture};
-use crate::oci::platform::{self, Word};
+use crate::oci::platform::{self, PlatformWord};
 use crate::text::field::FieldError;
 
 /// The longest platform word in a configuration, in bytes.
@@ -10,9 +10,9 @@ const MAX_WORD_LENGTH: usize = 128;
 
 /// The platform part of a machine type.
 pub(super) struct Resolved {
-    pub(super) os: Word,
+    pub(super) os: PlatformWord,
     pub(super) os_version: Option<String>,
-    pub(super) architecture: Word,
+    pub(super) architecture: PlatformWord,
     pub(super) variant: Option<String>,
     pub(super) cpus: Vec<Microarchitecture>,
     pub(super) named_cpus: Vec<String>,
@@ -25,7 +25,7 @@ struct Listed {
 }
 
 /// An architecture, and the variant that its spelling implies (`armhf` is arm v7).
-type Spelled = (Word, Option<&'static str>);
+type Spelled = (PlatformWord, Option<&'static str>);
 
 /// The architectures whose variants are levels, and which levels there are.
 const LEVELS: [(&str, &str); 3] = [("amd64", "v1 to v4"), ("arm", "v5 to v8"), ("arm64", "v8 to v8.9 and v9 to v9.5")];
@@ -114,8 +114,8 @@ fn most_specific(cpus: Vec<Microarchitecture>) -> Vec<Microarchitecture> {
 fn operating_system(
     description: &Description<&str>,
     warnings: &mut Vec<FieldError>,
-) -> Result<(Word, Option<String>), FieldError> {
-    let os = word("os", description.os)?.map_or(Word::Borrowed("linux"), |os| platform::system(&os));
+) -> Result<(PlatformWord, Option<String>), FieldError> {
+    let os = word("os", description.os)?.map_or(PlatformWord::Borrowed("linux"), |os| platform::system(&os));
     if !platform::is_known_system(&os) {
         warnings.push(FieldError::new("os", format!("{os} is not an operating system that OCI names")));
     }
@@ -151,8 +151,8 @@ fn architecture(description: &Description<&str>, listed: &[Listed], named: &[Str
             Err(FieldError::new("architecture", message))
         }
         (Some((spelled, _)),         _,         _,             _) => Ok(spelled),
-        (None,                       Some(cpu), _,             _) => Ok((Word::Borrowed(cpu.architecture()), None)),
-        (None,                       None,      Some(_),       [only]) => Ok((Word::Borrowed(only), None)),
+        (None,                       Some(cpu), _,             _) => Ok((PlatformWord::Borrowed(cpu.architecture()), None)),
+        (None,                       None,      Some(_),       [only]) => Ok((PlatformWord::Borrowed(only), None)),
         (None,                       None,      Some(variant), [first, second, ..]) =>
             required(format!(", because {first} and {second} have a variant {variant}")),
         (None,                       None,      Some(variant), []) =>

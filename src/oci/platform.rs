@@ -30,15 +30,15 @@ pub fn is_known_architecture(architecture: &str) -> bool {
 }
 
 /// A platform word; the well-known ones need no memory, and an index repeats them thousands of times.
-pub type Word = Cow<'static, str>;
+pub type PlatformWord = Cow<'static, str>;
 
 /// The platform that an entry asks for, in OCI's spelling.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Platform {
     /// Operating system (`GOOS`).
-    pub os: Word,
+    pub os: PlatformWord,
     /// Architecture (`GOARCH`).
-    pub architecture: Word,
+    pub architecture: PlatformWord,
     /// Variant of the architecture, where one is given.
     pub variant: Option<String>,
     /// Operating system version, where one is given.
@@ -70,7 +70,7 @@ impl fmt::Display for Platform {
 
 /// The operating system as OCI spells it: lower case, `macos` reads as `darwin`.
 #[must_use]
-pub fn system(os: &str) -> Word {
+pub fn system(os: &str) -> PlatformWord {
     if let Some(known) = SYSTEMS.iter().find(|known| **known == os) {
         return Cow::Borrowed(known);
     }
@@ -81,7 +81,7 @@ pub fn system(os: &str) -> Word {
 /// The architecture as OCI spells it and the variant that the spelling implies: `x86_64` is amd64, `aarch64` is arm64,
 /// `armhf` is arm v7.
 #[must_use]
-pub fn architecture(architecture: &str) -> (Word, Option<&'static str>) {
+pub fn architecture(architecture: &str) -> (PlatformWord, Option<&'static str>) {
     if let Some(known) = ARCHITECTURES.iter().find(|known| **known == architecture) {
         return (Cow::Borrowed(known), None);
     }
