@@ -29,7 +29,7 @@ pub use exclusion::Exclusion;
 pub use nature::Nature;
 pub use requirement::{CpuRequirement, Level, Origin, Requirement};
 use tables::Tables;
-pub(crate) use tables::{Known, KnownPlatform};
+pub(crate) use tables::{FeatureRow, PlatformRow};
 
 /// The largest index that is parsed, in bytes; containerd and containers/image read no more either.
 pub const MAX_BYTES: usize = 4 * 1024 * 1024;
@@ -121,12 +121,12 @@ impl Index {
     }
 
     /// The different features of all entries, sorted by key; an entry has numbers of them.
-    pub(crate) fn features(&self) -> &[Known] {
+    pub(crate) fn features(&self) -> &[FeatureRow] {
         &self.tables.features
     }
 
     /// The platforms of all entries; an entry has the number of one.
-    pub(crate) fn platforms(&self) -> &[KnownPlatform] {
+    pub(crate) fn platforms(&self) -> &[PlatformRow] {
         &self.tables.platforms
     }
 

@@ -2,7 +2,7 @@
 
 use crate::hardware::feature::{Match, Nearness};
 use crate::machine_type::MachineType;
-use crate::oci::index::{Entry, Index, Known, KnownPlatform, Requirement};
+use crate::oci::index::{Entry, FeatureRow, Index, PlatformRow, Requirement};
 
 /// The platforms and features of one index, as one machine meets them.
 pub(super) struct Eligibility {
@@ -82,7 +82,7 @@ impl Eligibility {
     }
 }
 
-fn platform(known: &KnownPlatform, machine: &MachineType) -> Option<MetPlatform> {
+fn platform(known: &PlatformRow, machine: &MachineType) -> Option<MetPlatform> {
     let mut platform = MetPlatform { cpu: None, names_os_version: false };
     for requirement in known.requirements() {
         let found = machine.meets(&requirement)?;
@@ -95,10 +95,10 @@ fn platform(known: &KnownPlatform, machine: &MachineType) -> Option<MetPlatform>
     Some(platform)
 }
 
-fn features(features: &[Known], machine: &MachineType) -> Vec<Option<Met>> {
+fn features(features: &[FeatureRow], machine: &MachineType) -> Vec<Option<Met>> {
     // Both sides are sorted by key.
     let mut offers = machine.offers().iter().peekable();
-    let mut met = |known: &Known| match &known.cpu {
+    let mut met = |known: &FeatureRow| match &known.cpu {
         Some(cpu) => Some(Met { place: machine.cpu_place(), found: machine.meets(&Requirement::Cpu(cpu))? }),
         None => {
             while offers.next_if(|offer| offer.key.as_str() < known.feature.key()).is_some() {}

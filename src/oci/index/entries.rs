@@ -4,7 +4,7 @@ use super::entry_reader::{self, WrittenEntry, WrittenPlatform};
 use super::exclusion::Exclusion;
 use super::feature_lists::FeatureLists;
 use super::interner::{Interner, number};
-use super::tables::{Known, KnownPlatform, MediaType, Record, Span, Tables};
+use super::tables::{FeatureRow, MediaType, PlatformRow, Record, Span, Tables};
 use super::{MAX_ENTRIES, MAX_TOTAL_FEATURES, Unreadable};
 use crate::oci::media_type::Kind;
 use crate::oci::platform::Platform;
@@ -21,7 +21,7 @@ pub(super) struct Entries<'a> {
     digests: String,
     features: FeatureLists,
     /// With the words that each is written with.
-    platforms: Interner<(WrittenPlatform<'a>, KnownPlatform)>,
+    platforms: Interner<(WrittenPlatform<'a>, PlatformRow)>,
     media_types: Interner<MediaType>,
 }
 
@@ -98,7 +98,7 @@ impl<'a> Entries<'a> {
         match self.platforms.find(words.map(Option::unwrap_or_default), |(known, _)| known.words() == words) {
             Ok(number) => Some(number),
             Err(vacant) => {
-                let platform = KnownPlatform::new(Platform::read(words));
+                let platform = PlatformRow::new(Platform::read(words));
                 Some(vacant.insert((written, platform)))
             }
         }
@@ -136,7 +136,7 @@ fn without_repetitions(numbers: &mut [u32]) -> usize {
 }
 
 /// How many different keys it asks for, `cpu` and variant being one.
-fn count_keys(record: &mut Record, of_entries: &[u32], features: &[Known]) {
+fn count_keys(record: &mut Record, of_entries: &[u32], features: &[FeatureRow]) {
     let mut key = None;
     for number in record.features.of(of_entries) {
         let Some(known) = features.get(*number as usize) else { continue };

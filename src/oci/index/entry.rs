@@ -5,7 +5,7 @@ use std::fmt;
 use super::descriptor::Descriptor;
 use super::exclusion::Exclusion;
 use super::requirement::Requirement;
-use super::tables::{Known, KnownPlatform, MediaType, Record, Tables};
+use super::tables::{FeatureRow, MediaType, PlatformRow, Record, Tables};
 use crate::hardware::feature::Feature;
 use crate::oci::digest::Digest;
 use crate::oci::media_type::Kind;
@@ -79,7 +79,7 @@ impl<'a> Entry<'a> {
 
     /// Everything that it asks of a machine; all of it must be met.
     pub fn requirements(&self) -> impl Iterator<Item = Requirement<'a>> + use<'a> {
-        let platform = self.known_platform().into_iter().flat_map(KnownPlatform::requirements);
+        let platform = self.known_platform().into_iter().flat_map(PlatformRow::requirements);
         let cpus = self.known_features().filter_map(|known| known.cpu.as_ref()).map(Requirement::Cpu);
         let others = self.known_features().filter(|known| known.cpu.is_none());
         platform.chain(cpus).chain(others.map(|known| Requirement::Feature(&known.feature)))
@@ -113,13 +113,13 @@ impl<'a> Entry<'a> {
         known
     }
 
-    fn known_platform(&self) -> Option<&'a KnownPlatform> {
+    fn known_platform(&self) -> Option<&'a PlatformRow> {
         let known = self.tables.platforms.get(self.record.platform? as usize);
         debug_assert!(known.is_some(), "{:?}", self.record);
         known
     }
 
-    fn known_features(&self) -> impl Iterator<Item = &'a Known> + use<'a> {
+    fn known_features(&self) -> impl Iterator<Item = &'a FeatureRow> + use<'a> {
         let tables = self.tables;
         self.feature_numbers().iter().filter_map(move |number| tables.features.get(*number as usize))
     }

@@ -1,7 +1,7 @@
 //! The lists of features of all entries, while an index is read.
 
 use super::interner::{Interner, number};
-use super::tables::{Known, Span};
+use super::tables::{FeatureRow, Span};
 use crate::hardware::feature::Feature;
 
 /// The features that entries ask for, and the numbers of each entry's, one entry behind the other.
@@ -53,15 +53,15 @@ impl FeatureLists {
     }
 
     /// The features, sorted and each once, and the lists with their numbers of now.
-    pub(super) fn finish(self) -> (Vec<Known>, Vec<u32>) {
+    pub(super) fn finish(self) -> (Vec<FeatureRow>, Vec<u32>) {
         let features = self.features.into_values();
         let mut order: Vec<(Feature, u32)> = features.into_iter().zip(0..).collect();
         order.sort_unstable();
         let mut now = vec![0; order.len()];
-        let mut sorted: Vec<Known> = Vec::with_capacity(order.len());
+        let mut sorted: Vec<FeatureRow> = Vec::with_capacity(order.len());
         for (feature, before) in order {
             if sorted.last().is_none_or(|last| last.feature != feature) {
-                sorted.push(Known::new(feature));
+                sorted.push(FeatureRow::new(feature));
             }
             if let Some(now) = now.get_mut(before as usize) {
                 *now = number(sorted.len() - 1);

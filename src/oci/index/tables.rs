@@ -19,10 +19,10 @@ pub(super) struct Tables {
     /// The digests of all entries, one behind the other.
     pub(super) digests: String,
     /// Sorted by key, without repetitions.
-    pub(super) features: Vec<Known>,
+    pub(super) features: Vec<FeatureRow>,
     /// The numbers of each entry's features, one entry after the other.
     pub(super) of_entries: Vec<u32>,
-    pub(super) platforms: Vec<KnownPlatform>,
+    pub(super) platforms: Vec<PlatformRow>,
     pub(super) media_types: Vec<MediaType>,
 }
 
@@ -77,13 +77,13 @@ pub(super) struct MediaType {
 
 /// A platform of entries.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct KnownPlatform {
+pub(crate) struct PlatformRow {
     pub(super) platform: Platform,
     cpu: Option<CpuRequirement>,
     pub(super) names_cpu: bool,
 }
 
-impl KnownPlatform {
+impl PlatformRow {
     pub(super) fn new(platform: Platform) -> Self {
         let variant = platform.variant.as_deref();
         let level = level_of(&platform.architecture, variant);
@@ -111,13 +111,13 @@ impl KnownPlatform {
 
 /// A feature of entries.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Known {
+pub(crate) struct FeatureRow {
     pub(crate) feature: Feature,
     /// What it asks for if its key is `cpu`.
     pub(crate) cpu: Option<CpuRequirement>,
 }
 
-impl Known {
+impl FeatureRow {
     pub(super) fn new(feature: Feature) -> Self {
         let cpu = (feature.key() == CPU).then(|| {
             // A bare `cpu` asks for a name that no machine can have.
