@@ -67,7 +67,7 @@ impl Guesses {
             }
             self.send(&mut connection, name);
             let due = start + Duration::from_secs(1) * number / a_second;
-            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            std::thread::sleep(due.saturating_duration_since(Instant::now())); // the guesses' pace
         }
     }
 }
@@ -87,6 +87,7 @@ fn first_logins_elsewhere_go_on_while_somebody_guesses() {
         let guesser = client(envoy, [127, 0, 0, 3]);
         scope.spawn(|| named.keep_coming(guesser, Some("login0"), 30, &stop));
         let first_login = |number: u32| {
+            // The clients' pace: all of them take longer than a window by the filter's clock.
             std::thread::sleep(Duration::from_millis(110));
             let host = u8::try_from(number).unwrap();
             ping(&mut client(envoy, [127, 0, 1, host]), &format!("login{number}"), "right") != 200

@@ -23,15 +23,14 @@ fn wait_for_clients(stage: &Stage, count: u64) {
     wait_for("the requests to arrive", Duration::from_secs(10), || active().filter(|active| *active == count)).unwrap();
 }
 
-/// Waits until nothing but what stands at the gate is under way to upstream, for a while: then all have asked what they
+/// Waits until nothing but what stands at the gate is under way to upstream, thirty times one after the other: then all have asked what they
 /// had to ask before, and wait for the same.
 fn wait_for_the_gate(stage: &Stage) {
     let stat = |name: &str| stage.envoy.stat(&format!("cluster.registry.upstream_rq_{name}"), "").ok();
     let mut calm = 0;
     wait_for("all to wait at the gate", Duration::from_secs(10), || {
-        std::thread::sleep(Duration::from_millis(20));
         calm = if (stat("active"), stat("pending_active")) == (Some(1), Some(0)) { calm + 1 } else { 0 };
-        (calm > 10).then_some(())
+        (calm > 30).then_some(())
     })
     .unwrap();
 }

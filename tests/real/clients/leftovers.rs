@@ -60,5 +60,5 @@ fn a_killed_test_run_leaves_nothing() {
 fn hold_a_sandbox() {
     let sandbox = busy_sandbox().unwrap();
     println!("holding {}", sandbox.name());
-    std::thread::sleep(Duration::from_secs(60));
+    std::thread::sleep(Duration::from_secs(60)); // it is killed long before
 }

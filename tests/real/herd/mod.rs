@@ -339,10 +339,12 @@ fn a_worker_that_stands_still_loses_no_answer() {
     let requests: Vec<Request> = (0..CLIENTS).map(|_| Request::get("/v2/")).collect();
     let mut herd = Herd::connect(stage.envoy.port(), &requests).unwrap();
     let process = Pid::from_raw(i32::try_from(stage.envoy.id()).unwrap());
+    let taken = stage.taken();
     stage.at_once(&mut herd);
-    // In the middle of all these requests, for longer than Envoy waits unless told.
-    std::thread::sleep(Duration::from_millis(50));
+    // In the middle of all these requests.
+    wait_for("the first requests", PATIENCE, || (stage.taken() > taken).then_some(())).unwrap();
     kill(process, Signal::SIGSTOP).unwrap();
+    // Envoy's own time, of which it gives a client one second unless told.
     std::thread::sleep(Duration::from_millis(1500));
     kill(process, Signal::SIGCONT).unwrap();
     let outcomes = herd.answers(PATIENCE).unwrap();

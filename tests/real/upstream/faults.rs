@@ -7,7 +7,10 @@ use serde_json::json;
 use super::{Stage, TALL, blob, code, manifest};
 use metahub_testkit::bench::REPOSITORY;
 use metahub_testkit::config::Edit as _;
+use metahub_testkit::http::Request;
+use metahub_testkit::http::connection::Connection;
 use metahub_testkit::token_service::Mood;
+use metahub_testkit::wait_for;
 
 fn say(status: u16, headers: &'static str, body: &str) -> Mood {
     Mood::Say(status, headers, body.to_owned())
@@ -58,19 +61,19 @@ fn a_silent_token_service_is_given_up() {
     let stage = Stage::with_tokens(json!({ "authentication": "upstream" }));
     stage.tokens().set(Mood::Silent);
     let started = Instant::now();
+    let wait_for_call = || {
+        let called = || (!stage.tokens().calls().is_empty()).then_some(());
+        wait_for("a call to the token service", Duration::from_secs(5), called).unwrap();
+    };
     std::thread::scope(|scope| {
         // A client that goes away while its token is awaited.
-        scope.spawn(|| {
-            use std::io::Write as _;
-            let mut gone = std::net::TcpStream::connect(("127.0.0.1", stage.envoy.port())).unwrap();
-            // alice-type1:x
-            gone.write_all(b"GET /v2/ HTTP/1.1\r\nhost: x\r\nauthorization: Basic YWxpY2UtdHlwZTE6eA==\r\n\r\n")
-                .unwrap();
-            std::thread::sleep(std::time::Duration::from_millis(300));
-        });
+        let mut gone = Connection::open(stage.envoy.port()).unwrap();
+        gone.begin(&Request::get("/v2/").login("alice-type1", "x")).unwrap();
+        wait_for_call();
+        drop(gone);
         let waiting = scope.spawn(|| stage.get(&manifest(REPOSITORY), "alice", "type1"));
+        wait_for_call();
         // Others are served meanwhile.
-        std::thread::sleep(std::time::Duration::from_millis(500));
         stage.tokens().set(Mood::Issue(300));
         for _ in 0..8 {
             assert_eq!(stage.get(&manifest(REPOSITORY), "bob", "type1").status, 200);

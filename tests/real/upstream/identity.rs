@@ -1,10 +1,13 @@
 //! What one account got is not another's.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::{Stage, assert_pulls, blob, code, manifest, password};
 use metahub_testkit::bench::REPOSITORY;
 use metahub_testkit::token_service::Mood;
+use metahub_testkit::wait_for;
 
 #[test]
 fn a_token_serves_nobody_else() {
@@ -30,7 +33,9 @@ fn a_lost_permission_counts_within_the_lifetime_of_a_token() {
         assert_eq!(stage.get(&manifest(REPOSITORY), user, "type1").status, 200);
     }
     stage.tokens().deny("bob");
-    std::thread::sleep(std::time::Duration::from_millis(2100));
+    // From two seconds on nothing is served with the token of before; that is asked for below.
+    let refused = || (stage.get(&manifest(REPOSITORY), "bob", "type1").status == 403).then_some(());
+    let _ = wait_for("bob's token to end", Duration::from_millis(2100), refused);
     let layer = blob(REPOSITORY, &stage.bench.images[0].layer);
     for path in [manifest(REPOSITORY), layer] {
         let mut denied = stage.get(&path, "bob", "type1");

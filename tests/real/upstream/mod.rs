@@ -12,6 +12,8 @@ mod shared;
 mod tokens;
 mod two_accounts;
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use metahub_testkit::bench::REPOSITORY;
@@ -24,6 +26,7 @@ use metahub_testkit::image::{Document, Format, Image, index};
 use metahub_testkit::registry::Registry;
 use metahub_testkit::stage::{self, stage};
 use metahub_testkit::token_service::{SERVICE, TokenService};
+use metahub_testkit::wait_for;
 
 /// The users of the registry; each of these passwords has something that breaks naive code.
 pub(crate) const USERS: [(&str, &str); 2] = [("alice", "al:ice pässword"), ("bob", "b0b\"s\\pass")];
@@ -79,6 +82,14 @@ impl Stage {
 
     fn ask(&self, method: &str, path: &str, login: &str, password: &str) -> Response {
         self.envoy.send(&Request::new(method, path).login(login, password)).unwrap()
+    }
+
+    /// Waits until the registry refuses the token that was given out last, by its own clock.
+    fn wait_for_end_of_tokens(&self) {
+        let token = self.tokens().issued().pop().expect("a token");
+        let request = || Request::get("/v2/").header("authorization", format!("Bearer {token}"));
+        let refused = || request().send(self.guarded().port()).is_ok_and(|answer| answer.status == 401);
+        wait_for("the registry to refuse a token", Duration::from_secs(10), || refused().then_some(())).unwrap();
     }
 
     /// The scopes of the calls to the token service since the last look, without the pings'.

@@ -38,7 +38,6 @@ pub(super) struct Layers {
     newcomers: Logins,
     /// Of whom it keeps tokens that have ended.
     guests: Logins,
-    guests_since: Instant,
 }
 
 struct Logins {
@@ -77,8 +76,9 @@ impl Layers {
                 assert_eq!(answer.status, 200, "{path}: {}", answer.text());
             }
         }
+        stage.wait_for_end_of_tokens();
         stage.tokens().set(Mood::Issue(300));
-        Self { stage, newcomers, guests, guests_since: Instant::now() }
+        Self { stage, newcomers, guests }
     }
 
     fn newcomer(&self, client: &mut dyn Client, machine: &str) -> Result<Login> {
@@ -86,7 +86,6 @@ impl Layers {
     }
 
     fn guest(&self, client: &mut dyn Client, machine: &str) -> Result<Login> {
-        std::thread::sleep(Duration::from_secs(6).saturating_sub(self.guests_since.elapsed()));
         self.guests.next(client, &self.stage, machine)
     }
 
