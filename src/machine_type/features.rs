@@ -7,7 +7,7 @@ use crate::text::field::FieldError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Key {
     Cpu,
-    /// A position in [`MachineType::offers`].
+    /// A position among what the machine type offers.
     Offered(usize),
 }
 
@@ -16,7 +16,7 @@ pub(crate) enum Key {
 pub(crate) struct OfferedKey {
     pub(crate) key: String,
     pub(crate) values: OfferedValues,
-    /// Its place in [`MachineType::order`].
+    /// Its place in the order of keys.
     pub(crate) place: usize,
 }
 
