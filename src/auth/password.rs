@@ -16,26 +16,15 @@ pub struct PasswordHash {
 }
 
 /// Why a bcrypt line is refused. Never quotes the line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidHash {
     /// Not bcrypt, or damaged.
+    #[error("not a bcrypt hash; make one with: htpasswd -nbB -C 5 user password")]
     NotBcrypt,
     /// Too slow for a proxy.
+    #[error("bcrypt cost {0} is above {MAX_COST}: one login would hold a worker too long")]
     TooDear(u32),
 }
-
-impl fmt::Display for InvalidHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotBcrypt => f.write_str("not a bcrypt hash; make one with: htpasswd -nbB -C 5 user password"),
-            Self::TooDear(cost) => {
-                write!(f, "bcrypt cost {cost} is above {MAX_COST}: one login would hold a worker too long")
-            }
-        }
-    }
-}
-
-impl std::error::Error for InvalidHash {}
 
 impl PasswordHash {
     /// Reads `$2y$05$…` (also `$2a$`, `$2b$`).

@@ -1,7 +1,5 @@
 //! Patterns for repository names: `*` is one component, `**` is one or more.
 
-use std::fmt;
-
 use crate::oci::reference::Repository;
 
 /// A pattern such as `library/*` or `qnib/**`.
@@ -9,18 +7,9 @@ use crate::oci::reference::Repository;
 pub struct Pattern(String);
 
 /// The text is not a pattern.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a repository pattern: components of a repository name, '*' for one component, '**' for any number")]
 pub struct InvalidPattern;
-
-impl fmt::Display for InvalidPattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            "not a repository pattern: components of a repository name, '*' for one component, '**' for any number",
-        )
-    }
-}
-
-impl std::error::Error for InvalidPattern {}
 
 impl Pattern {
     /// Reads a pattern: each component is `*`, `**` or a component of a repository name.

@@ -61,16 +61,9 @@ pub struct Digest {
 }
 
 /// The text is not a digest of a registered algorithm.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a digest: expected sha256:<64 hex digits> or sha512:<128 hex digits>")]
 pub struct InvalidDigest;
-
-impl fmt::Display for InvalidDigest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not a digest: expected sha256:<64 hex digits> or sha512:<128 hex digits>")
-    }
-}
-
-impl std::error::Error for InvalidDigest {}
 
 impl Digest {
     /// Reads a digest.

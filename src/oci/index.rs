@@ -72,41 +72,30 @@ pub struct Index {
 }
 
 /// Why bytes are not a usable index. The text is for operators and users.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IndexError {
     /// More than [`MAX_BYTES`].
+    #[error("the index is larger than {} MiB", MAX_BYTES / 1024 / 1024)]
     TooLarge,
     /// Not JSON, or a field of the index itself has the wrong type; the parser's words, printable.
+    #[error("the index is malformed: {0}")]
     Malformed(String),
     /// `manifests` is missing or `null`. An empty list is an index in which nothing fits.
+    #[error("the index has no entries")]
     NoManifests,
     /// Fields of an image manifest beside `manifests`: clients might read another document than we do.
+    #[error("the document is ambiguous: it has manifests, as an index, and {0}, as an image manifest")]
     Ambiguous(&'static str),
     /// `mediaType` says that it is a manifest of one image.
+    #[error("the document has manifests, but its mediaType is {0}")]
     NotAnIndex(String),
     /// More than [`MAX_ENTRIES`].
+    #[error("the index has more than {MAX_ENTRIES} entries")]
     TooManyEntries,
     /// More than [`MAX_TOTAL_FEATURES`].
+    #[error("the index has more than {MAX_TOTAL_FEATURES} features")]
     TooManyFeatures,
 }
-
-impl fmt::Display for IndexError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TooLarge => write!(f, "the index is larger than {} MiB", MAX_BYTES / 1024 / 1024),
-            Self::Malformed(problem) => write!(f, "the index is malformed: {problem}"),
-            Self::NoManifests => f.write_str("the index has no entries"),
-            Self::Ambiguous(field) => {
-                write!(f, "the document is ambiguous: it has manifests, as an index, and {field}, as an image manifest")
-            }
-            Self::NotAnIndex(media_type) => write!(f, "the document has manifests, but its mediaType is {media_type}"),
-            Self::TooManyEntries => write!(f, "the index has more than {MAX_ENTRIES} entries"),
-            Self::TooManyFeatures => write!(f, "the index has more than {MAX_TOTAL_FEATURES} features"),
-        }
-    }
-}
-
-impl std::error::Error for IndexError {}
 
 impl Index {
     /// What the document is by its content.

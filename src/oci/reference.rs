@@ -27,27 +27,18 @@ pub enum Reference {
 }
 
 /// Why a text is no name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidReference {
     /// A repository name that breaks the grammar.
+    #[error("not a repository name: lower-case letters, digits, '.', '_', '-' and '/' only")]
     Repository,
     /// A tag that breaks the grammar.
+    #[error("not a tag: letters, digits, '_', '.' and '-' only, 128 at most")]
     Tag,
     /// No digest.
+    #[error("not a digest: expected sha256:<64 hex digits> or sha512:<128 hex digits>")]
     Digest,
 }
-
-impl fmt::Display for InvalidReference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Repository => "not a repository name: lower-case letters, digits, '.', '_', '-' and '/' only",
-            Self::Tag => "not a tag: letters, digits, '_', '.' and '-' only, 128 at most",
-            Self::Digest => "not a digest: expected sha256:<64 hex digits> or sha512:<128 hex digits>",
-        })
-    }
-}
-
-impl std::error::Error for InvalidReference {}
 
 impl Repository {
     /// Reads a repository name: `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(\/…)*`.

@@ -5,8 +5,6 @@
 
 pub mod query;
 
-use std::fmt;
-
 use self::query::ExplainQuery;
 use crate::auth::realm;
 use crate::oci::digest::Digest;
@@ -82,35 +80,20 @@ impl Request {
 }
 
 /// Why a request is refused before anything else is looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRequest {
     /// The method writes, or the path is none that MetaHub serves.
+    #[error(
+        "MetaHub is read-only: it serves GET and HEAD of manifests, blobs, tags and referrers; \
+         push to the registry behind it"
+    )]
     Unsupported,
     /// What it names breaks the grammar of names.
-    Name(InvalidReference),
+    #[error(transparent)]
+    Name(#[from] InvalidReference),
     /// `explain` was asked for no image, or for one whose name breaks the grammar.
+    #[error("explain needs one image: /metahub/v1/explain?image=<repository>[:<tag>|@<digest>]")]
     Image,
-}
-
-impl fmt::Display for InvalidRequest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Name(error) => return error.fmt(f),
-            Self::Unsupported => {
-                "MetaHub is read-only: it serves GET and HEAD of manifests, blobs, tags and referrers; \
-                 push to the registry behind it"
-            }
-            Self::Image => "explain needs one image: /metahub/v1/explain?image=<repository>[:<tag>|@<digest>]",
-        })
-    }
-}
-
-impl std::error::Error for InvalidRequest {}
-
-impl From<InvalidReference> for InvalidRequest {
-    fn from(error: InvalidReference) -> Self {
-        Self::Name(error)
-    }
 }
 
 impl Method {
