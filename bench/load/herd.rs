@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use metahub::oci::digest::Digest;
 use metahub::oci::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
 
 use crate::floor::Floor;
@@ -16,6 +15,7 @@ use metahub_testkit::bench::Bench;
 use metahub_testkit::http::Request;
 use metahub_testkit::http::connection::Connection;
 use metahub_testkit::http::herd::{Herd, Outcome, allow_files};
+use metahub_testkit::image::Document;
 use metahub_testkit::server::{Act, Answer, Gate, Received, Server};
 use metahub_testkit::{Result, wait_for};
 
@@ -260,18 +260,12 @@ impl Measured {
 /// A registry that keeps its answers until the gate is opened.
 fn upstream(index: Vec<u8>, gate: Gate) -> Result<Server> {
     let bench = Bench::build();
-    let found = |media_type: &str, body: Vec<u8>| {
-        let digest = Digest::of(&body).to_string();
-        Answer::document(media_type, body).header("docker-content-digest", &digest)
-    };
-    let tag = found(DOCKER_LIST, index);
-    let images: Vec<(String, Answer)> = bench
-        .images
-        .iter()
-        .map(|image| (image.manifest.digest(), found(DOCKER_MANIFEST, image.manifest.bytes.clone())))
-        .collect();
+    let tag = Answer::stored(&Document::new(DOCKER_LIST, index));
+    // Made once: to hash them for each client would take longer than all else.
+    let images = bench.images.iter().map(|image| (image.manifest.digest(), Answer::stored(&image.manifest)));
+    let images: Vec<(String, Answer)> = images.collect();
     Server::start(move |request: &Received| {
-        let reference = request.path.rsplit('/').next().unwrap_or_default();
+        let reference = request.reference();
         let image = images.iter().find(|(digest, _)| digest == reference).map(|(_, answer)| answer.clone());
         let answer =
             image.unwrap_or_else(|| if reference.contains(':') { Answer::new(404).body("{}") } else { tag.clone() });

@@ -7,13 +7,11 @@ use std::os::fd::AsRawFd as _;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, setsockopt, socket, sockopt};
 
 use super::{Failure, Request, Response, Result, connect};
+use crate::server::http2::{END_HEADERS, END_STREAM, HEADERS, SETTINGS, block, frame};
 
 /// HTTP/2's numbers (RFC 9113, sections 6 and 11).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-const HEADERS: u8 = 1;
-const SETTINGS: u8 = 4;
 const WINDOW_UPDATE: u8 = 8;
-const END_STREAM_AND_HEADERS: u8 = 5;
 const INITIAL_WINDOW_SIZE: u16 = 4;
 
 /// The largest window of a stream. A connection's is made as large by adding to the 65,535 bytes that it has.
@@ -35,10 +33,11 @@ impl Request {
             named.map_or(format!("127.0.0.1:{port}"), |(_, host)| String::from_utf8_lossy(host).into_owned());
         let pseudo = [(":method", self.method.as_str()), (":path", &self.path), (":scheme", "http")];
         let pseudo = pseudo.into_iter().chain([(":authority", authority.as_str())]);
-        let mut block: Vec<u8> = pseudo.flat_map(|(name, value)| field(name, value.as_bytes())).collect();
         let others = self.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("host"));
-        block.extend(others.flat_map(|(name, value)| field(name, value)));
-        frame(HEADERS, END_STREAM_AND_HEADERS, stream, &block)
+        let fields = pseudo.map(|(name, value)| (name, value.as_bytes()));
+        let fields: Vec<(&str, &[u8])> =
+            fields.chain(others.map(|(name, value)| (name.as_str(), &value[..]))).collect();
+        frame(HEADERS, END_STREAM | END_HEADERS, stream, &block(&fields))
     }
 }
 
@@ -69,25 +68,4 @@ fn connect_small(port: u16) -> nix::Result<TcpStream> {
     setsockopt(&socket, sockopt::RcvBuf, &4096)?;
     nix::sys::socket::connect(socket.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, port))?;
     Ok(TcpStream::from(socket))
-}
-
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).expect("a small frame").to_be_bytes();
-    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
-}
-
-/// A header field, literally and not to be remembered (RFC 7541, section 6.2.2).
-fn field(name: &str, value: &[u8]) -> Vec<u8> {
-    [&[0], &string(name.as_bytes())[..], &string(value)].concat()
-}
-
-/// A string of up to some thousand bytes with its length before it (RFC 7541, sections 5.1 and 5.2).
-fn string(bytes: &[u8]) -> Vec<u8> {
-    let small = |number: usize| u8::try_from(number).expect("a short string");
-    let mut wire = match bytes.len() {
-        length @ ..127 => vec![small(length)],
-        length => vec![127, small((length - 127) % 128) | 128, small((length - 127) / 128)],
-    };
-    wire.extend(bytes);
-    wire
 }
