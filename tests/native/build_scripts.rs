@@ -1,9 +1,10 @@
 //! The build's scripts on machines of several kinds: with a good `wasm-opt`, a broken one, an old one and none.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::io::Write as _;
+use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use metahub_testkit::temp::TempDir;
 
@@ -42,6 +43,15 @@ struct Machine {
     directory: TempDir,
 }
 
+/// Writes a program, by a process of its own: a program is "busy" while somebody has it open for writing, and what this
+/// process has open, every child that another test has just begun has for a moment too.
+fn install(program: &Path, text: &[u8]) {
+    let mut command = Command::new("install");
+    let mut child = command.args(["-m", "755", "/dev/stdin"]).arg(program).stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(text).unwrap();
+    assert!(child.wait().unwrap().success());
+}
+
 impl Machine {
     fn bare() -> Self {
         let directory = TempDir::new("build-scripts").unwrap();
@@ -53,16 +63,14 @@ impl Machine {
         }
         for script in ["install.sh", "optimize.sh", "check-size.sh"] {
             let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts").join(script);
-            fs::copy(ours, directory.join("scripts").join(script)).unwrap();
+            install(&directory.join("scripts").join(script), &fs::read(ours).unwrap());
         }
         Self { directory }
     }
 
     /// One more program.
     fn with(self, name: &str, script: &str) -> Self {
-        let path = self.directory.join("bin").join(name);
-        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-        fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
+        install(&self.directory.join("bin").join(name), format!("#!/bin/sh\n{script}\n").as_bytes());
         self
     }
 
