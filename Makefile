@@ -60,8 +60,8 @@ demo: build ## Pull one image name as three machine types and show what each of 
 build: ## Compile the filter to WebAssembly: dist/metahub.wasm
 	@$(INSTALL) rust binaryen
 	cargo build --locked --release --target $(WASM_TARGET)
-	@# Always a new file: the tests refuse a filter that is older than its sources, and cargo has just said that this one is
-	@# up to date.
+	@# Always a new file: the tests refuse a filter that is older than its sources, and cargo has just said that this
+	@# one is up to date.
 	@mkdir -p dist && cp $(COMPILED) target/metahub.wasm
 	@cargo run --quiet --locked --manifest-path $(TRIM)/Cargo.toml --target-dir target/trim -- target/metahub.wasm
 	@scripts/optimize.sh target/metahub.wasm
@@ -96,7 +96,8 @@ check: ## Check format, lints, licences and documentation; run the tests that ne
 		cargo doc --quiet --locked --no-deps --document-private-items --target $(WASM_TARGET)
 	cargo test --locked --quiet --doc
 	cargo test --locked --lib --bins --test metahub -- --skip real::
-	cargo clippy --quiet --locked --all-targets --manifest-path $(TRIM)/Cargo.toml --target-dir target/trim -- --deny warnings
+	cargo clippy --quiet --locked --all-targets --manifest-path $(TRIM)/Cargo.toml --target-dir target/trim -- \
+		--deny warnings
 	cargo test --locked --quiet --manifest-path $(TRIM)/Cargo.toml --target-dir target/trim
 
 .PHONY: bench

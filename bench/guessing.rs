@@ -1,4 +1,5 @@
-//! What clients that guess passwords cost the others: `cargo bench -p metahub-bench --bench guessing` with a built filter.
+//! What clients that guess passwords cost the others: `cargo bench -p metahub-bench --bench guessing` with a built
+//! filter.
 //!
 //! One Envoy worker, so that nobody can go round it. A client with a remembered login pings all the time, and others
 //! log in for the first time, each from an address of its own; guessers send wrong passwords for names that nobody has

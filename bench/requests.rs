@@ -74,7 +74,11 @@ impl Stage {
             "accounts": { "x-type1": { "password": password, "machine_type": "type1" } },
         });
         let layers = vec![
-            json!({ "mediaType": "application/vnd.docker.image.rootfs.diff.tar.gzip", "digest": Digest::of(b"").as_str(), "size": 123_456 });
+            json!({
+                "mediaType": "application/vnd.docker.image.rootfs.diff.tar.gzip",
+                "digest": Digest::of(b"").as_str(),
+                "size": 123_456,
+            });
             6
         ];
         let child =

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Feeds fuzz targets for so many seconds each, as many at once as there are processors: scripts/fuzz.sh SECONDS [TARGET...]
+# Feeds fuzz targets for so many seconds each, as many at once as there are processors: scripts/fuzz.sh SECONDS
+# [TARGET...]
 #
-# The compiler of rust-toolchain.toml is enough: what cargo-fuzz needs nightly for is the address sanitizer, and there is no
-# unsafe code here. libFuzzer comes with a crate.
+# The compiler of rust-toolchain.toml is enough: what cargo-fuzz needs nightly for is the address sanitizer, and there
+# is no unsafe code here. libFuzzer comes with a crate.
 #
 # SEED=1 in the environment makes the same inputs each time, as far as they go in the time; 0 makes others each time.
 set -euo pipefail

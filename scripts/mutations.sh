@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Plants the faults in fuzz/mutations one by one into a copy of the last commit, and says which target notices, at which of
-# its pseudo-random inputs and in which words: scripts/mutations.sh [NAME...]. It fails if one goes unnoticed.
+# Plants the faults in fuzz/mutations one by one into a copy of the last commit, and says which target notices, at which
+# of its pseudo-random inputs and in which words: scripts/mutations.sh [NAME...]. It fails if one goes unnoticed.
 #
 # CASES (3000) is how many inputs each target gets; `make check` gives 500 to each, and 300 to `flow`.
 set -euo pipefail
@@ -23,7 +23,8 @@ trap 'git worktree remove --force "$tree"' EXIT
 # notice: the first target that fails, and its words.
 notice() {
     local target output
-    (cd "$tree" && cargo build --quiet --locked --profile mutant --package metahub-fuzz --target-dir "$built" --bin cases) \
+    (cd "$tree" && cargo build --quiet --locked --profile mutant --package metahub-fuzz \
+        --target-dir "$built" --bin cases) \
         2>"$built/mutation.log" || {
         cat "$built/mutation.log" >&2
         exit 2

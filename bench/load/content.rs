@@ -12,11 +12,14 @@ pub(crate) fn manifest(number: u64) -> String {
         let comma = if layer == 1 { "" } else { "," };
         let _ = write!(
             layers,
-            r#"{comma}{{"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","digest":"sha256:{layer}{number:063x}","size":{layer}048576}}"#
+            "{comma}{{\"mediaType\":\"application/vnd.oci.image.layer.v1.tar+gzip\",\
+             \"digest\":\"sha256:{layer}{number:063x}\",\"size\":{layer}048576}}"
         );
     }
     format!(
-        r#"{{"schemaVersion":2,"mediaType":"{OCI_MANIFEST}","config":{{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:{number:064x}","size":7023}},"layers":[{layers}]}}"#
+        "{{\"schemaVersion\":2,\"mediaType\":\"{OCI_MANIFEST}\",\
+         \"config\":{{\"mediaType\":\"application/vnd.oci.image.config.v1+json\",\
+         \"digest\":\"sha256:{number:064x}\",\"size\":7023}},\"layers\":[{layers}]}}"
     )
 }
 

@@ -43,7 +43,8 @@ impl Image {
         let entry = |(position, child): (usize, &Document)| {
             let feature = if entries > 4 { format!("node:{position}") } else { format!("nvcap:8.{position}") };
             format!(
-                r#"{{"mediaType":"{OCI_MANIFEST}","digest":"{}","size":{},"platform":{{"architecture":"amd64","os":"linux","features":["cpu:haswell","{feature}"]}}}}"#,
+                "{{\"mediaType\":\"{OCI_MANIFEST}\",\"digest\":\"{}\",\"size\":{},\"platform\":\
+                 {{\"architecture\":\"amd64\",\"os\":\"linux\",\"features\":[\"cpu:haswell\",\"{feature}\"]}}}}",
                 child.digest,
                 child.text.len()
             )

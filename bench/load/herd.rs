@@ -23,9 +23,9 @@ use metahub_testkit::{Result, wait_for};
 const CLIENTS: usize = 5000;
 /// What a probe may wait meanwhile.
 const LIMIT: Duration = Duration::from_millis(250);
-/// Envoy takes all requests that have arrived before it looks again who else is there, so thousands in one instant keep a
-/// probe waiting whatever the filter does. What they make it wait with MetaHub may be more, by this factor, than with a
-/// filter that only answers.
+/// Envoy takes all requests that have arrived before it looks again who else is there, so thousands in one instant keep
+/// a probe waiting whatever the filter does. What they make it wait with MetaHub may be more, by this factor, than with
+/// a filter that only answers.
 const FACTOR: f64 = 1.5;
 const PATIENCE: Duration = Duration::from_secs(60);
 const ENTRIES: usize = 9000;
@@ -64,8 +64,9 @@ pub(crate) fn measure() -> Result<Section> {
         "limit",
         "fetches",
     ];
-    let mut text = "One worker. All ask before the registry answers the first; meanwhile a probe asks for `/metahub/v1/health` \
-         every 10 ms. The clients, the registry and Envoy share the machine's cores. 429 is for explanations beyond the \
+    let mut text = "One worker. All ask before the registry answers the first; meanwhile a probe asks for \
+         `/metahub/v1/health` every 10 ms. The clients, the registry and Envoy share the machine's cores. 429 is for \
+         explanations beyond the \
          bound of those under way, 503 for answers beyond what a worker holds; both say when to come back. Envoy takes \
          all requests that have arrived before it looks who else is there: the first two rows show what that makes a \
          probe wait without MetaHub, and the limit while they ask is 250 ms or 1.5 times that.\n\n"

@@ -1,4 +1,5 @@
-//! Measures MetaHub against bare Envoy: `make bench`, or `cargo bench -p metahub-bench --bench load -- [step…]` with a built filter.
+//! Measures MetaHub against bare Envoy: `make bench`, or `cargo bench -p metahub-bench --bench load -- [step…]` with a
+//! built filter.
 //!
 //! | step | what |
 //! |---|---|
@@ -11,8 +12,8 @@
 //! | `herd` | thousands of clients wait for one answer |
 //! | `fleet` | a fleet rolls out |
 //!
-//! Without a name all steps run. Each writes its section of docs/performance.md or docs/scaling.md; the program fails if
-//! a limit is missed. `QUICK=1` takes a few short rounds, for developing: nothing is written then. `ROWS=part;part`
+//! Without a name all steps run. Each writes its section of docs/performance.md or docs/scaling.md; the program fails
+//! if a limit is missed. `QUICK=1` takes a few short rounds, for developing: nothing is written then. `ROWS=part;part`
 //! measures only the rows of the table whose names contain one of the parts, and does not write them either. With
 //! `AGAINST=FILE`, another build of the filter is measured in the same rounds, in the place of the host calls alone:
 //! the column shows what that one costs. Nothing is written.

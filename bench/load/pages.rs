@@ -9,7 +9,8 @@ use metahub_testkit::{Failure, Result};
 /// Where the sections stand.
 const PAGES: [&str; 2] = ["docs/performance.md", "docs/scaling.md"];
 
-/// Writes a section's plot, and puts its text between its markers, `<!-- measured: name -->` and `<!-- end -->`, after what was measured where.
+/// Writes a section's plot, and puts its text between its markers, `<!-- measured: name -->` and `<!-- end -->`, after
+/// what was measured where.
 pub(crate) fn write(section: &Section, circumstances: &str) -> Result<()> {
     if let Some((name, svg)) = &section.plot {
         fs::write(path("docs").join(name), svg)?;

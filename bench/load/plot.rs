@@ -89,7 +89,8 @@ pub(crate) fn curve(title: &str, unit: &str, points: &[(f64, f64)]) -> String {
 /// White behind everything, because pages may be dark.
 fn begin(height: f64, title: &str) -> String {
     format!(
-        r##"<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" font-size="13" fill="#222">
+        r##"<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}"
+ font-family="sans-serif" font-size="13" fill="#222">
 <rect width="{WIDTH}" height="{height}" fill="#fff"/>
 <text x="16" y="26" font-size="15">{title}</text>
 "##

@@ -47,8 +47,9 @@ pub(crate) fn measure(reloads: usize) -> Result<Section> {
         "requests",
     ];
     let mut text = format!(
-        "{TYPES} machine types, two workers, two clients that pull all the time. From the rename of the file to the last \
-         answer that did not know the new machine type; the slowest request of the 2 s before the rename, and from then \
+        "{TYPES} machine types, two workers, two clients that pull all the time. From the rename of the file to the \
+         last answer that did not know the new machine type; the slowest request of the 2 s before the rename, and \
+         from then \
          until 1 s after the new configuration answered first. No request failed.\n\n"
     );
     text += &report::head(&columns);

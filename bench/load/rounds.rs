@@ -15,8 +15,8 @@ pub(crate) struct Effort {
     pub(crate) rounds: usize,
     /// What a round of one Envoy takes, about.
     pub(crate) round: Duration,
-    /// How long each Envoy is asked beforehand. V8 compiles what runs often a second time, in the background and on the same
-    /// bill: the first 2,500 requests of a rare kind would be charged with it.
+    /// How long each Envoy is asked beforehand. V8 compiles what runs often a second time, in the background and on the
+    /// same bill: the first 2,500 requests of a rare kind would be charged with it.
     pub(crate) warm_up: Duration,
 }
 
@@ -56,8 +56,8 @@ struct Runner<'a> {
     figures: Figures,
 }
 
-/// Asks them in turn. Each round begins with another one, so that each follows each of the others and none of three follows
-/// itself: an Envoy that has just run finds its code in the caches and is up to 8 % cheaper.
+/// Asks them in turn. Each round begins with another one, so that each follows each of the others and none of three
+/// follows itself: an Envoy that has just run finds its code in the caches and is up to 8 % cheaper.
 pub(crate) fn compare(
     base: &Side<'_>,
     measured: &Side<'_>,

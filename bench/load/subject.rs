@@ -256,7 +256,8 @@ impl Subject {
         machine::cpu_time(self.envoy.id())
     }
 
-    /// CPU time of the one worker alone: without the main thread, which reads configurations, and V8's compiler threads.
+    /// CPU time of the one worker alone: without the main thread, which reads configurations, and V8's compiler
+    /// threads.
     pub(crate) fn worker_time(&self) -> Result<Duration> {
         machine::cpu_time_of(self.envoy.id(), "wrk:worker_0")
     }

@@ -94,7 +94,8 @@ impl Folder {
         config::shipped_text(&self.file())
     }
 
-    /// That text as Envoy shall read it, for these ports and with Docker Hub's credentials where the environment has some.
+    /// That text as Envoy shall read it, for these ports and with Docker Hub's credentials where the environment has
+    /// some.
     pub(crate) fn read(&self, text: &str, ports: &Ports) -> Result<Value> {
         const CREDENTIALS: &str = "credentials: { username_env: DOCKER_HUB_USER";
         let set = |name| var(name).is_ok_and(|value| !value.is_empty());

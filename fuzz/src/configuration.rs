@@ -1,5 +1,5 @@
-//! Any bytes as a configuration: an error names a field and shows no secret, and a `google.protobuf.Struct` is read as the
-//! JSON of the same document.
+//! Any bytes as a configuration: an error names a field and shows no secret, and a `google.protobuf.Struct` is read as
+//! the JSON of the same document.
 
 use metahub::config::Config;
 use prost::Message as _;
@@ -16,7 +16,8 @@ pub(crate) fn check(bytes: &[u8]) {
         assert!(!message.contains(SECRET), "{message}");
     }
     let Ok(document) = serde_json::from_slice::<Json>(bytes) else { return };
-    // A level is one of JSON and three of messages; where the limits are does not matter here. An empty Struct has no bytes.
+    // A level is one of JSON and three of messages; where the limits are does not matter here. An empty Struct has no
+    // bytes.
     let members = document.as_object().map_or(0, serde_json::Map::len);
     if members == 0 || depth(&document) > 20 || has_fractions(&document) {
         return;

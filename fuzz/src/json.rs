@@ -1,5 +1,5 @@
-//! Any bytes as JSON, through the two public readers that stand on ours: what is JSON is what `serde_json` says. And what
-//! we write is read as it was meant.
+//! Any bytes as JSON, through the two public readers that stand on ours: what is JSON is what `serde_json` says. And
+//! what we write is read as it was meant.
 
 use metahub::config::Config;
 use metahub::oci::index::Index;

@@ -1,5 +1,5 @@
-//! What must hold for any bytes. The fuzz targets feed it from libFuzzer, `tests/native/fuzzed.rs` with a fixed number of
-//! pseudo-random inputs, so that every `make check` goes through all of it.
+//! What must hold for any bytes. The fuzz targets feed it from libFuzzer, `tests/native/fuzzed.rs` with a fixed number
+//! of pseudo-random inputs, so that every `make check` goes through all of it.
 
 mod authorization;
 mod configuration;

@@ -1,5 +1,5 @@
-//! Any bytes as the answer of a token service: what is used is a token that the answer has, fit for a header, and kept no
-//! longer than it says.
+//! Any bytes as the answer of a token service: what is used is a token that the answer has, fit for a header, and kept
+//! no longer than it says.
 
 use std::fmt;
 

@@ -2,8 +2,9 @@
 //! so that identical ones are sent once, and a client that disconnects leaves the others their answer.
 //!
 //! Envoy sends them only from callbacks of the filter's root: in the name of a stream they would end with it. So a
-//! stream asks for a tick, and waits; what streams ask for when an answer is delivered is sent at once. Envoy carries out what streams decide in one callback by nesting each reply in
-//! the one before, until V8's stack is full: hence the bound on deliveries in one callback.
+//! stream asks for a tick, and waits; what streams ask for when an answer is delivered is sent at once. Envoy carries
+//! out what streams decide in one callback by nesting each reply in the one before, until V8's stack is full: hence the
+//! bound on deliveries in one callback.
 
 use std::cell::{Cell, RefCell};
 use std::fmt::Debug;

@@ -151,7 +151,8 @@ fn architecture(description: &Description<&str>, listed: &[Listed], named: &[Str
             Err(FieldError::new("architecture", message))
         }
         (Some((spelled, _)),         _,         _,             _) => Ok(spelled),
-        (None,                       Some(cpu), _,             _) => Ok((PlatformWord::Borrowed(cpu.architecture()), None)),
+        (None,                       Some(cpu), _,             _) =>
+            Ok((PlatformWord::Borrowed(cpu.architecture()), None)),
         (None,                       None,      Some(_),       [only]) => Ok((PlatformWord::Borrowed(only), None)),
         (None,                       None,      Some(variant), [first, second, ..]) =>
             required(format!(", because {first} and {second} have a variant {variant}")),

@@ -291,7 +291,10 @@ fn large_and_many_indexes_are_bounded() {
         let entries: Vec<Value> = (0..4000)
             .map(|n| {
                 let digest = Digest::of(format!("{seed} {n}").as_bytes()).to_string();
-                json!({ "mediaType": DOCKER_LIST.replace("list.", ""), "digest": digest, "size": 10, "platform": { "os": "linux", "architecture": "amd64" } })
+                json!({
+                    "mediaType": DOCKER_LIST.replace("list.", ""), "digest": digest, "size": 10,
+                    "platform": { "os": "linux", "architecture": "amd64" },
+                })
             })
             .collect();
         list(&entries)
@@ -299,7 +302,12 @@ fn large_and_many_indexes_are_bounded() {
     let nested: Vec<Vec<u8>> = (0..16).map(large).collect();
     let entries: Vec<Value> = nested
         .iter()
-        .map(|bytes| json!({ "mediaType": DOCKER_LIST, "digest": Digest::of(bytes).as_str(), "size": bytes.len(), "platform": { "os": "linux", "architecture": "amd64" } }))
+        .map(|bytes| {
+            json!({
+                "mediaType": DOCKER_LIST, "digest": Digest::of(bytes).as_str(), "size": bytes.len(),
+                "platform": { "os": "linux", "architecture": "amd64" },
+            })
+        })
         .collect();
     let mut upstream = upstream(&[]);
     upstream.index = Some(Response::new(200, OCI_INDEX, list(&entries)));

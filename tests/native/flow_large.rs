@@ -147,7 +147,8 @@ fn a_large_manifest_that_is_known_passes_by_its_digest() {
     }
 }
 
-/// The memory holds something small in the place of something large, so that the client's request went upstream as HEAD.
+/// The memory holds something small in the place of something large, so that the client's request went upstream as
+/// HEAD.
 #[test]
 fn a_request_by_digest_goes_upstream_once() {
     let (config, (mut upstream, digest, _)) = (parse(&configuration()), by_digest(100_000));

@@ -67,7 +67,8 @@ fn a_wrong_content_type_is_not_kept_by_digest_either() {
     assert_eq!(pull(&configuration(), &upstream).header("docker-content-digest"), broadwell());
 }
 
-/// A registry that says of a document whatever the client has asked for: the first client does not decide for the others.
+/// A registry that says of a document whatever the client has asked for: the first client does not decide for the
+/// others.
 #[test]
 fn what_one_client_accepts_is_not_kept_for_the_others() {
     let oci = br#"{"schemaVersion":2,"config":{},"layers":[]}"#.to_vec();

@@ -1,5 +1,5 @@
-//! What ends a caller's trust, and what becomes of a token that is doubted: each refusal counts at once, and a fault of the
-//! moment takes nothing from anybody.
+//! What ends a caller's trust, and what becomes of a token that is doubted: each refusal counts at once, and a fault of
+//! the moment takes nothing from anybody.
 
 use metahub::config::Config;
 use metahub::oci::digest::Digest;

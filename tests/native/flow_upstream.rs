@@ -348,7 +348,8 @@ fn short_names_get_the_default_namespace() {
         (
             "/v2/nginx/referrers/sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855?x=y",
             Some(
-                "/v2/library/nginx/referrers/sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855?x=y",
+                "/v2/library/nginx/referrers/\
+                 sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855?x=y",
             ),
         ),
         ("/v2/nginx/tags/list", Some("/v2/library/nginx/tags/list")),

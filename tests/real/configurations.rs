@@ -95,8 +95,8 @@ fn the_filter_accepts_what_the_examples_suggest_in_comments() {
     assert!(validate(bootstrap, suggested("private-registry", "token_service:")).is_ok());
 }
 
-/// What the demo's envoy.yaml hardens and limits, every example does: a line of it that an example lacks is one of those
-/// that the example is about.
+/// What the demo's envoy.yaml hardens and limits, every example does: a line of it that an example lacks is one of
+/// those that the example is about.
 #[test]
 fn examples_differ_from_the_demo_in_what_they_are_about_only() {
     let demo = settings(&shipped_text("envoy.yaml").unwrap(), "");
@@ -113,7 +113,8 @@ fn examples_differ_from_the_demo_in_what_they_are_about_only() {
     }
 }
 
-/// All shipped files, `envoy.yaml` itself included, protect Envoy from slow clients and clients from the registry's headers.
+/// All shipped files, `envoy.yaml` itself included, protect Envoy from slow clients and clients from the registry's
+/// headers.
 #[test]
 fn every_shipped_file_has_small_buffers_and_removes_headers() {
     for folder in FOLDERS.into_iter().chain([""]) {

@@ -1,5 +1,5 @@
-//! envoy/docker-hub, in front of an imitation of Docker Hub: the registry, its token service and its blob store, each with
-//! what it is strict about.
+//! envoy/docker-hub, in front of an imitation of Docker Hub: the registry, its token service and its blob store, each
+//! with what it is strict about.
 
 use metahub_testkit::bench::{Bench, REPOSITORY};
 use metahub_testkit::client::skopeo::Skopeo;
@@ -58,8 +58,8 @@ impl Stage {
     }
 }
 
-/// The registry: serves the demo repository as `library/bench`; `library/limited` has reached its limit, and so have the
-/// images of `library/half`.
+/// The registry: serves the demo repository as `library/bench`; `library/limited` has reached its limit, and so have
+/// the images of `library/half`.
 fn hub(request: &Received, store: &str) -> Vec<Act> {
     let bench = Bench::build();
     let mut parts = request.path.trim_start_matches("/v2/").rsplitn(3, '/');

@@ -1,6 +1,7 @@
 //! A registry that closes a kept-alive connection in the moment of a request: the request is sent once more.
 //!
-//! It cannot be told from a registry that breaks the first attempt of each request, which is what the upstream does here.
+//! It cannot be told from a registry that breaks the first attempt of each request, which is what the upstream does
+//! here.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;

@@ -54,8 +54,8 @@ fn chunked(port: u16, path: &str) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// A request without a length that does not end with its headers would reach the registry in chunks, and a front end that
-/// refuses them, or waits for their end, would be everybody's trouble.
+/// A request without a length that does not end with its headers would reach the registry in chunks, and a front end
+/// that refuses them, or waits for their end, would be everybody's trouble.
 #[test]
 fn the_registry_hears_of_a_request_when_it_has_ended() {
     let bench = Bench::build();

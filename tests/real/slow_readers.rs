@@ -133,7 +133,8 @@ fn serve(request: &Received, bench: &Bench, piece: &Arc<[u8]>) -> Vec<Act> {
 
 fn serve_large(request: &Received, bytes: &Arc<[u8]>, digest: &str) -> Vec<Act> {
     let head = format!(
-        "HTTP/1.1 200 OK\r\ncontent-type: {DOCKER_MANIFEST}\r\ndocker-content-digest: {digest}\r\ncontent-length: {}\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-type: {DOCKER_MANIFEST}\r\ndocker-content-digest: {digest}\r\n\
+         content-length: {}\r\n\r\n",
         bytes.len()
     );
     let body = (request.method != "HEAD").then(|| Act::SendShared(bytes.clone()));
@@ -165,8 +166,8 @@ fn a_thousand_stalled_downloads() {
     stage.assert_unharmed("after stalled downloads");
 }
 
-/// When all connections for blobs are taken, manifests have their own, and so has the filter. The limits are those of the
-/// shipped file but for their number.
+/// When all connections for blobs are taken, manifests have their own, and so has the filter. The limits are those of
+/// the shipped file but for their number.
 #[test]
 fn stalled_downloads_leave_connections_for_manifests() {
     let stage = Stage::set(|bootstrap| {
@@ -219,8 +220,8 @@ fn read_slowly(mut stream: TcpStream, read: &AtomicU64, stop: &AtomicBool) {
     }
 }
 
-/// All streams that one HTTP/2 connection may have: with windows that let everything come, but nobody reads it, and with
-/// windows that let nothing come.
+/// All streams that one HTTP/2 connection may have: with windows that let everything come, but nobody reads it, and
+/// with windows that let nothing come.
 #[test]
 fn one_hostile_http2_connection() {
     let stage = Stage::set(|_| {});

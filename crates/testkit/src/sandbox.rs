@@ -81,8 +81,8 @@ impl Sandbox {
         trial.status().is_ok_and(|status| status.success())
     }
 
-    /// The command that runs `program` in the sandbox. It gets a home of its own, trusts the test authority, and gets no
-    /// other environment.
+    /// The command that runs `program` in the sandbox. It gets a home of its own, trusts the test authority, and gets
+    /// no other environment.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new("nsenter");
         command.args(["--target", &self.init, "--mount", "--pid", "--", program]);

@@ -1,9 +1,9 @@
 //! The one server that tests make up: it does on command what a real one does, and what a real one never would.
 //!
 //! A handler gets each request of HTTP/1.1 and says, byte for byte, what happens on the connection ([`Server::start`]);
-//! [`http2`] does the same frame by frame; and a handler may have the connection itself ([`Server::raw`]). A server that
-//! is "slow" waits until the test opens a gate or the client goes away; nothing is timed but what a test wants to last
-//! ([`Act::Pause`]).
+//! [`http2`] does the same frame by frame; and a handler may have the connection itself ([`Server::raw`]). A server
+//! that is "slow" waits until the test opens a gate or the client goes away; nothing is timed but what a test wants to
+//! last ([`Act::Pause`]).
 
 mod answer;
 mod http1;

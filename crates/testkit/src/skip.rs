@@ -6,7 +6,8 @@ use super::{Failure, Result};
 
 /// Why `what` cannot run on this machine, if it cannot: it needs these programs, and a sandbox if it is `sandboxed`.
 ///
-/// The reason is also printed. Fails where all must run (`CI=true`): what is skipped there would be a hole in the proof.
+/// The reason is also printed. Fails where all must run (`CI=true`): what is skipped there would be a hole in the
+/// proof.
 pub fn reason_to_skip(what: &str, programs: &[&str], sandboxed: bool) -> Result<Option<String>> {
     let missing: Vec<&str> = programs.iter().copied().filter(|program| !is_installed(program)).collect();
     let reason = if !missing.is_empty() {

@@ -1,8 +1,8 @@
 //! All that a test stands on, with one call: `stage().config(…).start()`.
 //!
 //! A stage is Envoy with the shipped configuration, two workers and MetaHub's filter, and something behind it: unless
-//! told, a real registry with the demo repository. Everything is ready when [`Builder::start`] returns, and ends with the
-//! [`Stage`], Envoy first; after a panic each process shows the end of its log.
+//! told, a real registry with the demo repository. Everything is ready when [`Builder::start`] returns, and ends with
+//! the [`Stage`], Envoy first; after a panic each process shows the end of its log.
 
 use serde_json::{Value, json};
 
@@ -166,8 +166,8 @@ impl Builder {
 }
 
 impl Parts {
-    /// An open registry with the demo repository, and perhaps one over the same images that is not open; the port of the
-    /// last one.
+    /// An open registry with the demo repository, and perhaps one over the same images that is not open; the port of
+    /// the last one.
     fn of_registry(bench: &Bench, access: Option<&Access<'_>>) -> Result<(u16, Self)> {
         let registry = Registry::start()?;
         bench.push(&registry)?;

@@ -62,8 +62,8 @@ pub(super) fn find(digest: &str) -> Option<&'static Document> {
     DOCUMENTS.iter().find(|document| document.digest == digest)
 }
 
-/// Whether a document may be the answer where a tag points to `top`. `machine` is `None` for those who see whole indexes;
-/// `lax`: where nothing fits, they may be seen by all.
+/// Whether a document may be the answer where a tag points to `top`. `machine` is `None` for those who see whole
+/// indexes; `lax`: where nothing fits, they may be seen by all.
 pub(super) fn may_get(top: &str, served: &str, machine: Option<&Machine>, lax: bool) -> bool {
     let Some(machine) = machine else { return top == served };
     match find(top).map(|document| &document.content) {
@@ -106,7 +106,9 @@ impl Making {
     }
 
     fn image(&mut self, media_type: &'static str, padding: usize) -> usize {
-        let text = json!({ "schemaVersion": 2, "mediaType": media_type, "number": self.0.len(), "padding": "x".repeat(padding) });
+        let text = json!({
+            "schemaVersion": 2, "mediaType": media_type, "number": self.0.len(), "padding": "x".repeat(padding),
+        });
         self.add(media_type, text.to_string().into_bytes(), Content::Image)
     }
 
@@ -159,7 +161,8 @@ fn documents() -> Vec<Document> {
     all.index(OCI_INDEX, 0, &[(Needs(None, &[]), nested), (Needs(ARM, &[]), arm)]);
     all.index(OCI_INDEX, 0, &[]);
     let artifacts = json!({
-        "schemaVersion": 2, "mediaType": OCI_INDEX, "artifactType": "application/x", "manifests": [all.entry(Needs(AMD, &[]), plain)],
+        "schemaVersion": 2, "mediaType": OCI_INDEX, "artifactType": "application/x",
+        "manifests": [all.entry(Needs(AMD, &[]), plain)],
     });
     all.add(OCI_INDEX, artifacts.to_string().into_bytes(), Content::Artifacts);
     std::mem::take(&mut all.0)

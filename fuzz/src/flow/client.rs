@@ -1,5 +1,5 @@
-//! The configuration of the model, and the clients that it knows: what each of them may get, and as whom a registry must
-//! see them.
+//! The configuration of the model, and the clients that it knows: what each of them may get, and as whom a registry
+//! must see them.
 
 use metahub::config::Config;
 use serde_json::{Value, json};

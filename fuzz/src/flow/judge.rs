@@ -209,7 +209,10 @@ impl World {
         match stream.asked {
             Asked::Digest(repository, document) => {
                 assert_eq!(served, catalogue::DOCUMENTS[document].digest, "another document than was asked for");
-                let is_granted = |what: &What| matches!(what, What::Digest(there, name, _) if *there == repository && *name == served);
+                let is_granted = |what: &What| {
+                    let What::Digest(there, name, _) = what else { return false };
+                    *there == repository && *name == served
+                };
                 assert!(self.granted(number).any(is_granted), "nobody has granted {served}");
             }
             Asked::Tag(repository, tag) => self.judge_tag(number, (repository, tag), &served),
@@ -248,7 +251,8 @@ impl World {
         assert!(is_excused, "nobody has granted {served}, but {granted:?}: {stream:?}");
     }
 
-    /// Whether a refusal has ended a word before this moment. Small memory forgets, and so does one whose writes are lost.
+    /// Whether a refusal has ended a word before this moment. Small memory forgets, and so does one whose writes are
+    /// lost.
     fn is_refused_since(&self, number: usize, word: &Word, moment: u64) -> bool {
         let forgets = self.lossy || self.streams[number].rules.cache < 64 << 20;
         let ends = |refusal: &Refusal| {

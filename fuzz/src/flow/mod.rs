@@ -1,6 +1,6 @@
-//! The whole `flow` under arbitrary events: several clients at once against registries whose permissions and tags change
-//! under way, with faults, disconnects, new configurations, a clock that jumps and writes to the shared memory that are
-//! lost. `judge.rs` says what must hold.
+//! The whole `flow` under arbitrary events: several clients at once against registries whose permissions and tags
+//! change under way, with faults, disconnects, new configurations, a clock that jumps and writes to the shared memory
+//! that are lost. `judge.rs` says what must hold.
 
 mod catalogue;
 mod client;

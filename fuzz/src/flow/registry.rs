@@ -1,5 +1,5 @@
-//! The registries of the model and their token service: who may see what at this moment, where tags point to, and what was
-//! granted to whom. What was granted is the only excuse for what a client gets.
+//! The registries of the model and their token service: who may see what at this moment, where tags point to, and what
+//! was granted to whom. What was granted is the only excuse for what a client gets.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -121,7 +121,9 @@ proptest! {
     }
 
     #[test]
-    fn another_entry_wins_or_changes_nothing(entries in entries(), more in entry(), at in any::<prop::sample::Index>(), machine in a_machine()) {
+    fn another_entry_wins_or_changes_nothing(
+        entries in entries(), more in entry(), at in any::<prop::sample::Index>(), machine in a_machine()
+    ) {
         prop_assume!(index_of(&entries).is_image_index());
         let before = chosen(&entries, &machine);
         let mut longer = entries.clone();
@@ -136,7 +138,9 @@ proptest! {
     }
 
     #[test]
-    fn asking_for_more_that_the_machine_has_never_loses(entries in entries(), feature in any_of(FEATURES.to_vec()), machine in a_machine()) {
+    fn asking_for_more_that_the_machine_has_never_loses(
+        entries in entries(), feature in any_of(FEATURES.to_vec()), machine in a_machine()
+    ) {
         let Some(selected) = chosen(&entries, &machine) else { return Ok(()) };
         let mut more = selected.clone();
         let insert_at = more.find(' ').unwrap_or(more.len());
@@ -152,7 +156,11 @@ proptest! {
     }
 
     #[test]
-    fn permuting_changes_the_choice_among_equals_only(entries in entries(), shuffled in Just(()).prop_perturb(|(), mut random| random.next_u64()), machine in a_machine()) {
+    fn permuting_changes_the_choice_among_equals_only(
+        entries in entries(),
+        shuffled in Just(()).prop_perturb(|(), mut random| random.next_u64()),
+        machine in a_machine()
+    ) {
         let mut permuted = entries.clone();
         let mut state = shuffled | 1;
         for position in (1..permuted.len()).rev() {
@@ -187,7 +195,9 @@ proptest! {
     }
 
     #[test]
-    fn any_words_are_survived(platform in "\\PC{0,12}", features in prop::collection::vec("\\PC{0,20}", 0..4), machine in a_machine()) {
+    fn any_words_are_survived(
+        platform in "\\PC{0,12}", features in prop::collection::vec("\\PC{0,20}", 0..4), machine in a_machine()
+    ) {
         let mut entry = super::entry(0, "linux/amd64");
         entry["platform"]["variant"] = serde_json::json!(platform);
         entry["platform"]["features"] = serde_json::json!(features);
@@ -196,7 +206,9 @@ proptest! {
     }
 
     #[test]
-    fn any_description_is_survived(os in "\\PC{0,8}", architecture in "\\PC{0,8}", features in prop::collection::vec("\\PC{0,12}", 0..4)) {
+    fn any_description_is_survived(
+        os in "\\PC{0,8}", architecture in "\\PC{0,8}", features in prop::collection::vec("\\PC{0,12}", 0..4)
+    ) {
         let description = metahub::machine_type::Description {
             os: Some(os), architecture: Some(architecture), prefer: features.clone(), features,
             ..metahub::machine_type::Description::default()

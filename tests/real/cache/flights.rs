@@ -23,8 +23,8 @@ fn wait_for_clients(stage: &Stage, count: u64) {
     wait_for("the requests to arrive", Duration::from_secs(10), || active().filter(|active| *active == count)).unwrap();
 }
 
-/// Waits until nothing but what stands at the gate is under way to upstream, thirty times one after the other: then all have asked what they
-/// had to ask before, and wait for the same.
+/// Waits until nothing but what stands at the gate is under way to upstream, thirty times one after the other: then all
+/// have asked what they had to ask before, and wait for the same.
 fn wait_for_the_gate(stage: &Stage) {
     let stat = |name: &str| stage.envoy.stat(&format!("cluster.registry.upstream_rq_{name}"), "").ok();
     let mut calm = 0;

@@ -18,7 +18,8 @@ struct Row {
 
 static ROWS: Mutex<Vec<Row>> = Mutex::new(Vec::new());
 
-/// Takes down a client's results and how long they took, or why it was skipped. The last client's report prints the table.
+/// Takes down a client's results and how long they took, or why it was skipped. The last client's report prints the
+/// table.
 ///
 /// Written to standard error directly: the test runner hides what passing tests print by macro.
 pub(crate) fn report(client: &'static str, results: std::result::Result<Results, String>, took: Duration) {

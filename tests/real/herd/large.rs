@@ -17,7 +17,8 @@ fn large_index(bytes: usize, mark: &str) -> Vec<u8> {
     let filler = "f".repeat((bytes / ENTRIES).saturating_sub(250));
     for number in 0..ENTRIES {
         text += &format!(
-            "{{\"annotations\":{{\"{mark}\":\"{filler}\"}},\"digest\":\"sha256:{number:064x}\",\"mediaType\":\"{DOCKER_MANIFEST}\",\
+            "{{\"annotations\":{{\"{mark}\":\"{filler}\"}},\"digest\":\"sha256:{number:064x}\",\
+             \"mediaType\":\"{DOCKER_MANIFEST}\",\
              \"platform\":{{\"architecture\":\"s390x\",\"os\":\"linux\"}},\"size\":500}},"
         );
     }

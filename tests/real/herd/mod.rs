@@ -330,8 +330,8 @@ fn explain() {
     stage.assert_pulls();
 }
 
-/// A worker that comes to its answers late writes them all the same: Envoy closes a connection that the client wants closed
-/// some time after the answer, whether that is written or not.
+/// A worker that comes to its answers late writes them all the same: Envoy closes a connection that the client wants
+/// closed some time after the answer, whether that is written or not.
 #[test]
 fn a_worker_that_stands_still_loses_no_answer() {
     let _turn = turn();

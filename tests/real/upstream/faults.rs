@@ -104,8 +104,8 @@ fn without_a_token_service_there_are_registry_errors() {
     }
 }
 
-/// A service that is slow but not too slow, one that does not say how long a token lasts, and one whose tokens have ended
-/// before they were given out.
+/// A service that is slow but not too slow, one that does not say how long a token lasts, and one whose tokens have
+/// ended before they were given out.
 #[test]
 fn slow_and_careless_token_services() {
     let stage = Stage::with_tokens(json!({ "authentication": "upstream" }));

@@ -116,8 +116,8 @@ fn wrong_password(client: &mut dyn Client, kind: &Kind) -> Result<()> {
     fails("the pull", client.pull(&format!("{}/{REPOSITORY}:latest", kind.front)), client.refused())
 }
 
-/// MetaHub denies the machine type; a registry with users takes what is no machine type for a part of the account's name,
-/// and knows no such account.
+/// MetaHub denies the machine type; a registry with users takes what is no machine type for a part of the account's
+/// name, and knows no such account.
 fn forbidden_type(client: &mut dyn Client, kind: &Kind) -> Result<()> {
     let words = [&DENIED, client.refused()].concat();
     forbidden(client, kind, &kind.forbidden, REPOSITORY, &words)

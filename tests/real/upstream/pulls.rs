@@ -1,4 +1,5 @@
-//! What tokens cost container clients: how many exchanges, and which of them they notice. The matrix runs these columns.
+//! What tokens cost container clients: how many exchanges, and which of them they notice. The matrix runs these
+//! columns.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -147,7 +148,8 @@ fn lying(client: &mut dyn Client, layers: &Layers) -> Result<()> {
     if noticed { Ok(()) } else { Err(Failure::new(format!("{exchanges} exchanges, {rounds} rounds in {took:?}"))) }
 }
 
-/// The registry refuses the token that MetaHub keeps, whatever was promised: the client is sent round, and notices nothing.
+/// The registry refuses the token that MetaHub keeps, whatever was promised: the client is sent round, and notices
+/// nothing.
 fn ended(client: &mut dyn Client, layers: &Layers) -> Result<()> {
     let stage = &layers.stage;
     let login = layers.guest(client, "type2")?;

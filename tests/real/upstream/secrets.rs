@@ -83,7 +83,8 @@ fn talkative(builder: Builder) -> Builder {
         .filter_environment("HUB_PASSWORD", password("alice"))
 }
 
-/// Does all that can be done with logins, right and wrong, and all that can go wrong behind MetaHub; returns every answer.
+/// Does all that can be done with logins, right and wrong, and all that can go wrong behind MetaHub; returns every
+/// answer.
 fn use_it(stage: &Stage, (user, password): (&str, &str)) -> Vec<(&'static str, String)> {
     let mut answers: Vec<Response> = Vec::new();
     let mut ask = |path: &str, user: &str, password: &str| {

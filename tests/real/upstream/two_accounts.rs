@@ -12,8 +12,8 @@ use metahub_testkit::http::Response;
 use metahub_testkit::token_service::Mood;
 use metahub_testkit::wait_for;
 
-/// What MetaHub may remember of answers; each test holds for all of them. An operator who lets it believe the registry's
-/// word for so long says himself how long that is.
+/// What MetaHub may remember of answers; each test holds for all of them. An operator who lets it believe the
+/// registry's word for so long says himself how long that is.
 fn caches() -> [Value; 3] {
     [json!({ "bytes": "64MiB" }), json!({ "bytes": 0 }), json!({ "tag_ttl": "2s", "serve_stale_on_error": "2s" })]
 }

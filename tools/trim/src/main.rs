@@ -1,8 +1,8 @@
 //! `metahub-trim FILTER`: takes from a compiled filter, in place, what Envoy has no use for.
 //!
-//! Envoy calls a callback when the module exports it, and the SDK exports all that exist, most of which do nothing here.
-//! Only the exports in [`KEPT`] stay, and with the others goes the code that only they reached. Running it again changes
-//! nothing.
+//! Envoy calls a callback when the module exports it, and the SDK exports all that exist, most of which do nothing
+//! here. Only the exports in [`KEPT`] stay, and with the others goes the code that only they reached. Running it again
+//! changes nothing.
 //!
 //! Errors go to standard error and exit with 1; the file is then as it was.
 
@@ -13,8 +13,8 @@ use std::process::ExitCode;
 
 use walrus::ModuleConfig;
 
-/// What Envoy needs, and the callbacks that `crates/proxy-wasm` has something to do in. proxy-wasm's C++ host takes an absent
-/// callback as "go on", an absent `proxy_on_done` as "done".
+/// What Envoy needs, and the callbacks that `crates/proxy-wasm` has something to do in. proxy-wasm's C++ host takes an
+/// absent callback as "go on", an absent `proxy_on_done` as "done".
 const KEPT: [&str; 16] = [
     "memory",
     "_initialize",

@@ -27,7 +27,8 @@ impl Podman {
         // others are in shared memory under a name that the host's podman uses too.
         let containers = format!(
             "[containers]\ndefault_ulimits = [\"nofile=1024:1024\", \"nproc=1024:1024\"]\n\
-             [engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"none\"\nlock_type = \"file\"\nruntime = \"runc\"\n\
+             [engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"none\"\nlock_type = \"file\"\n\
+             runtime = \"runc\"\n\
              tmp_dir = {:?}\nvolume_path = {:?}\n\
              [network]\nnetwork_config_dir = {:?}\n",
             path("tmp"),
@@ -53,8 +54,8 @@ impl Podman {
         command
     }
 
-    /// The digest of what the registry answered to `reference`: an image's or an index's. podman 4 states this one. podman
-    /// 5 states the digest of the image that it took from an index, and knows the index's beside it.
+    /// The digest of what the registry answered to `reference`: an image's or an index's. podman 4 states this one.
+    /// podman 5 states the digest of the image that it took from an index, and knows the index's beside it.
     fn digest(&self, reference: &str) -> Result<String> {
         let format = "{{.Digest}}{{range .RepoDigests}} {{.}}{{end}}";
         let known = run(self.command().args(["image", "inspect", "--format", format, reference]))?;

@@ -136,8 +136,8 @@ impl Builder {
         self
     }
 
-    /// Puts this in the place of MetaHub's own configuration. A registry without `host` is the one behind Envoy; clients
-    /// reach those that are not called `registry` by the host `<name>.test`.
+    /// Puts this in the place of MetaHub's own configuration. A registry without `host` is the one behind Envoy;
+    /// clients reach those that are not called `registry` by the host `<name>.test`.
     pub fn configuration(mut self, configuration: Value) -> Self {
         self.configuration = Some(configuration);
         self

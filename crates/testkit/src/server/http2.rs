@@ -1,4 +1,5 @@
-//! An upstream that speaks HTTP/2 (RFC 9113) frame by frame, without TLS: for faults that no server library can produce.
+//! An upstream that speaks HTTP/2 (RFC 9113) frame by frame, without TLS: for faults that no server library can
+//! produce.
 //!
 //! Its clients must not use HPACK's dynamic table, see [`crate::envoy::Speaks::H2c`]; its own headers are
 //! literals.
