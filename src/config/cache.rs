@@ -1,14 +1,13 @@
 //! `cache`: how much is kept, and how long it is believed.
 
-use super::ConfigError;
-use super::document::Value;
-use super::raw::RawCache;
+use super::error::ConfigError;
+use super::raw::{RawCache, RawSize};
 use crate::store::cache::{Cache, DEFAULT_BYTES, MAX_BYTES, MIN_BYTES};
 
 /// Longest time that a tag may be answered without asking upstream, and while it is down, in seconds: a week.
 const MAX_SECONDS: u64 = 7 * 24 * 3600;
 
-pub(super) fn cache(raw: Option<RawCache<'_>>) -> Result<Cache, ConfigError> {
+pub(super) fn cache(raw: Option<RawCache>) -> Result<Cache, ConfigError> {
     let Some(RawCache { bytes, tag_ttl, serve_stale_on_error }) = raw else { return Ok(Cache::default()) };
     let bytes = bytes.map_or(Ok(DEFAULT_BYTES), |value| {
         size(&value)
@@ -36,15 +35,14 @@ pub(super) fn cache(raw: Option<RawCache<'_>>) -> Result<Cache, ConfigError> {
 }
 
 /// Bytes: a number, or a text with `KiB`, `MiB` or `GiB`.
-fn size(value: &Value<'_>) -> Option<u64> {
+fn size(value: &RawSize) -> Option<u64> {
     let bytes = match value {
-        Value::Number(bytes) => whole(*bytes)?,
-        Value::Text(text) => {
+        RawSize::Number(bytes) => whole(*bytes)?,
+        RawSize::Text(text) => {
             let units = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("", 1)];
             let (digits, unit) = units.iter().find_map(|(name, unit)| Some((text.strip_suffix(name)?, *unit)))?;
             number(digits)?.checked_mul(unit)?
         }
-        _ => return None,
     };
     (bytes == 0 || (MIN_BYTES..=MAX_BYTES).contains(&bytes)).then_some(bytes)
 }
@@ -77,24 +75,23 @@ mod tests {
     #[test]
     fn reads_sizes() {
         let rows = [
-            (Value::Text("64MiB".into()), Some(64 << 20)),
-            (Value::Text("1GiB".into()), Some(1 << 30)),
-            (Value::Text("2048KiB".into()), Some(2 << 20)),
-            (Value::Number(4_194_304.0), Some(4 << 20)),
-            (Value::Text("4194304".into()), Some(4 << 20)),
-            (Value::Number(0.0), Some(0)),
-            (Value::Text("0".into()), Some(0)),
-            (Value::Text("1023KiB".into()), None),
-            (Value::Text("17GiB".into()), None),
-            (Value::Text("64MB".into()), None),
-            (Value::Text("64 MiB".into()), None),
-            (Value::Text("+64MiB".into()), None),
-            (Value::Text("-1".into()), None),
-            (Value::Number(-1.0), None),
-            (Value::Number(1.5), None),
-            (Value::Bool(true), None),
-            (Value::Text("MiB".into()), None),
-            (Value::Text("99999999999999999999GiB".into()), None),
+            (RawSize::Text("64MiB".into()), Some(64 << 20)),
+            (RawSize::Text("1GiB".into()), Some(1 << 30)),
+            (RawSize::Text("2048KiB".into()), Some(2 << 20)),
+            (RawSize::Number(4_194_304.0), Some(4 << 20)),
+            (RawSize::Text("4194304".into()), Some(4 << 20)),
+            (RawSize::Number(0.0), Some(0)),
+            (RawSize::Text("0".into()), Some(0)),
+            (RawSize::Text("1023KiB".into()), None),
+            (RawSize::Text("17GiB".into()), None),
+            (RawSize::Text("64MB".into()), None),
+            (RawSize::Text("64 MiB".into()), None),
+            (RawSize::Text("+64MiB".into()), None),
+            (RawSize::Text("-1".into()), None),
+            (RawSize::Number(-1.0), None),
+            (RawSize::Number(1.5), None),
+            (RawSize::Text("MiB".into()), None),
+            (RawSize::Text("99999999999999999999GiB".into()), None),
         ];
         for (value, expected) in rows {
             assert_eq!(size(&value), expected, "{value:?}");

@@ -1,164 +1,158 @@
-//! The configuration as one tree, whichever form Envoy hands over, and the hash of it.
+//! The configuration as one tree, whichever form Envoy hands over: a `google.protobuf.Struct`.
+//!
+//! The messages of `struct.proto` are declared here and not taken from `prost-types`, which makes a B-tree of each map.
+//! Its smallest node has room for eleven fields, and in thousands of machine types most maps have one or two.
 
-use std::borrow::Cow;
+use prost::{Message, Oneof};
 
-use sha2::{Digest as _, Sha256};
-
-use crate::oci::digest::hex;
-use crate::text::json::{Malformed, Reader, Stop};
-
-/// A value of JSON; texts are borrowed from the configuration's bytes where they stand there as they are.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Value<'a> {
-    Null,
-    Bool(bool),
-    /// A Struct knows doubles only, so JSON text means them too.
-    Number(f64),
-    Text(Cow<'a, str>),
-    List(Vec<Value<'a>>),
-    Map(Map<'a>),
+/// `google.protobuf.Struct`: a map, its fields in any order until [`Map::sort`].
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Map {
+    #[prost(message, repeated, tag = "1")]
+    pub(super) fields: Vec<Field>,
 }
 
-/// In any order, until [`Value::sort`].
-pub(super) type Map<'a> = Vec<(Cow<'a, str>, Value<'a>)>;
+/// An entry of a Struct's `fields`; protobuf's maps are lists of such messages.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Field {
+    #[prost(string, tag = "1")]
+    pub(super) key: String,
+    #[prost(message, required, tag = "2")]
+    pub(super) value: Value,
+}
 
-impl<'a> Value<'a> {
-    /// Sorts the keys of all maps.
+/// `google.protobuf.Value`. Without a kind it is null.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Value {
+    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6")]
+    pub(super) kind: Option<Kind>,
+}
+
+/// What a value is.
+#[derive(Clone, PartialEq, Oneof)]
+pub(super) enum Kind {
+    #[prost(int32, tag = "1")]
+    Null(i32),
+    /// Doubles are all that a Struct knows, so JSON text means them too.
+    #[prost(double, tag = "2")]
+    Number(f64),
+    #[prost(string, tag = "3")]
+    Text(String),
+    #[prost(bool, tag = "4")]
+    Bool(bool),
+    #[prost(message, tag = "5")]
+    Map(Map),
+    #[prost(message, tag = "6")]
+    List(List),
+}
+
+/// `google.protobuf.ListValue`.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct List {
+    #[prost(message, repeated, tag = "1")]
+    pub(super) values: Vec<Value>,
+}
+
+impl Map {
+    /// Sorts the keys of this map and all in it.
     ///
     /// # Errors
     /// A key that one map has twice.
-    pub(super) fn sort(&mut self) -> Result<(), Cow<'a, str>> {
-        match self {
-            Self::Null | Self::Bool(_) | Self::Number(_) | Self::Text(_) => Ok(()),
-            Self::List(list) => list.iter_mut().try_for_each(Self::sort),
-            Self::Map(map) => {
-                map.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-                let pairs = map.iter().zip(map.iter().skip(1));
-                for ((one, _), (other, _)) in pairs {
-                    if one == other {
-                        return Err(one.clone());
-                    }
-                }
-                map.iter_mut().try_for_each(|(_, value)| value.sort())
+    pub(super) fn sort(&mut self) -> Result<(), String> {
+        self.fields.sort_unstable_by(|one, other| one.key.cmp(&other.key));
+        let pairs = self.fields.iter().zip(self.fields.iter().skip(1));
+        for (one, other) in pairs {
+            if one.key == other.key {
+                return Err(one.key.clone());
             }
         }
-    }
-
-    /// What kind of value it is, in words.
-    pub(super) const fn kind(&self) -> &'static str {
-        match self {
-            Self::Null => "null",
-            Self::Bool(_) => "true or false",
-            Self::Number(_) => "a number",
-            Self::Text(_) => "a string",
-            Self::List(_) => "a list",
-            Self::Map(_) => "a map",
-        }
+        self.fields.iter_mut().try_for_each(|field| field.value.sort())
     }
 }
 
-/// Inline upstream passwords stay out of the hash: it is public, and they may be short enough to guess.
-const SECRET: [&str; 4] = ["registries", ANY, "credentials", "password"];
-
-/// Stands for every key of a map.
-const ANY: &str = "*";
-
-/// sha256 of a sorted document: the same for JSON text and the Struct that means the same.
-pub(super) fn hash(document: &Value<'_>) -> String {
-    let mut hasher = Hasher { hash: Sha256::new(), buffer: Vec::with_capacity(2 * FLUSH) };
-    hasher.value(document, &SECRET);
-    hasher.hash.update(&hasher.buffer);
-    format!("sha256:{}", hex(&hasher.hash.finalize()))
-}
-
-/// Gathers small pieces: each update of a hash has a price.
-struct Hasher {
-    hash: Sha256,
-    buffer: Vec<u8>,
-}
-
-/// Bytes that are gathered.
-const FLUSH: usize = 4096;
-
-impl Hasher {
-    /// `secret` is the rest of the path to what is left out; empty off that path. Each part is preceded by its kind
-    /// and length, so that no two documents put in the same bytes.
-    fn value(&mut self, value: &Value<'_>, secret: &[&str]) {
-        match value {
-            Value::Null => self.part(b'0', 0, &[]),
-            Value::Bool(truth) => self.part(b'?', usize::from(*truth), &[]),
-            Value::Number(number) => self.part(b'#', 0, &number.to_le_bytes()),
-            Value::Text(text) => self.part(b'"', text.len(), text.as_bytes()),
-            Value::List(list) => {
-                self.part(b'[', list.len(), &[]);
-                list.iter().for_each(|value| self.value(value, &[]));
-            }
-            Value::Map(map) => {
-                self.part(b'{', map.len(), &[]);
-                for (key, value) in map {
-                    self.part(b':', key.len(), key.as_bytes());
-                    match secret {
-                        [last] if *last == key => self.value(&Value::Null, &[]),
-                        [next, rest @ ..] if *next == key || *next == ANY => self.value(value, rest),
-                        _ => self.value(value, &[]),
-                    }
-                }
-            }
-        }
-    }
-
-    fn part(&mut self, kind: u8, length: usize, bytes: &[u8]) {
-        self.buffer.push(kind);
-        self.buffer.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
-        self.buffer.extend_from_slice(bytes);
-        if self.buffer.len() >= FLUSH {
-            self.hash.update(&self.buffer);
-            self.buffer.clear();
+impl Value {
+    fn sort(&mut self) -> Result<(), String> {
+        match &mut self.kind {
+            Some(Kind::Map(map)) => map.sort(),
+            Some(Kind::List(list)) => list.values.iter_mut().try_for_each(Self::sort),
+            _ => Ok(()),
         }
     }
 }
 
-/// Reads JSON text.
-///
-/// # Errors
-/// Where it is not JSON, or has a number that no configuration has.
-pub(super) fn read(text: &str) -> Result<Value<'_>, Malformed> {
-    let mut reader = Reader::new(text);
-    let value = value(&mut reader).and_then(|value| reader.end().map(|()| value));
-    value.map_err(|_| reader.malformed())
-}
+#[cfg(test)]
+mod tests {
+    use prost::Message as _;
 
-fn value<'a>(reader: &mut Reader<'a>) -> Result<Value<'a>, Stop> {
-    match reader.peek() {
-        Some(b'{') => {
-            let mut map = Map::new();
-            reader.object(|reader, name| {
-                map.push((name.to_owned().into(), value(reader)?));
-                Ok(())
-            })?;
-            Ok(Value::Map(map))
+    use super::*;
+
+    fn decode(bytes: &[u8]) -> Option<Map> {
+        Map::decode(bytes).ok()
+    }
+
+    #[test]
+    fn reads_what_an_encoder_writes() {
+        // {"a": ["x", 0.5, true, null]}, from the wire format's definition.
+        let items: [&[u8]; 4] = [b"\x1a\x01x", b"\x11\0\0\0\0\0\0\xe0\x3f", b"\x20\x01", b"\x08\0"];
+        let list: Vec<u8> = items.iter().flat_map(|item| field(1, item)).collect();
+        let bytes = field(1, &[field(1, b"a"), field(2, &field(6, &list))].concat());
+        let kinds = [Kind::Text("x".to_owned()), Kind::Number(0.5), Kind::Bool(true), Kind::Null(0)];
+        let values = kinds.map(|kind| Value { kind: Some(kind) }).to_vec();
+        let value = Value { kind: Some(Kind::List(List { values })) };
+        assert_eq!(decode(&bytes), Some(Map { fields: vec![Field { key: "a".to_owned(), value }] }));
+        // What is not written is the default, what is not known is skipped: fields of all wire types.
+        assert_eq!(decode(b""), Some(Map::default()));
+        assert_eq!(decode(&field(1, b"")), Some(Map { fields: vec![Field::default()] }));
+        let unknown = [b"\x78\x96\x01" as &[u8], b"\x7d\0\0\0\0", b"\x79\0\0\0\0\0\0\0\0", &field(15, b"x")].concat();
+        assert_eq!(decode(&unknown), Some(Map::default()));
+    }
+
+    #[test]
+    fn refuses_what_is_malformed() {
+        let value = |value: &[u8]| field(1, &field(2, value));
+        let rows: Vec<(Vec<u8>, &str)> = vec![
+            (b"\x0a".to_vec(), "no length"),
+            (b"\x0a\x05ab".to_vec(), "a length beyond the end"),
+            (b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01".to_vec(), "a length of 64 bits"),
+            (vec![0xff; 11], "a number that never ends"),
+            (b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02".to_vec(), "a number above 64 bits"),
+            (b"\x08\x01".to_vec(), "a map that is a number"),
+            (b"\x02\0".to_vec(), "field number 0"),
+            (b"\x0b\x0c".to_vec(), "a group"),
+            (field(1, &field(1, b"\xff")), "a key that is no UTF-8"),
+            (value(&field(3, b"\xff")), "a text that is no UTF-8"),
+            (value(b"\x10\x01"), "a double that is a number of another kind"),
+            (value(&field(4, b"\x01")), "a bool that is a text"),
+            (value(b"\x18\x01"), "a text that is a number"),
+            (value(b"\x11\0\0"), "a double that is cut off"),
+        ];
+        for (bytes, why) in rows {
+            assert_eq!(decode(&bytes), None, "{why}");
         }
-        Some(b'[') => {
-            let mut list = Vec::new();
-            reader.list(|reader| {
-                list.push(value(reader)?);
-                Ok(())
-            })?;
-            Ok(Value::List(list))
+    }
+
+    #[test]
+    fn depth_is_bounded() {
+        let nested = |levels: usize| {
+            let innermost = field(3, b"x");
+            let list = (1..levels).fold(innermost, |inner, _| field(6, &field(1, &inner)));
+            field(1, &field(2, &list))
+        };
+        // prost goes 100 messages deep; a list costs two of them, a map three.
+        assert!(decode(&nested(50)).is_some());
+        assert_eq!(decode(&nested(51)), None);
+    }
+
+    /// A field of bytes.
+    fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+        let mut field = vec![number << 3 | 2];
+        let mut length = bytes.len();
+        while length > 127 {
+            field.push(u8::try_from(length & 127).unwrap() | 128);
+            length >>= 7;
         }
-        Some(b'"') => {
-            let text = reader.string()?;
-            text.map(Value::Text).ok_or_else(|| reader.stop("expected a text without half characters"))
-        }
-        Some(b'-' | b'0'..=b'9') => {
-            // Nothing in a configuration has a fraction, and to read one takes tables of 10 KiB.
-            let number: Result<i64, _> = reader.number()?.parse();
-            #[expect(clippy::cast_precision_loss, reason = "as in a Struct")]
-            number.map(|number| Value::Number(number as f64)).map_err(|_| reader.stop("expected a whole number"))
-        }
-        first => {
-            reader.skip()?;
-            Ok(first.filter(|first| *first != b'n').map_or(Value::Null, |first| Value::Bool(first == b't')))
-        }
+        field.push(u8::try_from(length).unwrap());
+        field.extend_from_slice(bytes);
+        field
     }
 }

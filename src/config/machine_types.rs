@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use super::ConfigError;
-use super::raw::RawMachineType;
-use super::reader::Named;
+use super::error::ConfigError;
+use super::raw::{Named, RawMachineType};
 use crate::hardware::feature::FeatureRules;
 use crate::machine_type::MachineType;
 
@@ -19,7 +18,7 @@ impl MachineTypes {
     /// # Errors
     /// [`ConfigError`] for none at all, and for the first that cannot be accepted.
     pub(super) fn new(
-        raw: Named<RawMachineType<'_>>,
+        Named(raw): Named<RawMachineType>,
         rules: &FeatureRules,
         warnings: &mut Vec<String>,
     ) -> Result<Self, ConfigError> {

@@ -3,20 +3,22 @@
 mod ambiguity;
 mod cache;
 mod document;
+mod error;
+mod hash;
+mod json;
 mod login;
 mod machine_types;
-mod protobuf;
 mod raw;
-mod reader;
 mod registry;
 mod source;
 #[cfg(test)]
 mod tests;
 mod validate;
+mod values;
 
-use std::fmt;
 use std::sync::Arc;
 
+pub use error::ConfigError;
 pub use login::{Login, Refused};
 pub(crate) use machine_types::MachineTypes;
 pub use registry::{Authentication, Registry};
@@ -28,34 +30,6 @@ use crate::machine_type::MachineType;
 use crate::select::OnNoMatch;
 use crate::store::cache::Cache;
 use std::collections::BTreeMap;
-
-/// Why a configuration is refused: the field, and what is wrong with it. Never quotes a secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigError {
-    /// Path of the field, such as `machine_types.type1.features[0]`; empty for the document as a whole.
-    pub field: String,
-    /// What is wrong, and what would be right.
-    pub message: String,
-}
-
-impl ConfigError {
-    #[cold]
-    fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { field: field.into(), message: message.into() }
-    }
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.field.is_empty() || self.field == "." {
-            f.write_str(&self.message)
-        } else {
-            write!(f, "{}: {}", self.field, self.message)
-        }
-    }
-}
-
-impl std::error::Error for ConfigError {}
 
 /// Looks up a variable of Envoy's environment.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -106,8 +80,8 @@ impl Config {
     /// [`ConfigError`] with the path of the first field that is wrong.
     pub fn parse(bytes: &[u8], environment: Environment<'_>) -> Result<Self, ConfigError> {
         let document = source::read(bytes)?;
-        let hash = document::hash(&document);
-        validate::validate(raw::RawConfig::read(document)?, hash, environment)
+        let hash = hash::of(&document);
+        validate::validate(values::read(document)?, hash, environment)
     }
 
     /// The registry behind an Envoy cluster, if the configuration names it.

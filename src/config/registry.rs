@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use super::raw::{RawCredentials, RawRegistry, RawTokenService};
-use super::reader::Named;
-use super::{ConfigError, Environment, MachineTypes, validate};
+use serde::Deserialize;
+
+use super::error::ConfigError;
+use super::raw::{Named, RawCredentials, RawRegistry, RawTokenService};
+use super::{Environment, MachineTypes, validate};
 use crate::auth::account::View;
 use crate::auth::identity::Credentials;
 use crate::auth::upstream::TokenService;
@@ -12,7 +14,8 @@ use crate::oci::reference::Repository;
 use std::collections::BTreeMap;
 
 /// Who checks a password.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Authentication {
     /// MetaHub, against `accounts`.
     Accounts,
@@ -44,7 +47,7 @@ pub struct Registry {
 }
 
 pub(super) fn registries(
-    raw: Named<RawRegistry>,
+    Named(raw): Named<RawRegistry>,
     machine_types: &MachineTypes,
     environment: Environment<'_>,
 ) -> Result<BTreeMap<String, Arc<Registry>>, ConfigError> {
@@ -69,8 +72,8 @@ fn registry(
     if !is_host(&host) {
         return Err(ConfigError::new(field("host"), "not a host name with an optional port (no scheme, no path)"));
     }
-    let authentication = authentication(raw.authentication.as_deref())
-        .map_err(|message| ConfigError::new(field("authentication"), message))?;
+    let missing = "missing; one of accounts, upstream, none";
+    let authentication = raw.authentication.ok_or_else(|| ConfigError::new(field("authentication"), missing))?;
     let anonymous = anonymous(raw.anonymous.as_deref(), machine_types)
         .map_err(|message| ConfigError::new(field("anonymous"), message))?;
     let accept_jwt = raw.accept_jwt == Some(true);
@@ -89,16 +92,6 @@ fn registry(
     });
     let default_namespace = default_namespace.transpose()?;
     Ok(Registry { host, authentication, cluster, anonymous, accept_jwt, token_service, credentials, default_namespace })
-}
-
-fn authentication(raw: Option<&str>) -> Result<Authentication, &'static str> {
-    match raw {
-        Some("accounts") => Ok(Authentication::Accounts),
-        Some("upstream") => Ok(Authentication::Upstream),
-        Some("none") => Ok(Authentication::None),
-        Some(_) => Err("must be accounts, upstream or none"),
-        None => Err("missing; one of accounts, upstream, none"),
-    }
 }
 
 fn anonymous(raw: Option<&str>, machine_types: &MachineTypes) -> Result<Option<View>, String> {

@@ -1,37 +1,35 @@
 //! Configuration bytes → one document, whichever form Envoy hands over.
 
-use super::document::{self, Value};
-use super::{ConfigError, protobuf};
+use prost::Message as _;
+
+use super::document::Map;
+use super::error::ConfigError;
+use super::json;
 
 /// Reads JSON text, else a binary `google.protobuf.Struct`. The keys of maps are sorted.
-pub(super) fn read(bytes: &[u8]) -> Result<Value<'_>, ConfigError> {
+pub(super) fn read(bytes: &[u8]) -> Result<Map, ConfigError> {
     if bytes.trim_ascii().is_empty() {
         return Err(ConfigError::new("", "the plugin configuration is empty"));
     }
-    let structure = || protobuf::decode(bytes).map(Value::Map);
     let mut document = if bytes.trim_ascii_start().first() == Some(&b'{') {
-        // A Struct begins so too, where its first field has 123 bytes: a line's end, which is the field's tag, and a bracket.
-        text(bytes)
-            .or_else(|error| if bytes.starts_with(b"\n{") { structure().map_err(|_| error) } else { Err(error) })?
+        // A Struct begins so too, where its first field has 123 bytes: a line's end, which is the field's tag, and a
+        // bracket.
+        json::read(bytes)
+            .or_else(|error| if bytes.starts_with(b"\n{") { Map::decode(bytes).map_err(|_| error) } else { Err(error) })
     } else {
-        structure().map_err(|_| ConfigError::new("", "neither JSON text nor a google.protobuf.Struct"))?
-    };
+        Map::decode(bytes).map_err(|_| ConfigError::new("", "neither JSON text nor a google.protobuf.Struct"))
+    }?;
     document.sort().map_err(|key| ConfigError::new("", format!("the key `{key}` is twice in one map")))?;
     Ok(document)
 }
 
-fn text(bytes: &[u8]) -> Result<Value<'_>, ConfigError> {
-    let text = std::str::from_utf8(bytes).map_err(|error| ConfigError::new("", format!("not JSON: {error}")))?;
-    document::read(text).map_err(|error| ConfigError::new("", format!("not JSON: {error}")))
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use prost::Message as _;
     use prost_types::value::Kind;
     use serde_json::{Value as Json, json};
 
-    use super::super::document::hash as digest_of;
+    use super::super::hash::of as digest_of;
     use super::*;
 
     fn message(value: &Json) -> prost_types::Value {
@@ -51,13 +49,18 @@ mod tests {
         prost_types::Struct { fields: fields.collect() }
     }
 
+    /// What Envoy makes of YAML.
+    pub(in crate::config) fn encoded(document: &Json) -> Vec<u8> {
+        object(document).encode_to_vec()
+    }
+
     #[test]
     fn a_struct_and_its_json_are_the_same_document() {
         let document = json!({
             "text": "x", "escaped": "\u{e9}\n\"", "whole": 64, "negative": -1, "truth": true,
             "nothing": null, "list": ["cpu:skylake", [], {}], "object": { "": "no key" },
         });
-        let binary = object(&document).encode_to_vec();
+        let binary = encoded(&document);
         let from_struct = read(&binary).unwrap();
         let text = document.to_string();
         assert_eq!(from_struct, read(text.as_bytes()).unwrap());
@@ -68,7 +71,7 @@ mod tests {
     fn a_struct_is_one_whatever_the_length_of_its_first_field() {
         for length in 0..300 {
             let document = json!({ "text": "x".repeat(length) });
-            let binary = object(&document).encode_to_vec();
+            let binary = encoded(&document);
             let read = read(&binary).map_err(|error| format!("{error:?}")).unwrap();
             assert_eq!(digest_of(&read), hash(&document), "{length}");
         }
@@ -83,14 +86,20 @@ mod tests {
         for bytes in [&b""[..], b"  \n", b"{", b"\xff\xff\xff", b"[]", b"machine_types: {}"] {
             assert!(read(bytes).is_err(), "{}", String::from_utf8_lossy(bytes));
         }
-        let deep = format!("{}1{}", "{\"a\":".repeat(1000), "}".repeat(1000));
-        assert!(read(deep.as_bytes()).is_err());
+        let deep = |levels| format!("{}1{}", "{\"a\":".repeat(levels), "}".repeat(levels));
+        assert!(read(deep(127).as_bytes()).is_ok());
+        assert!(read(deep(128).as_bytes()).is_err());
     }
 
     #[test]
     fn a_key_may_not_be_there_twice() {
-        let error = read(br#"{"accounts":{"a":1,"b":2,"a":3}}"#).unwrap_err();
-        assert!(error.message.contains("`a`"), "{error}");
+        // {"a": 0, "b": 0, "a": 0} as a Struct: an encoder writes a key once.
+        let entry = |key: &str| ["\n\u{e}\n\u{1}", key, "\u{12}\t\u{11}\0\0\0\0\0\0\0\0"].concat();
+        let structure = ["a", "b", "a"].map(entry).concat();
+        for document in [r#"{"accounts":{"a":1,"b":2,"a":3}}"#, r#"{"a":1,"\u0061":1}"#, &structure] {
+            let error = read(document.as_bytes()).unwrap_err();
+            assert_eq!(error.to_string(), "the key `a` is twice in one map", "{document:?}");
+        }
     }
 
     #[test]

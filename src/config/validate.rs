@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::raw::{RawAccount, RawConfig};
-use super::reader::Named;
-use super::{Authentication, Config, ConfigError, Environment, MachineTypes, ambiguity, cache, registry};
+use super::error::ConfigError;
+use super::raw::{Named, RawAccount, RawConfig, RawOnNoMatch};
+use super::{Authentication, Config, Environment, MachineTypes, ambiguity, cache, registry};
 use crate::auth::account::{Account, Grant, View};
 use crate::auth::password::PasswordHash;
 use crate::auth::pattern::Pattern;
@@ -20,7 +20,7 @@ const MAX_PASSWORDS: usize = 4;
 /// Shortest secret that tokens are sealed with, in bytes.
 const MIN_KEY: usize = 32;
 
-pub(super) fn validate(raw: RawConfig<'_>, hash: String, environment: Environment<'_>) -> Result<Config, ConfigError> {
+pub(super) fn validate(raw: RawConfig, hash: String, environment: Environment<'_>) -> Result<Config, ConfigError> {
     let mut warnings = Vec::new();
     let rules = FeatureRules::new(&raw.feature_rules)
         .map_err(|error| ConfigError::new(format!("feature_rules.{}", error.field), error.message))?;
@@ -45,7 +45,10 @@ pub(super) fn validate(raw: RawConfig<'_>, hash: String, environment: Environmen
         registries,
         username_separator,
         default_machine_type,
-        on_no_match: on_no_match(raw.on_no_match.as_deref())?,
+        on_no_match: match raw.on_no_match {
+            None | Some(RawOnNoMatch::Refuse) => OnNoMatch::Refuse,
+            Some(RawOnNoMatch::Unfiltered) => OnNoMatch::Unfiltered,
+        },
         cache: cache::cache(raw.cache)?,
         public_url,
         token_key: raw.token_key_env.map(|variable| token_key(&variable, environment)).transpose()?,
@@ -94,7 +97,7 @@ pub(super) fn view(name: &str, machine_types: &MachineTypes) -> Result<View, Str
 }
 
 fn accounts(
-    raw: Named<RawAccount>,
+    Named(raw): Named<RawAccount>,
     machine_types: &MachineTypes,
     warnings: &mut Vec<String>,
 ) -> Result<BTreeMap<String, Account>, ConfigError> {
@@ -172,12 +175,4 @@ fn separator(raw: Option<String>) -> Result<String, ConfigError> {
         ));
     }
     Ok(separator)
-}
-
-fn on_no_match(raw: Option<&str>) -> Result<OnNoMatch, ConfigError> {
-    match raw {
-        None | Some("refuse") => Ok(OnNoMatch::Refuse),
-        Some("unfiltered") => Ok(OnNoMatch::Unfiltered),
-        Some(_) => Err(ConfigError::new("on_no_match", "must be refuse or unfiltered")),
-    }
 }

@@ -1,5 +1,7 @@
 //! The description of a machine type in the configuration, and what its name may be.
 
+use serde::Deserialize;
+
 use crate::text::field::FieldError;
 
 /// Words that a login or the configuration uses in the place of a machine type.
@@ -10,7 +12,8 @@ const MAX_NAME_LENGTH: usize = 128;
 
 /// A machine type as the configuration describes it, not yet validated. `T` is the kind of text: a configuration of
 /// thousands of machine types is read without copying.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a map")]
 pub struct Description<T = String> {
     /// Operating system (`GOOS`); linux unless given.
     pub os: Option<T>,
@@ -21,8 +24,10 @@ pub struct Description<T = String> {
     /// Variant of the architecture, such as `v3`; follows from a `cpu` feature.
     pub variant: Option<T>,
     /// `key:value` or flags; several values of one key: any may satisfy. The order of keys ranks nearness.
+    #[serde(default)]
     pub features: Vec<T>,
     /// Keys that outrank the number of keys an image asks for, the first most.
+    #[serde(default)]
     pub prefer: Vec<T>,
 }
 
