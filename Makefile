@@ -100,6 +100,12 @@ check: ## Check format, lints, licences and documentation; run the tests that ne
 		--deny warnings
 	cargo test --locked --quiet --manifest-path $(TRIM)/Cargo.toml --target-dir target/trim
 
+.PHONY: schema
+schema: ## Write docs/metahub.schema.json, which tells editors what metahub.yaml may say
+	@$(INSTALL) rust
+	cargo run --quiet --locked --example schema > target/metahub.schema.json
+	@mv target/metahub.schema.json docs/metahub.schema.json
+
 .PHONY: bench
 bench: build ## Measure against bare Envoy, and write docs/performance.md; fails where a limit is missed
 	@$(INSTALL) envoy registry bench

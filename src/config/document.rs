@@ -1,7 +1,7 @@
 //! The configuration as one tree, whichever form Envoy hands over: a `google.protobuf.Struct`.
 //!
-//! The messages of `struct.proto` are declared here and not taken from `prost-types`, which makes a B-tree of each map.
-//! Its smallest node has room for eleven fields, and in thousands of machine types most maps have one or two.
+//! The messages of `struct.proto` are declared here and not taken from `prost-types`, which makes a B-tree of each
+//! map. Its smallest node has room for eleven fields, and in thousands of machine types most maps have one or two.
 
 use prost::{Message, Oneof};
 

@@ -10,6 +10,8 @@ mod login;
 mod machine_types;
 mod raw;
 mod registry;
+#[cfg(feature = "schema")]
+mod schema;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -22,6 +24,8 @@ pub use error::ConfigError;
 pub use login::{Login, Refused};
 pub(crate) use machine_types::MachineTypes;
 pub use registry::{Authentication, Registry};
+#[cfg(feature = "schema")]
+pub use schema::schema;
 
 use crate::auth::account::{Account, View};
 use crate::auth::password::PasswordHash;

@@ -1,4 +1,7 @@
 //! The configuration as it is written: every key that exists, nothing checked yet but its type.
+//!
+//! What these types and their comments say is what `docs/metahub.schema.json` tells operators and their editors. Its
+//! patterns refuse nothing that the validation behind these types accepts.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,93 +14,242 @@ use super::registry::Authentication;
 use crate::auth::secret::Secret;
 use crate::machine_type::Description;
 
+/// The configuration of MetaHub.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a map")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    schemars(rename = "configuration", extend("required" = ["machine_types", "registries"]))
+)]
 pub(super) struct RawConfig {
+    /// What each kind of machine can run, by the name that logins use: `type1: { features: ["cpu:broadwell"] }`. At
+    /// least one. A name is of lower-case letters, digits, `.`, `_` and `-`, starts with a letter or digit and has at
+    /// most 128 characters; `refuse`, `unfiltered` and `none` are reserved.
     #[serde(default)]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(extend("minProperties" = 1, "propertyNames" = super::schema::machine_type_names()))
+    )]
     pub(super) machine_types: Named<RawMachineType>,
+
+    /// The registries behind MetaHub, by the name of the Envoy cluster that a route chooses. At least one. A request
+    /// for another cluster is answered 403.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("minProperties" = 1)))]
     pub(super) registries: Named<RawRegistry>,
+
+    /// Who may log in to registries with `authentication: accounts`, by login name. A name has no colon and no
+    /// control character.
     #[serde(default)]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(extend("propertyNames" = { "pattern": super::schema::NAME }))
+    )]
     pub(super) accounts: Named<RawAccount>,
+
+    /// What stands between account and machine type in a login name, as in `ops-type1`. Neither a colon nor a control
+    /// character. Default: `-`.
+    #[cfg_attr(feature = "schema", schemars(extend("pattern" = super::schema::NAME, "default" = "-")))]
     pub(super) username_separator: Option<String>,
+
+    /// The machine type, or `unfiltered`, of logins that name none. Without it such logins are refused.
     pub(super) default_machine_type: Option<String>,
+
+    /// What a client gets if no entry of an index fits its machine type. Default: `refuse`.
+    #[cfg_attr(feature = "schema", schemars(extend("default" = "refuse")))]
     pub(super) on_no_match: Option<RawOnNoMatch>,
+
+    /// How clients reach MetaHub, as in `https://hub.example:8443`: scheme, host and port, nothing behind them.
+    /// Default: the host that a request names, with `https` unless it is loopback.
+    #[cfg_attr(feature = "schema", schemars(extend("pattern" = super::schema::ORIGIN)))]
     pub(super) public_url: Option<String>,
+
+    /// The environment variable with the key that seals MetaHub's own tokens: 32 characters or more, such as `openssl
+    /// rand -base64 32` makes. Replicas that share it accept each other's tokens.
+    /// `vm_config.environment_variables.host_env_keys` must list it. Default: a random key for each process.
     pub(super) token_key_env: Option<String>,
+
+    /// How values of a feature are compared, by the feature's key: `{ driver: at_least }`. Without a rule `nvcap` is
+    /// a `compute_capability` and everything else `exact`; the rule of `cpu` is fixed.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(with = "super::schema::FeatureRules"))]
     pub(super) feature_rules: BTreeMap<String, String>,
+
+    /// The cache of manifests and indexes, which all workers of an Envoy share.
     pub(super) cache: Option<RawCache>,
 }
 
+/// What a client gets if no entry fits.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 pub(super) enum RawOnNoMatch {
+    /// 404, with what the image offers.
     Refuse,
+    /// The whole index.
     Unfiltered,
 }
 
 pub(super) type RawMachineType = Description;
 
+/// A registry behind MetaHub.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a map")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "registry"))]
 pub(super) struct RawRegistry {
+    /// The registry's host, with its port if it has one: `registry.example:5000`. No scheme and no path. MetaHub's
+    /// own requests carry it.
+    #[cfg_attr(feature = "schema", schemars(required, extend("pattern" = super::schema::HOST)))]
     pub(super) host: Option<String>,
+
+    /// Who checks passwords.
+    #[cfg_attr(feature = "schema", schemars(required))]
     pub(super) authentication: Option<Authentication>,
+
+    /// What clients without a login get: a machine type, `unfiltered`, or `refuse`. Default: `refuse`.
+    #[cfg_attr(feature = "schema", schemars(extend("default" = "refuse")))]
     pub(super) anonymous: Option<String>,
+
+    /// Whether clients may bring a JSON Web Token of their own, which the registry checks. Only with
+    /// `authentication: upstream`. Default: `false`.
+    #[cfg_attr(feature = "schema", schemars(extend("default" = false)))]
     pub(super) accept_jwt: Option<bool>,
+
+    /// The namespace of repositories whose name has one component: `library` for Docker Hub. Default: none.
+    #[cfg_attr(feature = "schema", schemars(extend("pattern" = super::schema::REPOSITORY)))]
     pub(super) default_namespace: Option<String>,
+
+    /// Where bearer tokens come from, for registries that challenge with `Bearer`.
     pub(super) token_service: Option<RawTokenService>,
+
+    /// MetaHub's own login at this registry, for all clients. Not with `authentication: upstream`, where each client
+    /// brings its own.
     pub(super) credentials: Option<RawCredentials>,
 }
 
+/// A token service, as the registry's `WWW-Authenticate` header names it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a map")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "token_service"))]
 pub(super) struct RawTokenService {
+    /// The Envoy cluster of the token service.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub(super) cluster: String,
+
+    /// The URL of the token service, as in `https://auth.docker.io/token`.
+    #[cfg_attr(feature = "schema", schemars(extend("pattern" = super::schema::URL)))]
     pub(super) realm: String,
+
+    /// The name by which the token service knows the registry, as in `registry.docker.io`. Default: none is sent.
+    #[cfg_attr(feature = "schema", schemars(extend("pattern" = super::schema::TEXT)))]
     pub(super) service: Option<String>,
 }
 
+/// A user name and a password, each written here or taken from Envoy's environment.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a map")]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(rename = "credentials", transform = super::schema::from_here_or_the_environment)
+)]
 pub(super) struct RawCredentials {
+    /// The user name. No colon and no control character.
+    #[cfg_attr(feature = "schema", schemars(extend("pattern" = super::schema::NAME)))]
     pub(super) username: Option<String>,
+
+    /// The password or access token. It may be rotated by a reload; it is left out of the configuration's hash.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>", extend("pattern" = super::schema::TEXT)))]
     pub(super) password: Option<Secret>,
+
+    /// The environment variable with the user name, which `vm_config.environment_variables.host_env_keys` must list.
     pub(super) username_env: Option<String>,
+
+    /// The environment variable with the password, which `vm_config.environment_variables.host_env_keys` must list.
     pub(super) password_env: Option<String>,
+
+    /// Whether these credentials may serve clients that nobody has checked: needed with `authentication: none` and
+    /// with `anonymous`. Default: `false`.
     #[serde(default)]
     pub(super) public: bool,
 }
 
+/// An account: what it may pull, and as which machines. Either `password` or `passwords`, and at most one of
+/// `machine_type` and `machine_types`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a map")]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(rename = "account", transform = super::schema::one_or_several)
+)]
 pub(super) struct RawAccount {
+    /// A bcrypt hash, as `htpasswd -nbB -C 5 user password` prints it behind the colon. Costs 4 to 10; above 6 a
+    /// first login holds a worker for more than 5 ms.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>", extend("pattern" = super::schema::BCRYPT)))]
     pub(super) password: Option<Secret>,
+
+    /// Up to four bcrypt hashes, any of which is valid: the old and the new one while you rotate.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "Option<Vec<String>>", length(min = 1, max = 4), inner(regex(pattern = super::schema::BCRYPT)))
+    )]
     pub(super) passwords: Option<Vec<Secret>>,
+
+    /// The one machine type that this login stands for, or `unfiltered`, which gets whole indexes.
     #[serde(default, deserialize_with = "not_null")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub(super) machine_type: Option<String>,
+
+    /// The machine types, and `unfiltered`, that the account may log in as: `ops-type1`. Default: all machine types,
+    /// not `unfiltered`.
     #[serde(default, deserialize_with = "not_null")]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
     pub(super) machine_types: Option<Vec<String>>,
+
+    /// Patterns of the repositories that the account may pull: `*` is one component, `**` one or more, as in
+    /// `library/*` and `qnib/**`. Default: all.
     #[serde(default, deserialize_with = "not_null")]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<String>", inner(regex(pattern = super::schema::PATTERN))))]
     pub(super) repositories: Option<Vec<String>>,
 }
 
+/// How much is kept, and how long it is believed.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a map")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "cache"))]
 pub(super) struct RawCache {
+    /// The size of the cache for the whole process, in bytes or with a unit: `64MiB`, `1GiB`. From `1MiB` to `16GiB`;
+    /// `0` switches it off. Default: `64MiB`.
+    #[cfg_attr(feature = "schema", schemars(extend("default" = "64MiB")))]
     pub(super) bytes: Option<RawSize>,
+
+    /// How long a tag is answered without asking the registry: `30s`, `5m`, `2h`, at most a week. Default: `0s`,
+    /// always ask.
+    #[cfg_attr(feature = "schema", schemars(extend("pattern" = super::schema::DURATION, "default" = "0s")))]
     pub(super) tag_ttl: Option<String>,
+
+    /// How much longer a tag is answered while the registry is down: `30s`, `5m`, `2h`, at most a week. Default:
+    /// `0s`, not at all.
+    #[cfg_attr(feature = "schema", schemars(extend("pattern" = super::schema::DURATION, "default" = "0s")))]
     pub(super) serve_stale_on_error: Option<String>,
 }
 
+/// A number of bytes, or a text with a unit.
 #[derive(Debug, Deserialize)]
 #[serde(untagged, expecting = "not a size such as 64MiB, between 1MiB and 16GiB, or 0")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 pub(super) enum RawSize {
-    /// Bytes; a Struct knows doubles only.
-    Number(f64),
-    /// Bytes, or with a unit.
-    Text(String),
+    // A Struct knows doubles only.
+    Number(
+        #[cfg_attr(
+            feature = "schema",
+            schemars(extend("type" = "integer", "minimum" = 0, "maximum" = 17_179_869_184_u64))
+        )]
+        f64,
+    ),
+    Text(#[cfg_attr(feature = "schema", schemars(extend("pattern" = "^[0-9]+(KiB|MiB|GiB)?$")))] String),
 }
 
 /// A restriction that is written down but null (a list whose items are all commented out) must not be read as none.

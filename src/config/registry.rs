@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 /// Who checks a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 pub enum Authentication {
     /// MetaHub, against `accounts`.
     Accounts,

@@ -174,3 +174,6 @@ impl de::Error for Problem {
         Self { missing: Some(key), message: "missing".to_owned() }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,28 +5,35 @@ use serde::Deserialize;
 use crate::text::field::FieldError;
 
 /// Words that a login or the configuration uses in the place of a machine type.
-const RESERVED: [&str; 3] = ["refuse", "unfiltered", "none"];
+pub(crate) const RESERVED: [&str; 3] = ["refuse", "unfiltered", "none"];
 
 /// The longest name of a machine type, in bytes.
-const MAX_NAME_LENGTH: usize = 128;
+pub(crate) const MAX_NAME_LENGTH: usize = 128;
 
-/// A machine type as the configuration describes it, not yet validated. `T` is the kind of text: a configuration of
-/// thousands of machine types is read without copying.
+/// What a kind of machine can run, as the configuration describes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a map")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "machine_type"))]
 pub struct Description<T = String> {
-    /// Operating system (`GOOS`); linux unless given.
+    /// The operating system as OCI spells it (`GOOS`): `linux`, `windows`. Default: `linux`.
+    #[cfg_attr(feature = "schema", schemars(extend("default" = "linux")))]
     pub os: Option<T>,
-    /// Operating system version; Windows images are made for one build.
+    /// The version of the operating system; on Windows with its build, `10.0.20348`. Default: images for any version
+    /// fit.
     pub os_version: Option<T>,
-    /// Architecture (`GOARCH`); follows from a `cpu` feature.
+    /// The architecture as OCI spells it (`GOARCH`): `amd64`, `arm64`. Default: it follows from a `cpu` feature or
+    /// the variant; one that contradicts them is refused.
     pub architecture: Option<T>,
-    /// Variant of the architecture, such as `v3`; follows from a `cpu` feature.
+    /// The variant of the architecture: `v3`, `v8.2`. Default: it follows from a `cpu` feature; one that contradicts
+    /// it is refused.
     pub variant: Option<T>,
-    /// `key:value` or flags; several values of one key: any may satisfy. The order of keys ranks nearness.
+    /// What the machine has beyond its platform: `key:value` or flags, as in `["cpu:skylake", "nvcap:8.6",
+    /// infiniband]`. Of several values of one key any may meet what an image asks for. The keys stand in the order in
+    /// which they matter.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(inner(regex(pattern = r"^\s*[!-+\--9;-~]+(:[!-+\--~]+)?\s*$"))))]
     pub features: Vec<T>,
-    /// Keys that outrank the number of keys an image asks for, the first most.
+    /// Keys of features that outrank the number of keys an image asks for, the first most: `[cpu]`.
     #[serde(default)]
     pub prefer: Vec<T>,
 }

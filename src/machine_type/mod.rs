@@ -20,6 +20,8 @@ pub mod listing;
 mod resolve;
 
 pub use description::Description;
+#[cfg(feature = "schema")]
+pub(crate) use description::{MAX_NAME_LENGTH, RESERVED};
 use features::Features;
 pub(crate) use features::{Key, OfferedKey};
 

@@ -21,6 +21,7 @@ mod host_driver;
 mod layers;
 mod planted_faults;
 mod promises;
+mod schema;
 pub(crate) mod selection;
 mod support_images;
 mod support_plateau;

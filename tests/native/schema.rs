@@ -1,0 +1,126 @@
+//! `docs/metahub.schema.json`: it is what the configuration's types say, and what is shipped is what it says.
+
+use std::path::{Path, PathBuf};
+
+use metahub::config::Config;
+use serde_json::{Value, json};
+
+/// `htpasswd -nbB -C 5 user secret`
+const HASH: &str = "$2y$05$G0ZJwTQx2MUP8Q9yMmMbquMmTyiHnlNFpQiKlRlDTgmbDLmPuHWTi";
+
+/// What the first line of a file says to editors, before the way to the schema.
+const HEAD: &str = "# yaml-language-server: $schema=";
+
+fn text(path: impl AsRef<Path>) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn shipped() -> Value {
+    serde_json::from_str(&text("docs/metahub.schema.json")).unwrap()
+}
+
+/// All files of this name in `envoy/` and its folders.
+fn files(name: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir("envoy").unwrap().map(|entry| entry.unwrap().path());
+    let files = entries.chain([PathBuf::from("envoy")]).map(|folder| folder.join(name));
+    files.filter(|file| file.exists()).collect()
+}
+
+/// What is wrong with `document`.
+fn problems(schema: &Value, document: &Value) -> Vec<String> {
+    let validator = jsonschema::validator_for(schema).unwrap();
+    validator.iter_errors(document).map(|error| error.to_string()).collect()
+}
+
+fn require(schema: &Value, document: &Value, what: &str) {
+    assert_eq!(problems(schema, document), Vec::<String>::new(), "{what}");
+}
+
+#[test]
+fn the_shipped_schema_is_what_the_types_say() {
+    assert_eq!(shipped(), metahub::config::schema(), "run: make schema");
+    assert!(jsonschema::meta::is_valid(&shipped()));
+}
+
+#[test]
+fn shipped_configurations_fit_the_schema_and_name_it() {
+    let schema = shipped();
+    let files = files("metahub.yaml");
+    assert!(files.len() >= 5, "{files:?}");
+    for file in files {
+        let yaml = text(&file);
+        let name = yaml.lines().next().unwrap().strip_prefix(HEAD).unwrap();
+        let named = file.parent().unwrap().join(name).canonicalize().unwrap();
+        assert_eq!(named, Path::new("docs/metahub.schema.json").canonicalize().unwrap(), "{}", file.display());
+        let document: Value = serde_saphyr::from_str(&yaml).unwrap();
+        require(&schema, &document, &file.display().to_string());
+        let value = &document["resources"][0]["typed_config"]["config"]["configuration"]["value"];
+        Config::parse(value.to_string().as_bytes(), &|_| Some("from outside".to_owned())).unwrap();
+    }
+}
+
+/// The pages' examples: parts of a configuration, with `$2y$05$…` for a hash.
+#[test]
+fn the_pages_examples_fit_the_schema() {
+    let schema = shipped();
+    let configuration = json!({
+        "$schema": schema["$schema"], "definitions": schema["definitions"], "$ref": "#/definitions/configuration",
+    });
+    let keys = schema["definitions"]["configuration"]["properties"].as_object().unwrap();
+    let mut checked = 0;
+    for page in ["README.md", "docs/fleet.md", "docs/guessing.md", "docs/scaling.md", "docs/security.md"] {
+        for block in text(page).split("```yaml\n").skip(1) {
+            let yaml = block.split("```").next().unwrap().replace("$2y$05$…", HASH);
+            let Ok(Value::Object(example)) = serde_saphyr::from_str::<Value>(&yaml) else { continue };
+            if !example.keys().all(|key| keys.contains_key(key)) {
+                continue;
+            }
+            let mut document = json!({
+                "machine_types": { "type1": { "features": ["cpu:skylake"] } },
+                "registries": { "registry": { "host": "registry.example", "authentication": "none" } },
+            });
+            document.as_object_mut().unwrap().extend(example);
+            require(&configuration, &document, &format!("{page}: {yaml}"));
+            checked += 1;
+        }
+    }
+    assert!(checked >= 4, "only {checked} examples found");
+}
+
+/// The way from the file to MetaHub's part of it says something, in both forms that Envoy knows.
+#[test]
+fn what_is_wrong_in_the_file_is_refused() {
+    let schema = shipped();
+    let good: Value = serde_saphyr::from_str(&text("envoy/metahub.yaml")).unwrap();
+    require(&schema, &good, "the shipped file");
+    let configuration = "/resources/0/typed_config/config/configuration";
+    let string = json!({ "@type": "type.googleapis.com/google.protobuf.StringValue", "value": "{}" });
+    let with = |pointer: &str, value: Value| {
+        let mut document = good.clone();
+        *document.pointer_mut(pointer).unwrap() = value;
+        document
+    };
+    require(&schema, &with(configuration, string), "a configuration as text");
+    let below = |path: &str| format!("{configuration}{path}");
+    let rows = [
+        (String::new(), json!({})),
+        ("/resources".to_owned(), json!({})),
+        ("/resources/0/typed_config".to_owned(), json!({})),
+        ("/resources/0/typed_config/config".to_owned(), json!({})),
+        (below(""), json!({})),
+        (below("/@type"), json!("type.googleapis.com/google.protobuf.StringValue")),
+        (below("/@type"), json!("type.googleapis.com/google.protobuf.BytesValue")),
+        (below("/value"), json!("text")),
+        (below("/value"), json!({ "machine_types": {} })),
+        (below("/value/registries/registry"), json!({ "host": "h" })),
+        (below("/value/registries/registry/authentication"), json!("some")),
+        (below("/value/machine_types/type1"), json!({ "featurez": [] })),
+        (below("/value/machine_types/type1/features"), json!("cpu:skylake")),
+        (below("/value/accounts/qnib-type1/password"), json!(1)),
+    ];
+    for (pointer, value) in rows {
+        let document = with(&pointer, value);
+        assert_ne!(problems(&schema, &document), Vec::<String>::new(), "{pointer}: {document:#}");
+    }
+}
