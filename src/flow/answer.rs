@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::{Counter, Effects, Report, fetch};
+use super::{Effects, fetch};
 use crate::flow::body::Body;
 use crate::flow::reply::Reply;
 use crate::oci::errors::Code;
 use crate::oci::media_type;
 use crate::oci::reference::{Repository, Tag};
-use crate::store::cache::{Growth, Resolution};
+use crate::store::cache::Resolution;
 use crate::text::headers::Headers;
 
 /// Headers of upstream's answer that reach a client with its word: what the document is, where it is, how long it holds,
@@ -114,10 +114,4 @@ pub(super) fn limited(headers: Headers<'_>, host: &str) -> Effects {
 fn relayed(headers: Headers<'_>) -> impl Iterator<Item = (Cow<'static, str>, String)> {
     let relayed = headers.0.iter().filter(|(name, _)| RELAYED.contains(&name.as_str()));
     relayed.filter_map(|(name, value)| Some((Cow::Owned(name.clone()), std::str::from_utf8(value).ok()?.to_owned())))
-}
-
-/// How the cache grew, as reports.
-pub(super) fn growth(growth: Growth) -> impl Iterator<Item = Report> {
-    let reports = [(Counter::CacheBytes, growth.bytes), (Counter::CacheEvicted, growth.evicted)];
-    reports.into_iter().filter(|(_, amount)| *amount != 0).map(|(counter, amount)| Report::amount(counter, amount))
 }

@@ -144,9 +144,7 @@ impl Content {
         } else {
             Growth::default()
         };
-        let mut effects = self.answer(headers, body).reporting(Report::count(Counter::CacheMiss));
-        effects.reports.extend(answer::growth(growth));
-        effects
+        self.answer(headers, body).reporting(Report::count(Counter::CacheMiss)).growing(growth)
     }
 
     fn answer(self, headers: Headers<'_>, body: &Body) -> Effects {

@@ -39,6 +39,7 @@ pub use worker::WorkerState;
 use crate::flow::body::Body;
 use crate::flow::reply::Reply;
 use crate::oci::errors::Code;
+use crate::store::cache::Growth;
 use crate::store::resources::Resources;
 use crate::text::headers::{HeaderChange, Headers};
 
@@ -72,6 +73,18 @@ pub struct Answer<'a> {
     pub headers: Headers<'a>,
     /// The body.
     pub body: &'a Body,
+}
+
+impl Event<'_> {
+    /// Upstream does not let this caller have what was asked for.
+    fn is_denied(&self) -> bool {
+        let headers = match self {
+            Self::ResponseHeaders { headers, .. } => *headers,
+            Self::CalloutAnswered(Some(answer)) => answer.headers,
+            _ => return false,
+        };
+        headers.first(":status") == Some(b"403")
+    }
 }
 
 /// A request of MetaHub's own to an upstream cluster. Identical ones under way at the same time may be sent once: the same
@@ -148,6 +161,14 @@ impl Effects {
         self.reports.push(report);
         self
     }
+
+    /// With how the cache grew, which operators see as a gauge: what is left out once is wrong for ever.
+    fn growing(mut self, growth: Growth) -> Self {
+        let reports = [(Counter::CacheBytes, growth.bytes), (Counter::CacheEvicted, growth.evicted)];
+        let reports = reports.into_iter().filter(|(_, amount)| *amount != 0);
+        self.reports.extend(reports.map(|(counter, amount)| Report::amount(counter, amount)));
+        self
+    }
 }
 
 impl Exchange {
@@ -166,14 +187,22 @@ impl Exchange {
 
     /// One event further.
     #[must_use]
-    pub fn advance(self, resources: &dyn Resources, event: &Event<'_>) -> Effects {
-        match (self, event) {
-            (Self::Done, _) => Effects::new(Self::Done, Step::Continue(Vec::new())),
-            (_, Event::Overfull) => overfull(),
+    pub fn advance(mut self, resources: &dyn Resources, event: &Event<'_>) -> Effects {
+        match event {
+            Event::Overfull if !matches!(self, Self::Done) => return overfull(),
             // What answers a request that has not gone upstream, or has been answered, is Envoy itself (408, 504).
-            (exchange, Event::ResponseHeaders { .. }) if exchange.holds_request() => {
-                Effects::new(Self::Done, Step::Continue(Vec::new()))
+            Event::ResponseHeaders { .. } if self.holds_request() => {
+                return Effects::new(Self::Done, Step::Continue(Vec::new()));
             }
+            _ => {}
+        }
+        let growth = self.upstream_mut().filter(|_| event.is_denied()).map(|upstream| upstream.distrust(resources));
+        let effects = self.advance_by(resources, event);
+        if let Some(growth) = growth { effects.growing(growth) } else { effects }
+    }
+
+    fn advance_by(self, resources: &dyn Resources, event: &Event<'_>) -> Effects {
+        match (self, event) {
             (Self::Passing(upstream), Event::ResponseHeaders { headers, .. }) => upstream.pass(resources, *headers),
             (Self::Transferring(transfer), event) => transfer.advance(resources, event),
             (Self::Authorizing(authorizing), event) => authorizing.advance(resources, event),

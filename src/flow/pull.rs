@@ -233,10 +233,9 @@ impl Pull {
     }
 
     fn proceed(self, step: Step) -> Effects {
-        let growth = answer::growth(self.growth);
-        let mut effects = Effects::new(Exchange::Pulling(Box::new(Self { growth: Growth::default(), ..self })), step);
-        effects.reports.extend(growth);
-        effects
+        let growth = self.growth;
+        let exchange = Exchange::Pulling(Box::new(Self { growth: Growth::default(), ..self }));
+        Effects::new(exchange, step).growing(growth)
     }
 
     fn shelf(&self) -> Shelf<'_> {
@@ -331,11 +330,11 @@ impl Pull {
     /// Upstream's word to the client: no such tag, too many requests.
     #[cold]
     fn on_word(self, resources: &dyn Resources, answer: Answer<'_>) -> Effects {
-        if let Some(identity) = self.wish.identity.filter(|_| status(answer.headers) == 404) {
-            let wish = &self.wish;
-            let _ = wish.cache.forget_confirmed(resources, self.shelf(), &wish.tag, &wish.view(), &identity);
-        }
-        answer::relay(answer.headers, answer.body)
+        let wish = &self.wish;
+        let forget =
+            |identity| wish.cache.forget_confirmed(resources, self.shelf(), &wish.tag, &wish.view(), &identity);
+        let growth = wish.identity.filter(|_| status(answer.headers) == 404).map_or_else(Growth::default, forget);
+        answer::relay(answer.headers, answer.body).growing(growth)
     }
 
     /// Whether the tag is worth a HEAD the next time: only where upstream names digests, and to HEAD too.

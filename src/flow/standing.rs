@@ -14,7 +14,7 @@ use crate::flow::reply::Reply;
 use crate::oci::errors::Code;
 use crate::oci::reference::Repository;
 use crate::request::query::RETRY;
-use crate::store::cache::{Cache, Shelf};
+use crate::store::cache::{Cache, Growth, Shelf};
 use crate::store::resources::Resources;
 use crate::text::headers::{HeaderChange, Headers};
 
@@ -99,12 +99,11 @@ impl Upstream {
     }
 
     /// The registry, or its token service, has refused this caller: nothing that it has confirmed before stands in for
-    /// its word any more.
-    pub(super) fn distrust(&self, resources: &dyn Resources) {
-        if let Some(Trust { cache, repository, identity }) = self.trust.as_deref() {
-            let shelf = Shelf { cluster: &self.registry.cluster, repository };
-            let _ = cache.keep_refused(resources, shelf, identity);
-        }
+    /// its word any more. Returns what the cache grew by.
+    pub(super) fn distrust(&self, resources: &dyn Resources) -> Growth {
+        let Some(Trust { cache, repository, identity }) = self.trust.as_deref() else { return Growth::default() };
+        let shelf = Shelf { cluster: &self.registry.cluster, repository };
+        cache.keep_refused(resources, shelf, identity)
     }
 
     /// With a token of the token service's; `path` is the client's.
@@ -149,9 +148,6 @@ impl Upstream {
     /// sent again, so if it was an old token that was refused the client is sent round once.
     pub(super) fn refusal(&self, resources: &dyn Resources, headers: Headers<'_>) -> Option<Effects> {
         let status = status(headers);
-        if status == 403 {
-            self.distrust(resources);
-        }
         let again = self.token.as_ref().map(|token| &token.again).filter(|again| !again.is_empty());
         let again = again.filter(|_| self.refuses_kept_token(resources, status));
         if status != 401 && again.is_none() {
@@ -165,11 +161,10 @@ impl Upstream {
                 Reply { status: 307, headers: Vec::new(), body: Body::default() }.with("location", again.as_str());
             return Some(Effects::reply(reply).reporting(Report::count(Counter::TokenRefused)));
         }
-        self.distrust(resources);
-        if self.registry.authentication == Authentication::Upstream && lacks_permission(headers) {
-            return Some(self.denied());
-        }
-        Some(self.refused(status))
+        let growth = self.distrust(resources);
+        let is_denied = self.registry.authentication == Authentication::Upstream && lacks_permission(headers);
+        let refusal = if is_denied { self.denied() } else { self.refused(status) };
+        Some(refusal.growing(growth))
     }
 
     /// The login is right, but the registry does not let it have this.
@@ -273,13 +268,14 @@ impl Authorizing {
             }),
             // The client's credentials, or MetaHub's.
             status @ 401 => {
-                self.upstream.distrust(resources);
-                Err(Box::new(self.upstream.refused(status)))
+                let growth = self.upstream.distrust(resources);
+                Err(Box::new(self.upstream.refused(status).growing(growth)))
             }
             403 => {
-                self.upstream.distrust(resources);
+                let growth = self.upstream.distrust(resources);
                 let message = format!("the token service {host} refuses access (403)");
-                Err(self.fail(&Fault::new(Code::Denied, Counter::Denied, message)))
+                let refusal = self.fail(&Fault::new(Code::Denied, Counter::Denied, message));
+                Err(Box::new(refusal.growing(growth)))
             }
             429 => {
                 let message = format!("the token service {host} limits requests (429); try again later");

@@ -10,6 +10,7 @@ use metahub::flow::reply::Reply;
 use metahub::flow::{Callout, Counter, WorkerState};
 use metahub::host::flights::{Full, Moment, Outcome as CalloutOutcome};
 use metahub::host::{Callouts, Driver, FilterStatus, Host, NotSent, Sender, Side};
+use metahub::store::in_memory::Map;
 use metahub::store::resources::Resources;
 use metahub::text::headers::{HeaderChange, Headers};
 
@@ -48,6 +49,15 @@ pub(crate) struct Envoy<'a> {
     pub(crate) fails: Cell<(&'static str, u32)>,
     piece: RefCell<Option<Vec<u8>>>,
     pub(crate) outcome: RefCell<Outcome>,
+    /// How the cache grew, as the gauge says.
+    growth: Cell<i64>,
+}
+
+/// What the cache takes of a store, in bytes.
+fn cached(memory: &Map) -> i64 {
+    let values = memory.values.borrow();
+    let cached = |key: &str| ["metahub.document.", "metahub.facts."].iter().any(|prefix| key.starts_with(prefix));
+    values.iter().filter(|(key, _)| cached(key)).map(|(_, value)| i64::try_from(value.len()).unwrap()).sum()
 }
 
 impl<'a> Envoy<'a> {
@@ -68,11 +78,13 @@ impl<'a> Envoy<'a> {
             fails: Cell::default(),
             piece: RefCell::default(),
             outcome: RefCell::default(),
+            growth: Cell::default(),
         }
     }
 
     /// From the request to the client's answer.
     pub(crate) fn run(&self) {
+        let before = cached(&self.upstream.memory);
         let status = self.driver.on_request_headers(self, true);
         self.settle(status);
         if self.stage.get() == Stage::Here {
@@ -83,6 +95,8 @@ impl<'a> Envoy<'a> {
             self.respond();
         }
         assert!(!self.ticking.get() && self.sent.borrow().is_empty(), "something is left");
+        let grown = cached(&self.upstream.memory) - before;
+        assert_eq!(self.growth.get(), grown, "the gauge metahub_cache_bytes is as the cache");
     }
 
     fn called(&self, name: &'static str) -> Result<(), &'static str> {
@@ -288,7 +302,10 @@ impl Host for Envoy<'_> {
         self.callouts.now()
     }
 
-    fn count(&self, counter: Counter, _amount: i64) {
+    fn count(&self, counter: Counter, amount: i64) {
+        if counter == Counter::CacheBytes {
+            self.growth.set(self.growth.get() + amount);
+        }
         let (name, mut outcome) = (counter.name(), self.outcome.borrow_mut());
         let is_of_cache = name.starts_with("metahub_cache_");
         if is_of_cache { outcome.cache.push(name) } else { outcome.counters.push(name) }

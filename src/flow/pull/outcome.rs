@@ -2,7 +2,7 @@
 
 use super::{Age, Own, Pull};
 use crate::flow::accept;
-use crate::flow::answer::{self, Image, Worth};
+use crate::flow::answer::{Image, Worth};
 use crate::flow::body::Body;
 use crate::flow::fetch::{self, Fault, LARGE};
 use crate::flow::transfer::{Progress, Transfer};
@@ -76,8 +76,9 @@ impl Pull {
     /// The manifest passes from upstream to the client, whose request fetches it.
     pub(super) fn transfer(mut self, resolution: &Resolution, source: Counter) -> Effects {
         if self.own == Own::Gone {
-            return self.upstream.go_round(&self.wish.repository, self.wish.tag.as_str());
+            return self.upstream.go_round(&self.wish.repository, self.wish.tag.as_str()).growing(self.growth);
         }
+        let growth = std::mem::take(&mut self.growth);
         let reports = self.reported(Effects::new(Exchange::Done, Step::Hold), resolution, source).reports;
         let served = resolution.served.clone();
         let path = ["/v2/", self.wish.repository.as_str(), "/manifests/", served.digest.as_str(), &self.upstream.query];
@@ -97,7 +98,7 @@ impl Pull {
             progress: Progress::default(),
             upstream: self.upstream,
         };
-        Effects::new(Exchange::Transferring(Box::new(transfer)), step)
+        Effects::new(Exchange::Transferring(Box::new(transfer)), step).growing(growth)
     }
 
     /// Upstream has just told this caller what the tag points to.
@@ -135,8 +136,7 @@ impl Pull {
         if !self.missing.is_empty() {
             effects.reports.push(self.missing_variant(&resolution.reason));
         }
-        effects.reports.extend(answer::growth(self.growth));
-        effects
+        effects.growing(self.growth)
     }
 
     /// An image that is made in variants, but not in this machine's: worth building.
@@ -155,9 +155,6 @@ impl Pull {
     /// to this caller earlier may stand in.
     #[cold]
     pub(in crate::flow) fn fail(mut self, resources: &dyn Resources, fault: &Fault) -> Effects {
-        if fault.code == Code::Denied {
-            self.upstream.distrust(resources);
-        }
         let (image, name) = (self.image(), self.wish.machine_type.name());
         let message = format!("{image} for machine type {name}: {}", fault.message);
         let (user, host) = (&self.wish.user, self.upstream.registry.host.clone());
@@ -175,9 +172,7 @@ impl Pull {
         }
         let reply = fault.reply(&message).with("x-metahub-machine-type", self.wish.machine_type.name());
         let line = format!("{} {context}", fault.code.status());
-        let mut effects = Effects::reply(reply).reporting(Report::fault(fault.counter, line));
-        effects.reports.extend(answer::growth(self.growth));
-        effects
+        Effects::reply(reply).reporting(Report::fault(fault.counter, line)).growing(self.growth)
     }
 }
 
