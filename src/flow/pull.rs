@@ -13,12 +13,14 @@
 //! the others their answer.
 
 mod outcome;
+mod resolved;
 mod word;
 
 use std::rc::Rc;
 use std::sync::Arc;
 
 use self::outcome::joined;
+use self::resolved::{Lesson, Resolved, Top};
 
 use super::answer;
 use super::fetch::{self, Fault, LARGE, Unusable, status};
@@ -81,12 +83,6 @@ pub struct Pull {
     pub(super) upstream: Upstream,
     state: State,
     own: Own,
-    /// Features for which the image has no variant, joined.
-    missing: String,
-    /// The cache knows the resolution already.
-    known: bool,
-    /// A HEAD can confirm what the tag came to; without one a resolution is of no use.
-    confirmable: bool,
     growth: Growth,
 }
 
@@ -100,9 +96,9 @@ enum State {
     /// A callout for what the tag points to.
     FetchingTop(By),
     /// A callout for an index that an index names.
-    FetchingNested { top: Digest, descriptor: Descriptor, walk: Walk },
+    FetchingNested { top: Top, descriptor: Descriptor, walk: Walk },
     /// A callout for the manifest that was selected.
-    FetchingChild(Box<Resolution>),
+    FetchingChild(Box<Resolved>),
 }
 
 /// How upstream is asked for what a tag points to.
@@ -143,16 +139,8 @@ impl Pull {
         resources: &dyn Resources,
         ask: impl FnOnce() -> Vec<HeaderChange>,
     ) -> Effects {
-        let mut pull = Self {
-            wish,
-            upstream,
-            state: State::Revalidating(None),
-            own: Own::Here,
-            missing: String::new(),
-            known: false,
-            confirmable: false,
-            growth: Growth::default(),
-        };
+        let mut pull =
+            Self { wish, upstream, state: State::Revalidating(None), own: Own::Here, growth: Growth::default() };
         if pull.wish.cache.tag_ttl > 0 {
             pull = match pull.on_earlier_word(resources, Age::Valid) {
                 Ok(effects) => return Effects { proven: true, ..effects },
@@ -161,8 +149,8 @@ impl Pull {
         }
         let (cache, shelf) = (pull.wish.cache, pull.shelf());
         let known = cache.resolution(resources, shelf, &pull.wish.tag, &pull.wish.view());
-        pull.confirmable = known.is_some() || cache.knows_tag(resources, shelf, &pull.wish.tag);
-        if !pull.confirmable {
+        let confirmable = known.is_some() || cache.knows_tag(resources, shelf, &pull.wish.tag);
+        if !confirmable {
             return pull.fetch(State::FetchingTop(By::Tag));
         }
         if let Some(known) = known.as_ref().filter(|known| known.served.size > LARGE as u64) {
@@ -221,10 +209,10 @@ impl Pull {
                 Ok(body) => self.keeping(resources, &descriptor, body).0.on_index(resources, top, body, walk, None),
                 Err(fault) => self.fail(resources, &fault),
             },
-            State::FetchingChild(resolution) => match fetch::verified(registry, &resolution.served, answer) {
+            State::FetchingChild(resolved) => match fetch::verified(registry, &resolved.resolution.served, answer) {
                 Ok(body) => {
-                    let (pull, location) = self.keeping(resources, &resolution.served, body);
-                    pull.answer(resources, Resolution { location, ..*resolution }, body, Counter::CacheMiss)
+                    let (pull, location) = self.keeping(resources, &resolved.resolution.served, body);
+                    pull.answer(resources, resolved.at(location), body, Counter::CacheMiss)
                 }
                 Err(fault) => self.fail(resources, &fault),
             },
@@ -243,29 +231,21 @@ impl Pull {
     }
 
     /// The manifest from the cache, or else from upstream.
-    fn serve(mut self, resources: &dyn Resources, resolution: Resolution) -> Effects {
-        let (cache, served) = (self.wish.cache, &resolution.served);
-        let location = resolution.location.or_else(|| cache.locate(resources, self.shelf(), served.digest.as_str()));
+    fn serve(mut self, resources: &dyn Resources, resolved: Resolved) -> Effects {
+        let (cache, Resolution { served, location, .. }) = (self.wish.cache, &resolved.resolution);
+        let location = location.or_else(|| cache.locate(resources, self.shelf(), served.digest.as_str()));
         if served.size > LARGE as u64 && location.is_some() {
-            self.known &= location == resolution.location;
-            let resolution = Resolution { location, ..resolution };
-            self.confirm(resources, &resolution);
-            return self.transfer(&resolution, Counter::CacheHit);
+            let resolved = resolved.at(location);
+            self.learn(resources, &resolved);
+            return self.transfer(&resolved.resolution, Counter::CacheHit);
         }
         let document = location
             .and_then(|location| cache.document(resources, self.shelf(), served.digest.as_str(), location))
             .filter(|document| document.is_described_by(served));
-        if let Some(document) = document {
-            self.known &= location == resolution.location;
-            return self.answer(
-                resources,
-                Resolution { location, ..resolution },
-                &document.body.into(),
-                Counter::CacheHit,
-            );
+        match document {
+            Some(document) => self.answer(resources, resolved.at(location), &document.body.into(), Counter::CacheHit),
+            None => self.fetch(State::FetchingChild(Box::new(resolved.anew()))),
         }
-        self.known = false;
-        self.fetch(State::FetchingChild(Box::new(resolution)))
     }
 
     /// Calls out for what a state waits for.
@@ -286,7 +266,7 @@ impl Pull {
             State::FetchingTop(By::Digest(digest)) => digest.as_str(),
             State::FetchingTop(By::Tag | By::TagAfterHead { .. }) | State::Revalidating(_) => tag,
             State::FetchingNested { descriptor, .. } => descriptor.digest.as_str(),
-            State::FetchingChild(resolution) => resolution.served.digest.as_str(),
+            State::FetchingChild(resolved) => resolved.resolution.served.digest.as_str(),
         };
         fetch::callout(&self.upstream, &self.wish.repository, reference, None)
     }
@@ -319,12 +299,12 @@ impl Pull {
             // A digest that is wrong is as good as none: what counts is what the index says of its entries.
             (_, None) => body.digest().clone(),
         };
-        self.note_head(resources, &by, named.is_some());
+        let lesson = self.note_head(resources, &by, named.is_some());
         let media_type = headers.text("content-type").unwrap_or_default();
         let descriptor =
             Descriptor { media_type: media_type.to_owned(), digest: digest.clone(), size: body.len() as u64 };
         let (pull, _) = self.keeping(resources, &descriptor, body);
-        pull.on_top(resources, digest, media_type, body, Counter::CacheMiss)
+        pull.on_top(resources, Top { digest, lesson }, media_type, body, Counter::CacheMiss)
     }
 
     /// Upstream's word to the client: no such tag, too many requests.
@@ -338,7 +318,7 @@ impl Pull {
     }
 
     /// Whether the tag is worth a HEAD the next time: only where upstream names digests, and to HEAD too.
-    fn note_head(&mut self, resources: &dyn Resources, by: &By, named: bool) {
+    fn note_head(&mut self, resources: &dyn Resources, by: &By, named: bool) -> Lesson {
         let (cache, shelf, tag) = (self.wish.cache, self.shelf(), &self.wish.tag);
         let useless = matches!(by, By::TagAfterHead { useless: true });
         let confirmable = !useless && named && !cache.is_headless(resources, shelf);
@@ -350,11 +330,11 @@ impl Pull {
             Growth::default()
         };
         self.growth = self.growth.and(growth);
-        self.confirmable = confirmable;
+        if confirmable { Lesson::Resolution } else { Lesson::Unconfirmable }
     }
 
     /// What the tag points to.
-    fn on_top(self, resources: &dyn Resources, top: Digest, media_type: &str, body: &Body, source: Counter) -> Effects {
+    fn on_top(self, resources: &dyn Resources, top: Top, media_type: &str, body: &Body, source: Counter) -> Effects {
         // What is said to be an index and is none, is a fault that the walk finds.
         if !body.nature().is_index && Kind::of(media_type) != Kind::Index {
             return self.pass_through(resources, top, media_type, body, "not an index", source);
@@ -366,17 +346,17 @@ impl Pull {
     fn on_index(
         self,
         resources: &dyn Resources,
-        top: Digest,
+        top: Top,
         body: &Body,
         walk: Walk,
         whole: Option<(&str, Counter)>,
     ) -> Effects {
         match (body.enter(walk, &self.wish.machine_type, self.wish.on_no_match), whole) {
             (Turn::Image { descriptor, reason, missing }, _) => {
-                let pull = Self { missing: joined(&missing), ..self };
-                let missing = pull.missing.clone();
-                let reason = reason.to_string();
-                pull.serve(resources, Resolution { top, served: descriptor, reason, missing, location: None })
+                let (reason, missing) = (reason.to_string(), joined(&missing));
+                let Top { digest: top, lesson } = top;
+                let resolution = Resolution { top, served: descriptor, reason, missing, location: None };
+                self.serve(resources, Resolved { resolution, lesson })
             }
             (Turn::Nested(descriptor, walk), _) => self.into_nested(resources, top, descriptor, walk),
             (Turn::Whole(why), Some((media_type, source))) => {
@@ -388,7 +368,7 @@ impl Pull {
     }
 
     /// A nested index, from the cache or else from upstream.
-    fn into_nested(self, resources: &dyn Resources, top: Digest, descriptor: Descriptor, walk: Walk) -> Effects {
+    fn into_nested(self, resources: &dyn Resources, top: Top, descriptor: Descriptor, walk: Walk) -> Effects {
         let document = self.wish.recent.find(&self.wish.cache, resources, self.shelf(), &descriptor.digest);
         match document.filter(|(media_type, body)| descriptor.describes(media_type, body)) {
             Some((_, body)) => self.on_index(resources, top, &body, walk, None),

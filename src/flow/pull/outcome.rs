@@ -1,5 +1,6 @@
 //! What comes of a pull: the manifest with all that is said, kept, counted and logged of it, or the fault.
 
+use super::resolved::{Lesson, Resolved, Top};
 use super::{Age, Own, Pull};
 use crate::flow::accept;
 use crate::flow::answer::{Image, Worth};
@@ -7,7 +8,6 @@ use crate::flow::body::Body;
 use crate::flow::fetch::{self, Fault, LARGE};
 use crate::flow::transfer::{Progress, Transfer};
 use crate::flow::{Counter, Effects, Exchange, Report, Step};
-use crate::oci::digest::Digest;
 use crate::oci::errors::Code;
 use crate::oci::index::Descriptor;
 use crate::store::cache::{Growth, Location, Resolution};
@@ -21,9 +21,9 @@ const MAX_MISSING: usize = 200;
 impl Pull {
     /// The tag's own document, as it is.
     pub(super) fn pass_through(
-        mut self,
+        self,
         resources: &dyn Resources,
-        top: Digest,
+        Top { digest: top, lesson }: Top,
         media_type: &str,
         body: &Body,
         why: &str,
@@ -32,13 +32,10 @@ impl Pull {
         let served = Descriptor { media_type: media_type.to_owned(), digest: top.clone(), size: body.len() as u64 };
         let location = self.wish.cache.locate(resources, self.shelf(), top.as_str());
         let reason = format!("passed through: {why}");
-        if !fetch::is_true(media_type, body) {
-            // It would be remembered with the type, and the truth refused as a lie from then on.
-            self.confirmable = false;
-            self.wish.identity = None;
-        }
+        // A type that is wrong would be remembered, and the truth refused as a lie from then on.
+        let lesson = if fetch::is_true(media_type, body) { lesson } else { Lesson::Nothing };
         let resolution = Resolution { top, served, reason, missing: String::new(), location };
-        self.answer(resources, resolution, body, source)
+        self.answer(resources, Resolved { resolution, lesson }, body, source)
     }
 
     /// Keeps a document that was verified.
@@ -62,15 +59,15 @@ impl Pull {
     pub(super) fn answer(
         mut self,
         resources: &dyn Resources,
-        resolution: Resolution,
+        resolved: Resolved,
         body: &Body,
         source: Counter,
     ) -> Effects {
-        self.confirm(resources, &resolution);
+        self.learn(resources, &resolved);
         if body.len() > LARGE {
-            return self.transfer(&resolution, source);
+            return self.transfer(&resolved.resolution, source);
         }
-        self.reply(&resolution, body.clone(), source)
+        self.reply(&resolved.resolution, body.clone(), source)
     }
 
     /// The manifest passes from upstream to the client, whose request fetches it.
@@ -102,14 +99,15 @@ impl Pull {
     }
 
     /// Upstream has just told this caller what the tag points to.
-    pub(super) fn confirm(&mut self, resources: &dyn Resources, resolution: &Resolution) {
+    pub(super) fn learn(&mut self, resources: &dyn Resources, Resolved { resolution, lesson }: &Resolved) {
         let (cache, wish, view) = (self.wish.cache, &self.wish, self.wish.view());
-        let mut growth = if !self.known && self.confirmable {
+        let mut growth = if *lesson == Lesson::Resolution {
             cache.keep_resolution(resources, self.shelf(), &wish.tag, &view, resolution)
         } else {
             Growth::default()
         };
-        if let Some(identity) = wish.identity.filter(|_| cache.trusts_earlier_words()) {
+        let identity = wish.identity.filter(|_| *lesson != Lesson::Nothing && cache.trusts_earlier_words());
+        if let Some(identity) = identity {
             let (shelf, resolution) = (self.shelf(), resolution.clone());
             let confirmed = cache.keep_confirmed(resources, shelf, &wish.tag, &view, &identity, resolution);
             growth = growth.and(confirmed);
@@ -133,16 +131,16 @@ impl Pull {
         if self.wish.cache.is_on() {
             effects.reports.push(Report::count(source));
         }
-        if !self.missing.is_empty() {
-            effects.reports.push(self.missing_variant(&resolution.reason));
+        if !resolution.missing.is_empty() {
+            effects.reports.push(self.missing_variant(resolution));
         }
         effects.growing(self.growth)
     }
 
     /// An image that is made in variants, but not in this machine's: worth building.
     #[cold]
-    fn missing_variant(&self, reason: &str) -> Report {
-        let (image, name, features) = (self.image(), self.wish.machine_type.name(), &self.missing);
+    fn missing_variant(&self, Resolution { reason, missing: features, .. }: &Resolution) -> Report {
+        let (image, name) = (self.image(), self.wish.machine_type.name());
         let line = format!("{image} has no variant for {features}: machine type {name} falls back to {reason}");
         Report { line: Some(line), topic: Some(format!("{image} {name}")), ..Report::count(Counter::MissingVariant) }
     }
@@ -160,7 +158,6 @@ impl Pull {
         let (user, host) = (&self.wish.user, self.upstream.registry.host.clone());
         let context = format!("{message} (login {user:?}, registry {host})");
         if fault.code == Code::Unavailable && !fault.own && self.wish.cache.serve_stale_on_error > 0 {
-            self.missing.clear();
             self = match self.on_earlier_word(resources, Age::Stale) {
                 Ok(stale) => {
                     let line = format!("answered with what was known before: {context}");

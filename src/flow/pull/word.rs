@@ -1,5 +1,6 @@
 //! Upstream's word on what a tag points to: the one that it gives to a HEAD, and the one that it gave earlier.
 
+use super::resolved::{Lesson, Resolved, Top};
 use super::{Age, Asked, By, Pull, State};
 use crate::flow::fetch::{Fault, LARGE, status};
 use crate::flow::{Counter, Effects, answer};
@@ -10,9 +11,8 @@ use crate::text::headers::Headers;
 
 impl Pull {
     /// An answer on what upstream has said to this caller before, if it is not too old.
-    pub(super) fn on_earlier_word(mut self, resources: &dyn Resources, age: Age) -> Result<Effects, Box<Self>> {
+    pub(super) fn on_earlier_word(self, resources: &dyn Resources, age: Age) -> Result<Effects, Box<Self>> {
         let Some(resolution) = self.earlier_word(resources, age) else { return Err(Box::new(self)) };
-        self.missing.clone_from(&resolution.missing);
         if resolution.served.size > LARGE as u64 {
             // Nothing passes from an upstream that is down.
             return if age == Age::Valid {
@@ -42,7 +42,7 @@ impl Pull {
 
     /// Upstream's answer to the HEAD that asks what the tag points to.
     pub(super) fn on_head(
-        mut self,
+        self,
         resources: &dyn Resources,
         known: Option<Resolution>,
         headers: Headers<'_>,
@@ -73,13 +73,12 @@ impl Pull {
             learned.filter(|learned| learned.top == digest)
         });
         match known {
-            Some(resolution) => {
-                self.missing.clone_from(&resolution.missing);
-                self.known = true;
-                self.serve(resources, resolution)
-            }
+            Some(resolution) => self.serve(resources, Resolved { resolution, lesson: Lesson::Confirmation }),
             None => match self.wish.recent.find(&self.wish.cache, resources, self.shelf(), &digest) {
-                Some((media_type, body)) => self.on_top(resources, digest, &media_type, &body, Counter::CacheHit),
+                Some((media_type, body)) => {
+                    let top = Top { digest, lesson: Lesson::Resolution };
+                    self.on_top(resources, top, &media_type, &body, Counter::CacheHit)
+                }
                 None => self.fetch(State::FetchingTop(By::Digest(digest))),
             },
         }
