@@ -10,7 +10,7 @@ use crate::flow::body::Body;
 use crate::flow::reply::Reply;
 use crate::oci::digest::Digest;
 use crate::oci::reference::Repository;
-use crate::store::cache::{Cache, Growth, Location, Shelf};
+use crate::store::cache::{Cache, CacheScope, Growth, Location};
 use crate::store::resources::Resources;
 use crate::text::headers::{HeaderChange, Headers};
 
@@ -42,7 +42,7 @@ impl Content {
     ) -> Effects {
         let accept = accept::sent(headers);
         let mut content = Self { repository, digest, user, upstream, cache, accept, location: None, gone: false };
-        let location = cache.locate(resources, content.shelf(), content.digest.as_str());
+        let location = cache.locate(resources, content.scope(), content.digest.as_str());
         let Some(location) = location else { return content.fetch() };
         let mut changes = Vec::new();
         if accept::is_too_long(headers) {
@@ -57,8 +57,8 @@ impl Content {
         Effects::new(Exchange::Reading(Box::new(content)), Step::Continue(changes))
     }
 
-    fn shelf(&self) -> Shelf<'_> {
-        Shelf { cluster: self.upstream.registry.cluster.as_str(), repository: &self.repository }
+    fn scope(&self) -> CacheScope<'_> {
+        CacheScope { cluster: self.upstream.registry.cluster.as_str(), repository: &self.repository }
     }
 
     #[inline(never)]
@@ -95,7 +95,7 @@ impl Content {
             return refusal;
         }
         match status(headers) {
-            200 => match self.cache.document(resources, self.shelf(), self.digest.as_str(), location) {
+            200 => match self.cache.document(resources, self.scope(), self.digest.as_str(), location) {
                 Some(document) => {
                     let headers = answer::document(&document.media_type, self.digest.as_str());
                     let reply = Reply::document(headers, document.body.into());
@@ -140,7 +140,7 @@ impl Content {
         let media_type = headers.text("content-type").unwrap_or_default();
         // A type that contradicts the content is the registry's word for this once, and never kept.
         let growth = if fetch::is_confirmed(media_type, body) {
-            body.kept(|| self.cache.keep_document(resources, self.shelf(), self.digest.as_str(), media_type, body)).1
+            body.kept(|| self.cache.keep_document(resources, self.scope(), self.digest.as_str(), media_type, body)).1
         } else {
             Growth::default()
         };

@@ -20,7 +20,7 @@ use crate::request::query::ExplainQuery;
 use crate::select::OnNoMatch;
 use crate::select::explanation::{Explanation, Image};
 use crate::select::{DeadEnd, Walk};
-use crate::store::cache::{Cache, Shelf};
+use crate::store::cache::{Cache, CacheScope};
 use crate::store::resources::Resources;
 use crate::text::headers::Headers;
 
@@ -70,10 +70,10 @@ impl Explain {
         }
         let upstream = Upstream::new(registry, &question.user);
         let mut explain = Self { question, upstream, state: State::Fetching(None) };
-        let (cache, shelf) = (explain.question.cache, explain.shelf());
+        let (cache, scope) = (explain.question.cache, explain.scope());
         let known = match &explain.question.query.reference {
-            Reference::Tag(tag) => cache.knows_tag(resources, shelf, tag),
-            Reference::Digest(digest) => cache.locate(resources, shelf, digest.as_str()).is_some(),
+            Reference::Tag(tag) => cache.knows_tag(resources, scope, tag),
+            Reference::Digest(digest) => cache.locate(resources, scope, digest.as_str()).is_some(),
         };
         if known {
             explain.state = State::Revalidating;
@@ -81,9 +81,9 @@ impl Explain {
         explain.call_out()
     }
 
-    fn shelf(&self) -> Shelf<'_> {
+    fn scope(&self) -> CacheScope<'_> {
         let repository = &self.question.query.repository;
-        Shelf { cluster: self.upstream.registry.cluster.as_str(), repository }
+        CacheScope { cluster: self.upstream.registry.cluster.as_str(), repository }
     }
 
     fn call_out(self) -> Effects {
@@ -131,7 +131,7 @@ impl Explain {
         let found = headers.filter(|headers| status(*headers) == 200);
         let digest = found.and_then(|headers| Digest::parse(headers.text("docker-content-digest")?).ok());
         let document =
-            digest.as_ref().and_then(|digest| self.question.cache.find(resources, self.shelf(), digest.as_str()));
+            digest.as_ref().and_then(|digest| self.question.cache.find(resources, self.scope(), digest.as_str()));
         match (digest, document) {
             (Some(digest), Some(document)) => {
                 self.on_document(resources, digest, &document.media_type, &document.body.into())
@@ -190,7 +190,7 @@ impl Explain {
     /// caller may see the image.
     fn proceed(mut self, resources: &dyn Resources, mut explanation: Box<Explanation>) -> Effects {
         while let Some(descriptor) = explanation.wants() {
-            let document = self.question.cache.find(resources, self.shelf(), descriptor.digest.as_str());
+            let document = self.question.cache.find(resources, self.scope(), descriptor.digest.as_str());
             match document.filter(|document| document.is_described_by(&descriptor)) {
                 Some(document) => explanation.add(descriptor, nested(&document.body.into())),
                 None => {

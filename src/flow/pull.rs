@@ -35,7 +35,7 @@ use crate::oci::media_type::Kind;
 use crate::oci::reference::{Repository, Tag};
 use crate::select::OnNoMatch;
 use crate::select::{DeadEnd, Turn, Walk};
-use crate::store::cache::{Cache, Growth, Resolution, Shelf};
+use crate::store::cache::{Cache, CacheScope, Growth, Resolution};
 use crate::store::resources::Resources;
 use crate::text::headers::HeaderChange;
 
@@ -147,9 +147,9 @@ impl Pull {
                 Err(pull) => *pull,
             };
         }
-        let (cache, shelf) = (pull.wish.cache, pull.shelf());
-        let known = cache.resolution(resources, shelf, &pull.wish.tag, &pull.wish.view());
-        let confirmable = known.is_some() || cache.knows_tag(resources, shelf, &pull.wish.tag);
+        let (cache, scope) = (pull.wish.cache, pull.scope());
+        let known = cache.resolution(resources, scope, &pull.wish.tag, &pull.wish.view());
+        let confirmable = known.is_some() || cache.knows_tag(resources, scope, &pull.wish.tag);
         if !confirmable {
             return pull.fetch(State::FetchingTop(By::Tag));
         }
@@ -226,21 +226,21 @@ impl Pull {
         Effects::new(exchange, step).growing(growth)
     }
 
-    fn shelf(&self) -> Shelf<'_> {
-        Shelf { cluster: self.upstream.registry.cluster.as_str(), repository: &self.wish.repository }
+    fn scope(&self) -> CacheScope<'_> {
+        CacheScope { cluster: self.upstream.registry.cluster.as_str(), repository: &self.wish.repository }
     }
 
     /// The manifest from the cache, or else from upstream.
     fn serve(mut self, resources: &dyn Resources, resolved: Resolved) -> Effects {
         let (cache, Resolution { served, location, .. }) = (self.wish.cache, &resolved.resolution);
-        let location = location.or_else(|| cache.locate(resources, self.shelf(), served.digest.as_str()));
+        let location = location.or_else(|| cache.locate(resources, self.scope(), served.digest.as_str()));
         if served.size > LARGE as u64 && location.is_some() {
             let resolved = resolved.at(location);
             self.learn(resources, &resolved);
             return self.transfer(&resolved.resolution, Counter::CacheHit);
         }
         let document = location
-            .and_then(|location| cache.document(resources, self.shelf(), served.digest.as_str(), location))
+            .and_then(|location| cache.document(resources, self.scope(), served.digest.as_str(), location))
             .filter(|document| document.is_described_by(served));
         match document {
             Some(document) => self.answer(resources, resolved.at(location), &document.body.into(), Counter::CacheHit),
@@ -312,20 +312,20 @@ impl Pull {
     fn on_word(self, resources: &dyn Resources, answer: Answer<'_>) -> Effects {
         let wish = &self.wish;
         let forget =
-            |identity| wish.cache.forget_confirmed(resources, self.shelf(), &wish.tag, &wish.view(), &identity);
+            |identity| wish.cache.forget_confirmed(resources, self.scope(), &wish.tag, &wish.view(), &identity);
         let growth = wish.identity.filter(|_| status(answer.headers) == 404).map_or_else(Growth::default, forget);
         answer::relay(answer.headers, answer.body).growing(growth)
     }
 
     /// Whether the tag is worth a HEAD the next time: only where upstream names digests, and to HEAD too.
     fn note_head(&mut self, resources: &dyn Resources, by: &By, named: bool) -> Lesson {
-        let (cache, shelf, tag) = (self.wish.cache, self.shelf(), &self.wish.tag);
+        let (cache, scope, tag) = (self.wish.cache, self.scope(), &self.wish.tag);
         let useless = matches!(by, By::TagAfterHead { useless: true });
-        let confirmable = !useless && named && !cache.is_headless(resources, shelf);
+        let confirmable = !useless && named && !cache.is_headless(resources, scope);
         let growth = if useless {
-            cache.keep_headless(resources, shelf).and(cache.forget_tag(resources, shelf, tag, &self.wish.view()))
+            cache.keep_headless(resources, scope).and(cache.forget_tag(resources, scope, tag, &self.wish.view()))
         } else if confirmable {
-            cache.keep_tag(resources, shelf, tag)
+            cache.keep_tag(resources, scope, tag)
         } else {
             Growth::default()
         };
@@ -369,7 +369,7 @@ impl Pull {
 
     /// A nested index, from the cache or else from upstream.
     fn into_nested(self, resources: &dyn Resources, top: Top, descriptor: Descriptor, walk: Walk) -> Effects {
-        let document = self.wish.recent.find(&self.wish.cache, resources, self.shelf(), &descriptor.digest);
+        let document = self.wish.recent.find(&self.wish.cache, resources, self.scope(), &descriptor.digest);
         match document.filter(|(media_type, body)| descriptor.describes(media_type, body)) {
             Some((_, body)) => self.on_index(resources, top, &body, walk, None),
             None => self.fetch(State::FetchingNested { top, descriptor, walk }),

@@ -14,7 +14,7 @@ use crate::flow::reply::Reply;
 use crate::oci::errors::Code;
 use crate::oci::reference::Repository;
 use crate::request::query::RETRY;
-use crate::store::cache::{Cache, Growth, Shelf};
+use crate::store::cache::{Cache, CacheScope, Growth};
 use crate::store::resources::Resources;
 use crate::text::headers::{HeaderChange, Headers};
 
@@ -102,8 +102,8 @@ impl Upstream {
     /// its word any more. Returns what the cache grew by.
     pub(super) fn distrust(&self, resources: &dyn Resources) -> Growth {
         let Some(Trust { cache, repository, identity }) = self.trust.as_deref() else { return Growth::default() };
-        let shelf = Shelf { cluster: &self.registry.cluster, repository };
-        cache.keep_refused(resources, shelf, identity)
+        let scope = CacheScope { cluster: &self.registry.cluster, repository };
+        cache.keep_refused(resources, scope, identity)
     }
 
     /// With a token of the token service's; `path` is the client's.

@@ -8,7 +8,7 @@ use super::callers::Callers;
 use crate::flow::body::Body;
 use crate::oci::digest::Digest;
 use crate::oci::reference::Repository;
-use crate::store::cache::{Cache, Shelf};
+use crate::store::cache::{Cache, CacheScope};
 use crate::store::resources::Store;
 
 /// Explanations under way on one worker. Each holds the indexes that it has read.
@@ -47,20 +47,20 @@ impl Recent {
         &self,
         cache: &Cache,
         store: &dyn Store,
-        shelf: Shelf<'_>,
+        scope: CacheScope<'_>,
         digest: &Digest,
     ) -> Option<(String, Body)> {
         let is_it = |read: &&Read| {
-            read.digest == *digest && read.repository == *shelf.repository && read.cluster == shelf.cluster
+            read.digest == *digest && read.repository == *scope.repository && read.cluster == scope.cluster
         };
         if let Some(read) = self.0.borrow().iter().find(is_it) {
             return Some((read.media_type.clone(), read.body.clone()));
         }
-        let document = cache.find(store, shelf, digest.as_str())?;
+        let document = cache.find(store, scope, digest.as_str())?;
         let (media_type, body) = (document.media_type, Body::from(document.body));
         let read = Read {
-            cluster: shelf.cluster.to_owned(),
-            repository: shelf.repository.clone(),
+            cluster: scope.cluster.to_owned(),
+            repository: scope.repository.clone(),
             digest: digest.clone(),
             media_type: media_type.clone(),
             body: body.clone(),
@@ -103,16 +103,16 @@ mod tests {
     fn an_index_of_the_cache_is_read_once_and_few_are_kept() {
         let (recent, memory, cache) = (Recent::default(), Map::default(), Cache::default());
         let names = ["a", "b"].map(|name| Repository::parse(name).unwrap());
-        let shelf = |number: usize| Shelf { cluster: "c", repository: &names[number] };
+        let scope = |number: usize| CacheScope { cluster: "c", repository: &names[number] };
         let bodies: Vec<Vec<u8>> = (0..=MAX_RECENT).map(|number| vec![b'x'; number]).collect();
         let digests: Vec<Digest> = bodies.iter().map(|body| Digest::of(body)).collect();
         for (digest, body) in digests.iter().zip(&bodies) {
-            let _ = cache.keep_document(&memory, shelf(0), digest.as_str(), "t", body);
+            let _ = cache.keep_document(&memory, scope(0), digest.as_str(), "t", body);
         }
-        let find = |digest| recent.find(&cache, &memory, shelf(0), digest).unwrap().1;
+        let find = |digest| recent.find(&cache, &memory, scope(0), digest).unwrap().1;
         let first = find(&digests[1]);
         assert!(std::ptr::eq(first.digest(), find(&digests[1]).digest()), "hashed and parsed once for all");
-        assert!(recent.find(&cache, &memory, shelf(1), &digests[1]).is_none(), "another repository's");
+        assert!(recent.find(&cache, &memory, scope(1), &digests[1]).is_none(), "another repository's");
         for digest in digests.iter().rev() {
             find(digest);
         }

@@ -57,7 +57,7 @@ impl Default for Cache {
 
 /// A repository behind a cluster: what is seen in one is not known of another.
 #[derive(Clone, Copy, Debug)]
-pub struct Shelf<'a> {
+pub struct CacheScope<'a> {
     /// The upstream cluster.
     pub cluster: &'a str,
     /// The repository, with its namespace.
@@ -110,8 +110,8 @@ impl Cache {
 
     /// What the tag last came to for machine types that are alike; `view` says what they are.
     #[must_use]
-    pub fn resolution(&self, store: &dyn Store, shelf: Shelf<'_>, tag: &Tag, view: &[u8]) -> Option<Resolution> {
-        facts::recall(self, store, &key(b't', shelf, &[tag.as_str().as_bytes(), view]))
+    pub fn resolution(&self, store: &dyn Store, scope: CacheScope<'_>, tag: &Tag, view: &[u8]) -> Option<Resolution> {
+        facts::recall(self, store, &key(b't', scope, &[tag.as_str().as_bytes(), view]))
             .and_then(|value| Resolution::decode(&value))
     }
 
@@ -120,26 +120,26 @@ impl Cache {
     pub fn keep_resolution(
         &self,
         store: &dyn Store,
-        shelf: Shelf<'_>,
+        scope: CacheScope<'_>,
         tag: &Tag,
         view: &[u8],
         resolution: &Resolution,
     ) -> Growth {
-        let key = key(b't', shelf, &[tag.as_str().as_bytes(), view]);
+        let key = key(b't', scope, &[tag.as_str().as_bytes(), view]);
         facts::keep(self, store, &key, &resolution.encode())
     }
 
     /// Keeps that upstream has just refused the identity something in the repository. Each refusal is another number than
     /// the one before, whatever the clock says.
     #[must_use]
-    pub fn keep_refused(&self, resources: &dyn Resources, shelf: Shelf<'_>, identity: &[u8; 32]) -> Growth {
-        let refusal = resources.now().max(self.refusal(resources, shelf, identity).saturating_add(1));
-        facts::keep(self, resources, &key(b'r', shelf, &[identity]), &refusal.to_le_bytes())
+    pub fn keep_refused(&self, resources: &dyn Resources, scope: CacheScope<'_>, identity: &[u8; 32]) -> Growth {
+        let refusal = resources.now().max(self.refusal(resources, scope, identity).saturating_add(1));
+        facts::keep(self, resources, &key(b'r', scope, &[identity]), &refusal.to_le_bytes())
     }
 
     /// The last refusal of the identity in the repository: about when it was. 0 if there was none.
-    fn refusal(&self, store: &dyn Store, shelf: Shelf<'_>, identity: &[u8; 32]) -> u64 {
-        let refusal = facts::recall(self, store, &key(b'r', shelf, &[identity]));
+    fn refusal(&self, store: &dyn Store, scope: CacheScope<'_>, identity: &[u8; 32]) -> u64 {
+        let refusal = facts::recall(self, store, &key(b'r', scope, &[identity]));
         refusal.and_then(|value| value.try_into().ok()).map_or(0, u64::from_le_bytes)
     }
 
@@ -149,15 +149,15 @@ impl Cache {
     pub fn confirmed(
         &self,
         store: &dyn Store,
-        shelf: Shelf<'_>,
+        scope: CacheScope<'_>,
         tag: &Tag,
         view: &[u8],
         identity: &[u8; 32],
     ) -> Option<Confirmed> {
-        let confirmed = facts::recall(self, store, &key(b'c', shelf, &[tag.as_str().as_bytes(), view, identity]))
+        let confirmed = facts::recall(self, store, &key(b'c', scope, &[tag.as_str().as_bytes(), view, identity]))
             .and_then(|value| Confirmed::decode(&value))?;
         // Times cannot tell which came first, because clocks are set back.
-        let refusal = self.refusal(store, shelf, identity);
+        let refusal = self.refusal(store, scope, identity);
         Some(confirmed).filter(|confirmed| confirmed.refusal == refusal)
     }
 
@@ -166,12 +166,12 @@ impl Cache {
     pub fn forget_confirmed(
         &self,
         store: &dyn Store,
-        shelf: Shelf<'_>,
+        scope: CacheScope<'_>,
         tag: &Tag,
         view: &[u8],
         identity: &[u8; 32],
     ) -> Growth {
-        facts::keep(self, store, &key(b'c', shelf, &[tag.as_str().as_bytes(), view, identity]), &[])
+        facts::keep(self, store, &key(b'c', scope, &[tag.as_str().as_bytes(), view, identity]), &[])
     }
 
     /// Keeps that upstream has just confirmed this to the identity.
@@ -179,69 +179,75 @@ impl Cache {
     pub fn keep_confirmed(
         &self,
         resources: &dyn Resources,
-        shelf: Shelf<'_>,
+        scope: CacheScope<'_>,
         tag: &Tag,
         view: &[u8],
         identity: &[u8; 32],
         resolution: Resolution,
     ) -> Growth {
-        let refusal = self.refusal(resources, shelf, identity);
+        let refusal = self.refusal(resources, scope, identity);
         let confirmed = Confirmed { at: resources.now(), refusal, resolution };
-        let key = key(b'c', shelf, &[tag.as_str().as_bytes(), view, identity]);
+        let key = key(b'c', scope, &[tag.as_str().as_bytes(), view, identity]);
         facts::keep(self, resources, &key, &confirmed.encode())
     }
 
     /// Whether the tag was seen in the repository at all, whatever the machine type: then a HEAD is worth while.
     #[must_use]
-    pub fn knows_tag(&self, store: &dyn Store, shelf: Shelf<'_>, tag: &Tag) -> bool {
-        let seen = facts::recall(self, store, &key(b'k', shelf, &[tag.as_str().as_bytes()]));
+    pub fn knows_tag(&self, store: &dyn Store, scope: CacheScope<'_>, tag: &Tag) -> bool {
+        let seen = facts::recall(self, store, &key(b'k', scope, &[tag.as_str().as_bytes()]));
         seen.is_some_and(|seen| !seen.is_empty())
     }
 
     /// Keeps that the tag was seen, with a digest to its HEAD.
     #[must_use]
-    pub fn keep_tag(&self, store: &dyn Store, shelf: Shelf<'_>, tag: &Tag) -> Growth {
-        facts::keep(self, store, &key(b'k', shelf, &[tag.as_str().as_bytes()]), b"1")
+    pub fn keep_tag(&self, store: &dyn Store, scope: CacheScope<'_>, tag: &Tag) -> Growth {
+        facts::keep(self, store, &key(b'k', scope, &[tag.as_str().as_bytes()]), b"1")
     }
 
     /// Forgets what the tag came to and that it was seen.
     #[must_use]
-    pub fn forget_tag(&self, store: &dyn Store, shelf: Shelf<'_>, tag: &Tag, view: &[u8]) -> Growth {
+    pub fn forget_tag(&self, store: &dyn Store, scope: CacheScope<'_>, tag: &Tag, view: &[u8]) -> Growth {
         // There is no deletion; an empty record is read as none.
-        let resolution = facts::keep(self, store, &key(b't', shelf, &[tag.as_str().as_bytes(), view]), &[]);
-        resolution.and(facts::keep(self, store, &key(b'k', shelf, &[tag.as_str().as_bytes()]), &[]))
+        let resolution = facts::keep(self, store, &key(b't', scope, &[tag.as_str().as_bytes(), view]), &[]);
+        resolution.and(facts::keep(self, store, &key(b'k', scope, &[tag.as_str().as_bytes()]), &[]))
     }
 
     /// Whether it was seen in the last minutes that this repository's registry answers HEAD with less than GET.
     #[must_use]
-    pub fn is_headless(&self, resources: &dyn Resources, shelf: Shelf<'_>) -> bool {
-        let since = facts::recall(self, resources, &key(b'h', shelf, &[]));
+    pub fn is_headless(&self, resources: &dyn Resources, scope: CacheScope<'_>) -> bool {
+        let since = facts::recall(self, resources, &key(b'h', scope, &[]));
         let since = since.and_then(|value| value.try_into().ok()).map(u64::from_le_bytes);
         since.is_some_and(|since| (since..since.saturating_add(HEADLESS_SECONDS)).contains(&resources.now()))
     }
 
     /// Keeps that the registry answers HEAD with less than GET.
     #[must_use]
-    pub fn keep_headless(&self, resources: &dyn Resources, shelf: Shelf<'_>) -> Growth {
-        facts::keep(self, resources, &key(b'h', shelf, &[]), &resources.now().to_le_bytes())
+    pub fn keep_headless(&self, resources: &dyn Resources, scope: CacheScope<'_>) -> Growth {
+        facts::keep(self, resources, &key(b'h', scope, &[]), &resources.now().to_le_bytes())
     }
 
     /// Where the document with this digest is, and what it is.
     #[must_use]
-    pub fn locate(&self, store: &dyn Store, shelf: Shelf<'_>, digest: &str) -> Option<Location> {
-        facts::recall(self, store, &key(b'd', shelf, &[digest.as_bytes()])).and_then(|value| Location::decode(&value))
+    pub fn locate(&self, store: &dyn Store, scope: CacheScope<'_>, digest: &str) -> Option<Location> {
+        facts::recall(self, store, &key(b'd', scope, &[digest.as_bytes()])).and_then(|value| Location::decode(&value))
     }
 
     /// The document, if it is still there.
     #[must_use]
-    pub fn document(&self, store: &dyn Store, shelf: Shelf<'_>, digest: &str, location: Location) -> Option<Document> {
-        documents::read(self, store, &key(b'd', shelf, &[digest.as_bytes()]), location)
+    pub fn document(
+        &self,
+        store: &dyn Store,
+        scope: CacheScope<'_>,
+        digest: &str,
+        location: Location,
+    ) -> Option<Document> {
+        documents::read(self, store, &key(b'd', scope, &[digest.as_bytes()]), location)
     }
 
     /// The document with this digest, if it is there.
     #[must_use]
-    pub fn find(&self, store: &dyn Store, shelf: Shelf<'_>, digest: &str) -> Option<Document> {
-        self.document(store, shelf, digest, self.locate(store, shelf, digest)?)
+    pub fn find(&self, store: &dyn Store, scope: CacheScope<'_>, digest: &str) -> Option<Document> {
+        self.document(store, scope, digest, self.locate(store, scope, digest)?)
     }
 
     /// Keeps a document whose bytes were found to have this digest. Of one that is too large is kept that it was seen.
@@ -249,12 +255,12 @@ impl Cache {
     pub fn keep_document(
         &self,
         store: &dyn Store,
-        shelf: Shelf<'_>,
+        scope: CacheScope<'_>,
         digest: &str,
         media_type: &str,
         body: &[u8],
     ) -> (Option<Location>, Growth) {
-        let key = key(b'd', shelf, &[digest.as_bytes()]);
+        let key = key(b'd', scope, &[digest.as_bytes()]);
         let Some(look) = facts::look(self, store, &key) else { return (None, Growth::default()) };
         // All who waited for one answer bring the same document; each copy would push out another one.
         let known = look.record(&key).and_then(Location::decode).filter(|location| {
@@ -273,11 +279,11 @@ impl Cache {
 
 /// A complete key: what it is about, where, and the parts, with their lengths, which keep ("ab", "c") apart from
 /// ("a", "bc").
-fn key(kind: u8, shelf: Shelf<'_>, parts: &[&[u8]]) -> Vec<u8> {
+fn key(kind: u8, scope: CacheScope<'_>, parts: &[&[u8]]) -> Vec<u8> {
     let mut key = Vec::with_capacity(256);
     key.push(kind);
-    record::put(&mut key, shelf.cluster.as_bytes());
-    record::put(&mut key, shelf.repository.as_str().as_bytes());
+    record::put(&mut key, scope.cluster.as_bytes());
+    record::put(&mut key, scope.repository.as_str().as_bytes());
     for part in parts {
         record::put(&mut key, part);
     }

@@ -3,7 +3,7 @@
 use metahub::oci::digest::Digest;
 use metahub::oci::media_type::DOCKER_MANIFEST;
 use metahub::oci::reference::Repository;
-use metahub::store::cache::{Cache, Shelf};
+use metahub::store::cache::{Cache, CacheScope};
 use serde_json::json;
 
 use super::driver::{Response, Upstream, basic, child, configuration, exchange, parse, send, upstream};
@@ -153,8 +153,8 @@ fn a_large_manifest_that_is_known_passes_by_its_digest() {
 fn a_request_by_digest_goes_upstream_once() {
     let (config, (mut upstream, digest, _)) = (parse(&configuration()), by_digest(100_000));
     let repository = Repository::parse("qnib/bench").unwrap();
-    let shelf = Shelf { cluster: "registry", repository: &repository };
-    let _ = Cache::default().keep_document(&upstream.memory, shelf, &digest, DOCKER_MANIFEST, b"small");
+    let scope = CacheScope { cluster: "registry", repository: &repository };
+    let _ = Cache::default().keep_document(&upstream.memory, scope, &digest, DOCKER_MANIFEST, b"small");
     upstream.refuses_own_head = Some(404);
     let path = format!("/v2/qnib/bench/manifests/{digest}");
     let get = |path: &str, upstream: &Upstream| send(&config, "GET", path, "qnib-type1", "qnib-type1", upstream);

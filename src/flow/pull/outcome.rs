@@ -30,7 +30,7 @@ impl Pull {
         source: Counter,
     ) -> Effects {
         let served = Descriptor { media_type: media_type.to_owned(), digest: top.clone(), size: body.len() as u64 };
-        let location = self.wish.cache.locate(resources, self.shelf(), top.as_str());
+        let location = self.wish.cache.locate(resources, self.scope(), top.as_str());
         let reason = format!("passed through: {why}");
         // A type that is wrong would be remembered, and the truth refused as a lie from then on.
         let lesson = if fetch::is_true(media_type, body) { lesson } else { Lesson::Nothing };
@@ -49,7 +49,7 @@ impl Pull {
         if !fetch::is_true(media_type, body) {
             return (self, None);
         }
-        let keep = || self.wish.cache.keep_document(resources, self.shelf(), digest.as_str(), media_type, body);
+        let keep = || self.wish.cache.keep_document(resources, self.scope(), digest.as_str(), media_type, body);
         let (location, growth) = body.kept(keep);
         self.growth = self.growth.and(growth);
         (self, location)
@@ -102,14 +102,14 @@ impl Pull {
     pub(super) fn learn(&mut self, resources: &dyn Resources, Resolved { resolution, lesson }: &Resolved) {
         let (cache, wish, view) = (self.wish.cache, &self.wish, self.wish.view());
         let mut growth = if *lesson == Lesson::Resolution {
-            cache.keep_resolution(resources, self.shelf(), &wish.tag, &view, resolution)
+            cache.keep_resolution(resources, self.scope(), &wish.tag, &view, resolution)
         } else {
             Growth::default()
         };
         let identity = wish.identity.filter(|_| *lesson != Lesson::Nothing && cache.trusts_earlier_words());
         if let Some(identity) = identity {
-            let (shelf, resolution) = (self.shelf(), resolution.clone());
-            let confirmed = cache.keep_confirmed(resources, shelf, &wish.tag, &view, &identity, resolution);
+            let (scope, resolution) = (self.scope(), resolution.clone());
+            let confirmed = cache.keep_confirmed(resources, scope, &wish.tag, &view, &identity, resolution);
             growth = growth.and(confirmed);
         }
         self.growth = self.growth.and(growth);

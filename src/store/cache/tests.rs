@@ -29,22 +29,22 @@ fn resolution(top: &str) -> Resolution {
 #[test]
 fn keeps_documents_of_all_sizes() {
     let (memory, cache, name) = (Map::default(), cache(64 << 20), repository("a/b"));
-    let shelf = Shelf { cluster: "c", repository: &name };
+    let scope = CacheScope { cluster: "c", repository: &name };
     for size in [0, 1, 3_000, 30_000, 300_000] {
         let body = vec![b'x'; size];
         let digest = Digest::of(&body).to_string();
-        let (location, growth) = cache.keep_document(&memory, shelf, &digest, "a/b", &body);
+        let (location, growth) = cache.keep_document(&memory, scope, &digest, "a/b", &body);
         assert!(growth.bytes > size as i64 && growth.evicted == 0, "{growth:?}");
-        let document = cache.document(&memory, shelf, &digest, location.unwrap()).unwrap();
+        let document = cache.document(&memory, scope, &digest, location.unwrap()).unwrap();
         assert_eq!((document.media_type.as_str(), &document.body), ("a/b", &body));
-        assert_eq!(cache.find(&memory, shelf, &digest), Some(document));
+        assert_eq!(cache.find(&memory, scope, &digest), Some(document));
     }
     let large = vec![b'x'; 600_000];
     let digest = Digest::of(&large);
-    let (location, growth) = cache.keep_document(&memory, shelf, digest.as_str(), "a/b", &large);
+    let (location, growth) = cache.keep_document(&memory, scope, digest.as_str(), "a/b", &large);
     assert!(growth.bytes < 200 && location.is_some_and(Location::is_large), "that it was seen: {growth:?}");
-    assert_eq!(cache.locate(&memory, shelf, digest.as_str()), location);
-    assert_eq!(cache.find(&memory, shelf, digest.as_str()), None);
+    assert_eq!(cache.locate(&memory, scope, digest.as_str()), location);
+    assert_eq!(cache.find(&memory, scope, digest.as_str()), None);
 }
 
 #[test]
@@ -52,67 +52,67 @@ fn what_is_kept_is_known_in_its_repository_and_cluster_only() {
     let (memory, cache) = (Map::default(), cache(1 << 20));
     let (one, other) = (repository("a"), repository("b"));
     let tag = Tag::parse("latest").unwrap();
-    let shelf = Shelf { cluster: "c", repository: &one };
-    let _ = cache.keep_document(&memory, shelf, "d", "a/b", b"x");
-    let _ = cache.keep_tag(&memory, shelf, &tag);
-    let _ = cache.keep_resolution(&memory, shelf, &tag, b"view", &resolution("1"));
-    let _ = cache.keep_confirmed(&memory, shelf, &tag, b"view", &[1; 32], resolution("1"));
+    let scope = CacheScope { cluster: "c", repository: &one };
+    let _ = cache.keep_document(&memory, scope, "d", "a/b", b"x");
+    let _ = cache.keep_tag(&memory, scope, &tag);
+    let _ = cache.keep_resolution(&memory, scope, &tag, b"view", &resolution("1"));
+    let _ = cache.keep_confirmed(&memory, scope, &tag, b"view", &[1; 32], resolution("1"));
     for (elsewhere, known) in [
-        (shelf, true),
-        (Shelf { cluster: "c", repository: &other }, false),
-        (Shelf { cluster: "e", repository: &one }, false),
+        (scope, true),
+        (CacheScope { cluster: "c", repository: &other }, false),
+        (CacheScope { cluster: "e", repository: &one }, false),
     ] {
         assert_eq!(cache.find(&memory, elsewhere, "d").is_some(), known);
         assert_eq!(cache.knows_tag(&memory, elsewhere, &tag), known);
         assert_eq!(cache.resolution(&memory, elsewhere, &tag, b"view").is_some(), known);
         assert_eq!(cache.confirmed(&memory, elsewhere, &tag, b"view", &[1; 32]).is_some(), known);
     }
-    assert_eq!(cache.resolution(&memory, shelf, &tag, b"other"), None);
-    assert_eq!(cache.confirmed(&memory, shelf, &tag, b"view", &[2; 32]), None, "another identity");
+    assert_eq!(cache.resolution(&memory, scope, &tag, b"other"), None);
+    assert_eq!(cache.confirmed(&memory, scope, &tag, b"view", &[2; 32]), None, "another identity");
 }
 
 #[test]
 fn a_location_that_was_taken_over_is_a_miss() {
     let (memory, cache, name) = (Map::default(), cache(1 << 20), repository("a"));
-    let shelf = Shelf { cluster: "c", repository: &name };
-    let (first, _) = cache.keep_document(&memory, shelf, "first", "a/b", b"first");
+    let scope = CacheScope { cluster: "c", repository: &name };
+    let (first, _) = cache.keep_document(&memory, scope, "first", "a/b", b"first");
     let mut evicted = 0;
     for number in 0..64 {
-        evicted += cache.keep_document(&memory, shelf, &format!("other {number}"), "a/b", b"other").1.evicted;
+        evicted += cache.keep_document(&memory, scope, &format!("other {number}"), "a/b", b"other").1.evicted;
     }
-    assert_eq!(cache.document(&memory, shelf, "first", first.unwrap()), None);
+    assert_eq!(cache.document(&memory, scope, "first", first.unwrap()), None);
     assert_eq!(evicted, 1, "64 slots for 65 documents");
-    assert!(cache.find(&memory, shelf, "other 0").is_some());
+    assert!(cache.find(&memory, scope, "other 0").is_some());
 }
 
 #[test]
 fn a_document_takes_one_slot_however_many_bring_it() {
     let (memory, cache, name) = (Map::default(), cache(1 << 20), repository("a"));
-    let shelf = Shelf { cluster: "c", repository: &name };
-    let _ = cache.keep_document(&memory, shelf, "first", "a/b", b"first");
-    let (location, _) = cache.keep_document(&memory, shelf, "second", "a/b", b"second");
+    let scope = CacheScope { cluster: "c", repository: &name };
+    let _ = cache.keep_document(&memory, scope, "first", "a/b", b"first");
+    let (location, _) = cache.keep_document(&memory, scope, "second", "a/b", b"second");
     for _ in 0..200 {
-        let again = cache.keep_document(&memory, shelf, "second", "a/b", b"second");
+        let again = cache.keep_document(&memory, scope, "second", "a/b", b"second");
         assert_eq!(again, (location, Growth::default()));
     }
-    assert!(cache.find(&memory, shelf, "first").is_some(), "not pushed out by copies");
-    let _ = cache.keep_document(&memory, shelf, "second", "c/d", b"second");
-    assert_eq!(cache.find(&memory, shelf, "second").unwrap().media_type, "c/d", "upstream's last word on it");
+    assert!(cache.find(&memory, scope, "first").is_some(), "not pushed out by copies");
+    let _ = cache.keep_document(&memory, scope, "second", "c/d", b"second");
+    assert_eq!(cache.find(&memory, scope, "second").unwrap().media_type, "c/d", "upstream's last word on it");
 }
 
 #[test]
 fn never_takes_more_than_configured() {
     for bytes in [1 << 20, 3 << 20] {
         let (memory, cache, name) = (Map::default(), cache(bytes), repository("a"));
-        let shelf = Shelf { cluster: "c", repository: &name };
+        let scope = CacheScope { cluster: "c", repository: &name };
         let mut grown = 0;
         for number in 0..3_000_usize {
             let tag = Tag::parse(&format!("t{number}")).unwrap();
             let body = vec![b'x'; (number * 37) % 40_000];
-            let (_, growth) = cache.keep_document(&memory, shelf, &format!("{number}"), "a/b", &body);
-            let growth = growth.and(cache.keep_tag(&memory, shelf, &tag)).and(cache.keep_resolution(
+            let (_, growth) = cache.keep_document(&memory, scope, &format!("{number}"), "a/b", &body);
+            let growth = growth.and(cache.keep_tag(&memory, scope, &tag)).and(cache.keep_resolution(
                 &memory,
-                shelf,
+                scope,
                 &tag,
                 b"view",
                 &resolution("1"),
@@ -131,9 +131,9 @@ fn never_takes_more_than_configured() {
 #[test]
 fn who_is_slower_than_another_worker_looks_again() {
     let (memory, cache, name) = (Map::default(), cache(1 << 20), repository("a"));
-    let (shelf, tag) = (Shelf { cluster: "c", repository: &name }, Tag::parse("latest").unwrap());
-    let keep = |top: &str| cache.keep_resolution(&memory, shelf, &tag, b"view", &resolution(top));
-    let known = || cache.resolution(&memory, shelf, &tag, b"view").map(|resolution| resolution.top);
+    let (scope, tag) = (CacheScope { cluster: "c", repository: &name }, Tag::parse("latest").unwrap());
+    let keep = |top: &str| cache.keep_resolution(&memory, scope, &tag, b"view", &resolution(top));
+    let known = || cache.resolution(&memory, scope, &tag, b"view").map(|resolution| resolution.top);
     let _ = keep("1");
     for (lost, top, kept) in [(2, "2", "2"), (3, "3", "2")] {
         memory.lost.set(lost);
@@ -159,7 +159,7 @@ fn what_others_keep_between_a_look_and_its_record_stays() {
 #[test]
 fn what_is_taken_is_known_through_lost_races_and_other_sizes() {
     let (memory, name) = (Map::default(), repository("a"));
-    let shelf = Shelf { cluster: "c", repository: &name };
+    let scope = CacheScope { cluster: "c", repository: &name };
     let mut grown = 0;
     for (round, bytes) in [(0, 1 << 20), (1, 4 << 20), (2, 2 << 20), (3, 8 << 20)] {
         let cache = cache(bytes);
@@ -167,7 +167,7 @@ fn what_is_taken_is_known_through_lost_races_and_other_sizes() {
         for number in 0..500_usize {
             memory.lost.set(if number % 7 == 0 { 3 } else { 0 });
             let body = vec![b'x'; (number * 37) % 6_000];
-            let (_, growth) = cache.keep_document(&memory, shelf, &format!("{round} {number}"), "a/b", &body);
+            let (_, growth) = cache.keep_document(&memory, scope, &format!("{round} {number}"), "a/b", &body);
             grown += growth.bytes;
         }
         let of_its_own = |key: &&String| !key.contains("ring") && !key.contains("cache.bytes");
@@ -180,11 +180,11 @@ fn what_is_taken_is_known_through_lost_races_and_other_sizes() {
 #[test]
 fn resizing_empties_what_is_beyond() {
     let (memory, name) = (Map::default(), repository("a"));
-    let shelf = Shelf { cluster: "c", repository: &name };
+    let scope = CacheScope { cluster: "c", repository: &name };
     let large = cache(8 << 20);
     assert_eq!(large.resize(&memory), Growth::default());
     for number in 0..2_000 {
-        let _ = large.keep_document(&memory, shelf, &format!("{number}"), "a/b", &vec![b'x'; 3_000]);
+        let _ = large.keep_document(&memory, scope, &format!("{number}"), "a/b", &vec![b'x'; 3_000]);
     }
     let before = taken(&memory);
     let small = cache(1 << 20);
@@ -196,22 +196,22 @@ fn resizing_empties_what_is_beyond() {
     let off = cache(0);
     let _ = off.resize(&memory);
     assert!(taken(&memory) < 64, "{}", taken(&memory));
-    assert_eq!(off.keep_document(&memory, shelf, "d", "a/b", b"x"), (None, Growth::default()));
-    assert_eq!(off.find(&memory, shelf, "d"), None);
+    assert_eq!(off.keep_document(&memory, scope, "d", "a/b", b"x"), (None, Growth::default()));
+    assert_eq!(off.find(&memory, scope, "d"), None);
 }
 
 #[test]
 fn damaged_memory_is_as_good_as_none() {
     let (memory, cache, name) = (Map::default(), cache(1 << 20), repository("a"));
-    let shelf = Shelf { cluster: "c", repository: &name };
+    let scope = CacheScope { cluster: "c", repository: &name };
     let tag = Tag::parse("latest").unwrap();
-    let (location, _) = cache.keep_document(&memory, shelf, "d", "a/b", b"body");
-    let _ = cache.keep_resolution(&memory, shelf, &tag, b"view", &resolution("1"));
+    let (location, _) = cache.keep_document(&memory, scope, "d", "a/b", b"body");
+    let _ = cache.keep_resolution(&memory, scope, &tag, b"view", &resolution("1"));
     for length in [20, 3, 1, 0] {
         memory.values.borrow_mut().values_mut().for_each(|value| value.truncate(length));
-        assert_eq!(cache.find(&memory, shelf, "d"), None);
-        assert_eq!(cache.resolution(&memory, shelf, &tag, b"view"), None);
-        assert_eq!(cache.document(&memory, shelf, "d", location.unwrap()), None);
+        assert_eq!(cache.find(&memory, scope, "d"), None);
+        assert_eq!(cache.resolution(&memory, scope, &tag, b"view"), None);
+        assert_eq!(cache.document(&memory, scope, "d", location.unwrap()), None);
     }
 }
 
@@ -231,14 +231,14 @@ fn records_are_what_was_put_in() {
 #[test]
 fn a_refusal_ends_what_was_confirmed_before_it_whatever_the_clock_says() {
     let (memory, cache, name, tag) = (Map::default(), cache(64 << 20), repository("a/b"), Tag::parse("t").unwrap());
-    let shelf = Shelf { cluster: "c", repository: &name };
-    let confirmed = || cache.confirmed(&memory, shelf, &tag, b"view", &[1; 32]).is_some();
-    let confirm = || cache.keep_confirmed(&memory, shelf, &tag, b"view", &[1; 32], resolution("1"));
+    let scope = CacheScope { cluster: "c", repository: &name };
+    let confirmed = || cache.confirmed(&memory, scope, &tag, b"view", &[1; 32]).is_some();
+    let confirm = || cache.keep_confirmed(&memory, scope, &tag, b"view", &[1; 32], resolution("1"));
     for (at, refused) in [(1000, 500), (1000, 1000), (500, 1000), (2000, 700)] {
         memory.now.set(at);
         let _ = confirm();
         memory.now.set(refused);
-        let _ = cache.keep_refused(&memory, shelf, &[1; 32]);
+        let _ = cache.keep_refused(&memory, scope, &[1; 32]);
         memory.now.set(at + 1);
         assert!(!confirmed(), "{at} {refused}");
         let _ = confirm();
