@@ -13,7 +13,7 @@ mod tests;
 
 use std::net::IpAddr;
 
-use self::budget::Budgets;
+use self::budget::{Budgets, FAILURE_SECONDS};
 pub use self::budget::{Limit, Scope};
 pub(crate) use self::client::Client;
 use crate::auth::account::Account;
@@ -25,8 +25,6 @@ use crate::store::resources::{Resources, Store};
 
 /// Remembered logins at most, over all workers. One slot takes about 150 bytes.
 const SLOTS: u32 = 16_384;
-/// How long a wrong password is remembered, and over how long failures are counted, in seconds.
-const FAILURE_SECONDS: u64 = 10;
 /// Log lines about one wrong password in that time: as often as containerd sends it.
 const LINES: u8 = 6;
 /// A check of one hash weighs 1 up to this cost (8 ms), and twice as much for each step above.

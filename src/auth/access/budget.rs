@@ -7,9 +7,13 @@
 use std::fmt;
 
 use super::client::Client;
-use super::{FAILURE_SECONDS, SLOTS, digest, slot};
+use crate::store::keys::{digest, slot};
 use crate::store::resources::Resources;
 
+/// How long a wrong password is remembered, and over how long failures are counted, in seconds.
+pub(super) const FAILURE_SECONDS: u64 = 10;
+/// Slots for the counts of clients, and as many for those of login names.
+const SLOTS: u32 = 16_384;
 /// Failed checks of one login name at one client.
 pub(super) const NAME: u32 = 10;
 /// What failed checks of one client may weigh. No single check weighs more: four hashes of cost 10 are the dearest
