@@ -14,7 +14,7 @@ use crate::oci::digest::Digest;
 use crate::oci::index::{Index, IndexError, Nature};
 use crate::select::OnNoMatch;
 use crate::select::{Turn, Walk};
-use crate::store::cache::{Growth, Location};
+use crate::store::cache::{CacheGrowth, Location};
 
 /// Bytes, shared by all clones.
 #[derive(Clone, Default)]
@@ -85,8 +85,8 @@ impl Body {
     }
 
     /// Where the cache keeps these bytes: `keep` puts them there for the first who asks, and only then the cache grows.
-    pub fn kept(&self, keep: impl FnOnce() -> (Option<Location>, Growth)) -> (Option<Location>, Growth) {
-        let mut growth = Growth::default();
+    pub fn kept(&self, keep: impl FnOnce() -> (Option<Location>, CacheGrowth)) -> (Option<Location>, CacheGrowth) {
+        let mut growth = CacheGrowth::default();
         let location = self.0.kept.get_or_init(|| {
             let (location, grown) = keep();
             growth = grown;

@@ -10,7 +10,7 @@ use crate::flow::body::Body;
 use crate::flow::reply::Reply;
 use crate::oci::digest::Digest;
 use crate::oci::reference::Repository;
-use crate::store::cache::{Cache, CacheScope, Growth, Location};
+use crate::store::cache::{Cache, CacheGrowth, CacheScope, Location};
 use crate::store::resources::Resources;
 use crate::text::headers::{HeaderChange, Headers};
 
@@ -142,7 +142,7 @@ impl Content {
         let growth = if fetch::is_confirmed(media_type, body) {
             body.kept(|| self.cache.keep_document(resources, self.scope(), self.digest.as_str(), media_type, body)).1
         } else {
-            Growth::default()
+            CacheGrowth::default()
         };
         self.answer(headers, body).reporting(Report::count(Counter::CacheMiss)).growing(growth)
     }

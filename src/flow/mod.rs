@@ -39,7 +39,7 @@ pub use worker::WorkerState;
 use crate::flow::body::Body;
 use crate::flow::reply::Reply;
 use crate::oci::errors::Code;
-use crate::store::cache::Growth;
+use crate::store::cache::CacheGrowth;
 use crate::store::resources::Resources;
 use crate::text::headers::{HeaderChange, Headers};
 
@@ -163,7 +163,7 @@ impl Effects {
     }
 
     /// With how the cache grew, which operators see as a gauge: what is left out once is wrong for ever.
-    fn growing(mut self, growth: Growth) -> Self {
+    fn growing(mut self, growth: CacheGrowth) -> Self {
         let reports = [(Counter::CacheBytes, growth.bytes), (Counter::CacheEvicted, growth.evicted)];
         let reports = reports.into_iter().filter(|(_, amount)| *amount != 0);
         self.reports.extend(reports.map(|(counter, amount)| Report::amount(counter, amount)));

@@ -35,7 +35,7 @@ use crate::oci::media_type::Kind;
 use crate::oci::reference::{Repository, Tag};
 use crate::select::OnNoMatch;
 use crate::select::{DeadEnd, Turn, Walk};
-use crate::store::cache::{Cache, CacheScope, Growth, Resolution};
+use crate::store::cache::{Cache, CacheGrowth, CacheScope, Resolution};
 use crate::store::resources::Resources;
 use crate::text::headers::HeaderChange;
 
@@ -83,7 +83,7 @@ pub struct Pull {
     pub(super) upstream: Upstream,
     state: State,
     own: Own,
-    growth: Growth,
+    growth: CacheGrowth,
 }
 
 #[derive(Debug)]
@@ -140,7 +140,7 @@ impl Pull {
         ask: impl FnOnce() -> Vec<HeaderChange>,
     ) -> Effects {
         let mut pull =
-            Self { wish, upstream, state: State::Revalidating(None), own: Own::Here, growth: Growth::default() };
+            Self { wish, upstream, state: State::Revalidating(None), own: Own::Here, growth: CacheGrowth::default() };
         if pull.wish.cache.tag_ttl > 0 {
             pull = match pull.on_earlier_word(resources, Age::Valid) {
                 Ok(effects) => return Effects { proven: true, ..effects },
@@ -222,7 +222,7 @@ impl Pull {
 
     fn proceed(self, step: Step) -> Effects {
         let growth = self.growth;
-        let exchange = Exchange::Pulling(Box::new(Self { growth: Growth::default(), ..self }));
+        let exchange = Exchange::Pulling(Box::new(Self { growth: CacheGrowth::default(), ..self }));
         Effects::new(exchange, step).growing(growth)
     }
 
@@ -313,7 +313,7 @@ impl Pull {
         let wish = &self.wish;
         let forget =
             |identity| wish.cache.forget_confirmed(resources, self.scope(), &wish.tag, &wish.view(), &identity);
-        let growth = wish.identity.filter(|_| status(answer.headers) == 404).map_or_else(Growth::default, forget);
+        let growth = wish.identity.filter(|_| status(answer.headers) == 404).map_or_else(CacheGrowth::default, forget);
         answer::relay(answer.headers, answer.body).growing(growth)
     }
 
@@ -327,7 +327,7 @@ impl Pull {
         } else if confirmable {
             cache.keep_tag(resources, scope, tag)
         } else {
-            Growth::default()
+            CacheGrowth::default()
         };
         self.growth = self.growth.and(growth);
         if confirmable { Lesson::Resolution } else { Lesson::Unconfirmable }

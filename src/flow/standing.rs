@@ -14,7 +14,7 @@ use crate::flow::reply::Reply;
 use crate::oci::errors::Code;
 use crate::oci::reference::Repository;
 use crate::request::query::RETRY;
-use crate::store::cache::{Cache, CacheScope, Growth};
+use crate::store::cache::{Cache, CacheGrowth, CacheScope};
 use crate::store::resources::Resources;
 use crate::text::headers::{HeaderChange, Headers};
 
@@ -100,8 +100,8 @@ impl Upstream {
 
     /// The registry, or its token service, has refused this caller: nothing that it has confirmed before stands in for
     /// its word any more. Returns what the cache grew by.
-    pub(super) fn distrust(&self, resources: &dyn Resources) -> Growth {
-        let Some(Trust { cache, repository, identity }) = self.trust.as_deref() else { return Growth::default() };
+    pub(super) fn distrust(&self, resources: &dyn Resources) -> CacheGrowth {
+        let Some(Trust { cache, repository, identity }) = self.trust.as_deref() else { return CacheGrowth::default() };
         let scope = CacheScope { cluster: &self.registry.cluster, repository };
         cache.keep_refused(resources, scope, identity)
     }

@@ -66,14 +66,14 @@ pub struct CacheScope<'a> {
 
 /// How the cache grew by what was stored, for metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Growth {
+pub struct CacheGrowth {
     /// Bytes; negative when smaller values took the place of larger ones.
     pub bytes: i64,
     /// Documents that had to go.
     pub evicted: i64,
 }
 
-impl Growth {
+impl CacheGrowth {
     /// Both together.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
@@ -97,12 +97,12 @@ impl Cache {
     /// Makes the process's memory as large as configured: what is beyond is emptied. To be called once per
     /// configuration.
     #[must_use]
-    pub fn resize(&self, store: &dyn Store) -> Growth {
+    pub fn resize(&self, store: &dyn Store) -> CacheGrowth {
         let (value, version) = store.get_versioned(SIZE).unwrap_or_default();
         let before = value.try_into().map_or(0, u64::from_le_bytes);
         // Each worker comes here, and at the same time: what is emptied twice would be counted twice.
         if before == self.bytes || !store.set_if_unchanged(SIZE, &self.bytes.to_le_bytes(), version) {
-            return Growth::default();
+            return CacheGrowth::default();
         }
         let before = Self { bytes: before, ..*self };
         documents::empty_beyond(self, &before, store).and(facts::empty_beyond(self, &before, store))
@@ -124,7 +124,7 @@ impl Cache {
         tag: &Tag,
         view: &[u8],
         resolution: &Resolution,
-    ) -> Growth {
+    ) -> CacheGrowth {
         let key = key(b't', scope, &[tag.as_str().as_bytes(), view]);
         facts::keep(self, store, &key, &resolution.encode())
     }
@@ -132,7 +132,7 @@ impl Cache {
     /// Keeps that upstream has just refused the identity something in the repository. Each refusal is another number than
     /// the one before, whatever the clock says.
     #[must_use]
-    pub fn keep_refused(&self, resources: &dyn Resources, scope: CacheScope<'_>, identity: &[u8; 32]) -> Growth {
+    pub fn keep_refused(&self, resources: &dyn Resources, scope: CacheScope<'_>, identity: &[u8; 32]) -> CacheGrowth {
         let refusal = resources.now().max(self.refusal(resources, scope, identity).saturating_add(1));
         facts::keep(self, resources, &key(b'r', scope, &[identity]), &refusal.to_le_bytes())
     }
@@ -170,7 +170,7 @@ impl Cache {
         tag: &Tag,
         view: &[u8],
         identity: &[u8; 32],
-    ) -> Growth {
+    ) -> CacheGrowth {
         facts::keep(self, store, &key(b'c', scope, &[tag.as_str().as_bytes(), view, identity]), &[])
     }
 
@@ -184,7 +184,7 @@ impl Cache {
         view: &[u8],
         identity: &[u8; 32],
         resolution: Resolution,
-    ) -> Growth {
+    ) -> CacheGrowth {
         let refusal = self.refusal(resources, scope, identity);
         let confirmed = Confirmed { at: resources.now(), refusal, resolution };
         let key = key(b'c', scope, &[tag.as_str().as_bytes(), view, identity]);
@@ -200,13 +200,13 @@ impl Cache {
 
     /// Keeps that the tag was seen, with a digest to its HEAD.
     #[must_use]
-    pub fn keep_tag(&self, store: &dyn Store, scope: CacheScope<'_>, tag: &Tag) -> Growth {
+    pub fn keep_tag(&self, store: &dyn Store, scope: CacheScope<'_>, tag: &Tag) -> CacheGrowth {
         facts::keep(self, store, &key(b'k', scope, &[tag.as_str().as_bytes()]), b"1")
     }
 
     /// Forgets what the tag came to and that it was seen.
     #[must_use]
-    pub fn forget_tag(&self, store: &dyn Store, scope: CacheScope<'_>, tag: &Tag, view: &[u8]) -> Growth {
+    pub fn forget_tag(&self, store: &dyn Store, scope: CacheScope<'_>, tag: &Tag, view: &[u8]) -> CacheGrowth {
         // There is no deletion; an empty record is read as none.
         let resolution = facts::keep(self, store, &key(b't', scope, &[tag.as_str().as_bytes(), view]), &[]);
         resolution.and(facts::keep(self, store, &key(b'k', scope, &[tag.as_str().as_bytes()]), &[]))
@@ -222,7 +222,7 @@ impl Cache {
 
     /// Keeps that the registry answers HEAD with less than GET.
     #[must_use]
-    pub fn keep_headless(&self, resources: &dyn Resources, scope: CacheScope<'_>) -> Growth {
+    pub fn keep_headless(&self, resources: &dyn Resources, scope: CacheScope<'_>) -> CacheGrowth {
         facts::keep(self, resources, &key(b'h', scope, &[]), &resources.now().to_le_bytes())
     }
 
@@ -259,19 +259,19 @@ impl Cache {
         digest: &str,
         media_type: &str,
         body: &[u8],
-    ) -> (Option<Location>, Growth) {
+    ) -> (Option<Location>, CacheGrowth) {
         let key = key(b'd', scope, &[digest.as_bytes()]);
-        let Some(look) = facts::look(self, store, &key) else { return (None, Growth::default()) };
+        let Some(look) = facts::look(self, store, &key) else { return (None, CacheGrowth::default()) };
         // All who waited for one answer bring the same document; each copy would push out another one.
         let known = look.record(&key).and_then(Location::decode).filter(|location| {
             let document = documents::read(self, store, &key, *location);
             document.is_some_and(|known| known.media_type == media_type && known.body == body)
         });
         if known.is_some() {
-            return (known, Growth::default());
+            return (known, CacheGrowth::default());
         }
         let Some((location, growth)) = documents::write(self, store, &key, media_type, body) else {
-            return (None, Growth::default());
+            return (None, CacheGrowth::default());
         };
         (Some(location), growth.and(look.again(store).keep(store, &key, &location.encode())))
     }

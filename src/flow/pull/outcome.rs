@@ -10,7 +10,7 @@ use crate::flow::transfer::{Progress, Transfer};
 use crate::flow::{Counter, Effects, Exchange, Report, Step};
 use crate::oci::errors::Code;
 use crate::oci::index::Descriptor;
-use crate::store::cache::{Growth, Location, Resolution};
+use crate::store::cache::{CacheGrowth, Location, Resolution};
 use crate::store::resources::Resources;
 use crate::text::headers::HeaderChange;
 use crate::text::printable::printable;
@@ -104,7 +104,7 @@ impl Pull {
         let mut growth = if *lesson == Lesson::Resolution {
             cache.keep_resolution(resources, self.scope(), &wish.tag, &view, resolution)
         } else {
-            Growth::default()
+            CacheGrowth::default()
         };
         let identity = wish.identity.filter(|_| *lesson != Lesson::Nothing && cache.trusts_earlier_words());
         if let Some(identity) = identity {

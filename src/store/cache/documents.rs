@@ -2,7 +2,7 @@
 
 use super::facts::difference;
 use super::record::{put, take, take_number, take_text};
-use super::{Cache, Growth};
+use super::{Cache, CacheGrowth};
 use crate::oci::index::Descriptor;
 use crate::store::resources::Store;
 
@@ -98,21 +98,21 @@ pub(super) fn write(
     key: &[u8],
     media_type: &str,
     body: &[u8],
-) -> Option<(Location, Growth)> {
+) -> Option<(Location, CacheGrowth)> {
     let mut value = Vec::with_capacity(key.len() + media_type.len() + body.len() + 12);
     put(&mut value, key);
     put(&mut value, media_type.as_bytes());
     value.extend_from_slice(&(body.len() as u64).to_le_bytes());
     value.extend_from_slice(body);
     let Some(slot_bytes) = SLOT_BYTES.into_iter().find(|slot_bytes| value.len() <= *slot_bytes as usize) else {
-        return Some((Location::NOWHERE, Growth::default()));
+        return Some((Location::NOWHERE, CacheGrowth::default()));
     };
     let slot = next_slot(store, slot_bytes).checked_rem(slots(cache, slot_bytes))?;
     let location = Location { slot_bytes, slot };
     let name = location.name();
     let before = store.get(&name).map_or(0, |value| value.len());
     store.set(&name, &value);
-    let growth = Growth { bytes: difference(value.len(), before), evicted: i64::from(before > 0) };
+    let growth = CacheGrowth { bytes: difference(value.len(), before), evicted: i64::from(before > 0) };
     Some((location, growth))
 }
 
@@ -131,15 +131,15 @@ fn next_slot(store: &dyn Store, slot_bytes: u32) -> u32 {
 }
 
 /// Empties the slots that `before` had and `cache` has not.
-pub(super) fn empty_beyond(cache: &Cache, before: &Cache, store: &dyn Store) -> Growth {
-    let mut growth = Growth::default();
+pub(super) fn empty_beyond(cache: &Cache, before: &Cache, store: &dyn Store) -> CacheGrowth {
+    let mut growth = CacheGrowth::default();
     for slot_bytes in SLOT_BYTES {
         for slot in slots(cache, slot_bytes)..slots(before, slot_bytes) {
             let name = Location { slot_bytes, slot }.name();
             let size = store.get(&name).map_or(0, |value| value.len());
             if size > 0 {
                 store.set(&name, &[]);
-                growth = growth.and(Growth { bytes: difference(0, size), evicted: 1 });
+                growth = growth.and(CacheGrowth { bytes: difference(0, size), evicted: 1 });
             }
         }
     }

@@ -6,7 +6,7 @@
 use std::hash::{DefaultHasher, Hasher as _};
 
 use super::record::{put, take};
-use super::{Cache, Growth};
+use super::{Cache, CacheGrowth};
 use crate::store::resources::Store;
 
 /// Size of a bucket, in bytes.
@@ -44,8 +44,8 @@ pub(super) fn recall(cache: &Cache, store: &dyn Store, key: &[u8]) -> Option<Vec
 }
 
 /// Keeps a record. One that is too large, or that loses against other workers, is not kept.
-pub(super) fn keep(cache: &Cache, store: &dyn Store, key: &[u8], record: &[u8]) -> Growth {
-    look(cache, store, key).map_or_else(Growth::default, |look| look.keep(store, key, record))
+pub(super) fn keep(cache: &Cache, store: &dyn Store, key: &[u8], record: &[u8]) -> CacheGrowth {
+    look(cache, store, key).map_or_else(CacheGrowth::default, |look| look.keep(store, key, record))
 }
 
 /// What was seen of a key's bucket, so that it need not be read again to be written to.
@@ -78,21 +78,21 @@ impl Look {
     }
 
     /// As [`keep`].
-    pub(super) fn keep(mut self, store: &dyn Store, key: &[u8], record: &[u8]) -> Growth {
+    pub(super) fn keep(mut self, store: &dyn Store, key: &[u8], record: &[u8]) -> CacheGrowth {
         if key.len() + record.len() > MAX_RECORD {
-            return Growth::default();
+            return CacheGrowth::default();
         }
         for _ in 0..ATTEMPTS {
             if self.record(key) == Some(record) {
-                return Growth::default();
+                return CacheGrowth::default();
             }
             let new = self.with(key, record);
             if store.set_if_unchanged(&self.bucket, &new, self.version) {
-                return Growth { bytes: difference(new.len(), self.value.len()), evicted: 0 };
+                return CacheGrowth { bytes: difference(new.len(), self.value.len()), evicted: 0 };
             }
             self = Self::at(self.bucket, store);
         }
-        Growth::default()
+        CacheGrowth::default()
     }
 
     /// The bucket's value with this record in front.
@@ -111,7 +111,7 @@ impl Look {
 }
 
 /// Empties the buckets that `before` had and `cache` has not.
-pub(super) fn empty_beyond(cache: &Cache, before: &Cache, store: &dyn Store) -> Growth {
+pub(super) fn empty_beyond(cache: &Cache, before: &Cache, store: &dyn Store) -> CacheGrowth {
     let emptied = (buckets(cache)..buckets(before)).map(|number| {
         let bucket = name(number);
         let size = store.get(&bucket).map_or(0, |value| value.len());
@@ -120,7 +120,7 @@ pub(super) fn empty_beyond(cache: &Cache, before: &Cache, store: &dyn Store) -> 
         }
         difference(0, size)
     });
-    Growth { bytes: emptied.sum(), evicted: 0 }
+    CacheGrowth { bytes: emptied.sum(), evicted: 0 }
 }
 
 /// `new - old`, in bytes.

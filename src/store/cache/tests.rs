@@ -93,7 +93,7 @@ fn a_document_takes_one_slot_however_many_bring_it() {
     let (location, _) = cache.keep_document(&memory, scope, "second", "a/b", b"second");
     for _ in 0..200 {
         let again = cache.keep_document(&memory, scope, "second", "a/b", b"second");
-        assert_eq!(again, (location, Growth::default()));
+        assert_eq!(again, (location, CacheGrowth::default()));
     }
     assert!(cache.find(&memory, scope, "first").is_some(), "not pushed out by copies");
     let _ = cache.keep_document(&memory, scope, "second", "c/d", b"second");
@@ -182,7 +182,7 @@ fn resizing_empties_what_is_beyond() {
     let (memory, name) = (Map::default(), repository("a"));
     let scope = CacheScope { cluster: "c", repository: &name };
     let large = cache(8 << 20);
-    assert_eq!(large.resize(&memory), Growth::default());
+    assert_eq!(large.resize(&memory), CacheGrowth::default());
     for number in 0..2_000 {
         let _ = large.keep_document(&memory, scope, &format!("{number}"), "a/b", &vec![b'x'; 3_000]);
     }
@@ -192,11 +192,11 @@ fn resizing_empties_what_is_beyond() {
     assert_eq!(before as i64 + growth.bytes, taken(&memory) as i64);
     assert!(taken(&memory) <= (1 << 20) + 64, "{}", taken(&memory));
     assert!(growth.evicted > 0);
-    assert_eq!(small.resize(&memory), Growth::default(), "once");
+    assert_eq!(small.resize(&memory), CacheGrowth::default(), "once");
     let off = cache(0);
     let _ = off.resize(&memory);
     assert!(taken(&memory) < 64, "{}", taken(&memory));
-    assert_eq!(off.keep_document(&memory, scope, "d", "a/b", b"x"), (None, Growth::default()));
+    assert_eq!(off.keep_document(&memory, scope, "d", "a/b", b"x"), (None, CacheGrowth::default()));
     assert_eq!(off.find(&memory, scope, "d"), None);
 }
 
