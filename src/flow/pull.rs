@@ -41,7 +41,7 @@ use crate::text::headers::HeaderChange;
 
 /// Who pulls what, and how: all that does not change on the way.
 #[derive(Debug)]
-pub(super) struct Wish {
+pub(super) struct TagRequest {
     pub(super) repository: Repository,
     pub(super) tag: Tag,
     pub(super) user: String,
@@ -55,7 +55,7 @@ pub(super) struct Wish {
     pub(super) head: bool,
 }
 
-impl Wish {
+impl TagRequest {
     /// What the answer depends on besides the tag, in bytes: machine types alike in what they offer get the same.
     fn view(&self) -> [u8; 17] {
         let mut view = [u8::from(self.on_no_match == OnNoMatch::Unfiltered); 17];
@@ -79,7 +79,7 @@ pub(super) enum Own {
 /// A manifest by tag under way.
 #[derive(Debug)]
 pub struct Pull {
-    wish: Wish,
+    asked: TagRequest,
     pub(super) upstream: Upstream,
     state: State,
     own: Own,
@@ -134,22 +134,22 @@ impl Pull {
     /// Answers at once, asks for confirmation of what is known, or asks for all of it. `ask` says what makes the client's
     /// request one for confirmation.
     pub(super) fn begin(
-        wish: Wish,
+        asked: TagRequest,
         upstream: Upstream,
         resources: &dyn Resources,
         ask: impl FnOnce() -> Vec<HeaderChange>,
     ) -> Effects {
         let mut pull =
-            Self { wish, upstream, state: State::Revalidating(None), own: Own::Here, growth: CacheGrowth::default() };
-        if pull.wish.cache.tag_ttl > 0 {
+            Self { asked, upstream, state: State::Revalidating(None), own: Own::Here, growth: CacheGrowth::default() };
+        if pull.asked.cache.tag_ttl > 0 {
             pull = match pull.on_earlier_word(resources, Age::Valid) {
                 Ok(effects) => return Effects { proven: true, ..effects },
                 Err(pull) => *pull,
             };
         }
-        let (cache, scope) = (pull.wish.cache, pull.scope());
-        let known = cache.resolution(resources, scope, &pull.wish.tag, &pull.wish.view());
-        let confirmable = known.is_some() || cache.knows_tag(resources, scope, &pull.wish.tag);
+        let (cache, scope) = (pull.asked.cache, pull.scope());
+        let known = cache.resolution(resources, scope, &pull.asked.tag, &pull.asked.view());
+        let confirmable = known.is_some() || cache.knows_tag(resources, scope, &pull.asked.tag);
         if !confirmable {
             return pull.fetch(State::FetchingTop(By::Tag));
         }
@@ -201,7 +201,7 @@ impl Pull {
                     self.on_head(resources, known.map(|known| *known), headers, Asked::ByCallout)
                 }
                 None => {
-                    let fault = fetch::broke_off(&registry.host, self.wish.tag.as_str());
+                    let fault = fetch::broke_off(&registry.host, self.asked.tag.as_str());
                     self.fail(resources, &fault)
                 }
             },
@@ -227,12 +227,12 @@ impl Pull {
     }
 
     fn scope(&self) -> CacheScope<'_> {
-        CacheScope { cluster: self.upstream.registry.cluster.as_str(), repository: &self.wish.repository }
+        CacheScope { cluster: self.upstream.registry.cluster.as_str(), repository: &self.asked.repository }
     }
 
     /// The manifest from the cache, or else from upstream.
     fn serve(mut self, resources: &dyn Resources, resolved: Resolved) -> Effects {
-        let (cache, Resolution { served, location, .. }) = (self.wish.cache, &resolved.resolution);
+        let (cache, Resolution { served, location, .. }) = (self.asked.cache, &resolved.resolution);
         let location = location.or_else(|| cache.locate(resources, self.scope(), served.digest.as_str()));
         if served.size > LARGE as u64 && location.is_some() {
             let resolved = resolved.at(location);
@@ -260,15 +260,15 @@ impl Pull {
     }
 
     fn callout(&self) -> Callout {
-        let tag = self.wish.tag.as_str();
+        let tag = self.asked.tag.as_str();
         let reference = match &self.state {
-            State::Confirming(_) => return fetch::head(&self.upstream, &self.wish.repository, tag),
+            State::Confirming(_) => return fetch::head(&self.upstream, &self.asked.repository, tag),
             State::FetchingTop(By::Digest(digest)) => digest.as_str(),
             State::FetchingTop(By::Tag | By::TagAfterHead { .. }) | State::Revalidating(_) => tag,
             State::FetchingNested { descriptor, .. } => descriptor.digest.as_str(),
             State::FetchingChild(resolved) => resolved.resolution.served.digest.as_str(),
         };
-        fetch::callout(&self.upstream, &self.wish.repository, reference, None)
+        fetch::callout(&self.upstream, &self.asked.repository, reference, None)
     }
 
     /// Calls out with another token.
@@ -280,7 +280,7 @@ impl Pull {
 
     /// The answer to the request for what the tag points to.
     fn on_top_answer(mut self, resources: &dyn Resources, by: By, answer: Option<Answer<'_>>) -> Effects {
-        let reference = if let By::Digest(digest) = &by { digest.as_str() } else { self.wish.tag.as_str() };
+        let reference = if let By::Digest(digest) = &by { digest.as_str() } else { self.asked.tag.as_str() };
         let Answer { headers, body } = match fetch::top(&self.upstream.registry, reference, answer) {
             Ok(answer) => answer,
             Err(Unusable::Fault(fault)) => return self.fail(resources, &fault),
@@ -310,20 +310,20 @@ impl Pull {
     /// Upstream's word to the client: no such tag, too many requests.
     #[cold]
     fn on_word(self, resources: &dyn Resources, answer: Answer<'_>) -> Effects {
-        let wish = &self.wish;
+        let asked = &self.asked;
         let forget =
-            |identity| wish.cache.forget_confirmed(resources, self.scope(), &wish.tag, &wish.view(), &identity);
-        let growth = wish.identity.filter(|_| status(answer.headers) == 404).map_or_else(CacheGrowth::default, forget);
+            |identity| asked.cache.forget_confirmed(resources, self.scope(), &asked.tag, &asked.view(), &identity);
+        let growth = asked.identity.filter(|_| status(answer.headers) == 404).map_or_else(CacheGrowth::default, forget);
         answer::relay(answer.headers, answer.body).growing(growth)
     }
 
     /// Whether the tag is worth a HEAD the next time: only where upstream names digests, and to HEAD too.
     fn note_head(&mut self, resources: &dyn Resources, by: &By, named: bool) -> Lesson {
-        let (cache, scope, tag) = (self.wish.cache, self.scope(), &self.wish.tag);
+        let (cache, scope, tag) = (self.asked.cache, self.scope(), &self.asked.tag);
         let useless = matches!(by, By::TagAfterHead { useless: true });
         let confirmable = !useless && named && !cache.is_headless(resources, scope);
         let growth = if useless {
-            cache.keep_headless(resources, scope).and(cache.forget_tag(resources, scope, tag, &self.wish.view()))
+            cache.keep_headless(resources, scope).and(cache.forget_tag(resources, scope, tag, &self.asked.view()))
         } else if confirmable {
             cache.keep_tag(resources, scope, tag)
         } else {
@@ -351,7 +351,7 @@ impl Pull {
         walk: Walk,
         whole: Option<(&str, Counter)>,
     ) -> Effects {
-        match (body.enter(walk, &self.wish.machine_type, self.wish.on_no_match), whole) {
+        match (body.enter(walk, &self.asked.machine_type, self.asked.on_no_match), whole) {
             (Turn::Image { descriptor, reason, missing }, _) => {
                 let (reason, missing) = (reason.to_string(), joined(&missing));
                 let Top { digest: top, lesson } = top;
@@ -369,7 +369,7 @@ impl Pull {
 
     /// A nested index, from the cache or else from upstream.
     fn into_nested(self, resources: &dyn Resources, top: Top, descriptor: Descriptor, walk: Walk) -> Effects {
-        let document = self.wish.recent.find(&self.wish.cache, resources, self.scope(), &descriptor.digest);
+        let document = self.asked.recent.find(&self.asked.cache, resources, self.scope(), &descriptor.digest);
         match document.filter(|(media_type, body)| descriptor.describes(media_type, body)) {
             Some((_, body)) => self.on_index(resources, top, &body, walk, None),
             None => self.fetch(State::FetchingNested { top, descriptor, walk }),

@@ -7,7 +7,7 @@ use super::accept;
 use super::caller::{self, Caller};
 use super::explain::Question;
 use super::forwarded::{self, Purpose};
-use super::pull::Wish;
+use super::pull::TagRequest;
 use super::standing::Trust;
 use super::{
     Arrival, Content, Counter, Effects, Exchange, Explain, Pull, Report, Step, Upstream, Verifying, WorkerState,
@@ -181,7 +181,7 @@ fn dispatch(
         (Request::Manifest(repository, Reference::Tag(tag)), View::Machine(machine_type))
             if !is_artifact_tag(tag.as_str()) =>
         {
-            let wish = Wish {
+            let asked = TagRequest {
                 repository,
                 tag,
                 user: caller.user,
@@ -192,7 +192,7 @@ fn dispatch(
                 recent: Rc::clone(&worker.recent),
                 head: method == Method::Head,
             };
-            Pull::begin(wish, upstream, resources, || ask_what_it_points_to(headers))
+            Pull::begin(asked, upstream, resources, || ask_what_it_points_to(headers))
         }
         (Request::Manifest(_, Reference::Tag(_)), _) => {
             passing(upstream).reporting(Report::count(Counter::PassedThrough))

@@ -30,7 +30,7 @@ impl Pull {
         source: Counter,
     ) -> Effects {
         let served = Descriptor { media_type: media_type.to_owned(), digest: top.clone(), size: body.len() as u64 };
-        let location = self.wish.cache.locate(resources, self.scope(), top.as_str());
+        let location = self.asked.cache.locate(resources, self.scope(), top.as_str());
         let reason = format!("passed through: {why}");
         // A type that is wrong would be remembered, and the truth refused as a lie from then on.
         let lesson = if fetch::is_true(media_type, body) { lesson } else { Lesson::Nothing };
@@ -49,7 +49,7 @@ impl Pull {
         if !fetch::is_true(media_type, body) {
             return (self, None);
         }
-        let keep = || self.wish.cache.keep_document(resources, self.scope(), digest.as_str(), media_type, body);
+        let keep = || self.asked.cache.keep_document(resources, self.scope(), digest.as_str(), media_type, body);
         let (location, growth) = body.kept(keep);
         self.growth = self.growth.and(growth);
         (self, location)
@@ -73,12 +73,13 @@ impl Pull {
     /// The manifest passes from upstream to the client, whose request fetches it.
     pub(super) fn transfer(mut self, resolution: &Resolution, source: Counter) -> Effects {
         if self.own == Own::Gone {
-            return self.upstream.go_round(&self.wish.repository, self.wish.tag.as_str()).growing(self.growth);
+            return self.upstream.go_round(&self.asked.repository, self.asked.tag.as_str()).growing(self.growth);
         }
         let growth = std::mem::take(&mut self.growth);
         let reports = self.reported(Effects::new(Exchange::Done, Step::Hold), resolution, source).reports;
         let served = resolution.served.clone();
-        let path = ["/v2/", self.wish.repository.as_str(), "/manifests/", served.digest.as_str(), &self.upstream.query];
+        let path =
+            ["/v2/", self.asked.repository.as_str(), "/manifests/", served.digest.as_str(), &self.upstream.query];
         let changes = vec![
             HeaderChange::Set(":path", path.concat()),
             HeaderChange::Set("accept", accept::all()),
@@ -88,9 +89,9 @@ impl Pull {
         let transfer = Transfer {
             headers: self.worth(resolution).headers(),
             reports,
-            what: format!("{} for machine type {}", self.image(), self.wish.machine_type.name()),
-            head: self.wish.head,
-            user: std::mem::take(&mut self.wish.user),
+            what: format!("{} for machine type {}", self.image(), self.asked.machine_type.name()),
+            head: self.asked.head,
+            user: std::mem::take(&mut self.asked.user),
             descriptor: served,
             progress: Progress::default(),
             upstream: self.upstream,
@@ -100,23 +101,23 @@ impl Pull {
 
     /// Upstream has just told this caller what the tag points to.
     pub(super) fn learn(&mut self, resources: &dyn Resources, Resolved { resolution, lesson }: &Resolved) {
-        let (cache, wish, view) = (self.wish.cache, &self.wish, self.wish.view());
+        let (cache, asked, view) = (self.asked.cache, &self.asked, self.asked.view());
         let mut growth = if *lesson == Lesson::Resolution {
-            cache.keep_resolution(resources, self.scope(), &wish.tag, &view, resolution)
+            cache.keep_resolution(resources, self.scope(), &asked.tag, &view, resolution)
         } else {
             CacheGrowth::default()
         };
-        let identity = wish.identity.filter(|_| *lesson != Lesson::Nothing && cache.trusts_earlier_words());
+        let identity = asked.identity.filter(|_| *lesson != Lesson::Nothing && cache.trusts_earlier_words());
         if let Some(identity) = identity {
             let (scope, resolution) = (self.scope(), resolution.clone());
-            let confirmed = cache.keep_confirmed(resources, scope, &wish.tag, &view, &identity, resolution);
+            let confirmed = cache.keep_confirmed(resources, scope, &asked.tag, &view, &identity, resolution);
             growth = growth.and(confirmed);
         }
         self.growth = self.growth.and(growth);
     }
 
     fn worth<'a>(&'a self, resolution: &'a Resolution) -> Worth<'a> {
-        Worth { machine_type: self.wish.machine_type.name(), resolution }
+        Worth { machine_type: self.asked.machine_type.name(), resolution }
     }
 
     pub(super) fn reply(&self, resolution: &Resolution, body: Body, source: Counter) -> Effects {
@@ -128,7 +129,7 @@ impl Pull {
     fn reported(&self, mut effects: Effects, resolution: &Resolution, source: Counter) -> Effects {
         let counter = if resolution.passed_through() { Counter::PassedThrough } else { Counter::Selected };
         effects.reports.push(Report::count(counter));
-        if self.wish.cache.is_on() {
+        if self.asked.cache.is_on() {
             effects.reports.push(Report::count(source));
         }
         if !resolution.missing.is_empty() {
@@ -140,24 +141,24 @@ impl Pull {
     /// An image that is made in variants, but not in this machine's: worth building.
     #[cold]
     fn missing_variant(&self, Resolution { reason, missing: features, .. }: &Resolution) -> Report {
-        let (image, name) = (self.image(), self.wish.machine_type.name());
+        let (image, name) = (self.image(), self.asked.machine_type.name());
         let line = format!("{image} has no variant for {features}: machine type {name} falls back to {reason}");
         Report { line: Some(line), topic: Some(format!("{image} {name}")), ..Report::count(Counter::MissingVariant) }
     }
 
     pub(super) const fn image(&self) -> Image<'_> {
-        Image { repository: &self.wish.repository, tag: &self.wish.tag }
+        Image { repository: &self.asked.repository, tag: &self.asked.tag }
     }
 
     /// No image, and one line that says why, for the client and for the log; unless upstream is down, and what it said
     /// to this caller earlier may stand in.
     #[cold]
     pub(in crate::flow) fn fail(mut self, resources: &dyn Resources, fault: &Fault) -> Effects {
-        let (image, name) = (self.image(), self.wish.machine_type.name());
+        let (image, name) = (self.image(), self.asked.machine_type.name());
         let message = format!("{image} for machine type {name}: {}", fault.message);
-        let (user, host) = (&self.wish.user, self.upstream.registry.host.clone());
+        let (user, host) = (&self.asked.user, self.upstream.registry.host.clone());
         let context = format!("{message} (login {user:?}, registry {host})");
-        if fault.code == Code::Unavailable && !fault.own && self.wish.cache.serve_stale_on_error > 0 {
+        if fault.code == Code::Unavailable && !fault.own && self.asked.cache.serve_stale_on_error > 0 {
             self = match self.on_earlier_word(resources, Age::Stale) {
                 Ok(stale) => {
                     let line = format!("answered with what was known before: {context}");
@@ -167,7 +168,7 @@ impl Pull {
                 Err(pull) => *pull,
             };
         }
-        let reply = fault.reply(&message).with("x-metahub-machine-type", self.wish.machine_type.name());
+        let reply = fault.reply(&message).with("x-metahub-machine-type", self.asked.machine_type.name());
         let line = format!("{} {context}", fault.code.status());
         Effects::reply(reply).reporting(Report::fault(fault.counter, line)).growing(self.growth)
     }

@@ -24,16 +24,16 @@ impl Pull {
         let digest = resolution.served.digest.as_str();
         let document = resolution
             .location
-            .and_then(|location| self.wish.cache.document(resources, self.scope(), digest, location));
+            .and_then(|location| self.asked.cache.document(resources, self.scope(), digest, location));
         let Some(document) = document else { return Err(Box::new(self)) };
         Ok(self.reply(&resolution, document.body.into(), Counter::CacheHit))
     }
 
     fn earlier_word(&self, resources: &dyn Resources, age: Age) -> Option<Resolution> {
-        let wish = &self.wish;
+        let asked = &self.asked;
         let confirmed =
-            wish.cache.confirmed(resources, self.scope(), &wish.tag, &wish.view(), wish.identity.as_ref()?)?;
-        let Cache { tag_ttl, serve_stale_on_error, .. } = wish.cache;
+            asked.cache.confirmed(resources, self.scope(), &asked.tag, &asked.view(), asked.identity.as_ref()?)?;
+        let Cache { tag_ttl, serve_stale_on_error, .. } = asked.cache;
         let seconds = if age == Age::Valid { tag_ttl } else { tag_ttl.saturating_add(serve_stale_on_error) };
         // A clock that was set back must not make a word last for ever.
         let valid = (confirmed.at..confirmed.at.saturating_add(seconds)).contains(&resources.now());
@@ -69,12 +69,12 @@ impl Pull {
         };
         // What others who waited for the same word have made of it meanwhile is known now.
         let known = known.filter(|known| known.top == digest).or_else(|| {
-            let learned = self.wish.cache.resolution(resources, self.scope(), &self.wish.tag, &self.wish.view());
+            let learned = self.asked.cache.resolution(resources, self.scope(), &self.asked.tag, &self.asked.view());
             learned.filter(|learned| learned.top == digest)
         });
         match known {
             Some(resolution) => self.serve(resources, Resolved { resolution, lesson: Lesson::Confirmation }),
-            None => match self.wish.recent.find(&self.wish.cache, resources, self.scope(), &digest) {
+            None => match self.asked.recent.find(&self.asked.cache, resources, self.scope(), &digest) {
                 Some((media_type, body)) => {
                     let top = Top { digest, lesson: Lesson::Resolution };
                     self.on_top(resources, top, &media_type, &body, Counter::CacheHit)
