@@ -49,13 +49,13 @@ impl fmt::Display for Image<'_> {
     }
 }
 
-/// What a tag is worth to a machine type.
-pub(super) struct Worth<'a> {
+/// The manifest that a machine type gets of a tag.
+pub(super) struct ServedManifest<'a> {
     pub(super) machine_type: &'a str,
     pub(super) resolution: &'a Resolution,
 }
 
-impl Worth<'_> {
+impl ServedManifest<'_> {
     /// What is said about the manifest. `Vary` and `Cache-Control`: one path has many answers.
     pub(super) fn headers(&self) -> Vec<(&'static str, String)> {
         let Resolution { served, reason, .. } = self.resolution;

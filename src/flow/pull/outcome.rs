@@ -3,7 +3,7 @@
 use super::resolved::{Lesson, Resolved, Top};
 use super::{Age, Own, Pull};
 use crate::flow::accept;
-use crate::flow::answer::{Image, Worth};
+use crate::flow::answer::{Image, ServedManifest};
 use crate::flow::body::Body;
 use crate::flow::fetch::{self, Fault, LARGE};
 use crate::flow::transfer::{Progress, Transfer};
@@ -87,7 +87,7 @@ impl Pull {
         ];
         let step = if self.own == Own::Held { self.upstream.onward(changes) } else { Step::Continue(changes) };
         let transfer = Transfer {
-            headers: self.worth(resolution).headers(),
+            headers: self.served_manifest(resolution).headers(),
             reports,
             what: format!("{} for machine type {}", self.image(), self.asked.machine_type.name()),
             head: self.asked.head,
@@ -116,12 +116,12 @@ impl Pull {
         self.growth = self.growth.and(growth);
     }
 
-    fn worth<'a>(&'a self, resolution: &'a Resolution) -> Worth<'a> {
-        Worth { machine_type: self.asked.machine_type.name(), resolution }
+    fn served_manifest<'a>(&'a self, resolution: &'a Resolution) -> ServedManifest<'a> {
+        ServedManifest { machine_type: self.asked.machine_type.name(), resolution }
     }
 
     pub(super) fn reply(&self, resolution: &Resolution, body: Body, source: Counter) -> Effects {
-        let reply = self.worth(resolution).reply(body);
+        let reply = self.served_manifest(resolution).reply(body);
         self.reported(Effects::reply(reply), resolution, source)
     }
 
