@@ -261,9 +261,9 @@ impl Cache {
         body: &[u8],
     ) -> (Option<Location>, CacheGrowth) {
         let key = key(b'd', scope, &[digest.as_bytes()]);
-        let Some(look) = facts::look(self, store, &key) else { return (None, CacheGrowth::default()) };
+        let Some(bucket) = facts::bucket(self, store, &key) else { return (None, CacheGrowth::default()) };
         // All who waited for one answer bring the same document; each copy would push out another one.
-        let known = look.record(&key).and_then(Location::decode).filter(|location| {
+        let known = bucket.record(&key).and_then(Location::decode).filter(|location| {
             let document = documents::read(self, store, &key, *location);
             document.is_some_and(|known| known.media_type == media_type && known.body == body)
         });
@@ -273,7 +273,7 @@ impl Cache {
         let Some((location, growth)) = documents::write(self, store, &key, media_type, body) else {
             return (None, CacheGrowth::default());
         };
-        (Some(location), growth.and(look.again(store).keep(store, &key, &location.encode())))
+        (Some(location), growth.and(bucket.refreshed(store).keep(store, &key, &location.encode())))
     }
 }
 

@@ -27,7 +27,7 @@ fn name(bucket: u64) -> String {
 }
 
 /// The bucket of a key; `None` if there is none at all.
-fn bucket(cache: &Cache, key: &[u8]) -> Option<String> {
+fn bucket_name(cache: &Cache, key: &[u8]) -> Option<String> {
     let mut hasher = DefaultHasher::new();
     hasher.write(key);
     hasher.finish().checked_rem(buckets(cache)).map(name)
@@ -40,30 +40,30 @@ fn records(mut value: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
 
 /// The record under a key.
 pub(super) fn recall(cache: &Cache, store: &dyn Store, key: &[u8]) -> Option<Vec<u8>> {
-    look(cache, store, key)?.record(key).map(<[u8]>::to_vec)
+    bucket(cache, store, key)?.record(key).map(<[u8]>::to_vec)
 }
 
 /// Keeps a record. One that is too large, or that loses against other workers, is not kept.
 pub(super) fn keep(cache: &Cache, store: &dyn Store, key: &[u8], record: &[u8]) -> CacheGrowth {
-    look(cache, store, key).map_or_else(CacheGrowth::default, |look| look.keep(store, key, record))
+    bucket(cache, store, key).map_or_else(CacheGrowth::default, |bucket| bucket.keep(store, key, record))
 }
 
 /// What was seen of a key's bucket, so that it need not be read again to be written to.
-pub(super) struct Look {
-    bucket: String,
+pub(super) struct Bucket {
+    name: String,
     value: Vec<u8>,
     version: Option<u32>,
 }
 
 /// Looks into the bucket of a key; `None` if there is none at all.
-pub(super) fn look(cache: &Cache, store: &dyn Store, key: &[u8]) -> Option<Look> {
-    Some(Look::at(bucket(cache, key)?, store))
+pub(super) fn bucket(cache: &Cache, store: &dyn Store, key: &[u8]) -> Option<Bucket> {
+    Some(Bucket::at(bucket_name(cache, key)?, store))
 }
 
-impl Look {
-    fn at(bucket: String, store: &dyn Store) -> Self {
-        let (value, version) = store.get_versioned(&bucket).unwrap_or_default();
-        Self { bucket, value, version }
+impl Bucket {
+    fn at(name: String, store: &dyn Store) -> Self {
+        let (value, version) = store.get_versioned(&name).unwrap_or_default();
+        Self { name, value, version }
     }
 
     /// The record under a key.
@@ -73,8 +73,8 @@ impl Look {
 
     /// The same for whoever did something else in the meantime: a bucket that was not there is looked for again, because
     /// without a version nothing would be compared.
-    pub(super) fn again(self, store: &dyn Store) -> Self {
-        if self.version.is_none() { Self::at(self.bucket, store) } else { self }
+    pub(super) fn refreshed(self, store: &dyn Store) -> Self {
+        if self.version.is_none() { Self::at(self.name, store) } else { self }
     }
 
     /// As [`keep`].
@@ -87,10 +87,10 @@ impl Look {
                 return CacheGrowth::default();
             }
             let new = self.with(key, record);
-            if store.set_if_unchanged(&self.bucket, &new, self.version) {
+            if store.set_if_unchanged(&self.name, &new, self.version) {
                 return CacheGrowth { bytes: difference(new.len(), self.value.len()), evicted: 0 };
             }
-            self = Self::at(self.bucket, store);
+            self = Self::at(self.name, store);
         }
         CacheGrowth::default()
     }

@@ -145,13 +145,13 @@ fn who_is_slower_than_another_worker_looks_again() {
 #[test]
 fn what_others_keep_between_a_look_and_its_record_stays() {
     let (memory, cache) = (Map::default(), cache(1 << 20));
-    let look = facts::look(&cache, &memory, b"late").unwrap();
+    let bucket = facts::bucket(&cache, &memory, b"late").unwrap();
     // Enough to be in every bucket, and too little for any to forget.
     let others: Vec<String> = (0..1_000).map(|number| number.to_string()).collect();
     for other in &others {
         let _ = facts::keep(&cache, &memory, other.as_bytes(), b"x");
     }
-    let _ = look.again(&memory).keep(&memory, b"late", b"y");
+    let _ = bucket.refreshed(&memory).keep(&memory, b"late", b"y");
     assert_eq!(facts::recall(&cache, &memory, b"late").as_deref(), Some(&b"y"[..]));
     assert!(others.iter().all(|other| facts::recall(&cache, &memory, other.as_bytes()).is_some()));
 }
