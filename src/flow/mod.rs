@@ -14,7 +14,7 @@ mod content;
 mod explain;
 mod fetch;
 mod forwarded;
-mod pull;
+mod manifest_by_tag;
 pub mod reply;
 mod report;
 mod request;
@@ -28,7 +28,7 @@ pub use arrival::{Arrival, source_address};
 pub use content::Content;
 pub use explain::Explain;
 pub use fetch::MAX_MANIFEST;
-pub use pull::Pull;
+pub use manifest_by_tag::ManifestByTag;
 pub use report::{Counter, Report};
 pub use request::{begin, may_bring_a_body, unexpected_body};
 pub use standing::{Authorizing, Upstream};
@@ -123,8 +123,8 @@ pub enum Exchange {
     Authorizing(Box<Authorizing>),
     /// An answer that waits for the registry's word on the login.
     Verifying(Box<Verifying>),
-    /// A manifest by tag, on its way through the steps of [`Pull`].
-    Pulling(Box<Pull>),
+    /// A manifest by tag, on its way through the steps of [`ManifestByTag`].
+    ManifestByTag(Box<ManifestByTag>),
     /// A manifest by digest, on its way through the steps of [`Content`].
     Reading(Box<Content>),
     /// A large manifest that passes from upstream and is checked on its way.
@@ -176,7 +176,7 @@ impl Exchange {
     fn upstream_mut(&mut self) -> Option<&mut Upstream> {
         match self {
             Self::Passing(upstream) => Some(upstream),
-            Self::Pulling(pull) => Some(&mut pull.upstream),
+            Self::ManifestByTag(manifest) => Some(&mut manifest.upstream),
             Self::Reading(content) => Some(&mut content.upstream),
             Self::Explaining(explain) => Some(&mut explain.upstream),
             Self::Verifying(verifying) => Some(&mut verifying.upstream),
@@ -207,7 +207,7 @@ impl Exchange {
             (Self::Transferring(transfer), event) => transfer.advance(resources, event),
             (Self::Authorizing(authorizing), event) => authorizing.advance(resources, event),
             (Self::Verifying(verifying), event) => verifying.advance(resources, event),
-            (Self::Pulling(pull), event) => pull.advance(resources, event),
+            (Self::ManifestByTag(manifest), event) => manifest.advance(resources, event),
             (Self::Reading(content), event) => content.advance(resources, event),
             (Self::Explaining(explain), event) => explain.advance(resources, event),
             (exchange, _) => Effects::new(exchange, Step::Continue(Vec::new())),
@@ -221,7 +221,7 @@ impl Exchange {
             // All that passes but a challenge.
             Self::Passing(_) if status != b"401" => Some(&[]),
             Self::Reading(_) if status == b"200" => Some(&[]),
-            Self::Pulling(_) if status == b"200" => Some(&["docker-content-digest"]),
+            Self::ManifestByTag(_) if status == b"200" => Some(&["docker-content-digest"]),
             _ => None,
         }
     }
@@ -231,7 +231,7 @@ impl Exchange {
     pub const fn holds_request(&self) -> bool {
         match self {
             Self::Authorizing(_) | Self::Verifying(_) | Self::Explaining(_) => true,
-            Self::Pulling(pull) => pull.holds_request(),
+            Self::ManifestByTag(manifest) => manifest.holds_request(),
             Self::Reading(content) => content.holds_request(),
             Self::Passing(_) | Self::Transferring(_) | Self::Done => false,
         }

@@ -7,11 +7,11 @@ use super::accept;
 use super::caller::{self, Caller};
 use super::explain::Question;
 use super::forwarded::{self, Purpose};
-use super::pull::TagRequest;
+use super::manifest_by_tag::TagRequest;
 use super::standing::Trust;
 use super::{
-    Arrival, Content, Counter, Effects, Exchange, Explain, Pull, Report, Step, Upstream, Verifying, WorkerState,
-    target, token,
+    Arrival, Content, Counter, Effects, Exchange, Explain, ManifestByTag, Report, Step, Upstream, Verifying,
+    WorkerState, target, token,
 };
 use crate::auth::account::View;
 use crate::config::{Authentication, Config, Registry};
@@ -68,7 +68,7 @@ struct Site<'a> {
 /// let Step::CallOut(callout) = effects.step else { panic!("{:?}", effects.step) };
 /// assert_eq!(callout.cluster, "registry");
 /// assert!(callout.headers.contains(&(":path", "/v2/app/manifests/latest".to_owned())));
-/// assert!(matches!(effects.exchange, Exchange::Pulling(_)));
+/// assert!(matches!(effects.exchange, Exchange::ManifestByTag(_)));
 /// # Ok::<(), metahub::config::ConfigError>(())
 /// ```
 #[must_use]
@@ -192,7 +192,7 @@ fn dispatch(
                 recent: Rc::clone(&worker.recent),
                 head: method == Method::Head,
             };
-            Pull::begin(asked, upstream, resources, || ask_what_it_points_to(headers))
+            ManifestByTag::begin(asked, upstream, resources, || ask_what_it_points_to(headers))
         }
         (Request::Manifest(_, Reference::Tag(_)), _) => {
             passing(upstream).reporting(Report::count(Counter::PassedThrough))
@@ -267,7 +267,7 @@ fn names_a_host(headers: Headers<'_>) -> bool {
 /// Makes the client's own request fit for the registry: now, if it goes on, or for later, if it waits.
 fn prepare(effects: &mut Effects, path: Option<String>, headers: Headers<'_>) {
     let path = path.map(|path| HeaderChange::Set(":path", path));
-    let asks_for_a_manifest = matches!(effects.exchange, Exchange::Pulling(_) | Exchange::Reading(_));
+    let asks_for_a_manifest = matches!(effects.exchange, Exchange::ManifestByTag(_) | Exchange::Reading(_));
     match (&mut effects.step, &mut effects.exchange) {
         (Step::Continue(changes), exchange) => {
             let transfers = matches!(exchange, Exchange::Transferring(_));

@@ -1,7 +1,7 @@
 //! Upstream's word on what a tag points to: the one that it gives to a HEAD, and the one that it gave earlier.
 
 use super::resolved::{Lesson, Resolved, Top};
-use super::{Age, Asked, By, Pull, State};
+use super::{Age, Asked, By, ManifestByTag, State};
 use crate::flow::fetch::{Fault, LARGE, status};
 use crate::flow::{Counter, Effects, answer};
 use crate::oci::digest::Digest;
@@ -9,7 +9,7 @@ use crate::store::cache::{Cache, Resolution};
 use crate::store::resources::Resources;
 use crate::text::headers::Headers;
 
-impl Pull {
+impl ManifestByTag {
     /// An answer on what upstream has said to this caller before, if it is not too old.
     pub(super) fn on_earlier_word(self, resources: &dyn Resources, age: Age) -> Result<Effects, Box<Self>> {
         let Some(resolution) = self.earlier_word(resources, age) else { return Err(Box::new(self)) };

@@ -78,7 +78,7 @@ pub(super) enum Own {
 
 /// A manifest by tag under way.
 #[derive(Debug)]
-pub struct Pull {
+pub struct ManifestByTag {
     asked: TagRequest,
     pub(super) upstream: Upstream,
     state: State,
@@ -130,7 +130,7 @@ enum Age {
     Stale,
 }
 
-impl Pull {
+impl ManifestByTag {
     /// Answers at once, asks for confirmation of what is known, or asks for all of it. `ask` says what makes the client's
     /// request one for confirmation.
     pub(super) fn begin(
@@ -139,27 +139,27 @@ impl Pull {
         resources: &dyn Resources,
         ask: impl FnOnce() -> Vec<HeaderChange>,
     ) -> Effects {
-        let mut pull =
+        let mut manifest =
             Self { asked, upstream, state: State::Revalidating(None), own: Own::Here, growth: CacheGrowth::default() };
-        if pull.asked.cache.tag_ttl > 0 {
-            pull = match pull.on_earlier_word(resources, Age::Valid) {
+        if manifest.asked.cache.tag_ttl > 0 {
+            manifest = match manifest.on_earlier_word(resources, Age::Valid) {
                 Ok(effects) => return Effects { proven: true, ..effects },
-                Err(pull) => *pull,
+                Err(manifest) => *manifest,
             };
         }
-        let (cache, scope) = (pull.asked.cache, pull.scope());
-        let known = cache.resolution(resources, scope, &pull.asked.tag, &pull.asked.view());
-        let confirmable = known.is_some() || cache.knows_tag(resources, scope, &pull.asked.tag);
+        let (cache, scope) = (manifest.asked.cache, manifest.scope());
+        let known = cache.resolution(resources, scope, &manifest.asked.tag, &manifest.asked.view());
+        let confirmable = known.is_some() || cache.knows_tag(resources, scope, &manifest.asked.tag);
         if !confirmable {
-            return pull.fetch(State::FetchingTop(By::Tag));
+            return manifest.fetch(State::FetchingTop(By::Tag));
         }
         if let Some(known) = known.as_ref().filter(|known| known.served.size > LARGE as u64) {
             let state = State::Confirming(Some(Box::new(known.clone())));
-            return pull.fetch(state);
+            return manifest.fetch(state);
         }
-        pull.state = State::Revalidating(known.map(Box::new));
-        pull.own = Own::Gone;
-        pull.proceed(Step::Continue(ask()))
+        manifest.state = State::Revalidating(known.map(Box::new));
+        manifest.own = Own::Gone;
+        manifest.proceed(Step::Continue(ask()))
     }
 
     pub(super) fn advance(mut self, resources: &dyn Resources, event: &Event<'_>) -> Effects {
@@ -211,8 +211,8 @@ impl Pull {
             },
             State::FetchingChild(resolved) => match fetch::verified(registry, &resolved.resolution.served, answer) {
                 Ok(body) => {
-                    let (pull, location) = self.keeping(resources, &resolved.resolution.served, body);
-                    pull.answer(resources, resolved.at(location), body, Counter::CacheMiss)
+                    let (manifest, location) = self.keeping(resources, &resolved.resolution.served, body);
+                    manifest.answer(resources, resolved.at(location), body, Counter::CacheMiss)
                 }
                 Err(fault) => self.fail(resources, &fault),
             },
@@ -222,7 +222,7 @@ impl Pull {
 
     fn proceed(self, step: Step) -> Effects {
         let growth = self.growth;
-        let exchange = Exchange::Pulling(Box::new(Self { growth: CacheGrowth::default(), ..self }));
+        let exchange = Exchange::ManifestByTag(Box::new(Self { growth: CacheGrowth::default(), ..self }));
         Effects::new(exchange, step).growing(growth)
     }
 
@@ -275,7 +275,7 @@ impl Pull {
     fn fetch_again(mut self, request: TokenRequest, state: State) -> Effects {
         self.state = state;
         let (upstream, callout) = (self.upstream.clone(), self.callout());
-        Authorizing::again(request, upstream, Exchange::Pulling(Box::new(self)), callout)
+        Authorizing::again(request, upstream, Exchange::ManifestByTag(Box::new(self)), callout)
     }
 
     /// The answer to the request for what the tag points to.
@@ -303,8 +303,8 @@ impl Pull {
         let media_type = headers.text("content-type").unwrap_or_default();
         let descriptor =
             Descriptor { media_type: media_type.to_owned(), digest: digest.clone(), size: body.len() as u64 };
-        let (pull, _) = self.keeping(resources, &descriptor, body);
-        pull.on_top(resources, Top { digest, lesson }, media_type, body, Counter::CacheMiss)
+        let (manifest, _) = self.keeping(resources, &descriptor, body);
+        manifest.on_top(resources, Top { digest, lesson }, media_type, body, Counter::CacheMiss)
     }
 
     /// Upstream's word to the client: no such tag, too many requests.

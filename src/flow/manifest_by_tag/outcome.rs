@@ -1,7 +1,7 @@
 //! What comes of a pull: the manifest with all that is said, kept, counted and logged of it, or the fault.
 
 use super::resolved::{Lesson, Resolved, Top};
-use super::{Age, Own, Pull};
+use super::{Age, ManifestByTag, Own};
 use crate::flow::accept;
 use crate::flow::answer::{Image, ServedManifest};
 use crate::flow::body::Body;
@@ -18,7 +18,7 @@ use crate::text::printable::printable;
 /// Longest list of missing features that is kept and logged, in bytes.
 const MAX_MISSING: usize = 200;
 
-impl Pull {
+impl ManifestByTag {
     /// The tag's own document, as it is.
     pub(super) fn pass_through(
         self,
@@ -165,7 +165,7 @@ impl Pull {
                     let report = Report { topic: Some(host), ..Report::fault(Counter::ServedStale, line) };
                     return stale.reporting(report);
                 }
-                Err(pull) => *pull,
+                Err(manifest) => *manifest,
             };
         }
         let reply = fault.reply(&message).with("x-metahub-machine-type", self.asked.machine_type.name());
