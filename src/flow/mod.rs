@@ -10,10 +10,10 @@ pub mod body;
 mod caller;
 mod callers;
 mod challenge;
-mod content;
 mod explain;
 mod fetch;
 mod forwarded;
+mod manifest_by_digest;
 mod manifest_by_tag;
 pub mod reply;
 mod report;
@@ -25,9 +25,9 @@ mod verifying;
 mod worker;
 
 pub use arrival::{Arrival, source_address};
-pub use content::Content;
 pub use explain::Explain;
 pub use fetch::MAX_MANIFEST;
+pub use manifest_by_digest::ManifestByDigest;
 pub use manifest_by_tag::ManifestByTag;
 pub use report::{Counter, Report};
 pub use request::{begin, may_bring_a_body, unexpected_body};
@@ -125,8 +125,8 @@ pub enum Exchange {
     Verifying(Box<Verifying>),
     /// A manifest by tag, on its way through the steps of [`ManifestByTag`].
     ManifestByTag(Box<ManifestByTag>),
-    /// A manifest by digest, on its way through the steps of [`Content`].
-    Reading(Box<Content>),
+    /// A manifest by digest, on its way through the steps of [`ManifestByDigest`].
+    ManifestByDigest(Box<ManifestByDigest>),
     /// A large manifest that passes from upstream and is checked on its way.
     Transferring(Box<Transfer>),
     /// An explanation, on its way through the steps of [`Explain`].
@@ -177,7 +177,7 @@ impl Exchange {
         match self {
             Self::Passing(upstream) => Some(upstream),
             Self::ManifestByTag(manifest) => Some(&mut manifest.upstream),
-            Self::Reading(content) => Some(&mut content.upstream),
+            Self::ManifestByDigest(manifest) => Some(&mut manifest.upstream),
             Self::Explaining(explain) => Some(&mut explain.upstream),
             Self::Verifying(verifying) => Some(&mut verifying.upstream),
             Self::Transferring(transfer) => Some(&mut transfer.upstream),
@@ -208,7 +208,7 @@ impl Exchange {
             (Self::Authorizing(authorizing), event) => authorizing.advance(resources, event),
             (Self::Verifying(verifying), event) => verifying.advance(resources, event),
             (Self::ManifestByTag(manifest), event) => manifest.advance(resources, event),
-            (Self::Reading(content), event) => content.advance(resources, event),
+            (Self::ManifestByDigest(manifest), event) => manifest.advance(resources, event),
             (Self::Explaining(explain), event) => explain.advance(resources, event),
             (exchange, _) => Effects::new(exchange, Step::Continue(Vec::new())),
         }
@@ -220,7 +220,7 @@ impl Exchange {
         match self {
             // All that passes but a challenge.
             Self::Passing(_) if status != b"401" => Some(&[]),
-            Self::Reading(_) if status == b"200" => Some(&[]),
+            Self::ManifestByDigest(_) if status == b"200" => Some(&[]),
             Self::ManifestByTag(_) if status == b"200" => Some(&["docker-content-digest"]),
             _ => None,
         }
@@ -232,7 +232,7 @@ impl Exchange {
         match self {
             Self::Authorizing(_) | Self::Verifying(_) | Self::Explaining(_) => true,
             Self::ManifestByTag(manifest) => manifest.holds_request(),
-            Self::Reading(content) => content.holds_request(),
+            Self::ManifestByDigest(manifest) => manifest.holds_request(),
             Self::Passing(_) | Self::Transferring(_) | Self::Done => false,
         }
     }

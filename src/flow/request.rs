@@ -10,7 +10,7 @@ use super::forwarded::{self, Purpose};
 use super::manifest_by_tag::TagRequest;
 use super::standing::Trust;
 use super::{
-    Arrival, Content, Counter, Effects, Exchange, Explain, ManifestByTag, Report, Step, Upstream, Verifying,
+    Arrival, Counter, Effects, Exchange, Explain, ManifestByDigest, ManifestByTag, Report, Step, Upstream, Verifying,
     WorkerState, target, token,
 };
 use crate::auth::account::View;
@@ -200,7 +200,7 @@ fn dispatch(
         (Request::Manifest(repository, Reference::Digest(digest)), _)
             if method == Method::Get && config.cache.is_on() && unconditional() =>
         {
-            Content::begin(repository, digest, caller.user, upstream, config.cache, headers, resources)
+            ManifestByDigest::begin(repository, digest, caller.user, upstream, config.cache, headers, resources)
         }
         _ => passing(upstream),
     }
@@ -267,7 +267,7 @@ fn names_a_host(headers: Headers<'_>) -> bool {
 /// Makes the client's own request fit for the registry: now, if it goes on, or for later, if it waits.
 fn prepare(effects: &mut Effects, path: Option<String>, headers: Headers<'_>) {
     let path = path.map(|path| HeaderChange::Set(":path", path));
-    let asks_for_a_manifest = matches!(effects.exchange, Exchange::ManifestByTag(_) | Exchange::Reading(_));
+    let asks_for_a_manifest = matches!(effects.exchange, Exchange::ManifestByTag(_) | Exchange::ManifestByDigest(_));
     match (&mut effects.step, &mut effects.exchange) {
         (Step::Continue(changes), exchange) => {
             let transfers = matches!(exchange, Exchange::Transferring(_));

@@ -22,7 +22,7 @@ const IN_A_CIRCLE: &[&str] = &[
     "src/config/validate.rs",
     "src/flow/answer.rs",
     "src/flow/caller.rs",
-    "src/flow/content.rs",
+    "src/flow/manifest_by_digest.rs",
     "src/flow/explain.rs",
     "src/flow/fetch.rs",
     "src/flow/mod.rs",

@@ -16,7 +16,7 @@ use crate::text::headers::{HeaderChange, Headers};
 
 /// A manifest by digest under way.
 #[derive(Debug)]
-pub struct Content {
+pub struct ManifestByDigest {
     repository: Repository,
     digest: Digest,
     user: String,
@@ -29,7 +29,7 @@ pub struct Content {
     gone: bool,
 }
 
-impl Content {
+impl ManifestByDigest {
     /// Asks upstream with HEAD for what is known, and for all of what is not.
     pub(super) fn begin(
         repository: Repository,
@@ -41,20 +41,20 @@ impl Content {
         resources: &dyn Resources,
     ) -> Effects {
         let accept = accept::sent(headers);
-        let mut content = Self { repository, digest, user, upstream, cache, accept, location: None, gone: false };
-        let location = cache.locate(resources, content.scope(), content.digest.as_str());
-        let Some(location) = location else { return content.fetch() };
+        let mut manifest = Self { repository, digest, user, upstream, cache, accept, location: None, gone: false };
+        let location = cache.locate(resources, manifest.scope(), manifest.digest.as_str());
+        let Some(location) = location else { return manifest.fetch() };
         let mut changes = Vec::new();
         if accept::is_too_long(headers) {
-            changes.push(HeaderChange::Set("accept", content.accept.clone()));
+            changes.push(HeaderChange::Set("accept", manifest.accept.clone()));
         }
         if location.is_large() {
-            return Effects::new(Exchange::Passing(content.upstream), Step::Continue(changes));
+            return Effects::new(Exchange::Passing(manifest.upstream), Step::Continue(changes));
         }
         changes.push(HeaderChange::Set(":method", "HEAD".to_owned()));
-        content.location = Some(location);
-        content.gone = true;
-        Effects::new(Exchange::Reading(Box::new(content)), Step::Continue(changes))
+        manifest.location = Some(location);
+        manifest.gone = true;
+        Effects::new(Exchange::ManifestByDigest(Box::new(manifest)), Step::Continue(changes))
     }
 
     fn scope(&self) -> CacheScope<'_> {
@@ -65,7 +65,7 @@ impl Content {
     fn fetch(mut self) -> Effects {
         self.location = None;
         let callout = self.callout();
-        Effects::new(Exchange::Reading(Box::new(self)), Step::CallOut(callout))
+        Effects::new(Exchange::ManifestByDigest(Box::new(self)), Step::CallOut(callout))
     }
 
     fn callout(&self) -> Callout {
@@ -76,14 +76,14 @@ impl Content {
     fn fetch_again(mut self, request: TokenRequest) -> Effects {
         self.location = None;
         let (upstream, callout) = (self.upstream.clone(), self.callout());
-        Authorizing::again(request, upstream, Exchange::Reading(Box::new(self)), callout)
+        Authorizing::again(request, upstream, Exchange::ManifestByDigest(Box::new(self)), callout)
     }
 
     pub(super) fn advance(self, resources: &dyn Resources, event: &Event<'_>) -> Effects {
         match (event, self.location) {
             (Event::ResponseHeaders { headers, .. }, Some(location)) => self.on_head(resources, *headers, location),
             (Event::CalloutAnswered(answer), None) => self.on_answer(resources, *answer),
-            _ => Effects::new(Exchange::Reading(Box::new(self)), Step::Hold),
+            _ => Effects::new(Exchange::ManifestByDigest(Box::new(self)), Step::Hold),
         }
     }
 
