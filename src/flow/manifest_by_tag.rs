@@ -12,14 +12,14 @@
 //! is callouts, while the client's request waits: identical ones are sent once, and a client that goes away leaves
 //! the others their answer.
 
-mod outcome;
+mod answering;
+mod confirmation;
 mod resolved;
-mod word;
 
 use std::rc::Rc;
 use std::sync::Arc;
 
-use self::outcome::joined;
+use self::answering::joined;
 use self::resolved::{Lesson, Resolved, Top};
 
 use super::answer;
@@ -142,7 +142,7 @@ impl ManifestByTag {
         let mut manifest =
             Self { asked, upstream, state: State::Revalidating(None), own: Own::Here, growth: CacheGrowth::default() };
         if manifest.asked.cache.tag_ttl > 0 {
-            manifest = match manifest.on_earlier_word(resources, Age::Valid) {
+            manifest = match manifest.on_earlier_confirmation(resources, Age::Valid) {
                 Ok(effects) => return Effects { proven: true, ..effects },
                 Err(manifest) => *manifest,
             };

@@ -27,7 +27,7 @@ const IN_A_CIRCLE: &[&str] = &[
     "src/flow/fetch.rs",
     "src/flow/mod.rs",
     "src/flow/manifest_by_tag.rs",
-    "src/flow/manifest_by_tag/outcome.rs",
+    "src/flow/manifest_by_tag/answering.rs",
     "src/flow/request.rs",
     "src/flow/standing.rs",
     "src/flow/token.rs",

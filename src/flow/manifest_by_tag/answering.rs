@@ -1,4 +1,4 @@
-//! What comes of a pull: the manifest with all that is said, kept, counted and logged of it, or the fault.
+//! What answers a manifest by tag: the manifest with all that is said, kept, counted and logged of it, or the fault.
 
 use super::resolved::{Lesson, Resolved, Top};
 use super::{Age, ManifestByTag, Own};
@@ -159,7 +159,7 @@ impl ManifestByTag {
         let (user, host) = (&self.asked.user, self.upstream.registry.host.clone());
         let context = format!("{message} (login {user:?}, registry {host})");
         if fault.code == Code::Unavailable && !fault.own && self.asked.cache.serve_stale_on_error > 0 {
-            self = match self.on_earlier_word(resources, Age::Stale) {
+            self = match self.on_earlier_confirmation(resources, Age::Stale) {
                 Ok(stale) => {
                     let line = format!("answered with what was known before: {context}");
                     let report = Report { topic: Some(host), ..Report::fault(Counter::ServedStale, line) };

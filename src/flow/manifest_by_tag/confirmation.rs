@@ -11,8 +11,8 @@ use crate::text::headers::Headers;
 
 impl ManifestByTag {
     /// An answer on what upstream has said to this caller before, if it is not too old.
-    pub(super) fn on_earlier_word(self, resources: &dyn Resources, age: Age) -> Result<Effects, Box<Self>> {
-        let Some(resolution) = self.earlier_word(resources, age) else { return Err(Box::new(self)) };
+    pub(super) fn on_earlier_confirmation(self, resources: &dyn Resources, age: Age) -> Result<Effects, Box<Self>> {
+        let Some(resolution) = self.earlier_confirmation(resources, age) else { return Err(Box::new(self)) };
         if resolution.served.size > LARGE as u64 {
             // Nothing passes from an upstream that is down.
             return if age == Age::Valid {
@@ -29,7 +29,7 @@ impl ManifestByTag {
         Ok(self.reply(&resolution, document.body.into(), Counter::CacheHit))
     }
 
-    fn earlier_word(&self, resources: &dyn Resources, age: Age) -> Option<Resolution> {
+    fn earlier_confirmation(&self, resources: &dyn Resources, age: Age) -> Option<Resolution> {
         let asked = &self.asked;
         let confirmed =
             asked.cache.confirmed(resources, self.scope(), &asked.tag, &asked.view(), asked.identity.as_ref()?)?;
