@@ -150,7 +150,9 @@ impl Explain {
             Ok(answer) => Ok(answer),
             Err(Unusable::Fault(fault)) => Err(fault),
             // What a client would read for itself is put into words here.
-            Err(Unusable::Word(answer)) => fetch::manifest(&self.upstream.registry, reference.as_str(), Some(answer)),
+            Err(Unusable::Relayed(answer)) => {
+                fetch::manifest(&self.upstream.registry, reference.as_str(), Some(answer))
+            }
         };
         let Answer { headers, body } = match answer {
             Ok(answer) => answer,

@@ -165,8 +165,8 @@ pub(super) fn broke_off(host: &str, reference: &str) -> Fault {
 pub(super) enum Unusable<'a> {
     /// Something is wrong.
     Fault(Fault),
-    /// Upstream's word to the client: 404, 429 and the like.
-    Word(Answer<'a>),
+    /// An answer that the client gets as it is: 404, 429 and the like.
+    Relayed(Answer<'a>),
 }
 
 /// The answer to a request for what a tag points to, if it is a manifest that can be read; `reference` is what was asked
@@ -193,7 +193,7 @@ pub(super) fn top<'a>(
         status @ (300..=399) => invalid(format!(
             "the registry {host} redirects manifests ({status}); put MetaHub in front of the one that it leads to"
         )),
-        _ => Err(Unusable::Word(answer)),
+        _ => Err(Unusable::Relayed(answer)),
     }
 }
 

@@ -284,7 +284,7 @@ impl ManifestByTag {
         let Answer { headers, body } = match fetch::top(&self.upstream.registry, reference, answer) {
             Ok(answer) => answer,
             Err(Unusable::Fault(fault)) => return self.fail(resources, &fault),
-            Err(Unusable::Word(answer)) => return self.on_word(resources, answer),
+            Err(Unusable::Relayed(answer)) => return self.on_relayed(resources, answer),
         };
         let named = headers.text("docker-content-digest").and_then(|text| Digest::parse(text).ok());
         let named = named.filter(|named| body.verifies(named));
@@ -309,7 +309,7 @@ impl ManifestByTag {
 
     /// Upstream's word to the client: no such tag, too many requests.
     #[cold]
-    fn on_word(self, resources: &dyn Resources, answer: Answer<'_>) -> Effects {
+    fn on_relayed(self, resources: &dyn Resources, answer: Answer<'_>) -> Effects {
         let asked = &self.asked;
         let forget =
             |identity| asked.cache.forget_confirmed(resources, self.scope(), &asked.tag, &asked.view(), &identity);
