@@ -94,7 +94,7 @@ enum State {
     /// be held against others and that its own headers may have brought about.
     Confirming(Option<Box<Resolution>>),
     /// A callout for what the tag points to.
-    FetchingTop(By),
+    FetchingTop(TopReference),
     /// A callout for an index that an index names.
     FetchingNested { top: Top, descriptor: Descriptor, walk: Walk },
     /// A callout for the manifest that was selected.
@@ -103,7 +103,7 @@ enum State {
 
 /// How upstream is asked for what a tag points to.
 #[derive(Debug)]
-enum By {
+enum TopReference {
     /// By the tag.
     Tag,
     /// By the tag, because a HEAD has not told; whether it never will.
@@ -151,7 +151,7 @@ impl ManifestByTag {
         let known = cache.resolution(resources, scope, &manifest.asked.tag, &manifest.asked.view());
         let confirmable = known.is_some() || cache.knows_tag(resources, scope, &manifest.asked.tag);
         if !confirmable {
-            return manifest.fetch(State::FetchingTop(By::Tag));
+            return manifest.fetch(State::FetchingTop(TopReference::Tag));
         }
         if let Some(known) = known.as_ref().filter(|known| known.served.size > LARGE as u64) {
             let state = State::Confirming(Some(Box::new(known.clone())));
@@ -163,10 +163,10 @@ impl ManifestByTag {
     }
 
     pub(super) fn advance(mut self, resources: &dyn Resources, event: &Event<'_>) -> Effects {
-        match (std::mem::replace(&mut self.state, State::FetchingTop(By::Tag)), event) {
+        match (std::mem::replace(&mut self.state, State::FetchingTop(TopReference::Tag)), event) {
             (State::Revalidating(known), Event::ResponseHeaders { headers, .. }) => {
                 if let Some(request) = self.upstream.renew(resources, *headers) {
-                    return self.fetch_again(request, State::FetchingTop(By::Tag));
+                    return self.fetch_again(request, State::FetchingTop(TopReference::Tag));
                 }
                 if let Some(refusal) = self.upstream.refusal(resources, *headers) {
                     return refusal;
@@ -263,8 +263,8 @@ impl ManifestByTag {
         let tag = self.asked.tag.as_str();
         let reference = match &self.state {
             State::Confirming(_) => return fetch::head(&self.upstream, &self.asked.repository, tag),
-            State::FetchingTop(By::Digest(digest)) => digest.as_str(),
-            State::FetchingTop(By::Tag | By::TagAfterHead { .. }) | State::Revalidating(_) => tag,
+            State::FetchingTop(TopReference::Digest(digest)) => digest.as_str(),
+            State::FetchingTop(TopReference::Tag | TopReference::TagAfterHead { .. }) | State::Revalidating(_) => tag,
             State::FetchingNested { descriptor, .. } => descriptor.digest.as_str(),
             State::FetchingChild(resolved) => resolved.resolution.served.digest.as_str(),
         };
@@ -279,8 +279,8 @@ impl ManifestByTag {
     }
 
     /// The answer to the request for what the tag points to.
-    fn on_top_answer(mut self, resources: &dyn Resources, by: By, answer: Option<Answer<'_>>) -> Effects {
-        let reference = if let By::Digest(digest) = &by { digest.as_str() } else { self.asked.tag.as_str() };
+    fn on_top_answer(mut self, resources: &dyn Resources, by: TopReference, answer: Option<Answer<'_>>) -> Effects {
+        let reference = if let TopReference::Digest(digest) = &by { digest.as_str() } else { self.asked.tag.as_str() };
         let Answer { headers, body } = match fetch::top(&self.upstream.registry, reference, answer) {
             Ok(answer) => answer,
             Err(Unusable::Fault(fault)) => return self.fail(resources, &fault),
@@ -289,9 +289,9 @@ impl ManifestByTag {
         let named = headers.text("docker-content-digest").and_then(|text| Digest::parse(text).ok());
         let named = named.filter(|named| body.verifies(named));
         let digest = match (&by, &named) {
-            (By::Digest(digest), Some(named)) if digest == named => digest.clone(),
-            (By::Digest(digest), _) if body.verifies(digest) => digest.clone(),
-            (By::Digest(digest), _) => {
+            (TopReference::Digest(digest), Some(named)) if digest == named => digest.clone(),
+            (TopReference::Digest(digest), _) if body.verifies(digest) => digest.clone(),
+            (TopReference::Digest(digest), _) => {
                 let fault = Fault::invalid(format!("the manifest behind {digest} hashes to {}", body.digest()));
                 return self.fail(resources, &fault);
             }
@@ -318,9 +318,9 @@ impl ManifestByTag {
     }
 
     /// Whether the tag is worth a HEAD the next time: only where upstream names digests, and to HEAD too.
-    fn note_head(&mut self, resources: &dyn Resources, by: &By, named: bool) -> Lesson {
+    fn note_head(&mut self, resources: &dyn Resources, by: &TopReference, named: bool) -> Lesson {
         let (cache, scope, tag) = (self.asked.cache, self.scope(), &self.asked.tag);
-        let useless = matches!(by, By::TagAfterHead { useless: true });
+        let useless = matches!(by, TopReference::TagAfterHead { useless: true });
         let confirmable = !useless && named && !cache.is_headless(resources, scope);
         let growth = if useless {
             cache.keep_headless(resources, scope).and(cache.forget_tag(resources, scope, tag, &self.asked.view()))

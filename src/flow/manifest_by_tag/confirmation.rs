@@ -1,7 +1,7 @@
 //! Upstream's word on what a tag points to: the one that it gives to a HEAD, and the one that it gave earlier.
 
 use super::resolved::{Lesson, Resolved, Top};
-use super::{Age, Asked, By, ManifestByTag, State};
+use super::{Age, Asked, ManifestByTag, State, TopReference};
 use crate::flow::fetch::{Fault, LARGE, status};
 use crate::flow::{Counter, Effects, answer};
 use crate::oci::digest::Digest;
@@ -56,16 +56,16 @@ impl ManifestByTag {
             200 => {}
             429 => return answer::limited(headers, &self.upstream.registry.host),
             // Not a registry that is down, but one that does not know HEAD.
-            405 | 501 => return self.fetch(State::FetchingTop(By::TagAfterHead { useless: true })),
+            405 | 501 => return self.fetch(State::FetchingTop(TopReference::TagAfterHead { useless: true })),
             500.. | 0 => {
                 let fault = Fault::unavailable(&self.upstream.registry.host, headers);
                 return self.fail(resources, &fault);
             }
             // HEAD may be refused where GET is not, and has no body that could tell the client why.
-            _ => return self.fetch(State::FetchingTop(By::TagAfterHead { useless: false })),
+            _ => return self.fetch(State::FetchingTop(TopReference::TagAfterHead { useless: false })),
         }
         let Some(digest) = digest else {
-            return self.fetch(State::FetchingTop(By::TagAfterHead { useless: true }));
+            return self.fetch(State::FetchingTop(TopReference::TagAfterHead { useless: true }));
         };
         // What others who waited for the same word have made of it meanwhile is known now.
         let known = known.filter(|known| known.top == digest).or_else(|| {
@@ -79,7 +79,7 @@ impl ManifestByTag {
                     let top = Top { digest, lesson: Lesson::Resolution };
                     self.on_top(resources, top, &media_type, &body, Counter::CacheHit)
                 }
-                None => self.fetch(State::FetchingTop(By::Digest(digest))),
+                None => self.fetch(State::FetchingTop(TopReference::Digest(digest))),
             },
         }
     }
