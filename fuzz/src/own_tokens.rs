@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use metahub::auth::secret::Secret;
-use metahub::auth::token::{Content, Key, PREFIX, Refused};
+use metahub::auth::token::{Binding, Content, Key, PREFIX, Refused};
 
 use super::input::Input;
 
@@ -18,7 +18,7 @@ pub(crate) fn check(bytes: &[u8]) {
         (u64::from(input.byte()), [input.byte(); 24], usize::from(input.byte()), input.byte());
     let (user, password) = text.split_once(':').map_or((&*text, None), |(user, password)| (user, Some(password)));
     let password = password.map(|password| Secret::new(password.to_owned()));
-    let content = Content { user: user.to_owned(), password, binding: [change; 32] };
+    let content = Content { user: user.to_owned(), password, binding: Binding::new([change; 32]) };
     let Some(token) = key.seal(b"hub", &content, until, nonce) else { return assert!(user.len() > 255) };
     let token = token.expose();
     for now in [0, until.saturating_sub(1), until, until + 1] {

@@ -19,8 +19,8 @@ pub(crate) use self::client::Client;
 use crate::auth::account::Account;
 use crate::auth::identity::Credentials;
 use crate::auth::password::PasswordHash;
-use crate::auth::token::Key;
-use crate::store::keys::{digest, process_key, slot};
+use crate::auth::token::{Binding, Key};
+use crate::store::keys::{ProcessKey, digest, slot};
 use crate::store::resources::{Resources, Store};
 
 /// Remembered logins at most, over all workers. One slot takes about 150 bytes.
@@ -57,7 +57,7 @@ pub fn verify(
     address: &dyn Fn() -> Option<IpAddr>,
 ) -> Verdict {
     let hashes = account.map_or_else(|| decoy.map(std::slice::from_ref).unwrap_or_default(), |a| &a.hashes);
-    let Some(process_key) = process_key(resources) else {
+    let Some(process_key) = ProcessKey::of(resources) else {
         // Without randomness nothing can be remembered safely; the password itself can still be checked.
         return check(hashes, credentials);
     };
@@ -113,7 +113,7 @@ fn weight(hashes: &[PasswordHash]) -> u32 {
 /// Covers the account, the whole credential and every hash line: rotation forgets the logins it revokes. A name that
 /// is no account stands for itself.
 fn login_key(
-    process_key: &[u8; 32],
+    process_key: &ProcessKey,
     account: Option<&Account>,
     hashes: &[PasswordHash],
     credentials: &Credentials,
@@ -124,11 +124,11 @@ fn login_key(
     digest(process_key, &parts)
 }
 
-/// What changes when an account's passwords do, or when it is another account: tokens of MetaHub's own are bound to it.
-pub(crate) fn binding(key: &Key, account: &Account) -> [u8; 32] {
+/// What tokens of MetaHub's own are bound to.
+pub(crate) fn binding(key: &Key, account: &Account) -> Binding {
     let mut parts = vec![b"account".as_slice(), account.name().as_bytes()];
     parts.extend(account.hashes.iter().map(|hash| hash.line().as_bytes()));
-    key.digest(&parts)
+    Binding::new(key.digest(&parts))
 }
 
 /// What is remembered of a password.

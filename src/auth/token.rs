@@ -26,6 +26,27 @@ const NONCE: usize = 24;
 #[derive(Clone)]
 pub struct Key([u8; 32]);
 
+/// A digest of an account's name and hash lines: another one when its passwords change, or when it is another account.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Binding([u8; 32]);
+
+impl Binding {
+    /// Wraps a keyed digest.
+    #[must_use]
+    pub const fn new(digest: [u8; 32]) -> Self {
+        Self(digest)
+    }
+
+    /// Of a login without an account.
+    pub const NONE: Self = Self([0; 32]);
+}
+
+impl fmt::Debug for Binding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
 /// Whose token it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Content {
@@ -33,8 +54,8 @@ pub struct Content {
     pub user: String,
     /// The password, where a registry must be shown it.
     pub password: Option<Secret>,
-    /// What must still be the same when the token is used: a digest of the account's hash lines.
-    pub binding: [u8; 32],
+    /// What must still be the same when the token is used.
+    pub binding: Binding,
 }
 
 /// Why a token is not accepted.
@@ -81,7 +102,7 @@ impl Key {
     #[must_use]
     pub fn seal(&self, place: &[u8], content: &Content, until: u64, nonce: [u8; NONCE]) -> Option<Secret> {
         let mut plain = until.to_le_bytes().to_vec();
-        plain.extend_from_slice(&content.binding);
+        plain.extend_from_slice(&content.binding.0);
         plain.push(u8::try_from(content.user.len()).ok()?);
         plain.extend_from_slice(content.user.as_bytes());
         if let Some(password) = &content.password {
@@ -115,7 +136,7 @@ impl Key {
             None => None,
             Some((_, password)) => Some(Secret::new(String::from_utf8(password.to_vec()).ok()?)),
         };
-        let content = Content { user: String::from_utf8(user.to_vec()).ok()?, password, binding: *binding };
+        let content = Content { user: String::from_utf8(user.to_vec()).ok()?, password, binding: Binding(*binding) };
         Some((u64::from_le_bytes(*until), content))
     }
 
@@ -140,7 +161,11 @@ mod tests {
     use super::*;
 
     fn content(user: &str, password: Option<&str>) -> Content {
-        Content { user: user.into(), password: password.map(|text| Secret::new(text.into())), binding: [9; 32] }
+        Content {
+            user: user.into(),
+            password: password.map(|text| Secret::new(text.into())),
+            binding: Binding([9; 32]),
+        }
     }
 
     fn key() -> Key {
@@ -167,7 +192,7 @@ mod tests {
         assert!(text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_')), "{text}");
         let other = key().seal(b"hub", &content("hunter", Some("hunter2")), 1000, [2; NONCE]).unwrap();
         assert_ne!(text.get(40..), other.expose().get(40..), "another nonce, another token");
-        assert_eq!(format!("{:?} {:?}", key(), token), "[redacted] [redacted]");
+        assert_eq!(format!("{:?} {token:?} {:?}", key(), Binding([9; 32])), "[redacted] [redacted] [redacted]");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use crate::auth::identity::{Credentials, Presented};
 use crate::auth::secret::Secret;
 use crate::oci::reference::Repository;
-use crate::store::keys::{digest, process_key, slot};
+use crate::store::keys::{ProcessKey, digest, slot};
 use crate::store::resources::Resources;
 use crate::text::json::{Reader, Stop};
 
@@ -116,7 +116,7 @@ pub fn authorize(
         (Presented::Nothing, Some(service)) => (None, service),
     };
     let scope = repository.map(|repository| format!("repository:{repository}:pull")).unwrap_or_default();
-    let key = process_key(resources).map(|process_key| {
+    let key = ProcessKey::of(resources).map(|process_key| {
         let (user, password) = credentials.map_or(("", ""), |c| (c.user.as_str(), c.password.expose()));
         let name = service.service.as_deref().unwrap_or_default();
         let parts = [

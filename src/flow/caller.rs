@@ -19,6 +19,7 @@ use crate::config::{Authentication, Config, Registry};
 use crate::flow::reply::Reply;
 use crate::machine_type::MachineType;
 use crate::oci::errors::Code;
+use crate::store::keys::{Identity, ProcessKey};
 use crate::store::resources::Resources;
 use crate::text::headers::Headers;
 
@@ -36,7 +37,7 @@ pub(super) struct Caller<'a> {
     pub(super) standing: Standing,
     /// A keyed digest of the upstream cluster and the complete credential. `None` where nothing may be kept for the
     /// caller: a token that only the registry can judge, or no key.
-    pub(super) identity: Option<[u8; 32]>,
+    pub(super) identity: Option<Identity>,
     kind: Kind,
 }
 
@@ -270,10 +271,8 @@ fn shared(registry: &Registry) -> Presented {
     registry.credentials.clone().map_or(Presented::Nothing, Presented::Password)
 }
 
-fn identity(resources: &dyn Resources, registry: &Registry, credential: &[&str]) -> Option<[u8; 32]> {
-    let mut parts = vec![b"caller".as_slice(), registry.cluster.as_bytes()];
-    parts.extend(credential.iter().map(|part| part.as_bytes()));
-    Some(crate::store::keys::digest(&crate::store::keys::process_key(resources)?, &parts))
+fn identity(resources: &dyn Resources, registry: &Registry, credential: &[&str]) -> Option<Identity> {
+    Some(Identity::of(&ProcessKey::of(resources)?, &registry.cluster, credential))
 }
 
 #[cfg(test)]
@@ -308,7 +307,7 @@ mod tests {
         Arrival { cluster: None, headers: Headers(headers), address: &|| None }
     }
 
-    fn identity(config: &Config, memory: &Map, cluster: &str, authorization: &str) -> Option<[u8; 32]> {
+    fn identity(config: &Config, memory: &Map, cluster: &str, authorization: &str) -> Option<Identity> {
         let headers = headers(authorization);
         let caller =
             identify(config, memory, &Callers::default(), config.registry(cluster).unwrap(), arrival(&headers));

@@ -14,6 +14,7 @@ use std::hash::{DefaultHasher, Hasher as _};
 
 use crate::auth::account::View;
 use crate::config::Refused;
+use crate::store::keys::Identity;
 use crate::store::resources::Random;
 
 /// Callers that are known at most. Where two meet in one place, the earlier one is forgotten.
@@ -29,7 +30,7 @@ pub(super) struct Known {
     pub(super) view: Result<View, Refused>,
     /// The account's name.
     pub(super) account: Option<String>,
-    pub(super) identity: Option<[u8; 32]>,
+    pub(super) identity: Option<Identity>,
 }
 
 /// The callers that one worker knows under one configuration.

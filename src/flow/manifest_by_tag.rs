@@ -36,6 +36,7 @@ use crate::oci::reference::{Repository, Tag};
 use crate::select::OnNoMatch;
 use crate::select::{DeadEnd, Turn, Walk};
 use crate::store::cache::{Cache, CacheGrowth, CacheScope, Resolution};
+use crate::store::keys::Identity;
 use crate::store::resources::Resources;
 use crate::text::headers::HeaderChange;
 
@@ -46,7 +47,7 @@ pub(super) struct TagRequest {
     pub(super) tag: Tag,
     pub(super) user: String,
     /// A keyed digest of the caller's complete credential; `None` where upstream's word must not outlive the answer.
-    pub(super) identity: Option<[u8; 32]>,
+    pub(super) identity: Option<Identity>,
     pub(super) machine_type: Arc<MachineType>,
     pub(super) on_no_match: OnNoMatch,
     pub(super) cache: Cache,

@@ -15,6 +15,7 @@ use crate::oci::errors::Code;
 use crate::oci::reference::Repository;
 use crate::request::query::RETRY;
 use crate::store::cache::{Cache, CacheGrowth, CacheScope};
+use crate::store::keys::Identity;
 use crate::store::resources::Resources;
 use crate::text::headers::{HeaderChange, Headers};
 
@@ -41,7 +42,7 @@ pub struct Upstream {
 pub(super) struct Trust {
     pub(super) cache: Cache,
     pub(super) repository: Repository,
-    pub(super) identity: [u8; 32],
+    pub(super) identity: Identity,
 }
 
 /// A token of the token service's, in use.

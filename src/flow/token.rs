@@ -12,10 +12,11 @@ use super::{Arrival, Counter, Effects, Report, Upstream, Verifying, target};
 use crate::auth::access;
 use crate::auth::account::Account;
 use crate::auth::identity::{Credentials, Presented};
-use crate::auth::token::{Content, Key, LIFETIME, Refused};
+use crate::auth::token::{Binding, Content, Key, LIFETIME, Refused};
 use crate::config::{Authentication, Config, Registry};
 use crate::flow::reply::Reply;
 use crate::oci::errors::Code;
+use crate::store::keys::ProcessKey;
 use crate::store::resources::Resources;
 use crate::text::json::json;
 
@@ -40,7 +41,7 @@ pub(super) fn issue(
     }
     match caller::presented(headers)? {
         Presented::Nothing => {
-            let content = Content { user: String::new(), password: None, binding: [0; 32] };
+            let content = Content { user: String::new(), password: None, binding: Binding::NONE };
             seal(config, resources, registry, &content)
         }
         Presented::Password(credentials) => {
@@ -72,7 +73,7 @@ fn content(
     authentication: Authentication,
 ) -> Content {
     let password = (authentication == Authentication::Upstream).then_some(credentials.password);
-    let binding = caller.account.and_then(|account| binding(config, resources, account)).unwrap_or_default();
+    let binding = caller.account.and_then(|account| binding(config, resources, account)).unwrap_or(Binding::NONE);
     Content { user: credentials.user, password, binding }
 }
 
@@ -108,13 +109,13 @@ pub(super) fn open(
 }
 
 /// What a token of this account is bound to.
-pub(super) fn binding(config: &Config, resources: &dyn Resources, account: &Account) -> Option<[u8; 32]> {
+pub(super) fn binding(config: &Config, resources: &dyn Resources, account: &Account) -> Option<Binding> {
     key(config, resources).map(|key| access::binding(&key, account))
 }
 
 /// The configured key, or else this process's.
 fn key(config: &Config, resources: &dyn Resources) -> Option<Key> {
-    config.token_key.clone().or_else(|| Some(Key::derive(&crate::store::keys::process_key(resources)?)))
+    config.token_key.clone().or_else(|| Some(Key::derive(ProcessKey::of(resources)?.expose())))
 }
 
 /// Where a token is good: one registry's passwords must never reach another.

@@ -23,6 +23,7 @@ pub use documents::{Document, Location};
 pub use resolution::{Confirmed, Resolution};
 
 use crate::oci::reference::{Repository, Tag};
+use crate::store::keys::Identity;
 use crate::store::resources::{Resources, Store};
 
 /// The smallest cache, in bytes: below this there is no slot for most manifests.
@@ -132,30 +133,36 @@ impl Cache {
     /// Keeps that upstream has just refused the identity something in the repository. Each refusal is another number than
     /// the one before, whatever the clock says.
     #[must_use]
-    pub fn keep_refused(&self, resources: &dyn Resources, scope: CacheScope<'_>, identity: &[u8; 32]) -> CacheGrowth {
+    pub(crate) fn keep_refused(
+        &self,
+        resources: &dyn Resources,
+        scope: CacheScope<'_>,
+        identity: &Identity,
+    ) -> CacheGrowth {
         let refusal = resources.now().max(self.refusal(resources, scope, identity).saturating_add(1));
-        facts::keep(self, resources, &key(b'r', scope, &[identity]), &refusal.to_le_bytes())
+        facts::keep(self, resources, &key(b'r', scope, &[identity.as_bytes()]), &refusal.to_le_bytes())
     }
 
     /// The last refusal of the identity in the repository: about when it was. 0 if there was none.
-    fn refusal(&self, store: &dyn Store, scope: CacheScope<'_>, identity: &[u8; 32]) -> u64 {
-        let refusal = facts::recall(self, store, &key(b'r', scope, &[identity]));
+    fn refusal(&self, store: &dyn Store, scope: CacheScope<'_>, identity: &Identity) -> u64 {
+        let refusal = facts::recall(self, store, &key(b'r', scope, &[identity.as_bytes()]));
         refusal.and_then(|value| value.try_into().ok()).map_or(0, u64::from_le_bytes)
     }
 
     /// What the tag came to for this identity when upstream last confirmed it; nothing, if it has refused the identity
     /// since.
     #[must_use]
-    pub fn confirmed(
+    pub(crate) fn confirmed(
         &self,
         store: &dyn Store,
         scope: CacheScope<'_>,
         tag: &Tag,
         view: &[u8],
-        identity: &[u8; 32],
+        identity: &Identity,
     ) -> Option<Confirmed> {
-        let confirmed = facts::recall(self, store, &key(b'c', scope, &[tag.as_str().as_bytes(), view, identity]))
-            .and_then(|value| Confirmed::decode(&value))?;
+        let confirmed =
+            facts::recall(self, store, &key(b'c', scope, &[tag.as_str().as_bytes(), view, identity.as_bytes()]))
+                .and_then(|value| Confirmed::decode(&value))?;
         // Times cannot tell which came first, because clocks are set back.
         let refusal = self.refusal(store, scope, identity);
         Some(confirmed).filter(|confirmed| confirmed.refusal == refusal)
@@ -163,31 +170,31 @@ impl Cache {
 
     /// Forgets that upstream has confirmed this to the identity: it says now that there is no such tag.
     #[must_use]
-    pub fn forget_confirmed(
+    pub(crate) fn forget_confirmed(
         &self,
         store: &dyn Store,
         scope: CacheScope<'_>,
         tag: &Tag,
         view: &[u8],
-        identity: &[u8; 32],
+        identity: &Identity,
     ) -> CacheGrowth {
-        facts::keep(self, store, &key(b'c', scope, &[tag.as_str().as_bytes(), view, identity]), &[])
+        facts::keep(self, store, &key(b'c', scope, &[tag.as_str().as_bytes(), view, identity.as_bytes()]), &[])
     }
 
     /// Keeps that upstream has just confirmed this to the identity.
     #[must_use]
-    pub fn keep_confirmed(
+    pub(crate) fn keep_confirmed(
         &self,
         resources: &dyn Resources,
         scope: CacheScope<'_>,
         tag: &Tag,
         view: &[u8],
-        identity: &[u8; 32],
+        identity: &Identity,
         resolution: Resolution,
     ) -> CacheGrowth {
         let refusal = self.refusal(resources, scope, identity);
         let confirmed = Confirmed { at: resources.now(), refusal, resolution };
-        let key = key(b'c', scope, &[tag.as_str().as_bytes(), view, identity]);
+        let key = key(b'c', scope, &[tag.as_str().as_bytes(), view, identity.as_bytes()]);
         facts::keep(self, resources, &key, &confirmed.encode())
     }
 

@@ -7,7 +7,7 @@
 use std::fmt;
 
 use super::client::Client;
-use crate::store::keys::{digest, slot};
+use crate::store::keys::{ProcessKey, digest, slot};
 use crate::store::resources::Resources;
 
 /// How long a wrong password is remembered, and over how long failures are counted, in seconds.
@@ -68,7 +68,7 @@ pub(super) struct Budgets([Budget; 3]);
 
 impl Budgets {
     /// The same for names that are accounts and names that are none, so that nobody learns which is which.
-    pub(super) fn of(resources: &dyn Resources, process_key: &[u8; 32], user: &str, client: Client) -> Self {
+    pub(super) fn of(resources: &dyn Resources, process_key: &ProcessKey, user: &str, client: Client) -> Self {
         let client = client.bytes();
         let name = digest(process_key, &[b"failures of a name", user.as_bytes(), &client]);
         let at = digest(process_key, &[b"failures of a client", &client]);

@@ -56,7 +56,7 @@ fn what_is_kept_is_known_in_its_repository_and_cluster_only() {
     let _ = cache.keep_document(&memory, scope, "d", "a/b", b"x");
     let _ = cache.keep_tag(&memory, scope, &tag);
     let _ = cache.keep_resolution(&memory, scope, &tag, b"view", &resolution("1"));
-    let _ = cache.keep_confirmed(&memory, scope, &tag, b"view", &[1; 32], resolution("1"));
+    let _ = cache.keep_confirmed(&memory, scope, &tag, b"view", &Identity::for_tests(1), resolution("1"));
     for (elsewhere, known) in [
         (scope, true),
         (CacheScope { cluster: "c", repository: &other }, false),
@@ -65,10 +65,10 @@ fn what_is_kept_is_known_in_its_repository_and_cluster_only() {
         assert_eq!(cache.find(&memory, elsewhere, "d").is_some(), known);
         assert_eq!(cache.knows_tag(&memory, elsewhere, &tag), known);
         assert_eq!(cache.resolution(&memory, elsewhere, &tag, b"view").is_some(), known);
-        assert_eq!(cache.confirmed(&memory, elsewhere, &tag, b"view", &[1; 32]).is_some(), known);
+        assert_eq!(cache.confirmed(&memory, elsewhere, &tag, b"view", &Identity::for_tests(1)).is_some(), known);
     }
     assert_eq!(cache.resolution(&memory, scope, &tag, b"other"), None);
-    assert_eq!(cache.confirmed(&memory, scope, &tag, b"view", &[2; 32]), None, "another identity");
+    assert_eq!(cache.confirmed(&memory, scope, &tag, b"view", &Identity::for_tests(2)), None, "another identity");
 }
 
 #[test]
@@ -232,13 +232,13 @@ fn records_are_what_was_put_in() {
 fn a_refusal_ends_what_was_confirmed_before_it_whatever_the_clock_says() {
     let (memory, cache, name, tag) = (Map::default(), cache(64 << 20), repository("a/b"), Tag::parse("t").unwrap());
     let scope = CacheScope { cluster: "c", repository: &name };
-    let confirmed = || cache.confirmed(&memory, scope, &tag, b"view", &[1; 32]).is_some();
-    let confirm = || cache.keep_confirmed(&memory, scope, &tag, b"view", &[1; 32], resolution("1"));
+    let confirmed = || cache.confirmed(&memory, scope, &tag, b"view", &Identity::for_tests(1)).is_some();
+    let confirm = || cache.keep_confirmed(&memory, scope, &tag, b"view", &Identity::for_tests(1), resolution("1"));
     for (at, refused) in [(1000, 500), (1000, 1000), (500, 1000), (2000, 700)] {
         memory.now.set(at);
         let _ = confirm();
         memory.now.set(refused);
-        let _ = cache.keep_refused(&memory, scope, &[1; 32]);
+        let _ = cache.keep_refused(&memory, scope, &Identity::for_tests(1));
         memory.now.set(at + 1);
         assert!(!confirmed(), "{at} {refused}");
         let _ = confirm();

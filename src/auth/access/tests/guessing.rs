@@ -210,7 +210,8 @@ fn failures_that_several_workers_count_at_once_are_all_counted() {
     let process = Process::start();
     let client = Client::at("10.0.0.2".parse().ok());
     // Each has looked before any other has counted.
-    let workers: Vec<_> = (0..8).map(|_| Budgets::of(&process.memory, &[7; 32], "user", client)).collect();
+    let key = ProcessKey::of(&process.memory).unwrap();
+    let workers: Vec<_> = (0..8).map(|_| Budgets::of(&process.memory, &key, "user", client)).collect();
     for worker in &workers {
         process.memory.lost.set(3);
         worker.spend(&process.memory, 1);
