@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use super::callers::{Callers, Known};
 use super::challenge::{Challenge, TokenError};
-use super::request::rejected;
+use super::refusal::{rejected, target};
 use super::standing::Standing;
-use super::token;
-use super::{Arrival, Counter, Effects, Report, target};
+use super::ticket;
+use super::{Arrival, Counter, Effects, Report};
 use crate::auth::access::{self, Client, Verdict};
 use crate::auth::account::{Account, View};
 use crate::auth::identity::{Credentials, InvalidAuthorization, Presented};
 use crate::auth::jwt;
 use crate::auth::secret::Secret;
-use crate::auth::token::PREFIX;
+use crate::auth::token::{Content, PREFIX, Refused as RefusedToken};
 use crate::config::Refused;
 use crate::config::{Authentication, Config, Registry};
 use crate::flow::reply::Reply;
@@ -200,51 +200,94 @@ fn by_token<'a>(
     arrival: Arrival<'_>,
 ) -> Result<Caller<'a>, Box<Effects>> {
     let headers = arrival.headers;
-    let challenge = |error| Challenge::of(config, registry, headers, Some(error));
-    let invalid = |problem: &str, line: Option<String>| {
-        let effects = Effects::reply(challenge(TokenError::Invalid).reply(problem));
-        Box::new(effects.reporting(Report { line, ..Report::count(Counter::TokenInvalid) }))
-    };
     let Some(anonymous) = &registry.anonymous else {
         return Err(malformed("tokens are of no use here; log in with a user name and a password", headers));
     };
-    let content = token::open(config, resources, registry, token).map_err(|refused| {
+    let content = ticket::open(config, resources, registry, token).map_err(|refused| {
         // Every token ends; that is nothing to tell an operator.
-        let told = refused == crate::auth::token::Refused::Foreign;
-        invalid(&refused.to_string(), told.then(|| format!("401 {}: {refused}", target(headers))))
+        let told = refused == RefusedToken::Foreign;
+        let line = told.then(|| format!("401 {}: {refused}", target(headers)));
+        invalid_token(config, registry, headers, &refused.to_string(), line)
     })?;
-    let identity = identity(resources, registry, &["Bearer", token]);
-    let caller = match (registry.authentication, content.password) {
-        _ if content.user.is_empty() => Caller {
-            user: ANONYMOUS.to_owned(),
-            view: Ok(anonymous.clone()),
-            account: None,
-            standing: Standing { presented: shared(registry), challenge: challenge(TokenError::Insufficient) },
-            identity: self::identity(resources, registry, &[]),
-            kind: Kind::Anonymous,
-        },
-        (Authentication::Accounts, _) => {
-            let revoked = || {
-                let line =
-                    format!("401 login {:?}: its token is of a password that is not the account's", content.user);
-                invalid("the account or its password has changed; log in again", Some(line))
-            };
-            let login = config.account_login(&content.user).ok_or_else(revoked)?;
-            if token::binding(config, resources, login.account) != Some(content.binding) {
-                return Err(revoked());
-            }
-            Caller { identity, ..logged_in(content.user, login.view, Some(login.account), shared(registry)) }
-        }
-        (Authentication::Upstream, password) => {
-            let password = password.unwrap_or_else(|| Secret::new(String::new()));
-            let credentials = Credentials { user: content.user, password };
-            let mut caller = by_password(config, resources, registry, arrival, credentials)?;
-            caller.standing.challenge = challenge(TokenError::Invalid);
-            caller
-        }
-        (Authentication::None, _) => Caller { identity, ..by_name(config, registry, content.user) },
+    if content.user.is_empty() {
+        return Ok(anonymous_by_token(config, resources, registry, anonymous, headers));
+    }
+    if registry.authentication == Authentication::Upstream {
+        return upstream_by_token(config, resources, registry, content, arrival);
+    }
+    let caller = if registry.authentication == Authentication::Accounts {
+        account_by_token(config, resources, registry, content, headers)?
+    } else {
+        by_name(config, registry, content.user)
     };
+    Ok(Caller { identity: identity(resources, registry, &["Bearer", token]), ..caller })
+}
+
+/// The token of a client that did not log in. All of them are one caller.
+fn anonymous_by_token<'a>(
+    config: &Config,
+    resources: &dyn Resources,
+    registry: &Registry,
+    view: &View,
+    headers: Headers<'_>,
+) -> Caller<'a> {
+    let challenge = Challenge::of(config, registry, headers, Some(TokenError::Insufficient));
+    Caller {
+        user: ANONYMOUS.to_owned(),
+        view: Ok(view.clone()),
+        account: None,
+        standing: Standing { presented: shared(registry), challenge },
+        identity: identity(resources, registry, &[]),
+        kind: Kind::Anonymous,
+    }
+}
+
+/// A token for `authentication: accounts`: the account and its passwords must still be what they were.
+fn account_by_token<'a>(
+    config: &'a Config,
+    resources: &dyn Resources,
+    registry: &Registry,
+    content: Content,
+    headers: Headers<'_>,
+) -> Result<Caller<'a>, Box<Effects>> {
+    let revoked = || {
+        let line = format!("401 login {:?}: its token is of a password that is not the account's", content.user);
+        let problem = "the account or its password has changed; log in again";
+        invalid_token(config, registry, headers, problem, Some(line))
+    };
+    let login = config.account_login(&content.user).ok_or_else(revoked)?;
+    if ticket::binding(config, resources, login.account) != Some(content.binding) {
+        return Err(revoked());
+    }
+    Ok(logged_in(content.user, login.view, Some(login.account), shared(registry)))
+}
+
+/// A token for `authentication: upstream`: it holds the password, which the registry judges.
+fn upstream_by_token<'a>(
+    config: &'a Config,
+    resources: &dyn Resources,
+    registry: &Registry,
+    content: Content,
+    arrival: Arrival<'_>,
+) -> Result<Caller<'a>, Box<Effects>> {
+    debug_assert!(content.password.is_some(), "tokens for `authentication: upstream` are sealed with a password");
+    let password = content.password.unwrap_or_else(|| Secret::new(String::new()));
+    let credentials = Credentials { user: content.user, password };
+    let mut caller = by_password(config, resources, registry, arrival, credentials)?;
+    caller.standing.challenge = Challenge::of(config, registry, arrival.headers, Some(TokenError::Invalid));
     Ok(caller)
+}
+
+/// Asks for another token.
+fn invalid_token(
+    config: &Config,
+    registry: &Registry,
+    headers: Headers<'_>,
+    problem: &str,
+    line: Option<String>,
+) -> Box<Effects> {
+    let reply = Challenge::of(config, registry, headers, Some(TokenError::Invalid)).reply(problem);
+    Box::new(Effects::reply(reply).reporting(Report { line, ..Report::count(Counter::TokenInvalid) }))
 }
 
 /// A token that the client brought and that only the registry can judge. Failure is answered as a wrong password is:
@@ -282,7 +325,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::flow::Step;
+    use crate::flow::{Step, token};
     use crate::store::in_memory::Map;
 
     fn config() -> Config {

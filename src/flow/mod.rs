@@ -15,10 +15,12 @@ mod fetch;
 mod forwarded;
 mod manifest_by_digest;
 mod manifest_by_tag;
+mod refusal;
 pub mod reply;
 mod report;
 mod request;
 mod standing;
+mod ticket;
 mod token;
 mod transfer;
 mod verifying;
@@ -253,14 +255,6 @@ impl Callout {
     pub fn bytes(&self) -> usize {
         self.cluster.len() + self.headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>()
     }
-}
-
-/// Method and path as a log line may show them: escaped, without the query (it may be signed), not endless.
-fn target(headers: Headers<'_>) -> String {
-    let show = |name| String::from_utf8_lossy(headers.first(name).unwrap_or_default()).into_owned();
-    let path = show(":path");
-    let path: String = path.split('?').next().unwrap_or_default().chars().take(200).collect();
-    format!("{} {}", show(":method").escape_debug(), path.escape_debug())
 }
 
 #[cfg(test)]

@@ -8,10 +8,11 @@ use super::caller::{self, Caller};
 use super::explain::Question;
 use super::forwarded::{self, Purpose};
 use super::manifest_by_tag::TagRequest;
+use super::refusal::{refuse, rejected, target};
 use super::standing::Trust;
 use super::{
     Arrival, Counter, Effects, Exchange, Explain, ManifestByDigest, ManifestByTag, Report, Step, Upstream, Verifying,
-    WorkerState, target, token,
+    WorkerState, token,
 };
 use crate::auth::account::View;
 use crate::config::{Authentication, Config, Registry};
@@ -342,18 +343,6 @@ fn registry<'a>(config: &'a Config, cluster: Option<&str>) -> Result<&'a Arc<Reg
         let message = format!("MetaHub's configuration names no registry for the Envoy cluster {cluster:?}");
         refuse(Code::Denied, Counter::Denied, &message)
     })
-}
-
-#[cold]
-pub(super) fn rejected(reply: Reply, counter: Counter, line: String) -> Box<Effects> {
-    Box::new(Effects::reply(reply).reporting(Report::fault(counter, line)))
-}
-
-/// A refusal whose message serves the client and the log alike.
-#[cold]
-pub(super) fn refuse(code: Code, counter: Counter, message: &str) -> Box<Effects> {
-    let line = format!("{} {message}", code.status());
-    rejected(Reply::error(code, message), counter, line)
 }
 
 #[cold]

@@ -7,16 +7,13 @@ use std::sync::Arc;
 
 use super::caller::{self, Caller};
 use super::challenge::Challenge;
-use super::request::{refuse, rejected};
-use super::{Arrival, Counter, Effects, Report, Upstream, Verifying, target};
-use crate::auth::access;
-use crate::auth::account::Account;
+use super::refusal::{refuse, rejected, target};
+use super::{Arrival, Counter, Effects, Report, Upstream, Verifying, ticket};
 use crate::auth::identity::{Credentials, Presented};
-use crate::auth::token::{Binding, Content, Key, LIFETIME, Refused};
+use crate::auth::token::{Binding, Content, LIFETIME};
 use crate::config::{Authentication, Config, Registry};
 use crate::flow::reply::Reply;
 use crate::oci::errors::Code;
-use crate::store::keys::ProcessKey;
 use crate::store::resources::Resources;
 use crate::text::json::json;
 
@@ -73,7 +70,8 @@ fn content(
     authentication: Authentication,
 ) -> Content {
     let password = (authentication == Authentication::Upstream).then_some(credentials.password);
-    let binding = caller.account.and_then(|account| binding(config, resources, account)).unwrap_or(Binding::NONE);
+    let binding =
+        caller.account.and_then(|account| ticket::binding(config, resources, account)).unwrap_or(Binding::NONE);
     Content { user: credentials.user, password, binding }
 }
 
@@ -83,11 +81,7 @@ fn seal(
     registry: &Registry,
     content: &Content,
 ) -> Result<Effects, Box<Effects>> {
-    let token = key(config, resources).zip(resources.random()).and_then(|(key, random)| {
-        let (nonce, _) = random.split_first_chunk()?;
-        key.seal(&place(&key, registry), content, resources.now().saturating_add(LIFETIME), *nonce)
-    });
-    let Some(token) = token else {
+    let Some(token) = ticket::seal(config, resources, registry, content) else {
         let message = "MetaHub cannot make tokens now: Envoy gives it no random numbers";
         return Err(refuse(Code::Unavailable, Counter::UpstreamFailed, message));
     };
@@ -95,35 +89,4 @@ fn seal(
     let document = json!({ "token": token, "access_token": token, "expires_in": LIFETIME });
     let reply = Reply::json(200, &document).with("cache-control", "no-store");
     Ok(Effects::reply(reply).reporting(Report::count(Counter::TokenIssued)))
-}
-
-/// Reads a token that was made for this registry.
-pub(super) fn open(
-    config: &Config,
-    resources: &dyn Resources,
-    registry: &Registry,
-    token: &str,
-) -> Result<Content, Refused> {
-    let key = key(config, resources).ok_or(Refused::Foreign)?;
-    key.open(&place(&key, registry), token, resources.now())
-}
-
-/// What a token of this account is bound to.
-pub(super) fn binding(config: &Config, resources: &dyn Resources, account: &Account) -> Option<Binding> {
-    key(config, resources).map(|key| access::binding(&key, account))
-}
-
-/// The configured key, or else this process's.
-fn key(config: &Config, resources: &dyn Resources) -> Option<Key> {
-    config.token_key.clone().or_else(|| Some(Key::derive(ProcessKey::of(resources)?.expose())))
-}
-
-/// Where a token is good: one registry's passwords must never reach another.
-fn place(key: &Key, registry: &Registry) -> [u8; 32] {
-    let authentication = match registry.authentication {
-        Authentication::Accounts => "accounts",
-        Authentication::Upstream => "upstream",
-        Authentication::None => "none",
-    };
-    key.digest(&[b"place", registry.cluster.as_bytes(), registry.host.as_bytes(), authentication.as_bytes()])
 }
