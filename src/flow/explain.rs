@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::fetch::{self, Fault, Unusable, status};
 use super::worker::Permit;
-use super::{Answer, Authorizing, Callout, Counter, Effects, Event, Exchange, Report, Step, Upstream};
+use super::{Answer, Authorizing, Callout, Counter, Effects, Event, Exchange, Judgement, Report, Step, Upstream};
 use crate::config::Registry;
 use crate::flow::body::Body;
 use crate::flow::reply::Reply;
@@ -107,12 +107,13 @@ impl Explain {
         let Event::CalloutAnswered(answer) = event else {
             return Effects::new(Exchange::Explaining(Box::new(self)), Step::Hold);
         };
-        if let Some(request) = answer.and_then(|answer| self.upstream.renew(resources, answer.headers)) {
-            let (upstream, callout) = (self.upstream.clone(), self.callout());
-            return Authorizing::again(request, upstream, Exchange::Explaining(Box::new(self)), callout);
-        }
-        if let Some(refusal) = answer.and_then(|answer| self.upstream.refusal(resources, answer.headers)) {
-            return refusal;
+        match self.upstream.judge(resources, answer.map(|answer| answer.headers)) {
+            Judgement::Fine => {}
+            Judgement::Renew(request) => {
+                let (upstream, callout) = (self.upstream.clone(), self.callout());
+                return Authorizing::again(*request, upstream, Exchange::Explaining(Box::new(self)), callout);
+            }
+            Judgement::Refused(refusal) => return *refusal,
         }
         match std::mem::replace(&mut self.state, State::Fetching(None)) {
             State::Revalidating => self.on_head(resources, answer.map(|answer| answer.headers)),

@@ -4,7 +4,9 @@
 
 use super::answer;
 use super::fetch::{self, Fault, LARGE, MAX_MANIFEST, status};
-use super::{Answer, Authorizing, Callout, Counter, Effects, Event, Exchange, Report, Step, Upstream, accept};
+use super::{
+    Answer, Authorizing, Callout, Counter, Effects, Event, Exchange, Judgement, Report, Step, Upstream, accept,
+};
 use crate::auth::upstream::TokenRequest;
 use crate::flow::body::Body;
 use crate::flow::reply::Reply;
@@ -88,11 +90,10 @@ impl ManifestByDigest {
     }
 
     fn on_head(mut self, resources: &dyn Resources, headers: Headers<'_>, location: Location) -> Effects {
-        if let Some(request) = self.upstream.renew(resources, headers) {
-            return self.fetch_again(request);
-        }
-        if let Some(refusal) = self.upstream.refusal(resources, headers) {
-            return refusal;
+        match self.upstream.judge(resources, Some(headers)) {
+            Judgement::Fine => {}
+            Judgement::Renew(request) => return self.fetch_again(*request),
+            Judgement::Refused(refusal) => return *refusal,
         }
         match status(headers) {
             200 => match self.cache.document(resources, self.scope(), self.digest.as_str(), location) {
@@ -112,16 +113,15 @@ impl ManifestByDigest {
 
     #[inline(never)]
     fn on_answer(mut self, resources: &dyn Resources, answer: Option<Answer<'_>>) -> Effects {
-        if let Some(request) = answer.and_then(|answer| self.upstream.renew(resources, answer.headers)) {
-            return self.fetch_again(request);
+        match self.upstream.judge(resources, answer.map(|answer| answer.headers)) {
+            Judgement::Fine => {}
+            Judgement::Renew(request) => return self.fetch_again(*request),
+            Judgement::Refused(refusal) => return *refusal,
         }
         let host = &self.upstream.registry.host;
         let Some(Answer { headers, body }) = answer else {
             return self.fail(&fetch::broke_off(host, self.digest.as_str()));
         };
-        if let Some(refusal) = self.upstream.refusal(resources, headers) {
-            return refusal;
-        }
         match status(headers) {
             200 => {}
             500.. | 0 => return self.fail(&Fault::unavailable(host, headers)),

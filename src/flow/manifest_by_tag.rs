@@ -25,7 +25,7 @@ use self::resolved::{Lesson, Resolved, Top};
 use super::answer;
 use super::fetch::{self, Fault, LARGE, Unusable, status};
 use super::worker::Recent;
-use super::{Answer, Authorizing, Callout, Counter, Effects, Event, Exchange, Step, Upstream};
+use super::{Answer, Authorizing, Callout, Counter, Effects, Event, Exchange, Judgement, Step, Upstream};
 use crate::auth::upstream::TokenRequest;
 use crate::flow::body::Body;
 use crate::machine_type::MachineType;
@@ -166,23 +166,19 @@ impl ManifestByTag {
     pub(super) fn advance(mut self, resources: &dyn Resources, event: &Event<'_>) -> Effects {
         match (std::mem::replace(&mut self.state, State::FetchingTop(TopReference::Tag)), event) {
             (State::Revalidating(known), Event::ResponseHeaders { headers, .. }) => {
-                if let Some(request) = self.upstream.renew(resources, *headers) {
-                    return self.fetch_again(request, State::FetchingTop(TopReference::Tag));
+                match self.upstream.judge(resources, Some(*headers)) {
+                    Judgement::Fine => self.on_head(resources, known.map(|known| *known), *headers, Asked::ByClient),
+                    Judgement::Renew(request) => self.fetch_again(*request, State::FetchingTop(TopReference::Tag)),
+                    Judgement::Refused(refusal) => *refusal,
                 }
-                if let Some(refusal) = self.upstream.refusal(resources, *headers) {
-                    return refusal;
-                }
-                self.on_head(resources, known.map(|known| *known), *headers, Asked::ByClient)
             }
             (state, Event::CalloutAnswered(answer)) => {
-                // The token was good for the request before and may have ended since.
-                if let Some(request) = answer.and_then(|answer| self.upstream.renew(resources, answer.headers)) {
-                    return self.fetch_again(request, state);
+                match self.upstream.judge(resources, answer.map(|answer| answer.headers)) {
+                    Judgement::Fine => self.on_answer(resources, state, *answer),
+                    // The token was good for the request before and may have ended since.
+                    Judgement::Renew(request) => self.fetch_again(*request, state),
+                    Judgement::Refused(refusal) => *refusal,
                 }
-                if let Some(refusal) = answer.and_then(|answer| self.upstream.refusal(resources, answer.headers)) {
-                    return refusal;
-                }
-                self.on_answer(resources, state, *answer)
             }
             // While a callout is under way nothing else is due.
             (state, _) => {

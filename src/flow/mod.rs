@@ -33,6 +33,7 @@ pub use manifest_by_digest::ManifestByDigest;
 pub use manifest_by_tag::ManifestByTag;
 pub use report::{Counter, Report};
 pub use request::{begin, may_bring_a_body, unexpected_body};
+use standing::Judgement;
 pub use standing::{Authorizing, Upstream};
 pub use transfer::Transfer;
 pub use verifying::Verifying;

@@ -45,6 +45,17 @@ pub(super) struct Trust {
     pub(super) identity: Identity,
 }
 
+/// What an answer of upstream's means for a request that can be sent once more.
+pub(super) enum Judgement {
+    /// The registry does not refuse what it was sent.
+    Fine,
+    /// It refuses a registry token of an earlier request. The callout is to be repeated with another one, by
+    /// [`Authorizing::again`], which is not renewed once more.
+    Renew(Box<TokenRequest>),
+    /// It refuses the caller, and the client is answered so.
+    Refused(Box<Effects>),
+}
+
 /// A token of the token service's, in use.
 #[derive(Clone, Debug)]
 struct Token {
@@ -114,9 +125,18 @@ impl Upstream {
         self.token = Some(Box::new(Token { request: request.clone(), kept, again }));
     }
 
-    /// For callouts: what to exchange if this answer refuses a token of an earlier request. The callout can then be
-    /// repeated by [`Authorizing::again`]; the new token is not renewed once more.
-    pub(super) fn renew(&mut self, resources: &dyn Resources, headers: Headers<'_>) -> Option<TokenRequest> {
+    /// Judges an answer; no answer refuses nothing. An old token is looked at first: its refusal says nothing of the
+    /// caller.
+    pub(super) fn judge(&mut self, resources: &dyn Resources, headers: Option<Headers<'_>>) -> Judgement {
+        let Some(headers) = headers else { return Judgement::Fine };
+        if let Some(request) = self.renew(resources, headers) {
+            return Judgement::Renew(Box::new(request));
+        }
+        self.refusal(resources, headers).map_or(Judgement::Fine, |refusal| Judgement::Refused(Box::new(refusal)))
+    }
+
+    /// What to exchange if this answer refuses a token of an earlier request.
+    fn renew(&mut self, resources: &dyn Resources, headers: Headers<'_>) -> Option<TokenRequest> {
         if !self.refuses_kept_token(resources, status(headers)) {
             return None;
         }

@@ -1,7 +1,7 @@
 //! An answer of MetaHub's own that says something about machine types, and so waits for the registry's word on the login.
 
 use super::fetch::{Fault, status};
-use super::{Authorizing, Callout, Effects, Event, Exchange, Report, Step, Upstream};
+use super::{Authorizing, Callout, Effects, Event, Exchange, Judgement, Report, Step, Upstream};
 use crate::config::Registry;
 use crate::store::resources::Resources;
 
@@ -24,14 +24,15 @@ impl Verifying {
         let Event::CalloutAnswered(answer) = event else {
             return Effects::new(Exchange::Verifying(Box::new(self)), Step::Hold);
         };
-        if let Some(request) = answer.and_then(|answer| self.upstream.renew(resources, answer.headers)) {
-            let (upstream, callout) = (self.upstream.clone(), ping(&self.upstream.registry));
-            return Authorizing::again(request, upstream, Exchange::Verifying(Box::new(self)), callout);
+        match self.upstream.judge(resources, answer.map(|answer| answer.headers)) {
+            Judgement::Fine => {}
+            Judgement::Renew(request) => {
+                let (upstream, callout) = (self.upstream.clone(), ping(&self.upstream.registry));
+                return Authorizing::again(*request, upstream, Exchange::Verifying(Box::new(self)), callout);
+            }
+            Judgement::Refused(refusal) => return *refusal,
         }
         let status = answer.map_or(0, |answer| status(answer.headers));
-        if let Some(refusal) = answer.and_then(|answer| self.upstream.refusal(resources, answer.headers)) {
-            return refusal;
-        }
         if status == 200 {
             return self.next;
         }
