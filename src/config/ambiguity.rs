@@ -4,8 +4,8 @@
 //! and a machine type is a machine type again. (An account of exactly the login's name always wins.) The machine types
 //! are looked through once, and each account costs look-ups of its parts: thousands of both are ordinary.
 
-use super::MachineTypes;
 use super::error::ConfigError;
+use super::machine_types::MachineTypes;
 use crate::auth::account::Account;
 use crate::auth::identity::{MAX_USER, splits};
 use std::collections::BTreeMap;

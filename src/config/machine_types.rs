@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::error::ConfigError;
 use super::raw::{Named, RawMachineType};
+use crate::auth::account::View;
 use crate::hardware::feature::FeatureRules;
 use crate::machine_type::MachineType;
 
@@ -44,6 +45,18 @@ impl MachineTypes {
     pub(crate) fn get(&self, name: &str) -> Option<&Arc<MachineType>> {
         let position = self.0.binary_search_by(|machine_type| machine_type.name().cmp(name)).ok()?;
         self.0.get(position)
+    }
+
+    /// A machine type by name, or the unfiltered view.
+    ///
+    /// # Errors
+    /// What to say of a name that is neither.
+    pub(super) fn view(&self, name: &str) -> Result<View, String> {
+        match self.get(name) {
+            Some(machine_type) => Ok(View::Machine(Arc::clone(machine_type))),
+            None if name == "unfiltered" => Ok(View::Unfiltered),
+            None => Err(format!("`{name}` is neither a machine type nor `unfiltered`")),
+        }
     }
 
     pub(crate) fn contains_key(&self, name: &str) -> bool {

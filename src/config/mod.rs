@@ -1,8 +1,10 @@
 //! The configuration: raw as written by the operator, then validated. Nothing behind this module sees a raw value.
 
 mod ambiguity;
+mod authentication;
 mod cache;
 mod document;
+mod environment;
 mod error;
 mod hash;
 mod json;
@@ -20,13 +22,15 @@ mod values;
 
 use std::sync::Arc;
 
+pub use authentication::Authentication;
+pub use environment::Environment;
 pub use error::ConfigError;
 pub use login::{Login, Refused};
-pub(crate) use machine_types::MachineTypes;
-pub use registry::{Authentication, Registry};
+pub use registry::Registry;
 #[cfg(feature = "schema")]
 pub use schema::schema;
 
+use self::machine_types::MachineTypes;
 use crate::auth::account::{Account, View};
 use crate::auth::password::PasswordHash;
 use crate::auth::token::Key;
@@ -34,9 +38,6 @@ use crate::machine_type::MachineType;
 use crate::select::OnNoMatch;
 use crate::store::cache::Cache;
 use std::collections::BTreeMap;
-
-/// Looks up a variable of Envoy's environment.
-pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// A validated configuration.
 #[derive(Debug)]

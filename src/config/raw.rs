@@ -10,7 +10,7 @@ use std::marker::PhantomData;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::registry::Authentication;
+use super::authentication::Authentication;
 use crate::auth::secret::Secret;
 use crate::machine_type::Description;
 

@@ -1,30 +1,17 @@
-//! The registries behind MetaHub, and how each of them knows who asks.
+//! The registries behind MetaHub, by the Envoy cluster that a route chooses.
 
 use std::sync::Arc;
 
-use serde::Deserialize;
-
+use super::authentication::Authentication;
+use super::environment::{Environment, unset};
 use super::error::ConfigError;
+use super::machine_types::MachineTypes;
 use super::raw::{Named, RawCredentials, RawRegistry, RawTokenService};
-use super::{Environment, MachineTypes, validate};
 use crate::auth::account::View;
 use crate::auth::identity::Credentials;
 use crate::auth::upstream::TokenService;
 use crate::oci::reference::Repository;
 use std::collections::BTreeMap;
-
-/// Who checks a password.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
-pub enum Authentication {
-    /// MetaHub, against `accounts`.
-    Accounts,
-    /// The registry itself, or its token service.
-    Upstream,
-    /// Nobody: the login name only names the machine type.
-    None,
-}
 
 /// A registry behind MetaHub.
 #[derive(Clone, Debug)]
@@ -98,7 +85,7 @@ fn registry(
 fn anonymous(raw: Option<&str>, machine_types: &MachineTypes) -> Result<Option<View>, String> {
     match raw {
         None | Some("refuse") => Ok(None),
-        Some(name) => match validate::view(name, machine_types) {
+        Some(name) => match machine_types.view(name) {
             Ok(view) => Ok(Some(view)),
             Err(message) => Err(format!("{message}, nor `refuse`")),
         },
@@ -118,14 +105,6 @@ fn shared(raw: &RawCredentials, authentication: Authentication, anonymous: bool)
             Err("would serve everybody with authentication: none; if that is meant, add public: true")
         }
     }
-}
-
-/// What to say of a variable of Envoy's environment that is not there.
-pub(super) fn unset(variable: &str) -> String {
-    format!(
-        "the environment variable {variable} is not set; start Envoy with it and list it in \
-         vm_config.environment_variables.host_env_keys"
-    )
 }
 
 pub(super) fn is_host(host: &str) -> bool {

@@ -1,11 +1,12 @@
 //! Raw configuration → [`Config`]. Every refusal names its field.
 
-use std::sync::Arc;
-
+use super::authentication::Authentication;
+use super::environment::{Environment, unset};
 use super::error::ConfigError;
+use super::machine_types::MachineTypes;
 use super::raw::{Named, RawAccount, RawConfig, RawOnNoMatch};
-use super::{Authentication, Config, Environment, MachineTypes, ambiguity, cache, registry};
-use crate::auth::account::{Account, Grant, View};
+use super::{Config, ambiguity, cache, registry};
+use crate::auth::account::{Account, Grant};
 use crate::auth::password::PasswordHash;
 use crate::auth::pattern::Pattern;
 use crate::auth::realm::is_loopback;
@@ -25,7 +26,7 @@ pub(super) fn validate(raw: RawConfig, hash: String, environment: Environment<'_
     let rules = FeatureRules::new(&raw.feature_rules)
         .map_err(|error| ConfigError::new(format!("feature_rules.{}", error.field), error.message))?;
     let machine_types = MachineTypes::new(raw.machine_types, &rules, &mut warnings)?;
-    let default_machine_type = raw.default_machine_type.as_deref().map(|name| view(name, &machine_types));
+    let default_machine_type = raw.default_machine_type.as_deref().map(|name| machine_types.view(name));
     let default_machine_type =
         default_machine_type.transpose().map_err(|message| ConfigError::new("default_machine_type", message))?;
     let accounts = accounts(raw.accounts, &machine_types, &mut warnings)?;
@@ -83,16 +84,7 @@ fn token_key(variable: &str, environment: Environment<'_>) -> Result<Key, Config
             "the environment variable {variable} is shorter than {MIN_KEY} characters; make one with: \
              openssl rand -base64 32"
         )),
-        None => refuse(registry::unset(variable)),
-    }
-}
-
-/// A machine type by name, or the unfiltered view.
-pub(super) fn view(name: &str, machine_types: &MachineTypes) -> Result<View, String> {
-    match machine_types.get(name) {
-        Some(machine_type) => Ok(View::Machine(Arc::clone(machine_type))),
-        None if name == "unfiltered" => Ok(View::Unfiltered),
-        None => Err(format!("`{name}` is neither a machine type nor `unfiltered`")),
+        None => refuse(unset(variable)),
     }
 }
 
@@ -145,12 +137,14 @@ fn grant(
 ) -> Result<Grant, ConfigError> {
     match (one, several) {
         (Some(_), Some(_)) => Err(ConfigError::new(path, "has both `machine_type` and `machine_types`; keep one")),
-        (Some(name), None) => view(&name, machine_types)
+        (Some(name), None) => machine_types
+            .view(&name)
             .map(Grant::Bound)
             .map_err(|message| ConfigError::new(format!("{path}.machine_type"), message)),
         (None, Some(names)) => {
             for (n, name) in names.iter().enumerate() {
-                view(name, machine_types)
+                machine_types
+                    .view(name)
                     .map_err(|message| ConfigError::new(format!("{path}.machine_types[{n}]"), message))?;
             }
             Ok(Grant::Of(names.into_iter().collect()))
