@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Config;
+use super::configuration::Config;
 use crate::auth::account::{Account, Grant, View};
 use crate::auth::identity::splits;
 

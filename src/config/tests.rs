@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::source::tests::encoded;
 use super::*;
+use crate::select::OnNoMatch;
 use crate::store::cache::Cache;
 
 /// `htpasswd -nbB -C 5 user secret`

@@ -1,11 +1,12 @@
 //! Raw configuration → [`Config`]. Every refusal names its field.
 
 use super::authentication::Authentication;
+use super::configuration::Config;
 use super::environment::{Environment, unset};
 use super::error::ConfigError;
 use super::machine_types::MachineTypes;
 use super::raw::{Named, RawAccount, RawConfig, RawOnNoMatch};
-use super::{Config, ambiguity, cache, registry};
+use super::{ambiguity, cache, registry};
 use crate::auth::account::{Account, Grant};
 use crate::auth::password::PasswordHash;
 use crate::auth::pattern::Pattern;

@@ -1,0 +1,85 @@
+//! The configuration as everything behind this folder sees it: validated.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::machine_types::MachineTypes;
+use super::registry::Registry;
+use crate::auth::account::{Account, View};
+use crate::auth::password::PasswordHash;
+use crate::auth::token::Key;
+use crate::machine_type::MachineType;
+use crate::select::OnNoMatch;
+use crate::store::cache::Cache;
+
+/// A validated configuration.
+#[derive(Debug)]
+pub struct Config {
+    pub(crate) machine_types: MachineTypes,
+    pub(crate) registries: BTreeMap<String, Arc<Registry>>,
+    pub(crate) accounts: BTreeMap<String, Account>,
+    pub(crate) username_separator: String,
+    pub(crate) default_machine_type: Option<View>,
+    pub(crate) on_no_match: OnNoMatch,
+    pub(crate) cache: Cache,
+    pub(crate) public_url: Option<String>,
+    pub(crate) token_key: Option<Key>,
+    pub(super) decoy: Option<PasswordHash>,
+    pub(super) hash: String,
+    pub(super) warnings: Vec<String>,
+}
+
+// Hosts that share a process with others hand one configuration to all their threads.
+const _: () = {
+    const fn is_shared<T: Send + Sync>() {}
+    is_shared::<Config>()
+};
+
+impl Config {
+    /// The registry behind an Envoy cluster, if the configuration names it.
+    #[must_use]
+    pub fn registry(&self, cluster: &str) -> Option<&Arc<Registry>> {
+        self.registries.get(cluster)
+    }
+
+    /// sha256 of the configuration, the same for every replica that runs it, whatever the order of its keys.
+    #[must_use]
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// How many machine types there are.
+    #[must_use]
+    pub fn machine_type_count(&self) -> usize {
+        self.machine_types.len()
+    }
+
+    /// The machine types that a caller may use, by name: an account's, or all where there are no accounts. Who sees
+    /// whole indexes may see them explained for every type.
+    #[must_use]
+    pub fn allowed_machine_types(&self, account: Option<&Account>) -> Vec<Arc<MachineType>> {
+        let unfiltered = account.is_none_or(|account| account.may_use(&View::Unfiltered));
+        let allowed = |machine_type: &&Arc<MachineType>| {
+            unfiltered || account.is_some_and(|account| account.may_use(&View::Machine(Arc::clone(machine_type))))
+        };
+        self.machine_types.values().filter(allowed).cloned().collect()
+    }
+
+    /// The cache as configured.
+    #[must_use]
+    pub const fn cache(&self) -> Cache {
+        self.cache
+    }
+
+    /// What an operator should know although the configuration is in force.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// A hash that no password matches, as expensive as the dearest account's: an unknown account costs what a wrong
+    /// password costs. `None` without accounts.
+    pub(crate) const fn decoy(&self) -> Option<&PasswordHash> {
+        self.decoy.as_ref()
+    }
+}
