@@ -16,45 +16,25 @@
 
 mod documents;
 mod facts;
+mod growth;
 mod record;
 mod resolution;
+mod settings;
 
 pub use documents::{Document, Location};
+pub use growth::CacheGrowth;
 pub use resolution::{Confirmed, Resolution};
+pub use settings::{Cache, DEFAULT_BYTES, MAX_BYTES, MIN_BYTES};
 
 use crate::oci::reference::{Repository, Tag};
 use crate::store::keys::Identity;
 use crate::store::resources::{Resources, Store};
-
-/// The smallest cache, in bytes: below this there is no slot for most manifests.
-pub const MIN_BYTES: u64 = 1024 * 1024;
-/// The largest cache, in bytes.
-pub const MAX_BYTES: u64 = 16 * 1024 * 1024 * 1024;
-/// How large the cache is where the configuration does not say, in bytes.
-pub const DEFAULT_BYTES: u64 = 64 * 1024 * 1024;
 
 /// How long a registry that answers HEAD with less than GET is not asked with HEAD, in seconds.
 const HEADLESS_SECONDS: u64 = 300;
 
 /// Where the process keeps how large its cache is.
 const SIZE: &str = "metahub.cache.bytes";
-
-/// The cache as configured. It holds no data itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cache {
-    /// What documents and facts may take together, in bytes; 0 switches the cache off.
-    pub bytes: u64,
-    /// How long a tag may be answered without asking upstream, in seconds.
-    pub tag_ttl: u64,
-    /// How much longer it may be answered while upstream is down, in seconds.
-    pub serve_stale_on_error: u64,
-}
-
-impl Default for Cache {
-    fn default() -> Self {
-        Self { bytes: DEFAULT_BYTES, tag_ttl: 0, serve_stale_on_error: 0 }
-    }
-}
 
 /// A repository behind a cluster: what is seen in one is not known of another.
 #[derive(Clone, Copy, Debug)]
@@ -65,36 +45,7 @@ pub struct CacheScope<'a> {
     pub repository: &'a Repository,
 }
 
-/// How the cache grew by what was stored, for metrics.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CacheGrowth {
-    /// Bytes; negative when smaller values took the place of larger ones.
-    pub bytes: i64,
-    /// Documents that had to go.
-    pub evicted: i64,
-}
-
-impl CacheGrowth {
-    /// Both together.
-    #[must_use]
-    pub const fn and(self, other: Self) -> Self {
-        Self { bytes: self.bytes.saturating_add(other.bytes), evicted: self.evicted.saturating_add(other.evicted) }
-    }
-}
-
 impl Cache {
-    /// Whether anything is kept at all.
-    #[must_use]
-    pub const fn is_on(&self) -> bool {
-        self.bytes > 0
-    }
-
-    /// Whether `tag_ttl` or `serve_stale_on_error` let tags be answered on an earlier word of upstream.
-    #[must_use]
-    pub const fn trusts_earlier_words(&self) -> bool {
-        self.is_on() && (self.tag_ttl > 0 || self.serve_stale_on_error > 0)
-    }
-
     /// Makes the process's memory as large as configured: what is beyond is emptied. To be called once per
     /// configuration.
     #[must_use]

@@ -23,10 +23,6 @@ const IN_A_CIRCLE: &[&str] = &[
     "src/flow/standing.rs",
     "src/flow/transfer.rs",
     "src/flow/verifying.rs",
-    "src/store/cache.rs",
-    "src/store/cache/documents.rs",
-    "src/store/cache/facts.rs",
-    "src/store/cache/resolution.rs",
 ];
 
 /// The names of a path.

@@ -1,8 +1,9 @@
 //! Manifests and indexes in rings of slots.
 
 use super::facts::difference;
+use super::growth::CacheGrowth;
 use super::record::{put, take, take_number, take_text};
-use super::{Cache, CacheGrowth};
+use super::settings::Cache;
 use crate::oci::index::Descriptor;
 use crate::store::resources::Store;
 

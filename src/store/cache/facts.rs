@@ -5,8 +5,9 @@
 
 use std::hash::{DefaultHasher, Hasher as _};
 
+use super::growth::CacheGrowth;
 use super::record::{put, take};
-use super::{Cache, CacheGrowth};
+use super::settings::Cache;
 use crate::store::resources::Store;
 
 /// Size of a bucket, in bytes.

@@ -1,6 +1,6 @@
 //! What a tag came to for a machine type.
 
-use super::Location;
+use super::documents::Location;
 use super::record::{put, take, take_number, take_text};
 use crate::oci::digest::Digest;
 use crate::oci::index::Descriptor;

@@ -1,0 +1,18 @@
+//! How the cache grows.
+
+/// How the cache grew by what was stored, for metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CacheGrowth {
+    /// Bytes; negative when smaller values took the place of larger ones.
+    pub bytes: i64,
+    /// Documents that had to go.
+    pub evicted: i64,
+}
+
+impl CacheGrowth {
+    /// Both together.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self { bytes: self.bytes.saturating_add(other.bytes), evicted: self.evicted.saturating_add(other.evicted) }
+    }
+}
