@@ -179,9 +179,9 @@ fn roll_out(upstream: &Generated, ports: &[u16], logins: &[String], nodes: u64, 
 fn section(rollouts: &[Rollout], nodes: u64) -> Section {
     let mut text = format!(
         "{nodes} nodes of {NODES} machine types pull {IMAGES} images (an entry for each machine type), \
-         {CONNECTIONS} at a time, all of them one image before any of them the next. A pull is HEAD of the tag and GET by digest, as \
-         docker and containerd do; blobs are left out, they are the same either way. The upstream answers the GET of a \
-         manifest \
+         {CONNECTIONS} at a time, all of them one image before any of them the next. A pull is HEAD of the tag and GET \
+         by digest, as docker and containerd do; blobs are left out, they are the same either way. The upstream \
+         answers the GET of a manifest \
          {} ms late where MetaHub asks.\n\n",
         DELAY.as_millis()
     );

@@ -1,7 +1,7 @@
 //! MetaHub's own bearer tokens: sealed, short-lived, and kept by nobody but the client.
 //!
-//! `mh1.` and then base64url of a nonce and of what XChaCha20-Poly1305 makes of the login. Only who has the key can read
-//! or make one, so a replica with the same key accepts it without knowing of it. A token is bound to a place (the
+//! `mh1.` and then base64url of a nonce and of what XChaCha20-Poly1305 makes of the login. Only who has the key can
+//! read or make one, so a replica with the same key accepts it without knowing of it. A token is bound to a place (the
 //! registry that it is for), and carries no permission: what its login may do is looked up at every request.
 
 use std::fmt;

@@ -143,8 +143,8 @@ fn bearer(token: &str) -> Secret {
     Secret::new(format!("Bearer {token}"))
 }
 
-/// The two slots that a token may be in. With one, each of a few dozen tokens would push another one out now and then, and
-/// whose token that was would pay with an exchange.
+/// The two slots that a token may be in. With one, each of a few dozen tokens would push another one out now and then,
+/// and whose token that was would pay with an exchange.
 fn token_slots(key: &[u8; 32]) -> impl Iterator<Item = String> {
     let mut other = *key;
     other.reverse();

@@ -30,12 +30,14 @@ impl fmt::Display for Refused {
         match self {
             Self::NoMachineType { user, separator } => write!(
                 f,
-                "the login {user:?} names no machine type that MetaHub knows; log in as <account>{separator}<machine type>"
+                "the login {user:?} names no machine type that MetaHub knows; \
+                 log in as <account>{separator}<machine type>"
             ),
             Self::NotGranted { account, machine_type } => {
                 write!(
                     f,
-                    "account {account:?} may not log in as machine type {machine_type:?}; ask for it, or log in as another"
+                    "account {account:?} may not log in as machine type {machine_type:?}; \
+                     ask for it, or log in as another"
                 )
             }
         }

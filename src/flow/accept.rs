@@ -1,5 +1,5 @@
-//! `Accept`: what upstream hears of it. A tag's own document is always asked for with the same four types: what a registry
-//! makes of a client's other wishes would be remembered for all.
+//! `Accept`: what upstream hears of it. A tag's own document is always asked for with the same four types: what a
+//! registry makes of a client's other wishes would be remembered for all.
 
 use crate::oci::media_type;
 use crate::text::headers::Headers;

@@ -12,8 +12,8 @@ use crate::oci::reference::{Repository, Tag};
 use crate::store::cache::Resolution;
 use crate::text::headers::Headers;
 
-/// Headers of upstream's answer that reach a client with its word: what the document is, where it is, how long it holds,
-/// and when to ask again. Its challenge never does.
+/// Headers of upstream's answer that reach a client with its word: what the document is, where it is, how long it
+/// holds, and when to ask again. Its challenge never does.
 const RELAYED: [&str; 20] = [
     "accept-ranges",
     "cache-control",

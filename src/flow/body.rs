@@ -138,7 +138,12 @@ mod tests {
 
     #[test]
     fn what_was_found_out_is_shared_by_all_clones() {
-        let body = Body::from(br#"{"schemaVersion":2,"manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","size":2,"platform":{"os":"linux","architecture":"amd64"}}]}"#.to_vec());
+        let entry = serde_json::json!({
+            "mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": Digest::of(b"").as_str(), "size": 2,
+            "platform": { "os": "linux", "architecture": "amd64" },
+        });
+        let index = serde_json::json!({ "schemaVersion": 2, "manifests": [entry] });
+        let body = Body::from(index.to_string().into_bytes());
         let clone = body.clone();
         assert!(std::ptr::eq(body.as_ptr(), clone.as_ptr()), "not copied");
         assert!(Rc::ptr_eq(&body.index().unwrap(), &clone.index().unwrap()), "parsed once");
@@ -149,7 +154,8 @@ mod tests {
     #[test]
     fn verifies_digests_of_both_kinds() {
         let body = Body::from(Vec::new());
-        let sha512 = "sha512:cf83e1357eefb8bdf1542850d66d8007d620e4050b5715dc83f4a921d36ce9ce47d0d13c5d85f2b0ff8318d2877eec2f63b931bd47417a81a538327af927da3e";
+        let sha512 = "sha512:cf83e1357eefb8bdf1542850d66d8007d620e4050b5715dc83f4a921d36ce9ce\
+                      47d0d13c5d85f2b0ff8318d2877eec2f63b931bd47417a81a538327af927da3e";
         let rows = [
             (Digest::of(b"").to_string(), true),
             (Digest::of(b"x").to_string(), false),

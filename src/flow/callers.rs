@@ -4,9 +4,9 @@
 //! A new configuration begins with nobody known, which is how rotation and lost permissions take effect at once. Only
 //! logins that MetaHub itself has checked, or that nobody checks, are kept: what a registry has accepted is the
 //! registry's to say each time. Passwords are not kept. A login is recognised by two SipHashes of its complete
-//! `Authorization` header behind secrets that nobody knows (the standard library's hasher, whose keys are fixed, so that
-//! they go in front), 128 bits: to be taken for somebody else, one would have to guess them. (HMAC-SHA256 took three
-//! quarters of all instructions that a remembered login costs.)
+//! `Authorization` header behind secrets that nobody knows (the standard library's hasher, whose keys are fixed, so
+//! that they go in front), 128 bits: to be taken for somebody else, one would have to guess them. (HMAC-SHA256 took
+//! three quarters of all instructions that a remembered login costs.)
 
 use std::cell::{OnceCell, RefCell};
 use std::fmt;

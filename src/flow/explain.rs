@@ -1,5 +1,5 @@
-//! `/metahub/v1/explain`: the index, then the indexes in it; then one answer. Documents come from the cache where a pull's
-//! would, else by callouts.
+//! `/metahub/v1/explain`: the index, then the indexes in it; then one answer. Documents come from the cache where a
+//! pull's would, else by callouts.
 
 use std::rc::Rc;
 use std::sync::Arc;

@@ -15,8 +15,8 @@ use crate::text::headers::Headers;
 /// Largest manifest that is read, in bytes: the limit of an index holds for every manifest.
 pub const MAX_MANIFEST: usize = MAX_BYTES;
 
-/// Largest manifest that is an answer of MetaHub's own, in bytes. Envoy holds such an answer until its client has read it,
-/// so larger ones pass from upstream, which Envoy slows down instead (`transfer.rs`).
+/// Largest manifest that is an answer of MetaHub's own, in bytes. Envoy holds such an answer until its client has read
+/// it, so larger ones pass from upstream, which Envoy slows down instead (`transfer.rs`).
 pub(super) const LARGE: usize = 64 * 1024;
 
 /// Upstream's word on when to try again and on its limit, which a client gets with MetaHub's own error. The `RateLimit`
@@ -129,8 +129,8 @@ fn request(
 }
 
 /// Whether a content type is true of a document. What a document is, its content decides; what is said wrongly of it is
-/// never kept: runtimes refuse a manifest whose own `mediaType` is another than its `Content-Type`. Of one that does not say
-/// what it is, only a type of manifests is true. No type at all is no lie.
+/// never kept: runtimes refuse a manifest whose own `mediaType` is another than its `Content-Type`. Of one that does
+/// not say what it is, only a type of manifests is true. No type at all is no lie.
 pub(super) fn is_true(media_type: &str, body: &Body) -> bool {
     let said = Kind::of(media_type);
     let nature = if said == Kind::Index { body.nature_of_index() } else { body.nature() };
@@ -141,9 +141,9 @@ pub(super) fn is_true(media_type: &str, body: &Body) -> bool {
     (said == Kind::Index) == nature.is_index && (media_type.is_empty() || fits())
 }
 
-/// Whether a document confirms what a content type says of it. Where a client's `Accept` went upstream nothing else will do:
-/// a registry may call a document whatever that client wants, and the others would hear it from the cache. A document that
-/// does not say what it is must be of a kind that need not: Docker's say it.
+/// Whether a document confirms what a content type says of it. Where a client's `Accept` went upstream nothing else
+/// will do: a registry may call a document whatever that client wants, and the others would hear it from the cache. A
+/// document that does not say what it is must be of a kind that need not: Docker's say it.
 pub(super) fn is_confirmed(media_type: &str, body: &Body) -> bool {
     let must_say =
         || Kind::of(media_type) == Kind::Unknown || [DOCKER_LIST, DOCKER_MANIFEST].contains(&essence(media_type));
@@ -155,7 +155,8 @@ pub(super) fn is_confirmed(media_type: &str, body: &Body) -> bool {
 #[cold]
 pub(super) fn broke_off(host: &str, reference: &str) -> Fault {
     let message = format!(
-        "the registry {host} cannot be reached, or broke off while sending {reference}, or sent more than 32 MiB; try again later"
+        "the registry {host} cannot be reached, or broke off while sending {reference}, or sent more than 32 MiB; \
+         try again later"
     );
     Fault::upstream(message)
 }
@@ -169,8 +170,8 @@ pub(super) enum Unusable<'a> {
     Relayed(Answer<'a>),
 }
 
-/// The answer to a request for what a tag points to, if it is a manifest that can be read; `reference` is what was asked
-/// for.
+/// The answer to a request for what a tag points to, if it is a manifest that can be read; `reference` is what was
+/// asked for.
 pub(super) fn top<'a>(
     registry: &Registry,
     reference: &str,

@@ -1,13 +1,14 @@
-//! Which headers of a client's request reach a registry. Only what stands here does: any other header may mean something to
-//! the registry or to what stands before it (a cookie, `X-Remote-User`, `X-HTTP-Method-Override`, `X-Original-URL`,
-//! `X-Forwarded-Host`), and MetaHub has decided about the request without it.
+//! Which headers of a client's request reach a registry. Only what stands here does: any other header may mean
+//! something to the registry or to what stands before it (a cookie, `X-Remote-User`, `X-HTTP-Method-Override`,
+//! `X-Original-URL`, `X-Forwarded-Host`), and MetaHub has decided about the request without it.
 
 use std::borrow::Cow;
 
 use crate::text::headers::{HeaderChange, Headers};
 
-/// What any request may bring. `Authorization` is replaced (`standing.rs`), `x-envoy-internal` and the like are Envoy's,
-/// `Content-Length` is 0. A pattern and not a list: the compiler looks at the length first, and every request passes here.
+/// What any request may bring. `Authorization` is replaced (`standing.rs`), `x-envoy-internal` and the like are
+/// Envoy's, `Content-Length` is 0. A pattern and not a list: the compiler looks at the length first, and every request
+/// passes here.
 fn may_always_go(name: &str) -> bool {
     matches!(
         name,
@@ -54,8 +55,9 @@ fn may_pass(name: &str) -> bool {
     )
 }
 
-/// Longest value that goes upstream with a request for a manifest, in bytes: a registry's front end refuses headers that
-/// are too long, and a refused request must not be the client's choice. `Accept` has a limit of its own (`accept.rs`).
+/// Longest value that goes upstream with a request for a manifest, in bytes: a registry's front end refuses headers
+/// that are too long, and a refused request must not be the client's choice. `Accept` has a limit of its own
+/// (`accept.rs`).
 const MAX_VALUE: usize = 256;
 
 /// What becomes of a request on its way.

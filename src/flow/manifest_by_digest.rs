@@ -1,6 +1,6 @@
 //! A manifest by digest: content that is known is answered from the cache once upstream has said, to the caller's own
-//! credentials, that it is there; anything else is fetched once for everybody who asks at that moment. What is large passes
-//! from upstream to each client (`transfer.rs` says why). Its bytes are never changed.
+//! credentials, that it is there; anything else is fetched once for everybody who asks at that moment. What is large
+//! passes from upstream to each client (`transfer.rs` says why). Its bytes are never changed.
 
 use super::answer;
 use super::fetch::{self, Fault, LARGE, MAX_MANIFEST, status};

@@ -91,8 +91,8 @@ pub struct ManifestByTag {
 enum State {
     /// Upstream was asked with HEAD what the tag points to, and may confirm what is known.
     Revalidating(Option<Box<Resolution>>),
-    /// The same by a callout, because the client's own request is to fetch the manifest, or was answered in a way that would
-    /// be held against others and that its own headers may have brought about.
+    /// The same by a callout, because the client's own request is to fetch the manifest, or was answered in a way that
+    /// would be held against others and that its own headers may have brought about.
     Confirming(Option<Box<Resolution>>),
     /// A callout for what the tag points to.
     FetchingTop(TopReference),
@@ -132,8 +132,8 @@ enum Age {
 }
 
 impl ManifestByTag {
-    /// Answers at once, asks for confirmation of what is known, or asks for all of it. `ask` says what makes the client's
-    /// request one for confirmation.
+    /// Answers at once, asks for confirmation of what is known, or asks for all of it. `ask` says what makes the
+    /// client's request one for confirmation.
     pub(super) fn begin(
         asked: TagRequest,
         upstream: Upstream,

@@ -6,6 +6,7 @@
 mod accept;
 mod answer;
 mod arrival;
+mod authorizing;
 pub mod body;
 mod caller;
 mod callers;
@@ -27,6 +28,7 @@ mod verifying;
 mod worker;
 
 pub use arrival::{Arrival, source_address};
+pub use authorizing::Authorizing;
 pub use explain::Explain;
 pub use fetch::MAX_MANIFEST;
 pub use manifest_by_digest::ManifestByDigest;
@@ -34,7 +36,7 @@ pub use manifest_by_tag::ManifestByTag;
 pub use report::{Counter, Report};
 pub use request::{begin, may_bring_a_body, unexpected_body};
 use standing::Judgement;
-pub use standing::{Authorizing, Upstream};
+pub use standing::Upstream;
 pub use transfer::Transfer;
 pub use verifying::Verifying;
 pub use worker::WorkerState;
@@ -90,8 +92,8 @@ impl Event<'_> {
     }
 }
 
-/// A request of MetaHub's own to an upstream cluster. Identical ones under way at the same time may be sent once: the same
-/// `Authorization` gets the same answer.
+/// A request of MetaHub's own to an upstream cluster. Identical ones under way at the same time may be sent once: the
+/// same `Authorization` gets the same answer.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Callout {
     /// The Envoy cluster.

@@ -255,9 +255,9 @@ fn route_query(query: &str) -> String {
     query.split('&').find(|pair| pair.starts_with("ns=")).map_or_else(String::new, |pair| format!("?{pair}"))
 }
 
-/// Whether `ns` looks like a registry's host, as far as there is one. It goes upstream with the request that asks what a tag
-/// points to, and that a registry's front end refuses it must not be the client's choice. It is not left out instead,
-/// because the route was chosen by it.
+/// Whether `ns` looks like a registry's host, as far as there is one. It goes upstream with the request that asks what
+/// a tag points to, and that a registry's front end refuses it must not be the client's choice. It is not left out
+/// instead, because the route was chosen by it.
 fn names_a_host(headers: Headers<'_>) -> bool {
     let query = headers.text(":path").and_then(|path| path.split_once('?')).map_or("", |(_, query)| query);
     let sent = route_query(query);

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::challenge::Challenge;
-use super::fetch::{self, Fault, status};
-use super::{Answer, Callout, Counter, Effects, Event, Exchange, Report, Step};
+use super::fetch::status;
+use super::{Authorizing, Counter, Effects, Exchange, Report, Step};
 use crate::auth::identity::Presented;
 use crate::auth::secret::Secret;
 use crate::auth::upstream::{self, Authorization, TokenRequest};
@@ -94,8 +94,8 @@ impl Upstream {
         Step::Resume(changes)
     }
 
-    /// Sends the client round once more, because its request has gone upstream and cannot go again. What was learned in this
-    /// round lets the next one go another way.
+    /// Sends the client round once more, because its request has gone upstream and cannot go again. What was learned in
+    /// this round lets the next one go another way.
     #[cold]
     pub(super) fn go_round(&self, repository: &Repository, reference: &str) -> Effects {
         if self.repeated {
@@ -149,10 +149,11 @@ impl Upstream {
         Some(token.request.clone())
     }
 
-    /// Whether a status refuses a token of an earlier request. 401 does. 400 is what ECR Public says to an expired token
-    /// (aws/containers-roadmap#2835), without a challenge, and what every registry says to a bad request: it is about the
-    /// token only if that is old enough to have expired, and even then the token, which others share, is not forgotten
-    /// but stays until a new one takes its place. So a client that sends bad requests costs one exchange a minute.
+    /// Whether a status refuses a token of an earlier request. 401 does. 400 is what ECR Public says to an expired
+    /// token (aws/containers-roadmap#2835), without a challenge, and what every registry says to a bad request: it is
+    /// about the token only if that is old enough to have expired, and even then the token, which others share, is not
+    /// forgotten but stays until a new one takes its place. So a client that sends bad requests costs one exchange a
+    /// minute.
     fn refuses_kept_token(&self, resources: &dyn Resources, status: u64) -> bool {
         let (Some(token), Some(authorization)) = (&self.token, &self.authorization) else { return false };
         token.kept && (status == 401 || status == 400 && !token.request.is_recent(resources, authorization))
@@ -199,7 +200,7 @@ impl Upstream {
 
     /// The client's own credentials are refused with a challenge, MetaHub's with an explanation.
     #[cold]
-    fn refused(&self, status: u64) -> Effects {
+    pub(super) fn refused(&self, status: u64) -> Effects {
         let host = &self.registry.host;
         if self.registry.authentication == Authentication::Upstream {
             let line = format!("401 login {:?}: the registry {host} refuses it ({status})", self.user);
@@ -232,88 +233,6 @@ fn is_repeated(path: &str) -> bool {
 fn lacks_permission(headers: Headers<'_>) -> bool {
     let challenge = headers.text("www-authenticate").unwrap_or_default();
     challenge.contains("error=\"insufficient_scope\"")
-}
-
-/// A request that waits for its token.
-#[derive(Debug)]
-pub struct Authorizing {
-    request: TokenRequest,
-    upstream: Upstream,
-    next: Effects,
-}
-
-impl Authorizing {
-    /// Asks for a token; `next` is what to do with it.
-    pub(super) fn begin(request: TokenRequest, upstream: Upstream, next: Effects) -> Effects {
-        let service = &request.service;
-        let mut headers = vec![
-            (":method", "GET".to_owned()),
-            (":path", request.path.clone()),
-            (":authority", service.host.clone()),
-            ("accept", "application/json".to_owned()),
-            ("accept-encoding", "identity".to_owned()),
-        ];
-        headers.extend(request.authorization.iter().map(|value| ("authorization", value.expose().to_owned())));
-        let callout = Callout { cluster: service.cluster.clone(), headers };
-        let authorizing = Self { request, upstream, next };
-        Effects::new(Exchange::Authorizing(Box::new(authorizing)), Step::CallOut(callout))
-    }
-
-    /// Repeats a callout with a new token. `exchange` is the state that the callout was made in.
-    pub(super) fn again(request: TokenRequest, upstream: Upstream, exchange: Exchange, callout: Callout) -> Effects {
-        Self::begin(request, upstream, Effects::new(exchange, Step::CallOut(callout)))
-            .reporting(Report::count(Counter::TokenRefused))
-    }
-
-    #[inline(never)]
-    pub(super) fn advance(self, resources: &dyn Resources, event: &Event<'_>) -> Effects {
-        let Event::CalloutAnswered(answer) = event else {
-            return Effects::new(Exchange::Authorizing(Box::new(self)), Step::Hold);
-        };
-        match self.redeem(resources, *answer) {
-            Ok(token) => self.next.authorized(Some(token)).resumed(),
-            Err(refusal) => *refusal,
-        }
-    }
-
-    fn redeem(&self, resources: &dyn Resources, answer: Option<Answer<'_>>) -> Result<Secret, Box<Effects>> {
-        let host = &self.request.service.host;
-        let Some(Answer { headers, body }) = answer else {
-            return Err(self.fail(&Fault::upstream(format!(
-                "the token service {host} cannot be reached, or broke off; try again later"
-            ))));
-        };
-        match status(headers) {
-            200 if !fetch::is_encoded(headers) => self.request.redeem(resources, body).map_err(|error| {
-                self.fail(&Fault::upstream(format!("the token service {host} cannot be understood: {error}")))
-            }),
-            // The client's credentials, or MetaHub's.
-            status @ 401 => {
-                let growth = self.upstream.distrust(resources);
-                Err(Box::new(self.upstream.refused(status).growing(growth)))
-            }
-            403 => {
-                let growth = self.upstream.distrust(resources);
-                let message = format!("the token service {host} refuses access (403)");
-                let refusal = self.fail(&Fault::new(Code::Denied, Counter::Denied, message));
-                Err(Box::new(refusal.growing(growth)))
-            }
-            429 => {
-                let message = format!("the token service {host} limits requests (429); try again later");
-                Err(self.fail(&Fault::new(Code::TooManyRequests, Counter::UpstreamFailed, message).retrying(headers)))
-            }
-            status => {
-                let fault = Fault::upstream(format!("the token service {host} answered {status}; try again later"));
-                Err(self.fail(&fault.retrying(headers)))
-            }
-        }
-    }
-
-    #[cold]
-    fn fail(&self, fault: &Fault) -> Box<Effects> {
-        let line = format!("{} {} (login {:?})", fault.code.status(), fault.message, self.upstream.user);
-        Box::new(Effects::reply(fault.reply(&fault.message)).reporting(Report::fault(fault.counter, line)))
-    }
 }
 
 /// What is presented to a registry for a request, and how its client is asked for better credentials.
@@ -393,7 +312,7 @@ impl Effects {
     }
 
     /// A request that was held goes on.
-    fn resumed(mut self) -> Self {
+    pub(super) fn resumed(mut self) -> Self {
         if let Step::Continue(changes) = self.step {
             self.step = Step::Resume(changes);
         }

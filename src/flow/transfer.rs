@@ -1,6 +1,6 @@
-//! A large manifest of a tag: the client's own request fetches it by digest, and it passes from upstream instead of being
-//! an answer of MetaHub's own. So Envoy slows upstream down for a client that reads slowly; an answer of MetaHub's own it
-//! would hold whole, for each of a thousand such clients.
+//! A large manifest of a tag: the client's own request fetches it by digest, and it passes from upstream instead of
+//! being an answer of MetaHub's own. So Envoy slows upstream down for a client that reads slowly; an answer of
+//! MetaHub's own it would hold whole, for each of a thousand such clients.
 //!
 //! What passes is checked on its way: size, digest and media type are the descriptor's, or the answer is cut off before
 //! its last piece.
@@ -99,8 +99,8 @@ impl Transfer {
             let fault = self.wrong_size(&received.to_string());
             return self.cut(&fault);
         }
-        // Envoy tells of the end after the last byte, with an empty piece. Then it would be too late: a client that was told
-        // the length has the whole of it.
+        // Envoy tells of the end after the last byte, with an empty piece. Then it would be too late: a client that was
+        // told the length has the whole of it.
         if received == *size && !piece.is_empty() && !verifier.clone().matches() {
             let fault = Fault::invalid(format!("the manifest behind {digest} hashes to something else"));
             return self.cut(&fault);

@@ -1,4 +1,5 @@
-//! An answer of MetaHub's own that says something about machine types, and so waits for the registry's word on the login.
+//! An answer of MetaHub's own that says something about machine types, and so waits for the registry's word on the
+//! login.
 
 use super::fetch::{Fault, status};
 use super::{Authorizing, Callout, Effects, Event, Exchange, Judgement, Report, Step, Upstream};

@@ -22,12 +22,12 @@ pub struct WorkerState {
     pub(super) recent: Rc<Recent>,
 }
 
-/// Indexes that are kept parsed. The cache keeps none above 512 KiB, so that they take 2 MiB, as much again several times
-/// parsed, and what each different machine type came to.
+/// Indexes that are kept parsed. The cache keeps none above 512 KiB, so that they take 2 MiB, as much again several
+/// times parsed, and what each different machine type came to.
 const MAX_RECENT: usize = 4;
 
-/// What was last read from the cache of what tags point to: a fleet that asks with HEAD where a tag has moved reads one index
-/// as often as it has clients, and is to parse it once.
+/// What was last read from the cache of what tags point to: a fleet that asks with HEAD where a tag has moved reads one
+/// index as often as it has clients, and is to parse it once.
 #[derive(Debug, Default)]
 pub(super) struct Recent(RefCell<VecDeque<Read>>);
 

@@ -6,8 +6,8 @@
 //! - *documents*: manifests and indexes, in rings of slots of 4 KiB, 32 KiB and 512 KiB. A new document takes the place
 //!   of the oldest of its ring. A slot's value carries its complete key, so a slot that was taken over in the meantime
 //!   is a miss and never another document.
-//! - *facts*: small records in a hash table of 4 KiB buckets (`facts.rs`). They say where a document is, what a tag came to for
-//!   a machine type ([`Resolution`]), and when that was last confirmed for whom.
+//! - *facts*: small records in a hash table of 4 KiB buckets (`facts.rs`). They say where a document is, what a tag
+//!   came to for a machine type ([`Resolution`]), and when that was last confirmed for whom.
 //!
 //! Nothing in here grants anything. Keys carry upstream cluster and repository, because access is checked per
 //! repository: a document is served only after the registry has just said, to the caller's own credentials, that the
@@ -81,8 +81,8 @@ impl Cache {
         facts::keep(self, store, &key, &resolution.encode())
     }
 
-    /// Keeps that upstream has just refused the identity something in the repository. Each refusal is another number than
-    /// the one before, whatever the clock says.
+    /// Keeps that upstream has just refused the identity something in the repository. Each refusal is another number
+    /// than the one before, whatever the clock says.
     #[must_use]
     pub(crate) fn keep_refused(
         &self,

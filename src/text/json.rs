@@ -1,4 +1,5 @@
-//! JSON (RFC 8259) from registries, read without a tree, and answers written from one. Configurations are read by serde.
+//! JSON (RFC 8259) from registries, read without a tree, and answers written from one. Configurations are read by
+//! serde.
 
 mod reader;
 

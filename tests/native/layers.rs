@@ -14,6 +14,7 @@ use syn::{Attribute, Item, ItemMod, ItemUse, Macro, UseTree, Visibility};
 /// The files that still use each other in a circle. One that no longer does must leave this list, or the test fails.
 const IN_A_CIRCLE: &[&str] = &[
     "src/flow/answer.rs",
+    "src/flow/authorizing.rs",
     "src/flow/explain.rs",
     "src/flow/fetch.rs",
     "src/flow/manifest_by_digest.rs",

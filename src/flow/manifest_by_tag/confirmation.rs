@@ -85,8 +85,8 @@ impl ManifestByTag {
     }
 }
 
-/// Whether the answer to a HEAD says something of the registry that others would feel: that it is down, or that HEAD is of
-/// no use. After a time-out (504) there is no time to ask again.
+/// Whether the answer to a HEAD says something of the registry that others would feel: that it is down, or that HEAD is
+/// of no use. After a time-out (504) there is no time to ask again.
 const fn tells_of_the_registry(status: u64, names_a_digest: bool) -> bool {
     match status {
         200 => !names_a_digest,

@@ -72,8 +72,8 @@ impl Bucket {
         records(&self.value).find(|(known, _)| *known == key).map(|(_, record)| record)
     }
 
-    /// The same for whoever did something else in the meantime: a bucket that was not there is looked for again, because
-    /// without a version nothing would be compared.
+    /// The same for whoever did something else in the meantime: a bucket that was not there is looked for again,
+    /// because without a version nothing would be compared.
     pub(super) fn refreshed(self, store: &dyn Store) -> Self {
         if self.version.is_none() { Self::at(self.name, store) } else { self }
     }
