@@ -21,6 +21,7 @@ mod flow_ttl;
 mod flow_upstream;
 mod fuzzed;
 mod host_driver;
+mod house;
 mod layers;
 mod planted_faults;
 mod promises;

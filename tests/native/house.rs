@@ -1,0 +1,50 @@
+//! Sources stay of a size that people read: no file above 400 lines, no line above 120 columns.
+
+use std::fs;
+use std::path::Path;
+
+const MAX_LINES: usize = 400;
+const MAX_COLUMNS: usize = 120;
+
+/// Where people write; what is generated or fetched is elsewhere.
+const PLACES: [&str; 11] =
+    ["src", "crates", "tests", "bench", "fuzz", "examples", "tools", "scripts", ".ci", "build.rs", "Makefile"];
+
+/// Hands over each source file below, with its text.
+fn visit(path: &Path, look: &mut impl FnMut(&Path, &str)) {
+    if path.is_dir() {
+        if path.file_name().is_some_and(|name| name == "target" || name == "corpus") {
+            return;
+        }
+        for entry in fs::read_dir(path).unwrap() {
+            visit(&entry.unwrap().path(), look);
+        }
+        return;
+    }
+    let is_source =
+        path.extension().is_none_or(|extension| ["rs", "sh", "toml"].iter().any(|known| extension == *known));
+    if is_source {
+        look(path, &fs::read_to_string(path).unwrap());
+    }
+}
+
+#[test]
+fn files_and_lines_stay_readable() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (mut seen, mut problems) = (0, Vec::new());
+    for place in PLACES {
+        visit(&root.join(place), &mut |path, text| {
+            seen += 1;
+            let name = path.strip_prefix(root).unwrap().display();
+            let lines = text.lines().count();
+            if lines > MAX_LINES {
+                problems.push(format!("{name} has {lines} lines"));
+            }
+            for (number, line) in text.lines().enumerate().filter(|(_, line)| line.chars().count() > MAX_COLUMNS) {
+                problems.push(format!("{name}:{} has {} columns", number + 1, line.chars().count()));
+            }
+        });
+    }
+    assert!(seen > 200, "only {seen} files were found");
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
