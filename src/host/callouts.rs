@@ -2,9 +2,9 @@
 //! so that identical ones are sent once, and a client that disconnects leaves the others their answer.
 //!
 //! Envoy sends them only from callbacks of the filter's root: in the name of a stream they would end with it. So a
-//! stream asks for a tick, and waits; what streams ask for when an answer is delivered is sent at once. Envoy carries
-//! out what streams decide in one callback by nesting each reply in the one before, until V8's stack is full: hence the
-//! bound on deliveries in one callback.
+//! stream asks for a tick, and waits. In the callback of an answer nothing is sent either: there a request whose
+//! connection then broke was answered 503 and not repeated. Envoy carries out what streams decide in one callback by
+//! nesting each reply in the one before, until V8's stack is full: hence the bound on deliveries in one callback.
 
 use std::cell::{Cell, RefCell};
 use std::fmt::Debug;
@@ -125,7 +125,6 @@ impl<S: Sender> Callouts<S> {
         self.flights.borrow_mut().answered(id, size, answer);
         if at_once {
             self.deliver(sender);
-            self.send(sender);
         }
         self.tick(sender);
     }
