@@ -125,7 +125,8 @@ fn what_a_delivery_leads_to_is_sent_with_the_next_tick() {
         callouts.on_tick(&host);
         *host.follow_up.borrow_mut() = Rc::downgrade(&callouts);
         callouts.answered(&host, 1, size, answer);
-        // Within the callback of an answer Envoy has not done with that request; and a large one is delivered by a tick.
+        // Within the callback of an answer Envoy has not done with that request; and a large one is delivered by a
+        // tick.
         assert!(host.ticking.get() && *host.sent.borrow() == ["first"], "{size}");
         callouts.on_tick(&host);
         assert_eq!(*host.sent.borrow(), ["first", "next"], "{size}");
