@@ -72,13 +72,11 @@ pub struct Callouts<S: Sender> {
     flights: RefCell<Flights<S::Waiting, S::Id>>,
     /// A tick was asked for.
     ticking: Cell<bool>,
-    /// Answers are being delivered: what streams ask for meanwhile is sent when that is done.
-    delivering: Cell<bool>,
 }
 
 impl<S: Sender> Default for Callouts<S> {
     fn default() -> Self {
-        Self { flights: RefCell::default(), ticking: Cell::default(), delivering: Cell::default() }
+        Self { flights: RefCell::default(), ticking: Cell::default() }
     }
 }
 
@@ -94,9 +92,7 @@ impl<S: Sender> Callouts<S> {
     /// [`Full`].
     pub fn join(&self, sender: &S, callout: Callout, waiting: S::Waiting, since: Moment) -> Result<(), Full> {
         self.flights.borrow_mut().join(callout, waiting, since)?;
-        if !self.delivering.get() {
-            self.tick(sender);
-        }
+        self.tick(sender);
         Ok(())
     }
 
@@ -153,11 +149,10 @@ impl<S: Sender> Callouts<S> {
 
     /// Envoy carries out what a stream decides when the callback is over.
     fn deliver(&self, sender: &S) {
-        self.delivering.set(true);
         let (mut begin, mut delivered) = (None, 0);
         while delivered < BATCH && begin.is_none_or(|begin| !is_over(sender, begin)) {
             // The borrow must end before the stream joins another flight.
-            let Some((waiting, outcome)) = self.flights.borrow_mut().next_delivery() else { break };
+            let Some((waiting, outcome)) = self.flights.borrow_mut().next_delivery() else { return };
             // Most answers have one who waits, and to look at the clock is a call into Envoy.
             if begin.is_none() && self.flights.borrow().has_deliveries() {
                 begin = sender.time();
@@ -165,7 +160,6 @@ impl<S: Sender> Callouts<S> {
             // A client that has gone takes no time.
             delivered += usize::from(sender.deliver(waiting, &outcome));
         }
-        self.delivering.set(false);
     }
 }
 
