@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::{Effects, fetch};
+use super::Effects;
 use crate::flow::body::Body;
 use crate::flow::reply::Reply;
 use crate::oci::errors::Code;
@@ -94,7 +94,7 @@ pub(super) fn document(content_type: &str, digest: &str) -> Vec<(&'static str, S
 
 /// Upstream's own word: its status, the headers that belong to it, and this body.
 pub(super) fn relay(headers: Headers<'_>, body: &Body) -> Effects {
-    let status = u16::try_from(fetch::status(headers)).unwrap_or(502);
+    let status = u16::try_from(headers.status()).unwrap_or(502);
     let mut reply = Reply { status, headers: Vec::new(), body: body.clone() }
         .with("docker-distribution-api-version", "registry/2.0");
     reply.headers.extend(relayed(headers));

@@ -1,6 +1,6 @@
 //! A request waits for its registry token, and goes on with it.
 
-use super::fetch::{self, Fault, status};
+use super::fault::Fault;
 use super::standing::Upstream;
 use super::{Answer, Callout, Counter, Effects, Event, Exchange, Report, Step};
 use crate::auth::secret::Secret;
@@ -57,8 +57,8 @@ impl Authorizing {
                 "the token service {host} cannot be reached, or broke off; try again later"
             ))));
         };
-        match status(headers) {
-            200 if !fetch::is_encoded(headers) => self.request.redeem(resources, body).map_err(|error| {
+        match headers.status() {
+            200 if !headers.is_encoded() => self.request.redeem(resources, body).map_err(|error| {
                 self.fail(&Fault::upstream(format!("the token service {host} cannot be understood: {error}")))
             }),
             // The client's credentials, or MetaHub's.

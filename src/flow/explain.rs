@@ -4,7 +4,8 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::fetch::{self, Fault, Unusable, status};
+use super::fault::Fault;
+use super::fetch::{self, Unusable};
 use super::worker::Permit;
 use super::{Answer, Authorizing, Callout, Counter, Effects, Event, Exchange, Judgement, Report, Step, Upstream};
 use crate::config::Registry;
@@ -129,7 +130,7 @@ impl Explain {
 
     /// Upstream's answer to the HEAD that asks what the image's name points to.
     fn on_head(mut self, resources: &dyn Resources, headers: Option<Headers<'_>>) -> Effects {
-        let found = headers.filter(|headers| status(*headers) == 200);
+        let found = headers.filter(|headers| headers.status() == 200);
         let digest = found.and_then(|headers| Digest::parse(headers.text("docker-content-digest")?).ok());
         let document =
             digest.as_ref().and_then(|digest| self.question.cache.find(resources, self.scope(), digest.as_str()));

@@ -1,15 +1,14 @@
 //! Requests of MetaHub's own for manifests, and what their answers are worth.
 
+use super::fault::{Fault, OVERLOADED};
 use super::standing::Upstream;
 use super::{Answer, Callout, Counter};
 use crate::config::Registry;
 use crate::flow::body::Body;
-use crate::flow::reply::Reply;
 use crate::oci::errors::Code;
 use crate::oci::index::{Descriptor, MAX_BYTES};
 use crate::oci::media_type::{self, DOCKER_LIST, DOCKER_MANIFEST, Kind, essence};
 use crate::oci::reference::Repository;
-use crate::select::DeadEnd;
 use crate::text::headers::Headers;
 
 /// Largest manifest that is read, in bytes: the limit of an index holds for every manifest.
@@ -18,86 +17,6 @@ pub const MAX_MANIFEST: usize = MAX_BYTES;
 /// Largest manifest that is an answer of MetaHub's own, in bytes. Envoy holds such an answer until its client has read
 /// it, so larger ones pass from upstream, which Envoy slows down instead (`transfer.rs`).
 pub(super) const LARGE: usize = 64 * 1024;
-
-/// Upstream's word on when to try again and on its limit, which a client gets with MetaHub's own error. The `RateLimit`
-/// fields (draft-ietf-httpapi-ratelimit-headers) as Docker Hub sends them.
-const TOLD_ON: [&str; 5] =
-    ["retry-after", "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset", "docker-ratelimit-source"];
-
-/// Envoy's word that it did not ask upstream, because of a limit of its own.
-const OVERLOADED: &str = "x-envoy-overloaded";
-
-/// Why a request comes to nothing: what the client is told is what the log says.
-#[derive(Debug)]
-pub(super) struct Fault {
-    pub(super) code: Code,
-    pub(super) counter: Counter,
-    pub(super) message: String,
-    told: Vec<(&'static str, String)>,
-    /// It says nothing of the registry: MetaHub's own Envoy has refused or limited the request.
-    pub(super) own: bool,
-}
-
-impl Fault {
-    #[cold]
-    pub(super) fn new(code: Code, counter: Counter, message: String) -> Self {
-        Self { code, counter, message, told: Vec::new(), own: false }
-    }
-
-    pub(super) fn invalid(message: String) -> Self {
-        Self::new(Code::ManifestInvalid, Counter::InvalidManifest, message)
-    }
-
-    pub(super) fn upstream(message: String) -> Self {
-        Self::new(Code::Unavailable, Counter::UpstreamFailed, message)
-    }
-
-    pub(super) fn too_large() -> Self {
-        Self::dead_end(&DeadEnd::TooLarge)
-    }
-
-    /// An answer that says that the registry does not work, or that Envoy could not ask it.
-    pub(super) fn unavailable(host: &str, headers: Headers<'_>) -> Self {
-        if headers.has(OVERLOADED) {
-            let message = format!(
-                "MetaHub's Envoy has too many requests to {host} under way, or knows no address of it; try again later"
-            );
-            return Self { told: vec![("retry-after", "1".to_owned())], own: true, ..Self::upstream(message) };
-        }
-        let status = status(headers);
-        Self::upstream(format!("the registry {host} is not available ({status}); try again later")).retrying(headers)
-    }
-
-    /// The client asked for nothing wrong where an index cannot be used; it did where nothing fits its machine.
-    pub(super) fn dead_end(dead_end: &DeadEnd) -> Self {
-        match dead_end {
-            DeadEnd::NothingFits(_) => Self::new(Code::ManifestUnknown, Counter::NoMatch, dead_end.to_string()),
-            _ => Self::invalid(dead_end.to_string()),
-        }
-    }
-
-    /// With the upstream's word on when to try again, and on its limit.
-    pub(super) fn retrying(mut self, headers: Headers<'_>) -> Self {
-        self.told = TOLD_ON.iter().filter_map(|name| Some((*name, headers.text(name)?.to_owned()))).collect();
-        self
-    }
-
-    /// The registry error, with a message that puts the fault into its context.
-    pub(super) fn reply(&self, message: &str) -> Reply {
-        let reply = Reply::error(self.code, message);
-        self.told.iter().fold(reply, |reply, (name, value)| reply.with(name, value.as_str()))
-    }
-}
-
-/// The status of a response; 0 if it has none.
-pub(super) fn status(headers: Headers<'_>) -> u64 {
-    headers.number(":status").unwrap_or(0)
-}
-
-/// Whether a body is not as it is, although MetaHub asks for that.
-pub(super) fn is_encoded(headers: Headers<'_>) -> bool {
-    headers.all("content-encoding").any(|encoding| !encoding.eq_ignore_ascii_case(b"identity"))
-}
 
 /// A callout for a manifest of these types, or of any. `reference` is a tag or a digest.
 pub(super) fn callout(upstream: &Upstream, repository: &Repository, reference: &str, accept: Option<&str>) -> Callout {
@@ -151,16 +70,6 @@ pub(super) fn is_confirmed(media_type: &str, body: &Body) -> bool {
     is_true(media_type, body) && body.nature().media_type.as_ref().map_or_else(|| !must_say(), says)
 }
 
-/// There is no answer. Envoy does not tell which of the two it is.
-#[cold]
-pub(super) fn broke_off(host: &str, reference: &str) -> Fault {
-    let message = format!(
-        "the registry {host} cannot be reached, or broke off while sending {reference}, or sent more than 32 MiB; \
-         try again later"
-    );
-    Fault::upstream(message)
-}
-
 /// Why there is no manifest in an answer.
 #[derive(Debug)]
 pub(super) enum Unusable<'a> {
@@ -178,11 +87,11 @@ pub(super) fn top<'a>(
     answer: Option<Answer<'a>>,
 ) -> Result<Answer<'a>, Unusable<'a>> {
     let host = &registry.host;
-    let Some(answer) = answer else { return Err(Unusable::Fault(broke_off(host, reference))) };
+    let Some(answer) = answer else { return Err(Unusable::Fault(Fault::broke_off(host, reference))) };
     let Answer { headers, body } = answer;
     let invalid = |message: String| Err(Unusable::Fault(Fault::invalid(message)));
-    match status(headers) {
-        200 if is_encoded(headers) => {
+    match headers.status() {
+        200 if headers.is_encoded() => {
             invalid("the manifest came compressed although MetaHub asked for it as it is".to_owned())
         }
         200 if body.len() > MAX_MANIFEST => Err(Unusable::Fault(Fault::too_large())),
@@ -200,7 +109,7 @@ pub(super) fn top<'a>(
 
 /// The body of an answer with status 200, uncompressed; `what` is the reference that was asked for.
 pub(super) fn manifest<'a>(registry: &Registry, what: &str, answer: Option<Answer<'a>>) -> Result<Answer<'a>, Fault> {
-    let answer = answer.ok_or_else(|| broke_off(&registry.host, what))?;
+    let answer = answer.ok_or_else(|| Fault::broke_off(&registry.host, what))?;
     found(registry, what, answer.headers)?;
     if answer.body.len() > MAX_MANIFEST {
         return Err(Fault::too_large());
@@ -211,8 +120,8 @@ pub(super) fn manifest<'a>(registry: &Registry, what: &str, answer: Option<Answe
 /// Whether an answer is a manifest, by its status and encoding; `what` is the reference that was asked for.
 pub(super) fn found(registry: &Registry, what: &str, headers: Headers<'_>) -> Result<(), Fault> {
     let host = &registry.host;
-    match status(headers) {
-        200 if is_encoded(headers) => {
+    match headers.status() {
+        200 if headers.is_encoded() => {
             Err(Fault::invalid(format!("the manifest {what} came compressed although MetaHub asked for it as it is")))
         }
         200 => Ok(()),
@@ -254,7 +163,7 @@ pub(super) fn verified<'a>(
     answer: Option<Answer<'a>>,
 ) -> Result<&'a Body, Fault> {
     let Descriptor { digest, size, .. } = descriptor;
-    let Answer { headers, body } = answer.ok_or_else(|| broke_off(&registry.host, digest.as_str()))?;
+    let Answer { headers, body } = answer.ok_or_else(|| Fault::broke_off(&registry.host, digest.as_str()))?;
     found(registry, digest.as_str(), headers)?;
     if body.len() as u64 != *size {
         let message = format!("the manifest {digest} has {} bytes, not {size} as the index says", body.len());

@@ -3,7 +3,8 @@
 //! passes from upstream to each client (`transfer.rs` says why). Its bytes are never changed.
 
 use super::answer;
-use super::fetch::{self, Fault, LARGE, MAX_MANIFEST, status};
+use super::fault::Fault;
+use super::fetch::{self, LARGE, MAX_MANIFEST};
 use super::{
     Answer, Authorizing, Callout, Counter, Effects, Event, Exchange, Judgement, Report, Step, Upstream, accept,
 };
@@ -95,7 +96,7 @@ impl ManifestByDigest {
             Judgement::Renew(request) => return self.fetch_again(*request),
             Judgement::Refused(refusal) => return *refusal,
         }
-        match status(headers) {
+        match headers.status() {
             200 => match self.cache.document(resources, self.scope(), self.digest.as_str(), location) {
                 Some(document) => {
                     let headers = answer::document(&document.media_type, self.digest.as_str());
@@ -120,9 +121,9 @@ impl ManifestByDigest {
         }
         let host = &self.upstream.registry.host;
         let Some(Answer { headers, body }) = answer else {
-            return self.fail(&fetch::broke_off(host, self.digest.as_str()));
+            return self.fail(&Fault::broke_off(host, self.digest.as_str()));
         };
-        match status(headers) {
+        match headers.status() {
             200 => {}
             500.. | 0 => return self.fail(&Fault::unavailable(host, headers)),
             // Upstream's word to the client; redirects of content are followed by clients, which verify what they get.
@@ -131,7 +132,7 @@ impl ManifestByDigest {
         if body.len() > MAX_MANIFEST {
             return self.fail(&Fault::too_large());
         }
-        if fetch::is_encoded(headers) {
+        if headers.is_encoded() {
             return self.fail(&Fault::invalid("it came compressed although MetaHub asked for it as it is".to_owned()));
         }
         if !body.verifies(&self.digest) {

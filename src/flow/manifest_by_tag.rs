@@ -23,7 +23,8 @@ use self::answering::joined;
 use self::resolved::{Lesson, Resolved, Top};
 
 use super::answer;
-use super::fetch::{self, Fault, LARGE, Unusable, status};
+use super::fault::Fault;
+use super::fetch::{self, LARGE, Unusable};
 use super::worker::Recent;
 use super::{Answer, Authorizing, Callout, Counter, Effects, Event, Exchange, Judgement, Step, Upstream};
 use crate::auth::upstream::TokenRequest;
@@ -198,7 +199,7 @@ impl ManifestByTag {
                     self.on_head(resources, known.map(|known| *known), headers, Asked::ByCallout)
                 }
                 None => {
-                    let fault = fetch::broke_off(&registry.host, self.asked.tag.as_str());
+                    let fault = Fault::broke_off(&registry.host, self.asked.tag.as_str());
                     self.fail(resources, &fault)
                 }
             },
@@ -310,7 +311,8 @@ impl ManifestByTag {
         let asked = &self.asked;
         let forget =
             |identity| asked.cache.forget_confirmed(resources, self.scope(), &asked.tag, &asked.view(), &identity);
-        let growth = asked.identity.filter(|_| status(answer.headers) == 404).map_or_else(CacheGrowth::default, forget);
+        let growth =
+            asked.identity.filter(|_| answer.headers.status() == 404).map_or_else(CacheGrowth::default, forget);
         answer::relay(answer.headers, answer.body).growing(growth)
     }
 

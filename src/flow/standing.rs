@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::challenge::Challenge;
-use super::fetch::status;
 use super::{Authorizing, Counter, Effects, Exchange, Report, Step};
 use crate::auth::identity::Presented;
 use crate::auth::secret::Secret;
@@ -137,10 +136,10 @@ impl Upstream {
 
     /// What to exchange if this answer refuses a token of an earlier request.
     fn renew(&mut self, resources: &dyn Resources, headers: Headers<'_>) -> Option<TokenRequest> {
-        if !self.refuses_kept_token(resources, status(headers)) {
+        if !self.refuses_kept_token(resources, headers.status()) {
             return None;
         }
-        if status(headers) == 401 {
+        if headers.status() == 401 {
             self.forget(resources);
         }
         self.authorization = None;
@@ -169,7 +168,7 @@ impl Upstream {
     /// client, which would send its password to whomever it names. A request whose headers have gone upstream cannot be
     /// sent again, so if it was an old token that was refused the client is sent round once.
     pub(super) fn refusal(&self, resources: &dyn Resources, headers: Headers<'_>) -> Option<Effects> {
-        let status = status(headers);
+        let status = headers.status();
         let again = self.token.as_ref().map(|token| &token.again).filter(|again| !again.is_empty());
         let again = again.filter(|_| self.refuses_kept_token(resources, status));
         if status != 401 && again.is_none() {

@@ -5,7 +5,8 @@
 //! What passes is checked on its way: size, digest and media type are the descriptor's, or the answer is cut off before
 //! its last piece.
 
-use super::fetch::{self, Fault};
+use super::fault::Fault;
+use super::fetch;
 use super::{Effects, Event, Exchange, Report, Step, Upstream};
 use crate::oci::digest::Verifier;
 use crate::oci::index::Descriptor;

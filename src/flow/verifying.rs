@@ -1,7 +1,7 @@
 //! An answer of MetaHub's own that says something about machine types, and so waits for the registry's word on the
 //! login.
 
-use super::fetch::{Fault, status};
+use super::fault::Fault;
 use super::{Authorizing, Callout, Effects, Event, Exchange, Judgement, Report, Step, Upstream};
 use crate::config::Registry;
 use crate::store::resources::Resources;
@@ -33,7 +33,7 @@ impl Verifying {
             }
             Judgement::Refused(refusal) => return *refusal,
         }
-        let status = answer.map_or(0, |answer| status(answer.headers));
+        let status = answer.map_or(0, |answer| answer.headers.status());
         if status == 200 {
             return self.next;
         }

@@ -30,6 +30,18 @@ impl<'a> Headers<'a> {
         self.text(name)?.parse().ok()
     }
 
+    /// The status of a response; 0 if it has none.
+    #[must_use]
+    pub fn status(self) -> u64 {
+        self.number(":status").unwrap_or(0)
+    }
+
+    /// Whether a body has a content coding (RFC 9110 §8.4), so that its bytes are not the document's own.
+    #[must_use]
+    pub fn is_encoded(self) -> bool {
+        self.all("content-encoding").any(|encoding| !encoding.eq_ignore_ascii_case(b"identity"))
+    }
+
     /// Whether the header is there.
     #[must_use]
     pub fn has(self, name: &str) -> bool {

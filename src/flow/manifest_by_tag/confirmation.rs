@@ -2,7 +2,8 @@
 
 use super::resolved::{Lesson, Resolved, Top};
 use super::{Age, Asked, ManifestByTag, State, TopReference};
-use crate::flow::fetch::{Fault, LARGE, status};
+use crate::flow::fault::Fault;
+use crate::flow::fetch::LARGE;
 use crate::flow::{Counter, Effects, answer};
 use crate::oci::digest::Digest;
 use crate::store::cache::{Cache, Resolution};
@@ -49,10 +50,10 @@ impl ManifestByTag {
         asked: Asked,
     ) -> Effects {
         let digest = headers.text("docker-content-digest").and_then(|text| Digest::parse(text).ok());
-        if asked == Asked::ByClient && tells_of_the_registry(status(headers), digest.is_some()) {
+        if asked == Asked::ByClient && tells_of_the_registry(headers.status(), digest.is_some()) {
             return self.fetch(State::Confirming(known.map(Box::new)));
         }
-        match status(headers) {
+        match headers.status() {
             200 => {}
             429 => return answer::limited(headers, &self.upstream.registry.host),
             // Not a registry that is down, but one that does not know HEAD.
