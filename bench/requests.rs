@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use metahub::config::Config;
 use metahub::flow::body::Body;
-use metahub::flow::{Answer, Arrival, Event, Exchange, Step, WorkerState, begin};
+use metahub::flow::{Answer, Arrival, Event, Step, WorkerState, begin};
 use metahub::oci::digest::Digest;
 use metahub::oci::media_type::{ALL, DOCKER_LIST, DOCKER_MANIFEST};
 use metahub::store::in_memory::Map;
@@ -138,7 +138,7 @@ impl Stage {
                 Step::CallOut(_) => {
                     Event::CalloutAnswered(Some(Answer { headers: Headers(headers), body: &Body::from(body.to_vec()) }))
                 }
-                Step::Continue(_) if !matches!(effects.exchange, Exchange::Done) => {
+                Step::Continue(_) if !effects.exchange.is_done() => {
                     Event::ResponseHeaders { headers: Headers(headers), end: true }
                 }
                 _ => break,

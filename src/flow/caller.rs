@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use super::Arrival;
 use super::callers::{Callers, Known};
 use super::challenge::{Challenge, TokenError};
-use super::refusal::{rejected, target};
-use super::standing::Standing;
+use super::local_reply::{LocalReply, rejected, target};
+use super::report::{Counter, Report};
+use super::session::Session;
 use super::ticket;
-use super::{Arrival, Counter, Effects, Report};
 use crate::auth::access::{self, Client, Verdict};
 use crate::auth::account::{Account, View};
 use crate::auth::identity::{Credentials, InvalidAuthorization, Presented};
@@ -34,18 +35,21 @@ pub(super) struct Caller<'a> {
     pub(super) user: String,
     pub(super) view: Result<View, Refused>,
     pub(super) account: Option<&'a Account>,
-    pub(super) standing: Standing,
+    /// What the registry is shown.
+    pub(super) presented: Presented,
+    /// How the client is asked for better credentials.
+    challenge: Challenge,
     /// A keyed digest of the upstream cluster and the complete credential. `None` where nothing may be kept for the
     /// caller: a token that only the registry can judge, or no key.
     pub(super) identity: Option<Identity>,
-    kind: Kind,
+    login: Login,
 }
 
-/// How somebody came in.
+/// How far a caller's login was checked.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum Login {
     Anonymous,
-    LoggedIn,
+    Claimed,
     /// With a password that MetaHub has checked, or that nobody checks.
     Checked,
 }
@@ -53,7 +57,13 @@ enum Kind {
 impl Caller<'_> {
     /// Whether the client did not log in.
     pub(super) fn is_anonymous(&self) -> bool {
-        self.kind == Kind::Anonymous
+        self.login == Login::Anonymous
+    }
+
+    /// What the caller has with a registry. Its name and challenge go with it.
+    pub(super) fn session(&mut self, registry: &Arc<Registry>) -> Session {
+        let challenge = std::mem::replace(&mut self.challenge, Challenge::basic());
+        Session::new(registry, std::mem::take(&mut self.user), challenge)
     }
 
     /// The machine types that the caller may ask about.
@@ -73,7 +83,7 @@ pub(super) fn identify<'a>(
     callers: &Callers,
     registry: &Registry,
     arrival: Arrival<'_>,
-) -> Result<Caller<'a>, Box<Effects>> {
+) -> Result<Caller<'a>, Box<LocalReply>> {
     // More than one header is for nobody to choose from.
     let mut values = arrival.headers.all("authorization");
     let authorization = values.next().filter(|_| values.next().is_none());
@@ -86,7 +96,7 @@ pub(super) fn identify<'a>(
         }
     }
     let caller = look_at(config, resources, registry, arrival)?;
-    if let (Some(value), true) = (authorization, caller.kind == Kind::Checked) {
+    if let (Some(value), true) = (authorization, caller.login == Login::Checked) {
         let Caller { user, view, account, identity, .. } = &caller;
         let account = account.map(|account| account.name().to_owned());
         let known = Known { user: user.clone(), view: view.clone(), account, identity: *identity };
@@ -101,12 +111,12 @@ fn look_at<'a>(
     resources: &dyn Resources,
     registry: &Registry,
     arrival: Arrival<'_>,
-) -> Result<Caller<'a>, Box<Effects>> {
+) -> Result<Caller<'a>, Box<LocalReply>> {
     let headers = arrival.headers;
     match presented(headers)? {
         Presented::Nothing => {
             let reply = Challenge::of(config, registry, headers, None).reply(LOG_IN);
-            Err(Box::new(Effects::reply(reply).reporting(Report::count(Counter::Challenged))))
+            Err(Box::new(LocalReply::from(reply).reporting(Report::count(Counter::Challenged))))
         }
         Presented::Password(credentials) => by_password(config, resources, registry, arrival, credentials),
         Presented::Token(token) if token.expose().starts_with(PREFIX) => {
@@ -118,12 +128,12 @@ fn look_at<'a>(
 }
 
 /// What the client shows of who it is.
-pub(super) fn presented(headers: Headers<'_>) -> Result<Presented, Box<Effects>> {
+pub(super) fn presented(headers: Headers<'_>) -> Result<Presented, Box<LocalReply>> {
     Presented::decode(headers.all("authorization")).map_err(|error| malformed(&error.to_string(), headers))
 }
 
 #[cold]
-fn malformed(problem: &str, headers: Headers<'_>) -> Box<Effects> {
+fn malformed(problem: &str, headers: Headers<'_>) -> Box<LocalReply> {
     let line = format!("401 {}: {problem}", target(headers));
     rejected(Challenge::basic().reply(problem), Counter::Unauthorized, line)
 }
@@ -135,14 +145,14 @@ pub(super) fn by_password<'a>(
     registry: &Registry,
     arrival: Arrival<'_>,
     credentials: Credentials,
-) -> Result<Caller<'a>, Box<Effects>> {
+) -> Result<Caller<'a>, Box<LocalReply>> {
     let identity = identity(resources, registry, &["Basic", &credentials.user, credentials.password.expose()]);
-    let (caller, kind) = match registry.authentication {
-        Authentication::Accounts => (by_account(config, resources, registry, arrival, credentials)?, Kind::Checked),
-        Authentication::Upstream => (by_upstream(config, credentials), Kind::LoggedIn),
-        Authentication::None => (by_name(config, registry, credentials.user), Kind::Checked),
+    let (caller, login) = match registry.authentication {
+        Authentication::Accounts => (by_account(config, resources, registry, arrival, credentials)?, Login::Checked),
+        Authentication::Upstream => (by_upstream(config, credentials), Login::Claimed),
+        Authentication::None => (by_name(config, registry, credentials.user), Login::Checked),
     };
-    Ok(Caller { identity, kind, ..caller })
+    Ok(Caller { identity, login, ..caller })
 }
 
 /// `authentication: accounts`.
@@ -152,7 +162,7 @@ fn by_account<'a>(
     registry: &Registry,
     arrival: Arrival<'_>,
     credentials: Credentials,
-) -> Result<Caller<'a>, Box<Effects>> {
+) -> Result<Caller<'a>, Box<LocalReply>> {
     let login = config.account_login(&credentials.user);
     let account = login.as_ref().map(|login| login.account);
     let line = |status: u16, problem: &str| {
@@ -160,7 +170,7 @@ fn by_account<'a>(
         format!("{status} login {:?} from {client}: {problem}", credentials.user)
     };
     let refused = |reply: Reply, counter: Counter, line: Option<String>| {
-        Err(Box::new(Effects::reply(reply).reporting(Report { line, ..Report::count(counter) })))
+        Err(Box::new(LocalReply::from(reply).reporting(Report { line, ..Report::count(counter) })))
     };
     match (access::verify(resources, config.decoy(), account, &credentials, arrival.address), login) {
         (Verdict::Accepted, Some(login)) => Ok(logged_in(credentials.user, login.view, account, shared(registry))),
@@ -198,7 +208,7 @@ fn by_token<'a>(
     registry: &Registry,
     token: &str,
     arrival: Arrival<'_>,
-) -> Result<Caller<'a>, Box<Effects>> {
+) -> Result<Caller<'a>, Box<LocalReply>> {
     let headers = arrival.headers;
     let Some(anonymous) = &registry.anonymous else {
         return Err(malformed("tokens are of no use here; log in with a user name and a password", headers));
@@ -236,9 +246,10 @@ fn anonymous_by_token<'a>(
         user: ANONYMOUS.to_owned(),
         view: Ok(view.clone()),
         account: None,
-        standing: Standing { presented: shared(registry), challenge },
+        presented: shared(registry),
+        challenge,
         identity: identity(resources, registry, &[]),
-        kind: Kind::Anonymous,
+        login: Login::Anonymous,
     }
 }
 
@@ -249,7 +260,7 @@ fn account_by_token<'a>(
     registry: &Registry,
     content: Content,
     headers: Headers<'_>,
-) -> Result<Caller<'a>, Box<Effects>> {
+) -> Result<Caller<'a>, Box<LocalReply>> {
     let revoked = || {
         let line = format!("401 login {:?}: its token is of a password that is not the account's", content.user);
         let problem = "the account or its password has changed; log in again";
@@ -269,12 +280,12 @@ fn upstream_by_token<'a>(
     registry: &Registry,
     content: Content,
     arrival: Arrival<'_>,
-) -> Result<Caller<'a>, Box<Effects>> {
+) -> Result<Caller<'a>, Box<LocalReply>> {
     debug_assert!(content.password.is_some(), "tokens for `authentication: upstream` are sealed with a password");
     let password = content.password.unwrap_or_else(|| Secret::new(String::new()));
     let credentials = Credentials { user: content.user, password };
     let mut caller = by_password(config, resources, registry, arrival, credentials)?;
-    caller.standing.challenge = Challenge::of(config, registry, arrival.headers, Some(TokenError::Invalid));
+    caller.challenge = Challenge::of(config, registry, arrival.headers, Some(TokenError::Invalid));
     Ok(caller)
 }
 
@@ -285,14 +296,14 @@ fn invalid_token(
     headers: Headers<'_>,
     problem: &str,
     line: Option<String>,
-) -> Box<Effects> {
+) -> Box<LocalReply> {
     let reply = Challenge::of(config, registry, headers, Some(TokenError::Invalid)).reply(problem);
-    Box::new(Effects::reply(reply).reporting(Report { line, ..Report::count(Counter::TokenInvalid) }))
+    Box::new(LocalReply::from(reply).reporting(Report { line, ..Report::count(Counter::TokenInvalid) }))
 }
 
 /// A token that the client brought and that only the registry can judge. Failure is answered as a wrong password is:
 /// whoever can log in must not become anonymous by mistake.
-fn by_jwt<'a>(config: &Config, token: Secret, headers: Headers<'_>) -> Result<Caller<'a>, Box<Effects>> {
+fn by_jwt<'a>(config: &Config, token: Secret, headers: Headers<'_>) -> Result<Caller<'a>, Box<LocalReply>> {
     let user = jwt::subject(token.expose())
         .ok_or_else(|| malformed("the bearer token is no JSON Web Token with a subject", headers))?;
     let (_, view) = config.upstream_login(&user);
@@ -305,8 +316,8 @@ fn logged_in<'a>(
     account: Option<&'a Account>,
     presented: Presented,
 ) -> Caller<'a> {
-    let standing = Standing { presented, challenge: Challenge::basic() };
-    Caller { user, view, account, standing, identity: None, kind: Kind::LoggedIn }
+    let (challenge, identity, login) = (Challenge::basic(), None, Login::Claimed);
+    Caller { user, view, account, presented, challenge, identity, login }
 }
 
 /// What MetaHub itself presents. Where each client brings its own there is nothing (and no configuration with both).

@@ -4,11 +4,14 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::decision::{Context, Decision, Next, Undecided};
 use super::fault::Fault;
 use super::fetch::{self, Unusable};
+use super::local_reply::{LocalReply, rejected};
+use super::report::Counter;
+use super::session::Session;
+use super::step::{Answer, Callout, Event, Step};
 use super::worker::Permit;
-use super::{Answer, Authorizing, Callout, Counter, Effects, Event, Exchange, Judgement, Report, Step, Upstream};
-use crate::config::Registry;
 use crate::flow::body::Body;
 use crate::flow::reply::Reply;
 use crate::machine_type::MachineType;
@@ -21,15 +24,13 @@ use crate::request::query::ExplainQuery;
 use crate::select::OnNoMatch;
 use crate::select::explanation::{Explanation, Image};
 use crate::select::{DeadEnd, Walk};
-use crate::store::cache::{Cache, CacheScope};
-use crate::store::resources::Resources;
+use crate::store::cache::Cache;
 use crate::text::headers::Headers;
 
 /// What is to be explained, and how: all that does not change on the way.
 #[derive(Debug)]
 pub(super) struct Question {
     pub(super) query: ExplainQuery,
-    pub(super) user: String,
     /// Those that the caller may use, by name.
     pub(super) machine_types: Vec<Arc<MachineType>>,
     pub(super) on_no_match: OnNoMatch,
@@ -40,9 +41,8 @@ pub(super) struct Question {
 
 /// An `explain` request under way.
 #[derive(Debug)]
-pub struct Explain {
+pub(super) struct Explain {
     question: Question,
-    pub(super) upstream: Upstream,
     state: State,
 }
 
@@ -56,155 +56,149 @@ enum State {
     FetchingNested(Descriptor, Box<Explanation>),
 }
 
+impl Undecided for Explain {
+    #[inline(never)]
+    fn advance(mut self: Box<Self>, at: Context<'_>, event: &Event<'_>) -> Decision {
+        let Event::CalloutAnswered(answer) = event else {
+            return Decision::new(Next::Undecided(self), Step::Hold);
+        };
+        match std::mem::replace(&mut self.state, State::Fetching(None)) {
+            State::Revalidating => self.on_head(at, answer.map(|answer| answer.headers)),
+            State::Fetching(expected) => self.on_image(at, expected, *answer),
+            State::FetchingNested(descriptor, mut explanation) => {
+                let body = fetch::verified(&at.session.registry, &descriptor, *answer);
+                let index = body.map_err(|fault| fault.message).and_then(nested);
+                explanation.add(descriptor, index);
+                self.proceed(at, explanation)
+            }
+        }
+    }
+
+    fn repeat(&mut self, session: &Session) -> Option<Callout> {
+        Some(self.callout(session))
+    }
+
+    fn holds_request(&self) -> bool {
+        true
+    }
+}
+
 impl Explain {
     /// Asks for the image.
     #[inline(never)]
-    pub(super) fn begin(mut question: Question, registry: &Arc<Registry>, resources: &dyn Resources) -> Effects {
+    pub(super) fn begin(at: Context<'_>, mut question: Question) -> Result<Decision, Box<LocalReply>> {
         if let Some(name) = &question.query.machine_type {
             question.machine_types.retain(|machine_type| machine_type.name() == name);
             if question.machine_types.is_empty() {
-                let user = &question.user;
+                let user = &at.session.user;
                 let message = format!("there is no machine type {name:?}, or login {user:?} may not use it");
-                let report = Report::fault(Counter::Refused, format!("404 {message}"));
-                return Effects::reply(Reply::error(Code::NameUnknown, &message)).reporting(report);
+                let line = format!("404 {message}");
+                return Err(rejected(Reply::error(Code::NameUnknown, &message), Counter::Refused, line));
             }
         }
-        let upstream = Upstream::new(registry, &question.user);
-        let mut explain = Self { question, upstream, state: State::Fetching(None) };
-        let (cache, scope) = (explain.question.cache, explain.scope());
-        let known = match &explain.question.query.reference {
-            Reference::Tag(tag) => cache.knows_tag(resources, scope, tag),
-            Reference::Digest(digest) => cache.locate(resources, scope, digest.as_str()).is_some(),
+        let (cache, scope) = (question.cache, at.scope(&question.query.repository));
+        let known = match &question.query.reference {
+            Reference::Tag(tag) => cache.knows_tag(at.resources, scope, tag),
+            Reference::Digest(digest) => cache.locate(at.resources, scope, digest.as_str()).is_some(),
         };
-        if known {
-            explain.state = State::Revalidating;
-        }
-        explain.call_out()
+        let state = if known { State::Revalidating } else { State::Fetching(None) };
+        Ok(Self { question, state }.call_out(at))
     }
 
-    fn scope(&self) -> CacheScope<'_> {
-        let repository = &self.question.query.repository;
-        CacheScope { cluster: self.upstream.registry.cluster.as_str(), repository }
+    fn call_out(self, at: Context<'_>) -> Decision {
+        let callout = self.callout(at.session);
+        Decision::undecided(self, Step::CallOut(callout))
     }
 
-    fn call_out(self) -> Effects {
-        let callout = self.callout();
-        Effects::new(Exchange::Explaining(Box::new(self)), Step::CallOut(callout))
-    }
-
-    fn callout(&self) -> Callout {
+    fn callout(&self, session: &Session) -> Callout {
         let ExplainQuery { repository, reference, .. } = &self.question.query;
         let reference = match &self.state {
-            State::Revalidating => return fetch::head(&self.upstream, repository, reference.as_str()),
+            State::Revalidating => return fetch::head(session, repository, reference.as_str()),
             State::Fetching(None) => reference.as_str(),
             State::Fetching(Some(digest)) => digest.as_str(),
             State::FetchingNested(descriptor, _) => descriptor.digest.as_str(),
         };
-        fetch::callout(&self.upstream, repository, reference, None)
-    }
-
-    #[inline(never)]
-    pub(super) fn advance(mut self, resources: &dyn Resources, event: &Event<'_>) -> Effects {
-        let Event::CalloutAnswered(answer) = event else {
-            return Effects::new(Exchange::Explaining(Box::new(self)), Step::Hold);
-        };
-        match self.upstream.judge(resources, answer.map(|answer| answer.headers)) {
-            Judgement::Fine => {}
-            Judgement::Renew(request) => {
-                let (upstream, callout) = (self.upstream.clone(), self.callout());
-                return Authorizing::again(*request, upstream, Exchange::Explaining(Box::new(self)), callout);
-            }
-            Judgement::Refused(refusal) => return *refusal,
-        }
-        match std::mem::replace(&mut self.state, State::Fetching(None)) {
-            State::Revalidating => self.on_head(resources, answer.map(|answer| answer.headers)),
-            State::Fetching(expected) => self.on_image(resources, expected, *answer),
-            State::FetchingNested(descriptor, mut explanation) => {
-                let body = fetch::verified(&self.upstream.registry, &descriptor, *answer);
-                let index = body.map_err(|fault| fault.message).and_then(nested);
-                explanation.add(descriptor, index);
-                self.proceed(resources, explanation)
-            }
-        }
+        fetch::callout(session, repository, reference, None)
     }
 
     /// Upstream's answer to the HEAD that asks what the image's name points to.
-    fn on_head(mut self, resources: &dyn Resources, headers: Option<Headers<'_>>) -> Effects {
+    fn on_head(mut self, at: Context<'_>, headers: Option<Headers<'_>>) -> Decision {
         let found = headers.filter(|headers| headers.status() == 200);
         let digest = found.and_then(|headers| Digest::parse(headers.text("docker-content-digest")?).ok());
-        let document =
-            digest.as_ref().and_then(|digest| self.question.cache.find(resources, self.scope(), digest.as_str()));
+        let document = digest.as_ref().and_then(|digest| {
+            self.question.cache.find(at.resources, at.scope(&self.question.query.repository), digest.as_str())
+        });
         match (digest, document) {
-            (Some(digest), Some(document)) => {
-                self.on_document(resources, digest, &document.media_type, &document.body.into())
-            }
+            (Some(digest), Some(document)) => self.on_document(at, digest, &document.media_type, &document.body.into()),
             (digest, _) => {
                 self.state = State::Fetching(digest);
-                self.call_out()
+                self.call_out(at)
             }
         }
     }
 
     /// The answer to the request for the image; `expected` is the digest that a HEAD has named.
-    fn on_image(self, resources: &dyn Resources, expected: Option<Digest>, answer: Option<Answer<'_>>) -> Effects {
+    fn on_image(self, at: Context<'_>, expected: Option<Digest>, answer: Option<Answer<'_>>) -> Decision {
         let reference = &self.question.query.reference;
-        let answer = match fetch::top(&self.upstream.registry, reference.as_str(), answer) {
+        let answer = match fetch::top(&at.session.registry, reference.as_str(), answer) {
             Ok(answer) => Ok(answer),
             Err(Unusable::Fault(fault)) => Err(fault),
             // What a client would read for itself is put into words here.
-            Err(Unusable::Relayed(answer)) => {
-                fetch::manifest(&self.upstream.registry, reference.as_str(), Some(answer))
-            }
+            Err(Unusable::Relayed(answer)) => fetch::manifest(&at.session.registry, reference.as_str(), Some(answer)),
         };
         let Answer { headers, body } = match answer {
             Ok(answer) => answer,
-            Err(fault) => return self.fail(&fault),
+            Err(fault) => return self.fail(at, &fault),
         };
         let expected = if let Reference::Digest(digest) = reference { Some(digest.clone()) } else { expected };
         let digest = match expected {
             Some(expected) if !body.verifies(&expected) => {
                 let fault = Fault::invalid(format!("the manifest behind {expected} hashes to {}", body.digest()));
-                return self.fail(&fault);
+                return self.fail(at, &fault);
             }
             Some(expected) => expected,
             None => body.digest().clone(),
         };
         let media_type = headers.text("content-type").unwrap_or_default();
-        self.on_document(resources, digest, media_type, body)
+        self.on_document(at, digest, media_type, body)
     }
 
     /// The document behind the image's name.
-    fn on_document(self, resources: &dyn Resources, digest: Digest, media_type: &str, body: &Body) -> Effects {
+    fn on_document(self, at: Context<'_>, digest: Digest, media_type: &str, body: &Body) -> Decision {
         let Question { query, machine_types, on_no_match, .. } = &self.question;
         let artifact = matches!(&query.reference, Reference::Tag(tag) if is_artifact_tag(tag.as_str()));
         let index = if !artifact && (body.nature().is_index || Kind::of(media_type) == Kind::Index) {
             match body.index().map_err(|error| Walk::begin().unusable(error)) {
                 Ok(index) => Some(index),
-                Err(dead_end) => return self.fail(&Fault::dead_end(&dead_end)),
+                Err(dead_end) => return self.fail(at, &Fault::dead_end(&dead_end)),
             }
         } else {
             None
         };
         let image = Image { name: self.image(), media_type: media_type.to_owned(), digest, index };
         let explanation = Explanation::new(image, machine_types, query.after.as_deref(), *on_no_match);
-        self.proceed(resources, Box::new(explanation))
+        self.proceed(at, Box::new(explanation))
     }
 
     /// Looks into the nested indexes, from the cache or else from upstream, which has said in this request that the
     /// caller may see the image.
-    fn proceed(mut self, resources: &dyn Resources, mut explanation: Box<Explanation>) -> Effects {
+    fn proceed(mut self, at: Context<'_>, mut explanation: Box<Explanation>) -> Decision {
         while let Some(descriptor) = explanation.wants() {
-            let document = self.question.cache.find(resources, self.scope(), descriptor.digest.as_str());
+            let document = self.question.cache.find(
+                at.resources,
+                at.scope(&self.question.query.repository),
+                descriptor.digest.as_str(),
+            );
             match document.filter(|document| document.is_described_by(&descriptor)) {
                 Some(document) => explanation.add(descriptor, nested(&document.body.into())),
                 None => {
                     self.state = State::FetchingNested(descriptor, explanation);
-                    return self.call_out();
+                    return self.call_out(at);
                 }
             }
         }
         let reply = Reply::json(200, &explanation.page(&self.question.query.rest));
-        Effects::reply(reply.with("cache-control", "no-store").with("vary", "Authorization"))
+        LocalReply::from(reply.with("cache-control", "no-store").with("vary", "Authorization")).into()
     }
 
     /// The image, as people write it.
@@ -215,11 +209,11 @@ impl Explain {
     }
 
     #[cold]
-    fn fail(&self, fault: &Fault) -> Effects {
+    fn fail(&self, at: Context<'_>, fault: &Fault) -> Decision {
         let message = format!("{}: {}", self.image(), fault.message);
-        let (status, user, host) = (fault.code.status(), &self.question.user, &self.upstream.registry.host);
+        let (status, user, host) = (fault.code.status(), &at.session.user, &at.session.registry.host);
         let line = format!("{status} explain {message} (login {user:?}, registry {host})");
-        Effects::reply(fault.reply(&message)).reporting(Report::fault(fault.counter, line))
+        (*rejected(fault.reply(&message), fault.counter, line)).into()
     }
 }
 

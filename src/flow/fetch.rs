@@ -1,8 +1,9 @@
 //! Requests of MetaHub's own for manifests, and what their answers are worth.
 
 use super::fault::{Fault, OVERLOADED};
-use super::standing::Upstream;
-use super::{Answer, Callout, Counter};
+use super::report::Counter;
+use super::session::Session;
+use super::step::{Answer, Callout};
 use crate::config::Registry;
 use crate::flow::body::Body;
 use crate::oci::errors::Code;
@@ -19,31 +20,24 @@ pub const MAX_MANIFEST: usize = MAX_BYTES;
 pub(super) const LARGE: usize = 64 * 1024;
 
 /// A callout for a manifest of these types, or of any. `reference` is a tag or a digest.
-pub(super) fn callout(upstream: &Upstream, repository: &Repository, reference: &str, accept: Option<&str>) -> Callout {
-    request("GET", upstream, repository, reference, accept)
+pub(super) fn callout(session: &Session, repository: &Repository, reference: &str, accept: Option<&str>) -> Callout {
+    request("GET", session, repository, reference, accept)
 }
 
 /// A callout for what is said about the manifest that a tag points to.
-pub(super) fn head(upstream: &Upstream, repository: &Repository, tag: &str) -> Callout {
-    request("HEAD", upstream, repository, tag, None)
+pub(super) fn head(session: &Session, repository: &Repository, tag: &str) -> Callout {
+    request("HEAD", session, repository, tag, None)
 }
 
-fn request(
-    method: &str,
-    upstream: &Upstream,
-    repository: &Repository,
-    reference: &str,
-    accept: Option<&str>,
-) -> Callout {
-    let registry = &upstream.registry;
-    let mut headers = vec![
+fn request(method: &str, session: &Session, repository: &Repository, reference: &str, accept: Option<&str>) -> Callout {
+    let registry = &session.registry;
+    let headers = vec![
         (":method", method.to_owned()),
         (":path", format!("/v2/{repository}/manifests/{reference}")),
         (":authority", registry.host.clone()),
         ("accept", accept.map_or_else(|| media_type::ALL.join(", "), str::to_owned)),
         ("accept-encoding", "identity".to_owned()),
     ];
-    headers.extend(upstream.authorization.iter().map(|value| ("authorization", value.expose().to_owned())));
     Callout { cluster: registry.cluster.clone(), headers }
 }
 

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use crate::text::headers::{HeaderChange, Headers};
 
-/// What any request may bring. `Authorization` is replaced (`standing.rs`), `x-envoy-internal` and the like are
+/// What any request may bring. `Authorization` is replaced (`session.rs`), `x-envoy-internal` and the like are
 /// Envoy's, `Content-Length` is 0. A pattern and not a list: the compiler looks at the length first, and every request
 /// passes here.
 fn may_always_go(name: &str) -> bool {
@@ -57,7 +57,7 @@ fn may_pass(name: &str) -> bool {
 
 /// Longest value that goes upstream with a request for a manifest, in bytes: a registry's front end refuses headers
 /// that are too long, and a refused request must not be the client's choice. `Accept` has a limit of its own
-/// (`accept.rs`).
+/// (`accept_header.rs`).
 const MAX_VALUE: usize = 256;
 
 /// What becomes of a request on its way.

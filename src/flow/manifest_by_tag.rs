@@ -19,15 +19,16 @@ mod resolved;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use self::answering::joined;
-use self::resolved::{Lesson, Resolved, Top};
+use self::resolved::{Lesson, Resolved, Top, joined};
 
-use super::answer;
+use super::decision::{Context, Decision, Undecided};
 use super::fault::Fault;
 use super::fetch::{self, LARGE, Unusable};
+use super::report::Counter;
+use super::served;
+use super::session::Session;
+use super::step::{Answer, Callout, Event, Step};
 use super::worker::Recent;
-use super::{Answer, Authorizing, Callout, Counter, Effects, Event, Exchange, Judgement, Step, Upstream};
-use crate::auth::upstream::TokenRequest;
 use crate::flow::body::Body;
 use crate::machine_type::MachineType;
 use crate::oci::digest::Digest;
@@ -36,9 +37,8 @@ use crate::oci::media_type::Kind;
 use crate::oci::reference::{Repository, Tag};
 use crate::select::OnNoMatch;
 use crate::select::{DeadEnd, Turn, Walk};
-use crate::store::cache::{Cache, CacheGrowth, CacheScope, Resolution};
+use crate::store::cache::{Cache, CacheGrowth, Resolution};
 use crate::store::keys::Identity;
-use crate::store::resources::Resources;
 use crate::text::headers::HeaderChange;
 
 /// Who pulls what, and how: all that does not change on the way.
@@ -46,7 +46,6 @@ use crate::text::headers::HeaderChange;
 pub(super) struct TagRequest {
     pub(super) repository: Repository,
     pub(super) tag: Tag,
-    pub(super) user: String,
     /// A keyed digest of the caller's complete credential; `None` where upstream's word must not outlive the answer.
     pub(super) identity: Option<Identity>,
     pub(super) machine_type: Arc<MachineType>,
@@ -80,9 +79,8 @@ pub(super) enum Own {
 
 /// A manifest by tag under way.
 #[derive(Debug)]
-pub struct ManifestByTag {
+pub(super) struct ManifestByTag {
     asked: TagRequest,
-    pub(super) upstream: Upstream,
     state: State,
     own: Own,
     growth: CacheGrowth,
@@ -132,55 +130,13 @@ enum Age {
     Stale,
 }
 
-impl ManifestByTag {
-    /// Answers at once, asks for confirmation of what is known, or asks for all of it. `ask` says what makes the
-    /// client's request one for confirmation.
-    pub(super) fn begin(
-        asked: TagRequest,
-        upstream: Upstream,
-        resources: &dyn Resources,
-        ask: impl FnOnce() -> Vec<HeaderChange>,
-    ) -> Effects {
-        let mut manifest =
-            Self { asked, upstream, state: State::Revalidating(None), own: Own::Here, growth: CacheGrowth::default() };
-        if manifest.asked.cache.tag_ttl > 0 {
-            manifest = match manifest.on_earlier_confirmation(resources, Age::Valid) {
-                Ok(effects) => return Effects { proven: true, ..effects },
-                Err(manifest) => *manifest,
-            };
-        }
-        let (cache, scope) = (manifest.asked.cache, manifest.scope());
-        let known = cache.resolution(resources, scope, &manifest.asked.tag, &manifest.asked.view());
-        let confirmable = known.is_some() || cache.knows_tag(resources, scope, &manifest.asked.tag);
-        if !confirmable {
-            return manifest.fetch(State::FetchingTop(TopReference::Tag));
-        }
-        if let Some(known) = known.as_ref().filter(|known| known.served.size > LARGE as u64) {
-            let state = State::Confirming(Some(Box::new(known.clone())));
-            return manifest.fetch(state);
-        }
-        manifest.state = State::Revalidating(known.map(Box::new));
-        manifest.own = Own::Gone;
-        manifest.proceed(Step::Continue(ask()))
-    }
-
-    pub(super) fn advance(mut self, resources: &dyn Resources, event: &Event<'_>) -> Effects {
+impl Undecided for ManifestByTag {
+    fn advance(mut self: Box<Self>, at: Context<'_>, event: &Event<'_>) -> Decision {
         match (std::mem::replace(&mut self.state, State::FetchingTop(TopReference::Tag)), event) {
             (State::Revalidating(known), Event::ResponseHeaders { headers, .. }) => {
-                match self.upstream.judge(resources, Some(*headers)) {
-                    Judgement::Fine => self.on_head(resources, known.map(|known| *known), *headers, Asked::ByClient),
-                    Judgement::Renew(request) => self.fetch_again(*request, State::FetchingTop(TopReference::Tag)),
-                    Judgement::Refused(refusal) => *refusal,
-                }
+                self.on_head(at, known.map(|known| *known), *headers, Asked::ByClient)
             }
-            (state, Event::CalloutAnswered(answer)) => {
-                match self.upstream.judge(resources, answer.map(|answer| answer.headers)) {
-                    Judgement::Fine => self.on_answer(resources, state, *answer),
-                    // The token was good for the request before and may have ended since.
-                    Judgement::Renew(request) => self.fetch_again(*request, state),
-                    Judgement::Refused(refusal) => *refusal,
-                }
-            }
+            (state, Event::CalloutAnswered(answer)) => self.on_answer(at, state, *answer),
             // While a callout is under way nothing else is due.
             (state, _) => {
                 self.state = state;
@@ -189,100 +145,132 @@ impl ManifestByTag {
         }
     }
 
+    fn repeat(&mut self, session: &Session) -> Option<Callout> {
+        if let State::Revalidating(_) = self.state {
+            self.state = State::FetchingTop(TopReference::Tag);
+        }
+        Some(self.callout(session))
+    }
+
+    fn holds_request(&self) -> bool {
+        !matches!(self.state, State::Revalidating(_))
+    }
+
+    fn suffices(&self, status: &[u8]) -> Option<&'static [&'static str]> {
+        (status == b"200").then_some(&["docker-content-digest"])
+    }
+}
+
+impl ManifestByTag {
+    /// Answers at once, asks for confirmation of what is known, or asks for all of it. `ask` says what makes the
+    /// client's request one for confirmation.
+    pub(super) fn begin(at: Context<'_>, asked: TagRequest, ask: impl FnOnce() -> Vec<HeaderChange>) -> Decision {
+        let mut manifest =
+            Self { asked, state: State::Revalidating(None), own: Own::Here, growth: CacheGrowth::default() };
+        if manifest.asked.cache.tag_ttl > 0 {
+            manifest = match manifest.on_earlier_confirmation(at, Age::Valid) {
+                Ok(decision) => return decision,
+                Err(manifest) => *manifest,
+            };
+        }
+        let (cache, scope) = (manifest.asked.cache, at.scope(&manifest.asked.repository));
+        let known = cache.resolution(at.resources, scope, &manifest.asked.tag, &manifest.asked.view());
+        let confirmable = known.is_some() || cache.knows_tag(at.resources, scope, &manifest.asked.tag);
+        if !confirmable {
+            return manifest.fetch(at, State::FetchingTop(TopReference::Tag));
+        }
+        if let Some(known) = known.as_ref().filter(|known| known.served.size > LARGE as u64) {
+            let state = State::Confirming(Some(Box::new(known.clone())));
+            return manifest.fetch(at, state);
+        }
+        manifest.state = State::Revalidating(known.map(Box::new));
+        manifest.own = Own::Gone;
+        manifest.proceed(Step::Continue(ask()))
+    }
+
     #[inline(never)]
-    fn on_answer(self, resources: &dyn Resources, state: State, answer: Option<Answer<'_>>) -> Effects {
-        let registry = &self.upstream.registry;
+    fn on_answer(self, at: Context<'_>, state: State, answer: Option<Answer<'_>>) -> Decision {
+        let registry = &at.session.registry;
         match state {
-            State::FetchingTop(by) => self.on_top_answer(resources, by, answer),
+            State::FetchingTop(by) => self.on_top_answer(at, by, answer),
             State::Confirming(known) => match answer {
-                Some(Answer { headers, .. }) => {
-                    self.on_head(resources, known.map(|known| *known), headers, Asked::ByCallout)
-                }
+                Some(Answer { headers, .. }) => self.on_head(at, known.map(|known| *known), headers, Asked::ByCallout),
                 None => {
                     let fault = Fault::broke_off(&registry.host, self.asked.tag.as_str());
-                    self.fail(resources, &fault)
+                    self.fail(at, &fault)
                 }
             },
             State::FetchingNested { top, descriptor, walk } => match fetch::verified(registry, &descriptor, answer) {
-                Ok(body) => self.keeping(resources, &descriptor, body).0.on_index(resources, top, body, walk, None),
-                Err(fault) => self.fail(resources, &fault),
+                Ok(body) => self.keeping(at, &descriptor, body).0.on_index(at, top, body, walk, None),
+                Err(fault) => self.fail(at, &fault),
             },
             State::FetchingChild(resolved) => match fetch::verified(registry, &resolved.resolution.served, answer) {
                 Ok(body) => {
-                    let (manifest, location) = self.keeping(resources, &resolved.resolution.served, body);
-                    manifest.answer(resources, resolved.at(location), body, Counter::CacheMiss)
+                    let (manifest, location) = self.keeping(at, &resolved.resolution.served, body);
+                    manifest.answer(at, resolved.at(location), body, Counter::CacheMiss)
                 }
-                Err(fault) => self.fail(resources, &fault),
+                Err(fault) => self.fail(at, &fault),
             },
             state @ State::Revalidating(_) => Self { state, ..self }.proceed(Step::Hold),
         }
     }
 
-    fn proceed(self, step: Step) -> Effects {
+    fn proceed(self, step: Step) -> Decision {
         let growth = self.growth;
-        let exchange = Exchange::ManifestByTag(Box::new(Self { growth: CacheGrowth::default(), ..self }));
-        Effects::new(exchange, step).growing(growth)
-    }
-
-    fn scope(&self) -> CacheScope<'_> {
-        CacheScope { cluster: self.upstream.registry.cluster.as_str(), repository: &self.asked.repository }
+        Decision::undecided(Self { growth: CacheGrowth::default(), ..self }, step).growing(growth)
     }
 
     /// The manifest from the cache, or else from upstream.
-    fn serve(mut self, resources: &dyn Resources, resolved: Resolved) -> Effects {
+    fn serve(mut self, at: Context<'_>, resolved: Resolved) -> Decision {
         let (cache, Resolution { served, location, .. }) = (self.asked.cache, &resolved.resolution);
-        let location = location.or_else(|| cache.locate(resources, self.scope(), served.digest.as_str()));
+        let location =
+            location.or_else(|| cache.locate(at.resources, at.scope(&self.asked.repository), served.digest.as_str()));
         if served.size > LARGE as u64 && location.is_some() {
             let resolved = resolved.at(location);
-            self.learn(resources, &resolved);
-            return self.transfer(&resolved.resolution, Counter::CacheHit);
+            self.learn(at, &resolved);
+            return self.transfer(at, &resolved.resolution, Counter::CacheHit);
         }
         let document = location
-            .and_then(|location| cache.document(resources, self.scope(), served.digest.as_str(), location))
+            .and_then(|location| {
+                cache.document(at.resources, at.scope(&self.asked.repository), served.digest.as_str(), location)
+            })
             .filter(|document| document.is_described_by(served));
         match document {
-            Some(document) => self.answer(resources, resolved.at(location), &document.body.into(), Counter::CacheHit),
-            None => self.fetch(State::FetchingChild(Box::new(resolved.anew()))),
+            Some(document) => self.answer(at, resolved.at(location), &document.body.into(), Counter::CacheHit),
+            None => self.fetch(at, State::FetchingChild(Box::new(resolved.anew()))),
         }
     }
 
     /// Calls out for what a state waits for.
     #[inline(never)]
-    fn fetch(mut self, state: State) -> Effects {
+    fn fetch(mut self, at: Context<'_>, state: State) -> Decision {
         self.state = state;
         if self.own == Own::Here {
             self.own = Own::Held;
         }
-        let callout = self.callout();
+        let callout = self.callout(at.session);
         self.proceed(Step::CallOut(callout))
     }
 
-    fn callout(&self) -> Callout {
+    fn callout(&self, session: &Session) -> Callout {
         let tag = self.asked.tag.as_str();
         let reference = match &self.state {
-            State::Confirming(_) => return fetch::head(&self.upstream, &self.asked.repository, tag),
+            State::Confirming(_) => return fetch::head(session, &self.asked.repository, tag),
             State::FetchingTop(TopReference::Digest(digest)) => digest.as_str(),
             State::FetchingTop(TopReference::Tag | TopReference::TagAfterHead { .. }) | State::Revalidating(_) => tag,
             State::FetchingNested { descriptor, .. } => descriptor.digest.as_str(),
             State::FetchingChild(resolved) => resolved.resolution.served.digest.as_str(),
         };
-        fetch::callout(&self.upstream, &self.asked.repository, reference, None)
-    }
-
-    /// Calls out with another token.
-    fn fetch_again(mut self, request: TokenRequest, state: State) -> Effects {
-        self.state = state;
-        let (upstream, callout) = (self.upstream.clone(), self.callout());
-        Authorizing::again(request, upstream, Exchange::ManifestByTag(Box::new(self)), callout)
+        fetch::callout(session, &self.asked.repository, reference, None)
     }
 
     /// The answer to the request for what the tag points to.
-    fn on_top_answer(mut self, resources: &dyn Resources, by: TopReference, answer: Option<Answer<'_>>) -> Effects {
+    fn on_top_answer(mut self, at: Context<'_>, by: TopReference, answer: Option<Answer<'_>>) -> Decision {
         let reference = if let TopReference::Digest(digest) = &by { digest.as_str() } else { self.asked.tag.as_str() };
-        let Answer { headers, body } = match fetch::top(&self.upstream.registry, reference, answer) {
+        let Answer { headers, body } = match fetch::top(&at.session.registry, reference, answer) {
             Ok(answer) => answer,
-            Err(Unusable::Fault(fault)) => return self.fail(resources, &fault),
-            Err(Unusable::Relayed(answer)) => return self.on_relayed(resources, answer),
+            Err(Unusable::Fault(fault)) => return self.fail(at, &fault),
+            Err(Unusable::Relayed(answer)) => return self.on_relayed(at, answer),
         };
         let named = headers.text("docker-content-digest").and_then(|text| Digest::parse(text).ok());
         let named = named.filter(|named| body.verifies(named));
@@ -291,40 +279,47 @@ impl ManifestByTag {
             (TopReference::Digest(digest), _) if body.verifies(digest) => digest.clone(),
             (TopReference::Digest(digest), _) => {
                 let fault = Fault::invalid(format!("the manifest behind {digest} hashes to {}", body.digest()));
-                return self.fail(resources, &fault);
+                return self.fail(at, &fault);
             }
             (_, Some(named)) => named.clone(),
             // A digest that is wrong is as good as none: what counts is what the index says of its entries.
             (_, None) => body.digest().clone(),
         };
-        let lesson = self.note_head(resources, &by, named.is_some());
+        let lesson = self.note_head(at, &by, named.is_some());
         let media_type = headers.text("content-type").unwrap_or_default();
         let descriptor =
             Descriptor { media_type: media_type.to_owned(), digest: digest.clone(), size: body.len() as u64 };
-        let (manifest, _) = self.keeping(resources, &descriptor, body);
-        manifest.on_top(resources, Top { digest, lesson }, media_type, body, Counter::CacheMiss)
+        let (manifest, _) = self.keeping(at, &descriptor, body);
+        manifest.on_top(at, Top { digest, lesson }, media_type, body, Counter::CacheMiss)
     }
 
     /// Upstream's word to the client: no such tag, too many requests.
     #[cold]
-    fn on_relayed(self, resources: &dyn Resources, answer: Answer<'_>) -> Effects {
+    fn on_relayed(self, at: Context<'_>, answer: Answer<'_>) -> Decision {
         let asked = &self.asked;
-        let forget =
-            |identity| asked.cache.forget_confirmed(resources, self.scope(), &asked.tag, &asked.view(), &identity);
+        let forget = |identity| {
+            asked.cache.forget_confirmed(
+                at.resources,
+                at.scope(&self.asked.repository),
+                &asked.tag,
+                &asked.view(),
+                &identity,
+            )
+        };
         let growth =
             asked.identity.filter(|_| answer.headers.status() == 404).map_or_else(CacheGrowth::default, forget);
-        answer::relay(answer.headers, answer.body).growing(growth)
+        Decision::from(served::relay(answer.headers, answer.body)).growing(growth)
     }
 
     /// Whether the tag is worth a HEAD the next time: only where upstream names digests, and to HEAD too.
-    fn note_head(&mut self, resources: &dyn Resources, by: &TopReference, named: bool) -> Lesson {
-        let (cache, scope, tag) = (self.asked.cache, self.scope(), &self.asked.tag);
+    fn note_head(&mut self, at: Context<'_>, by: &TopReference, named: bool) -> Lesson {
+        let (cache, scope, tag) = (self.asked.cache, at.scope(&self.asked.repository), &self.asked.tag);
         let useless = matches!(by, TopReference::TagAfterHead { useless: true });
-        let confirmable = !useless && named && !cache.is_headless(resources, scope);
+        let confirmable = !useless && named && !cache.is_headless(at.resources, scope);
         let growth = if useless {
-            cache.keep_headless(resources, scope).and(cache.forget_tag(resources, scope, tag, &self.asked.view()))
+            cache.keep_headless(at.resources, scope).and(cache.forget_tag(at.resources, scope, tag, &self.asked.view()))
         } else if confirmable {
-            cache.keep_tag(resources, scope, tag)
+            cache.keep_tag(at.resources, scope, tag)
         } else {
             CacheGrowth::default()
         };
@@ -333,50 +328,41 @@ impl ManifestByTag {
     }
 
     /// What the tag points to.
-    fn on_top(self, resources: &dyn Resources, top: Top, media_type: &str, body: &Body, source: Counter) -> Effects {
+    fn on_top(self, at: Context<'_>, top: Top, media_type: &str, body: &Body, source: Counter) -> Decision {
         // What is said to be an index and is none, is a fault that the walk finds.
         if !body.nature().is_index && Kind::of(media_type) != Kind::Index {
-            return self.pass_through(resources, top, media_type, body, "not an index", source);
+            return self.pass_through(at, top, media_type, body, "not an index", source);
         }
-        self.on_index(resources, top, body, Walk::begin(), Some((media_type, source)))
+        self.on_index(at, top, body, Walk::begin(), Some((media_type, source)))
     }
 
     /// The index that a walk stands before. `whole` is said of the tag's own document, which may be passed through.
-    fn on_index(
-        self,
-        resources: &dyn Resources,
-        top: Top,
-        body: &Body,
-        walk: Walk,
-        whole: Option<(&str, Counter)>,
-    ) -> Effects {
+    fn on_index(self, at: Context<'_>, top: Top, body: &Body, walk: Walk, whole: Option<(&str, Counter)>) -> Decision {
         match (body.enter(walk, &self.asked.machine_type, self.asked.on_no_match), whole) {
             (Turn::Image { descriptor, reason, missing }, _) => {
                 let (reason, missing) = (reason.to_string(), joined(&missing));
                 let Top { digest: top, lesson } = top;
                 let resolution = Resolution { top, served: descriptor, reason, missing, location: None };
-                self.serve(resources, Resolved { resolution, lesson })
+                self.serve(at, Resolved { resolution, lesson })
             }
-            (Turn::Nested(descriptor, walk), _) => self.into_nested(resources, top, descriptor, walk),
-            (Turn::Whole(why), Some((media_type, source))) => {
-                self.pass_through(resources, top, media_type, body, why, source)
-            }
-            (Turn::Whole(_), None) => self.fail(resources, &Fault::dead_end(&DeadEnd::NotAnImageIndex)),
-            (Turn::DeadEnd(dead_end), _) => self.fail(resources, &Fault::dead_end(&dead_end)),
+            (Turn::Nested(descriptor, walk), _) => self.into_nested(at, top, descriptor, walk),
+            (Turn::Whole(why), Some((media_type, source))) => self.pass_through(at, top, media_type, body, why, source),
+            (Turn::Whole(_), None) => self.fail(at, &Fault::dead_end(&DeadEnd::NotAnImageIndex)),
+            (Turn::DeadEnd(dead_end), _) => self.fail(at, &Fault::dead_end(&dead_end)),
         }
     }
 
     /// A nested index, from the cache or else from upstream.
-    fn into_nested(self, resources: &dyn Resources, top: Top, descriptor: Descriptor, walk: Walk) -> Effects {
-        let document = self.asked.recent.find(&self.asked.cache, resources, self.scope(), &descriptor.digest);
+    fn into_nested(self, at: Context<'_>, top: Top, descriptor: Descriptor, walk: Walk) -> Decision {
+        let document = self.asked.recent.find(
+            &self.asked.cache,
+            at.resources,
+            at.scope(&self.asked.repository),
+            &descriptor.digest,
+        );
         match document.filter(|(media_type, body)| descriptor.describes(media_type, body)) {
-            Some((_, body)) => self.on_index(resources, top, &body, walk, None),
-            None => self.fetch(State::FetchingNested { top, descriptor, walk }),
+            Some((_, body)) => self.on_index(at, top, &body, walk, None),
+            None => self.fetch(at, State::FetchingNested { top, descriptor, walk }),
         }
-    }
-
-    /// Whether the client's request itself waits, and has not gone upstream.
-    pub(super) const fn holds_request(&self) -> bool {
-        !matches!(self.state, State::Revalidating(_))
     }
 }

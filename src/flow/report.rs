@@ -1,5 +1,7 @@
 //! What is counted, and what operators read of it.
 
+use crate::store::cache::CacheGrowth;
+
 /// Declares each counter once: what it counts, what it is called here, and the metric's name.
 macro_rules! counters {
     ($($(#[$what:meta])+ $counter:ident = $name:literal,)+) => {
@@ -97,6 +99,12 @@ impl Report {
 
     pub(super) const fn amount(counter: Counter, amount: i64) -> Self {
         Self { counter, amount, line: None, topic: None }
+    }
+
+    /// How the cache grew, which operators see as a gauge: what is left out once is wrong for ever.
+    pub(super) fn of_growth(growth: CacheGrowth) -> impl Iterator<Item = Self> {
+        let amounts = [(Counter::CacheBytes, growth.bytes), (Counter::CacheEvicted, growth.evicted)];
+        amounts.into_iter().filter(|(_, amount)| *amount != 0).map(|(counter, amount)| Self::amount(counter, amount))
     }
 
     pub(super) const fn fault(counter: Counter, line: String) -> Self {

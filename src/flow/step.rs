@@ -36,15 +36,14 @@ pub struct Answer<'a> {
     pub body: &'a Body,
 }
 
-impl Event<'_> {
-    /// Upstream does not let this caller have what was asked for.
-    pub(super) fn is_denied(&self) -> bool {
-        let headers = match self {
-            Self::ResponseHeaders { headers, .. } => *headers,
-            Self::CalloutAnswered(Some(answer)) => answer.headers,
-            _ => return false,
-        };
-        headers.first(":status") == Some(b"403")
+impl<'a> Event<'a> {
+    /// The headers with which upstream answers.
+    pub(super) fn answer_headers(&self) -> Option<Headers<'a>> {
+        match self {
+            Self::ResponseHeaders { headers, .. } => Some(*headers),
+            Self::CalloutAnswered(Some(answer)) => Some(answer.headers),
+            Self::CalloutAnswered(None) | Self::ResponseBody { .. } | Self::Overfull => None,
+        }
     }
 }
 

@@ -5,12 +5,14 @@
 //! What passes is checked on its way: size, digest and media type are the descriptor's, or the answer is cut off before
 //! its last piece.
 
+use super::decision::{Context, Decision, Next, Undecided};
 use super::fault::Fault;
 use super::fetch;
-use super::{Effects, Event, Exchange, Report, Step, Upstream};
+use super::report::Report;
+use super::session::Session;
+use super::step::{Callout, Event, Step};
 use crate::oci::digest::Verifier;
 use crate::oci::index::Descriptor;
-use crate::store::resources::Resources;
 use crate::text::headers::{HeaderChange, Headers};
 
 /// Headers of upstream's answer that stay; the others are said by MetaHub or not at all.
@@ -18,8 +20,7 @@ const KEPT: [&str; 7] = [":status", "accept-ranges", "age", "connection", "conte
 
 /// A manifest that passes.
 #[derive(Debug)]
-pub struct Transfer {
-    pub(super) upstream: Upstream,
+pub(super) struct Transfer {
     pub(super) descriptor: Descriptor,
     /// What is said about the manifest.
     pub(super) headers: Vec<(&'static str, String)>,
@@ -29,7 +30,6 @@ pub struct Transfer {
     pub(super) what: String,
     /// The client asked with HEAD.
     pub(super) head: bool,
-    pub(super) user: String,
     pub(super) progress: Progress,
 }
 
@@ -43,27 +43,38 @@ pub(super) enum Progress {
     Passing(Verifier, u64),
 }
 
-impl Transfer {
+impl Undecided for Transfer {
     #[inline(never)]
-    pub(super) fn advance(mut self, resources: &dyn Resources, event: &Event<'_>) -> Effects {
+    fn advance(mut self: Box<Self>, at: Context<'_>, event: &Event<'_>) -> Decision {
         match (std::mem::take(&mut self.progress), event) {
-            (Progress::Asked, Event::ResponseHeaders { headers, end }) => self.on_headers(resources, *headers, *end),
+            (Progress::Asked, Event::ResponseHeaders { headers, end }) => self.on_headers(at, *headers, *end),
             (Progress::Passing(verifier, received), Event::ResponseBody { piece, end }) => {
-                self.on_piece(verifier, received, piece, *end)
+                self.on_piece(at, verifier, received, piece, *end)
             }
             (progress, _) => {
                 self.progress = progress;
-                Effects::new(Exchange::Transferring(Box::new(self)), Step::Hold)
+                Decision::new(Next::Undecided(self), Step::Hold)
             }
         }
     }
 
-    fn on_headers(mut self, resources: &dyn Resources, headers: Headers<'_>, end: bool) -> Effects {
-        if let Some(refusal) = self.upstream.refusal(resources, headers) {
-            return refusal;
-        }
+    fn repeat(&mut self, _: &Session) -> Option<Callout> {
+        None
+    }
+
+    fn holds_request(&self) -> bool {
+        false
+    }
+
+    fn checks_body(&self) -> bool {
+        true
+    }
+}
+
+impl Transfer {
+    fn on_headers(mut self: Box<Self>, at: Context<'_>, headers: Headers<'_>, end: bool) -> Decision {
         let Descriptor { digest, size, .. } = &self.descriptor;
-        let checked = fetch::found(&self.upstream.registry, digest.as_str(), headers)
+        let checked = fetch::found(&at.session.registry, digest.as_str(), headers)
             .and_then(|()| fetch::has_type(&self.descriptor, headers))
             .and_then(|()| match headers.text("content-length") {
                 Some(length) if length != size.to_string() => Err(self.wrong_size(length)),
@@ -71,7 +82,7 @@ impl Transfer {
                 _ => Ok(()),
             });
         if let Err(fault) = checked {
-            return self.fail(&fault);
+            return self.fail(at, &fault);
         }
         let mut changes: Vec<HeaderChange> = Vec::new();
         for (name, _) in headers.0.iter().filter(|(name, _)| !KEPT.contains(&name.as_str())) {
@@ -83,34 +94,41 @@ impl Transfer {
         changes
             .extend(std::mem::take(&mut self.headers).into_iter().map(|(name, value)| HeaderChange::Set(name, value)));
         let (reports, verifier) = (std::mem::take(&mut self.reports), Verifier::new(digest));
-        let exchange = if self.head {
-            Exchange::Done
+        let next = if self.head {
+            Next::Done
         } else {
             self.progress = Progress::Passing(verifier, 0);
-            Exchange::Transferring(Box::new(self))
+            Next::Undecided(self)
         };
-        Effects { reports, ..Effects::new(exchange, Step::Continue(changes)) }
+        Decision { next, step: Step::Continue(changes), reports }
     }
 
-    fn on_piece(mut self, mut verifier: Verifier, received: u64, piece: &[u8], end: bool) -> Effects {
+    fn on_piece(
+        mut self: Box<Self>,
+        at: Context<'_>,
+        mut verifier: Verifier,
+        received: u64,
+        piece: &[u8],
+        end: bool,
+    ) -> Decision {
         verifier.update(piece);
         let received = received.saturating_add(piece.len() as u64);
         let Descriptor { digest, size, .. } = &self.descriptor;
         if received > *size || (end && received < *size) {
             let fault = self.wrong_size(&received.to_string());
-            return self.cut(&fault);
+            return self.cut(at, &fault);
         }
         // Envoy tells of the end after the last byte, with an empty piece. Then it would be too late: a client that was
         // told the length has the whole of it.
         if received == *size && !piece.is_empty() && !verifier.clone().matches() {
             let fault = Fault::invalid(format!("the manifest behind {digest} hashes to something else"));
-            return self.cut(&fault);
+            return self.cut(at, &fault);
         }
         if end {
-            return Effects::new(Exchange::Done, Step::Continue(Vec::new()));
+            return Decision::new(Next::Done, Step::Continue(Vec::new()));
         }
         self.progress = Progress::Passing(verifier, received);
-        Effects::new(Exchange::Transferring(Box::new(self)), Step::Continue(Vec::new()))
+        Decision::new(Next::Undecided(self), Step::Continue(Vec::new()))
     }
 
     #[cold]
@@ -120,17 +138,14 @@ impl Transfer {
     }
 
     #[cold]
-    fn fail(&self, fault: &Fault) -> Effects {
-        let message = format!("{}: {}", self.what, fault.message);
-        let (status, host) = (fault.code.status(), &self.upstream.registry.host);
-        let line = format!("{status} {message} (login {:?}, registry {host})", self.user);
-        Effects::reply(fault.reply(&message)).reporting(Report::fault(fault.counter, line))
+    fn fail(&self, at: Context<'_>, fault: &Fault) -> Decision {
+        at.session.fail(fault, &format!("{}: {}", self.what, fault.message)).into()
     }
 
     /// The client has the headers and a part of the body already.
-    fn cut(&self, fault: &Fault) -> Effects {
-        let Effects { step, exchange, reports, .. } = self.fail(fault);
+    fn cut(&self, at: Context<'_>, fault: &Fault) -> Decision {
+        let Decision { step, next, reports } = self.fail(at, fault);
         let step = if let Step::Reply(reply) = step { Step::Cut(reply) } else { step };
-        Effects { reports, ..Effects::new(exchange, step) }
+        Decision { next, step, reports }
     }
 }

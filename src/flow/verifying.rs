@@ -1,52 +1,52 @@
 //! An answer of MetaHub's own that says something about machine types, and so waits for the registry's word on the
 //! login.
 
+use super::decision::{Context, Decision, Undecided};
 use super::fault::Fault;
-use super::{Authorizing, Callout, Effects, Event, Exchange, Judgement, Report, Step, Upstream};
-use crate::config::Registry;
-use crate::store::resources::Resources;
+use super::local_reply::{LocalReply, rejected};
+use super::session::Session;
+use super::step::{Callout, Event, Step};
 
 /// An answer of MetaHub's own that waits for the registry's word on the login.
 #[derive(Debug)]
-pub struct Verifying {
-    pub(super) upstream: Upstream,
-    next: Effects,
-}
+pub(super) struct Verifying(LocalReply);
 
 impl Verifying {
-    /// Asks the registry by a ping; `next` is what to do if it accepts the login.
-    pub(super) fn begin(upstream: Upstream, next: Effects) -> Effects {
-        let callout = ping(&upstream.registry);
-        Effects::new(Exchange::Verifying(Box::new(Self { upstream, next })), Step::CallOut(callout))
+    /// Asks the registry by a ping; `answer` is for a login that it accepts.
+    pub(super) fn begin(session: &Session, answer: LocalReply) -> Decision {
+        Decision::undecided(Self(answer), Step::CallOut(ping(session)))
     }
+}
 
+impl Undecided for Verifying {
     #[inline(never)]
-    pub(super) fn advance(mut self, resources: &dyn Resources, event: &Event<'_>) -> Effects {
+    fn advance(self: Box<Self>, at: Context<'_>, event: &Event<'_>) -> Decision {
         let Event::CalloutAnswered(answer) = event else {
-            return Effects::new(Exchange::Verifying(Box::new(self)), Step::Hold);
+            return Decision::undecided(*self, Step::Hold);
         };
-        match self.upstream.judge(resources, answer.map(|answer| answer.headers)) {
-            Judgement::Fine => {}
-            Judgement::Renew(request) => {
-                let (upstream, callout) = (self.upstream.clone(), ping(&self.upstream.registry));
-                return Authorizing::again(*request, upstream, Exchange::Verifying(Box::new(self)), callout);
-            }
-            Judgement::Refused(refusal) => return *refusal,
-        }
         let status = answer.map_or(0, |answer| answer.headers.status());
         if status == 200 {
-            return self.next;
+            return self.0.into();
         }
-        let message =
-            format!("the registry {} is not available ({status}); try again later", self.upstream.registry.host);
+        let session = at.session;
+        let message = format!("the registry {} is not available ({status}); try again later", session.registry.host);
         let fault = Fault::upstream(message);
-        let line = format!("503 {} (login {:?})", fault.message, self.upstream.user);
-        Effects::reply(fault.reply(&fault.message)).reporting(Report::fault(fault.counter, line))
+        let line = format!("503 {} (login {:?})", fault.message, session.user);
+        (*rejected(fault.reply(&fault.message), fault.counter, line)).into()
+    }
+
+    fn repeat(&mut self, session: &Session) -> Option<Callout> {
+        Some(ping(session))
+    }
+
+    fn holds_request(&self) -> bool {
+        true
     }
 }
 
 /// A callout that says whether a login is right, once it is authorized.
-fn ping(registry: &Registry) -> Callout {
+fn ping(session: &Session) -> Callout {
+    let registry = &session.registry;
     let headers =
         vec![(":method", "GET".to_owned()), (":path", "/v2/".to_owned()), (":authority", registry.host.clone())];
     Callout { cluster: registry.cluster.clone(), headers }

@@ -36,7 +36,7 @@ enum State {
 
 impl State {
     fn of(side: Side, exchange: Exchange) -> Self {
-        if matches!(exchange, Exchange::Done) { Self::Idle } else { Self::Open(side, exchange) }
+        if exchange.is_done() { Self::Idle } else { Self::Open(side, exchange) }
     }
 }
 
@@ -109,7 +109,7 @@ impl Driver {
     /// A piece of the response's body, `size` bytes long, or its end.
     pub fn on_response_body(&self, host: &impl Host, size: usize, end: bool) -> FilterStatus {
         match self.state.take() {
-            State::Open(side, exchange @ Exchange::Transferring(_)) => {
+            State::Open(side, exchange) if exchange.checks_body() => {
                 let piece = host.response_body(size);
                 self.advance(host, side, exchange, &Event::ResponseBody { piece: &piece, end })
             }
@@ -143,10 +143,10 @@ impl Driver {
         }
     }
 
-    /// Shows where the exchange stands; [`Exchange::Done`] where nothing has begun.
+    /// Shows where the exchange stands; one that is done where nothing has begun.
     pub fn inspect<T>(&self, look: impl FnOnce(&Exchange) -> T) -> T {
         let state = self.state.take();
-        let seen = if let State::Open(_, exchange) = &state { look(exchange) } else { look(&Exchange::Done) };
+        let seen = if let State::Open(_, exchange) = &state { look(exchange) } else { look(&Exchange::default()) };
         self.state.set(state);
         seen
     }

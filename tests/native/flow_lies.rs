@@ -1,6 +1,6 @@
 //! What a registry, or a client, says wrongly must not be believed, kept, or held against others.
 
-use metahub::flow::{Event, Exchange, Step, WorkerState, begin};
+use metahub::flow::{Event, Step, WorkerState, begin};
 use metahub::oci::digest::Digest;
 use metahub::oci::media_type::{DOCKER_LIST, DOCKER_MANIFEST, OCI_MANIFEST};
 use metahub::text::headers::{HeaderChange, Headers};
@@ -355,6 +355,6 @@ fn what_envoy_answers_itself_goes_to_the_client() {
         let event = Event::ResponseHeaders { headers: Headers(&timeout), end: false };
         let effects = effects.exchange.advance(&memory, &event);
         assert_eq!(effects.step, Step::Continue(Vec::new()), "{path}");
-        assert!(matches!(effects.exchange, Exchange::Done), "{path}");
+        assert!(effects.exchange.is_done(), "{path}");
     }
 }

@@ -1,6 +1,6 @@
 //! One request, driven by the core's driver as it is in Envoy.
 
-use metahub::flow::{Exchange, Step};
+use metahub::flow::Step;
 use metahub::host::flights::Outcome;
 use metahub::host::log_lines::{Line, collect};
 use metahub::host::{Driver, FilterStatus};
@@ -168,11 +168,11 @@ impl Stream {
 
     /// Whether the flow has decided everything.
     fn is_decided(&self) -> bool {
-        self.driver.inspect(|exchange| matches!(exchange, Exchange::Done))
+        self.driver.inspect(|exchange| exchange.is_done())
     }
 
     fn is_transferring(&self) -> bool {
-        self.driver.inspect(|exchange| matches!(exchange, Exchange::Transferring(_)))
+        self.driver.inspect(|exchange| exchange.checks_body())
     }
 }
 

@@ -3,7 +3,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use super::*;
-use crate::flow::{Step, token};
+use crate::flow::{Step, token_endpoint};
 use crate::store::in_memory::Map;
 
 fn config() -> Config {
@@ -38,7 +38,7 @@ fn identity(config: &Config, memory: &Map, cluster: &str, authorization: &str) -
 fn token(config: &Config, memory: &Map, cluster: &str, authorization: &str) -> String {
     let registry = Arc::clone(config.registry(cluster).unwrap());
     let headers = headers(authorization);
-    let effects = token::issue(config, memory, &registry, arrival(&headers)).unwrap();
+    let effects = token_endpoint::issue(config, memory, &registry, arrival(&headers)).unwrap();
     let Step::Reply(reply) = effects.step else { panic!("{effects:?}") };
     let body: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
     format!("Bearer {}", body["token"].as_str().unwrap())

@@ -2,116 +2,107 @@
 
 use super::resolved::{Lesson, Resolved, Top};
 use super::{Age, ManifestByTag, Own};
-use crate::flow::accept;
-use crate::flow::answer::{Image, ServedManifest};
+use crate::flow::accept_header;
 use crate::flow::body::Body;
+use crate::flow::decision::{Context, Decision, Next};
 use crate::flow::fault::Fault;
 use crate::flow::fetch::{self, LARGE};
+use crate::flow::local_reply::LocalReply;
+use crate::flow::report::{Counter, Report};
+use crate::flow::served::{Image, ServedManifest};
+use crate::flow::step::Step;
 use crate::flow::transfer::{Progress, Transfer};
-use crate::flow::{Counter, Effects, Exchange, Report, Step};
 use crate::oci::errors::Code;
 use crate::oci::index::Descriptor;
 use crate::store::cache::{CacheGrowth, Location, Resolution};
-use crate::store::resources::Resources;
 use crate::text::headers::HeaderChange;
-use crate::text::printable::printable;
-
-/// Longest list of missing features that is kept and logged, in bytes.
-const MAX_MISSING: usize = 200;
 
 impl ManifestByTag {
     /// The tag's own document, as it is.
     pub(super) fn pass_through(
         self,
-        resources: &dyn Resources,
+        at: Context<'_>,
         Top { digest: top, lesson }: Top,
         media_type: &str,
         body: &Body,
         why: &str,
         source: Counter,
-    ) -> Effects {
+    ) -> Decision {
         let served = Descriptor { media_type: media_type.to_owned(), digest: top.clone(), size: body.len() as u64 };
-        let location = self.asked.cache.locate(resources, self.scope(), top.as_str());
+        let location = self.asked.cache.locate(at.resources, at.scope(&self.asked.repository), top.as_str());
         let reason = format!("passed through: {why}");
         // A type that is wrong would be remembered, and the truth refused as a lie from then on.
         let lesson = if fetch::is_true(media_type, body) { lesson } else { Lesson::Nothing };
         let resolution = Resolution { top, served, reason, missing: String::new(), location };
-        self.answer(resources, Resolved { resolution, lesson }, body, source)
+        self.answer(at, Resolved { resolution, lesson }, body, source)
     }
 
     /// Keeps a document that was verified.
-    pub(super) fn keeping(
-        mut self,
-        resources: &dyn Resources,
-        descriptor: &Descriptor,
-        body: &Body,
-    ) -> (Self, Option<Location>) {
+    pub(super) fn keeping(mut self, at: Context<'_>, descriptor: &Descriptor, body: &Body) -> (Self, Option<Location>) {
         let Descriptor { media_type, digest, .. } = descriptor;
         if !fetch::is_true(media_type, body) {
             return (self, None);
         }
-        let keep = || self.asked.cache.keep_document(resources, self.scope(), digest.as_str(), media_type, body);
+        let keep = || {
+            self.asked.cache.keep_document(
+                at.resources,
+                at.scope(&self.asked.repository),
+                digest.as_str(),
+                media_type,
+                body,
+            )
+        };
         let (location, growth) = body.kept(keep);
         self.growth = self.growth.and(growth);
         (self, location)
     }
 
     /// Remembers what the tag came to, and answers with the manifest.
-    pub(super) fn answer(
-        mut self,
-        resources: &dyn Resources,
-        resolved: Resolved,
-        body: &Body,
-        source: Counter,
-    ) -> Effects {
-        self.learn(resources, &resolved);
+    pub(super) fn answer(mut self, at: Context<'_>, resolved: Resolved, body: &Body, source: Counter) -> Decision {
+        self.learn(at, &resolved);
         if body.len() > LARGE {
-            return self.transfer(&resolved.resolution, source);
+            return self.transfer(at, &resolved.resolution, source);
         }
         self.reply(&resolved.resolution, body.clone(), source)
     }
 
     /// The manifest passes from upstream to the client, whose request fetches it.
-    pub(super) fn transfer(mut self, resolution: &Resolution, source: Counter) -> Effects {
+    pub(super) fn transfer(self, at: Context<'_>, resolution: &Resolution, source: Counter) -> Decision {
+        let (asked, growth) = (&self.asked, self.growth);
         if self.own == Own::Gone {
-            return self.upstream.go_round(&self.asked.repository, self.asked.tag.as_str()).growing(self.growth);
+            return Decision::from(at.session.go_round(&asked.repository, asked.tag.as_str())).growing(growth);
         }
-        let growth = std::mem::take(&mut self.growth);
-        let reports = self.reported(Effects::new(Exchange::Done, Step::Hold), resolution, source).reports;
         let served = resolution.served.clone();
-        let path =
-            ["/v2/", self.asked.repository.as_str(), "/manifests/", served.digest.as_str(), &self.upstream.query];
+        let path = ["/v2/", asked.repository.as_str(), "/manifests/", served.digest.as_str(), &at.session.query];
         let changes = vec![
             HeaderChange::Set(":path", path.concat()),
-            HeaderChange::Set("accept", accept::all()),
+            HeaderChange::Set("accept", accept_header::all()),
             HeaderChange::Set("accept-encoding", "identity".to_owned()),
         ];
-        let step = if self.own == Own::Held { self.upstream.onward(changes) } else { Step::Continue(changes) };
+        let step = if self.own == Own::Held { Step::Resume(changes) } else { Step::Continue(changes) };
         let transfer = Transfer {
             headers: self.served_manifest(resolution).headers(),
-            reports,
-            what: format!("{} for machine type {}", self.image(), self.asked.machine_type.name()),
-            head: self.asked.head,
-            user: std::mem::take(&mut self.asked.user),
+            reports: self.reports(resolution, source),
+            what: format!("{} for machine type {}", self.image(), asked.machine_type.name()),
+            head: asked.head,
             descriptor: served,
             progress: Progress::default(),
-            upstream: self.upstream,
         };
-        Effects::new(Exchange::Transferring(Box::new(transfer)), step).growing(growth)
+        Decision::undecided(transfer, step).growing(growth)
     }
 
     /// Upstream has just told this caller what the tag points to.
-    pub(super) fn learn(&mut self, resources: &dyn Resources, Resolved { resolution, lesson }: &Resolved) {
+    pub(super) fn learn(&mut self, at: Context<'_>, Resolved { resolution, lesson }: &Resolved) {
         let (cache, asked, view) = (self.asked.cache, &self.asked, self.asked.view());
         let mut growth = if *lesson == Lesson::Resolution {
-            cache.keep_resolution(resources, self.scope(), &asked.tag, &view, resolution)
+            cache.keep_resolution(at.resources, at.scope(&self.asked.repository), &asked.tag, &view, resolution)
         } else {
             CacheGrowth::default()
         };
         let identity = asked.identity.filter(|_| *lesson != Lesson::Nothing && cache.trusts_earlier_words());
         if let Some(identity) = identity {
-            let (scope, resolution) = (self.scope(), resolution.clone());
-            let confirmed = cache.keep_confirmed(resources, scope, &asked.tag, &view, &identity, resolution);
+            let (scope, resolution) = (at.scope(&self.asked.repository), resolution.clone());
+            let confirmed = cache.keep_confirmed(at.resources, scope, &asked.tag, &view, &identity, resolution);
             growth = growth.and(confirmed);
         }
         self.growth = self.growth.and(growth);
@@ -121,22 +112,23 @@ impl ManifestByTag {
         ServedManifest { machine_type: self.asked.machine_type.name(), resolution }
     }
 
-    pub(super) fn reply(&self, resolution: &Resolution, body: Body, source: Counter) -> Effects {
+    pub(super) fn reply(&self, resolution: &Resolution, body: Body, source: Counter) -> Decision {
         let reply = self.served_manifest(resolution).reply(body);
-        self.reported(Effects::reply(reply), resolution, source)
+        let reports = self.reports(resolution, source);
+        Decision { next: Next::Done, step: Step::Reply(reply), reports }.growing(self.growth)
     }
 
-    /// With everything that is counted and logged of an answer.
-    fn reported(&self, mut effects: Effects, resolution: &Resolution, source: Counter) -> Effects {
+    /// Everything that is counted and logged of an answer.
+    fn reports(&self, resolution: &Resolution, source: Counter) -> Vec<Report> {
         let counter = if resolution.passed_through() { Counter::PassedThrough } else { Counter::Selected };
-        effects.reports.push(Report::count(counter));
+        let mut reports = vec![Report::count(counter)];
         if self.asked.cache.is_on() {
-            effects.reports.push(Report::count(source));
+            reports.push(Report::count(source));
         }
         if !resolution.missing.is_empty() {
-            effects.reports.push(self.missing_variant(resolution));
+            reports.push(self.missing_variant(resolution));
         }
-        effects.growing(self.growth)
+        reports
     }
 
     /// An image that is made in variants, but not in this machine's: worth building.
@@ -154,16 +146,16 @@ impl ManifestByTag {
     /// No image, and one line that says why, for the client and for the log; unless upstream is down, and what it said
     /// to this caller earlier may stand in.
     #[cold]
-    pub(in crate::flow) fn fail(mut self, resources: &dyn Resources, fault: &Fault) -> Effects {
+    pub(in crate::flow) fn fail(mut self, at: Context<'_>, fault: &Fault) -> Decision {
         let (image, name) = (self.image(), self.asked.machine_type.name());
         let message = format!("{image} for machine type {name}: {}", fault.message);
-        let (user, host) = (&self.asked.user, self.upstream.registry.host.clone());
+        let (user, host) = (&at.session.user, &at.session.registry.host);
         let context = format!("{message} (login {user:?}, registry {host})");
         if fault.code == Code::Unavailable && !fault.own && self.asked.cache.serve_stale_on_error > 0 {
-            self = match self.on_earlier_confirmation(resources, Age::Stale) {
+            self = match self.on_earlier_confirmation(at, Age::Stale) {
                 Ok(stale) => {
                     let line = format!("answered with what was known before: {context}");
-                    let report = Report { topic: Some(host), ..Report::fault(Counter::ServedStale, line) };
+                    let report = Report { topic: Some(host.clone()), ..Report::fault(Counter::ServedStale, line) };
                     return stale.reporting(report);
                 }
                 Err(manifest) => *manifest,
@@ -171,11 +163,7 @@ impl ManifestByTag {
         }
         let reply = fault.reply(&message).with("x-metahub-machine-type", self.asked.machine_type.name());
         let line = format!("{} {context}", fault.code.status());
-        Effects::reply(reply).reporting(Report::fault(fault.counter, line)).growing(self.growth)
+        let answer = LocalReply::from(reply).reporting(Report::fault(fault.counter, line));
+        Decision::from(answer.growing(self.growth))
     }
-}
-
-/// Missing features as they are kept and logged.
-pub(super) fn joined(missing: &[String]) -> String {
-    printable(&missing.join(", "), MAX_MISSING)
 }

@@ -2,86 +2,100 @@
 
 use super::resolved::{Lesson, Resolved, Top};
 use super::{Age, Asked, ManifestByTag, State, TopReference};
+use crate::flow::decision::{Context, Decision};
 use crate::flow::fault::Fault;
 use crate::flow::fetch::LARGE;
-use crate::flow::{Counter, Effects, answer};
+use crate::flow::report::Counter;
+use crate::flow::served;
 use crate::oci::digest::Digest;
 use crate::store::cache::{Cache, Resolution};
-use crate::store::resources::Resources;
 use crate::text::headers::Headers;
 
 impl ManifestByTag {
     /// An answer on what upstream has said to this caller before, if it is not too old.
-    pub(super) fn on_earlier_confirmation(self, resources: &dyn Resources, age: Age) -> Result<Effects, Box<Self>> {
-        let Some(resolution) = self.earlier_confirmation(resources, age) else { return Err(Box::new(self)) };
+    pub(super) fn on_earlier_confirmation(self, at: Context<'_>, age: Age) -> Result<Decision, Box<Self>> {
+        let Some(resolution) = self.earlier_confirmation(at, age) else { return Err(Box::new(self)) };
         if resolution.served.size > LARGE as u64 {
             // Nothing passes from an upstream that is down.
             return if age == Age::Valid {
-                Ok(self.transfer(&resolution, Counter::CacheHit))
+                Ok(self.transfer(at, &resolution, Counter::CacheHit))
             } else {
                 Err(Box::new(self))
             };
         }
         let digest = resolution.served.digest.as_str();
-        let document = resolution
-            .location
-            .and_then(|location| self.asked.cache.document(resources, self.scope(), digest, location));
+        let document = resolution.location.and_then(|location| {
+            self.asked.cache.document(at.resources, at.scope(&self.asked.repository), digest, location)
+        });
         let Some(document) = document else { return Err(Box::new(self)) };
         Ok(self.reply(&resolution, document.body.into(), Counter::CacheHit))
     }
 
-    fn earlier_confirmation(&self, resources: &dyn Resources, age: Age) -> Option<Resolution> {
+    fn earlier_confirmation(&self, at: Context<'_>, age: Age) -> Option<Resolution> {
         let asked = &self.asked;
-        let confirmed =
-            asked.cache.confirmed(resources, self.scope(), &asked.tag, &asked.view(), asked.identity.as_ref()?)?;
+        let confirmed = asked.cache.confirmed(
+            at.resources,
+            at.scope(&self.asked.repository),
+            &asked.tag,
+            &asked.view(),
+            asked.identity.as_ref()?,
+        )?;
         let Cache { tag_ttl, serve_stale_on_error, .. } = asked.cache;
         let seconds = if age == Age::Valid { tag_ttl } else { tag_ttl.saturating_add(serve_stale_on_error) };
         // A clock that was set back must not make a word last for ever.
-        let valid = (confirmed.at..confirmed.at.saturating_add(seconds)).contains(&resources.now());
+        let valid = (confirmed.at..confirmed.at.saturating_add(seconds)).contains(&at.resources.now());
         Some(confirmed.resolution).filter(|_| valid)
     }
 
     /// Upstream's answer to the HEAD that asks what the tag points to.
     pub(super) fn on_head(
         self,
-        resources: &dyn Resources,
+        at: Context<'_>,
         known: Option<Resolution>,
         headers: Headers<'_>,
         asked: Asked,
-    ) -> Effects {
+    ) -> Decision {
         let digest = headers.text("docker-content-digest").and_then(|text| Digest::parse(text).ok());
         if asked == Asked::ByClient && tells_of_the_registry(headers.status(), digest.is_some()) {
-            return self.fetch(State::Confirming(known.map(Box::new)));
+            return self.fetch(at, State::Confirming(known.map(Box::new)));
         }
         match headers.status() {
             200 => {}
-            429 => return answer::limited(headers, &self.upstream.registry.host),
+            429 => return served::limited(headers, &at.session.registry.host).into(),
             // Not a registry that is down, but one that does not know HEAD.
-            405 | 501 => return self.fetch(State::FetchingTop(TopReference::TagAfterHead { useless: true })),
+            405 | 501 => return self.fetch(at, State::FetchingTop(TopReference::TagAfterHead { useless: true })),
             500.. | 0 => {
-                let fault = Fault::unavailable(&self.upstream.registry.host, headers);
-                return self.fail(resources, &fault);
+                let fault = Fault::unavailable(&at.session.registry.host, headers);
+                return self.fail(at, &fault);
             }
             // HEAD may be refused where GET is not, and has no body that could tell the client why.
-            _ => return self.fetch(State::FetchingTop(TopReference::TagAfterHead { useless: false })),
+            _ => return self.fetch(at, State::FetchingTop(TopReference::TagAfterHead { useless: false })),
         }
         let Some(digest) = digest else {
-            return self.fetch(State::FetchingTop(TopReference::TagAfterHead { useless: true }));
+            return self.fetch(at, State::FetchingTop(TopReference::TagAfterHead { useless: true }));
         };
         // What others who waited for the same word have made of it meanwhile is known now.
         let known = known.filter(|known| known.top == digest).or_else(|| {
-            let learned = self.asked.cache.resolution(resources, self.scope(), &self.asked.tag, &self.asked.view());
+            let learned = self.asked.cache.resolution(
+                at.resources,
+                at.scope(&self.asked.repository),
+                &self.asked.tag,
+                &self.asked.view(),
+            );
             learned.filter(|learned| learned.top == digest)
         });
         match known {
-            Some(resolution) => self.serve(resources, Resolved { resolution, lesson: Lesson::Confirmation }),
-            None => match self.asked.recent.find(&self.asked.cache, resources, self.scope(), &digest) {
-                Some((media_type, body)) => {
-                    let top = Top { digest, lesson: Lesson::Resolution };
-                    self.on_top(resources, top, &media_type, &body, Counter::CacheHit)
+            Some(resolution) => self.serve(at, Resolved { resolution, lesson: Lesson::Confirmation }),
+            None => {
+                match self.asked.recent.find(&self.asked.cache, at.resources, at.scope(&self.asked.repository), &digest)
+                {
+                    Some((media_type, body)) => {
+                        let top = Top { digest, lesson: Lesson::Resolution };
+                        self.on_top(at, top, &media_type, &body, Counter::CacheHit)
+                    }
+                    None => self.fetch(at, State::FetchingTop(TopReference::Digest(digest))),
                 }
-                None => self.fetch(State::FetchingTop(TopReference::Digest(digest))),
-            },
+            }
         }
     }
 }

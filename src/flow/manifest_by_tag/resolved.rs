@@ -2,6 +2,10 @@
 
 use crate::oci::digest::Digest;
 use crate::store::cache::{Location, Resolution};
+use crate::text::printable::printable;
+
+/// Longest list of missing features that is kept and logged, in bytes.
+const MAX_MISSING: usize = 200;
 
 /// What the cache is to learn of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,4 +46,9 @@ impl Resolved {
         let Self { resolution, lesson } = if location == self.resolution.location { self } else { self.anew() };
         Self { resolution: Resolution { location, ..resolution }, lesson }
     }
+}
+
+/// Missing features as they are kept and logged.
+pub(super) fn joined(missing: &[String]) -> String {
+    printable(&missing.join(", "), MAX_MISSING)
 }

@@ -7,8 +7,11 @@ use std::sync::Arc;
 
 use super::caller::{self, Caller};
 use super::challenge::Challenge;
-use super::refusal::{refuse, rejected, target};
-use super::{Arrival, Counter, Effects, Report, Upstream, Verifying, ticket};
+use super::exchange::{Effects, Exchange};
+use super::local_reply::{LocalReply, refuse, rejected, target};
+use super::report::{Counter, Report};
+use super::verifying::Verifying;
+use super::{Arrival, ticket};
 use crate::auth::identity::{Credentials, Presented};
 use crate::auth::token::{Binding, Content, LIFETIME};
 use crate::config::{Authentication, Config, Registry};
@@ -18,9 +21,9 @@ use crate::store::resources::Resources;
 use crate::text::json::json;
 
 /// The answer to anything but GET. containerd tries POST first, each time, so nothing is logged.
-pub(super) fn only_get() -> Box<Effects> {
+pub(super) fn only_get() -> Box<LocalReply> {
     let reply = Reply::error(Code::Unsupported, "ask for a token with GET").with("allow", "GET");
-    Box::new(Effects::reply(reply))
+    Box::new(reply.into())
 }
 
 /// A token for whoever asks: with credentials that are right, or without any.
@@ -30,7 +33,7 @@ pub(super) fn issue(
     resources: &dyn Resources,
     registry: &Arc<Registry>,
     arrival: Arrival<'_>,
-) -> Result<Effects, Box<Effects>> {
+) -> Result<Effects, Box<LocalReply>> {
     let headers = arrival.headers;
     if registry.anonymous.is_none() {
         let message = "there are no tokens here; log in with a user name and a password";
@@ -39,18 +42,19 @@ pub(super) fn issue(
     match caller::presented(headers)? {
         Presented::Nothing => {
             let content = Content { user: String::new(), password: None, binding: Binding::NONE };
-            seal(config, resources, registry, &content)
+            Ok(seal(config, resources, registry, &content)?.into())
         }
         Presented::Password(credentials) => {
-            let caller = caller::by_password(config, resources, registry, arrival, credentials.clone())?;
+            let mut caller = caller::by_password(config, resources, registry, arrival, credentials.clone())?;
             let content = content(config, resources, &caller, credentials, registry.authentication);
-            let effects = seal(config, resources, registry, &content)?;
+            let answer = seal(config, resources, registry, &content)?;
             Ok(match registry.authentication {
                 Authentication::Upstream => {
-                    let effects = Verifying::begin(Upstream::new(registry, &caller.user), effects);
-                    caller.standing.authorize(resources, registry, None, headers, effects)
+                    let session = caller.session(registry);
+                    let decision = Verifying::begin(&session, answer);
+                    Exchange::begin(resources, session, &caller.presented, None, headers, decision)
                 }
-                Authentication::Accounts | Authentication::None => effects,
+                Authentication::Accounts | Authentication::None => answer.into(),
             })
         }
         Presented::Token(_) => {
@@ -80,7 +84,7 @@ fn seal(
     resources: &dyn Resources,
     registry: &Registry,
     content: &Content,
-) -> Result<Effects, Box<Effects>> {
+) -> Result<LocalReply, Box<LocalReply>> {
     let Some(token) = ticket::seal(config, resources, registry, content) else {
         let message = "MetaHub cannot make tokens now: Envoy gives it no random numbers";
         return Err(refuse(Code::Unavailable, Counter::UpstreamFailed, message));
@@ -88,5 +92,5 @@ fn seal(
     let token = token.expose();
     let document = json!({ "token": token, "access_token": token, "expires_in": LIFETIME });
     let reply = Reply::json(200, &document).with("cache-control", "no-store");
-    Ok(Effects::reply(reply).reporting(Report::count(Counter::TokenIssued)))
+    Ok(LocalReply::from(reply).reporting(Report::count(Counter::TokenIssued)))
 }

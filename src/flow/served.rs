@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::Effects;
+use super::local_reply::LocalReply;
 use crate::flow::body::Body;
 use crate::flow::reply::Reply;
 use crate::oci::errors::Code;
@@ -93,21 +93,21 @@ pub(super) fn document(content_type: &str, digest: &str) -> Vec<(&'static str, S
 }
 
 /// Upstream's own word: its status, the headers that belong to it, and this body.
-pub(super) fn relay(headers: Headers<'_>, body: &Body) -> Effects {
+pub(super) fn relay(headers: Headers<'_>, body: &Body) -> LocalReply {
     let status = u16::try_from(headers.status()).unwrap_or(502);
     let mut reply = Reply { status, headers: Vec::new(), body: body.clone() }
         .with("docker-distribution-api-version", "registry/2.0");
     reply.headers.extend(relayed(headers));
-    Effects::reply(reply)
+    reply.into()
 }
 
 /// Upstream limits requests (429), and the answer to a HEAD has no body that could say so.
 #[cold]
-pub(super) fn limited(headers: Headers<'_>, host: &str) -> Effects {
+pub(super) fn limited(headers: Headers<'_>, host: &str) -> LocalReply {
     let message = format!("the registry {host} limits requests (429); try again later");
     let mut reply = Reply::error(Code::TooManyRequests, &message);
     reply.headers.extend(relayed(headers).filter(|(name, _)| name != "content-type"));
-    Effects::reply(reply)
+    reply.into()
 }
 
 /// Those of upstream's headers that a client gets. A value that is not UTF-8 is left out.

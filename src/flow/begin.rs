@@ -1,0 +1,337 @@
+//! A request's headers → refuse, answer, or send on to upstream.
+//!
+//! The order of the stages is the security of it, and each has a type that only the stage before it can make:
+//!
+//! 1. [`Servable`]: what nobody is served is refused before anything is looked up, and to everybody alike, so that it
+//!    tells nothing of accounts or machine types. Health is answered here: a probe has no login.
+//! 2. The registry, which says what a login is. Tickets are given out here: who asks for one logs in by it.
+//! 3. [`Identified`]: nobody learns anything of permissions, images or machine types before this.
+//! 4. [`Permitted`]: before anything is asked for or read from the cache in a repository.
+//! 5. [`Planned`]: an answer of MetaHub's own or a request to the registry.
+//! 6. [`Verified`]: where the registry owns the passwords, its word comes before every answer of MetaHub's own.
+//! 7. The exchange with upstream begins, and nothing of the client's credentials goes with it by itself.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::accept_header;
+use super::caller::{self, Caller};
+use super::decision::{Context, Decision, Next};
+use super::exchange::{Effects, Exchange};
+use super::explain::{Explain, Question};
+use super::forwarded::{self, Purpose};
+use super::local_reply::{LocalReply, overloaded, refuse};
+use super::manifest_by_digest::ManifestByDigest;
+use super::manifest_by_tag::{ManifestByTag, TagRequest};
+use super::onward;
+use super::report::{Counter, Report};
+use super::servable::Servable;
+use super::session::{Session, Trust};
+use super::step::Step;
+use super::verifying::Verifying;
+use super::{Arrival, WorkerState, token_endpoint};
+use crate::auth::account::View;
+use crate::auth::identity::Presented;
+use crate::config::{Authentication, Config, Registry};
+use crate::flow::reply::Reply;
+use crate::machine_type::listing;
+use crate::oci::errors::Code;
+use crate::oci::index::is_artifact_tag;
+use crate::oci::reference::{Reference, Repository};
+use crate::request::{Method, Request};
+use crate::store::resources::Resources;
+use crate::text::headers::{HeaderChange, Headers};
+use crate::text::json::json;
+
+/// Request headers that ask for less than a whole document.
+const CONDITIONS: [&str; 6] =
+    ["if-none-match", "if-match", "if-modified-since", "if-unmodified-since", "range", "if-range"];
+
+/// Where a request arrived.
+#[derive(Clone, Copy)]
+struct Site<'a> {
+    config: &'a Config,
+    resources: &'a dyn Resources,
+    registry: &'a Arc<Registry>,
+    worker: &'a WorkerState,
+    headers: Headers<'a>,
+}
+
+/// Takes a request up. `worker` is what is kept under `config` only.
+///
+/// ```
+/// use metahub::config::Config;
+/// use metahub::flow::{Arrival, Step, WorkerState, begin};
+/// use metahub::store::in_memory::Map;
+/// use metahub::text::headers::Headers;
+///
+/// let text = br#"{
+///     "machine_types": { "type1": { "features": ["cpu:skylake"] } },
+///     "registries": { "registry": { "host": "registry.example", "authentication": "none" } }
+/// }"#;
+/// let config = Config::parse(text, &|_| None)?;
+///
+/// // The login name `app-type1` names the machine type.
+/// let login = ("authorization", "Basic YXBwLXR5cGUxOng=");
+/// let request = [(":method", "GET"), (":path", "/v2/app/manifests/latest"), login];
+/// let request = request.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
+/// let arrival = Arrival { cluster: Some("registry"), headers: Headers(&request), address: &|| None };
+/// let effects = begin(&config, &Map::default(), &WorkerState::default(), arrival);
+///
+/// // A tag that nobody has asked for yet: the request waits, and the registry is asked what the tag points to.
+/// let Step::CallOut(callout) = effects.step else { panic!("{:?}", effects.step) };
+/// assert_eq!(callout.cluster, "registry");
+/// assert!(callout.headers.contains(&(":path", "/v2/app/manifests/latest".to_owned())));
+/// assert!(effects.exchange.holds_request());
+/// # Ok::<(), metahub::config::ConfigError>(())
+/// ```
+#[must_use]
+pub fn begin(config: &Config, resources: &dyn Resources, worker: &WorkerState, arrival: Arrival<'_>) -> Effects {
+    decide(config, resources, worker, arrival).unwrap_or_else(|refusal| (*refusal).into())
+}
+
+/// Refusals travel as the error, so that each stage is one line.
+fn decide(
+    config: &Config,
+    resources: &dyn Resources,
+    worker: &WorkerState,
+    arrival: Arrival<'_>,
+) -> Result<Effects, Box<LocalReply>> {
+    let headers = arrival.headers;
+    let servable = Servable::of(headers)?;
+    if servable.request == Request::Health {
+        return Ok(LocalReply::from(health(config)).into());
+    }
+    let registry = registry(config, arrival.cluster)?;
+    if servable.request == Request::Token {
+        return token_endpoint::issue(config, resources, registry, arrival);
+    }
+    let site = Site { config, resources, registry, worker, headers };
+    Ok(identify(servable, site, arrival)?.permit()?.plan(site).verify(site).exchange(site))
+}
+
+/// Finds out who calls.
+fn identify<'a>(
+    Servable { method, request }: Servable,
+    site: Site<'a>,
+    arrival: Arrival<'_>,
+) -> Result<Identified<'a>, Box<LocalReply>> {
+    let (request, namespace) = request.in_namespace(site.registry.default_namespace.as_ref());
+    let caller = caller::identify(site.config, site.resources, &site.worker.callers, site.registry, arrival)?;
+    let repository = request.repository().cloned();
+    Ok(Identified { method, request, namespace, repository, caller })
+}
+
+/// A request whose caller is known, as far as MetaHub can check it.
+struct Identified<'a> {
+    method: Method,
+    request: Request,
+    /// The repository, if a namespace was put before the one that the client has named.
+    namespace: Option<&'a Repository>,
+    repository: Option<Repository>,
+    caller: Caller<'a>,
+}
+
+impl<'a> Identified<'a> {
+    fn permit(self) -> Result<Permitted<'a>, Box<LocalReply>> {
+        if let (Some(account), Some(repository)) = (self.caller.account, &self.repository)
+            && !account.may_pull(repository)
+        {
+            let name = account.name();
+            let message = format!("account {name:?} may not pull from {repository}; ask for it, or log in as another");
+            return Err(refuse(Code::Denied, Counter::Denied, &message));
+        }
+        Ok(Permitted(self))
+    }
+}
+
+/// A request for something that its caller may have.
+struct Permitted<'a>(Identified<'a>);
+
+impl Permitted<'_> {
+    /// What to do, upstream's `Authorization` aside.
+    fn plan(self, site: Site<'_>) -> Planned {
+        let Identified { method, request, namespace, repository, mut caller } = self.0;
+        let path = onward::path(&request, namespace, site.headers);
+        let mut session = caller.session(site.registry);
+        session.repeated = onward::is_repeated(site.headers);
+        if let Request::Manifest(..) = request {
+            session.query = onward::route_query(site.headers);
+        }
+        let cache = site.config.cache;
+        if let Some((repository, identity)) = repository.as_ref().zip(caller.identity)
+            && cache.trusts_earlier_words()
+        {
+            session.trust = Some(Box::new(Trust { cache, repository: repository.clone(), identity }));
+        }
+        let plan = take_up(site, &session, &caller, method, request).unwrap_or_else(|refusal| Plan::Answer(*refusal));
+        if let Plan::Registry(decision) = &plan {
+            let purpose = if matches!(decision.next, Next::Pass) { Purpose::Pass } else { Purpose::Manifest };
+            session.stripped = forwarded::strip(site.headers, purpose);
+            session.stripped.extend(path.map(|path| HeaderChange::Set(":path", path)));
+        }
+        Planned { plan, anonymous: caller.is_anonymous(), presented: caller.presented, repository, session }
+    }
+}
+
+/// What comes of a request that is allowed.
+enum Plan {
+    /// An answer of MetaHub's own, on nobody's word.
+    Answer(LocalReply),
+    /// A request to the registry, or an answer on what it has said to this very caller before.
+    Registry(Decision),
+}
+
+/// A request of which it is known what comes of it.
+struct Planned {
+    plan: Plan,
+    anonymous: bool,
+    presented: Presented,
+    repository: Option<Repository>,
+    session: Session,
+}
+
+impl Planned {
+    /// A caller that has shown no right password yet must not learn which machine types there are, nor get anything
+    /// else. A client that did not log in has no password to show.
+    fn verify(self, site: Site<'_>) -> Verified {
+        let Self { plan, anonymous, presented, repository, session } = self;
+        let owns_passwords = site.registry.authentication == Authentication::Upstream;
+        let decision = match plan {
+            Plan::Answer(answer) if owns_passwords && !anonymous => Verifying::begin(&session, answer),
+            Plan::Answer(answer) => answer.into(),
+            Plan::Registry(decision) => decision,
+        };
+        let decision = if anonymous { decision.reporting(Report::count(Counter::Anonymous)) } else { decision };
+        Verified { decision, presented, repository, session }
+    }
+}
+
+/// A request that says nothing to a caller on whom the registry's word is still to come.
+struct Verified {
+    decision: Decision,
+    presented: Presented,
+    repository: Option<Repository>,
+    session: Session,
+}
+
+impl Verified {
+    fn exchange(self, Site { resources, headers, .. }: Site<'_>) -> Effects {
+        let Self { decision, presented, repository, session } = self;
+        Exchange::begin(resources, session, &presented, repository.as_ref(), headers, decision)
+    }
+}
+
+/// What to do with an allowed request.
+fn take_up(
+    site: Site<'_>,
+    session: &Session,
+    caller: &Caller<'_>,
+    method: Method,
+    request: Request,
+) -> Result<Plan, Box<LocalReply>> {
+    let Site { config, resources, worker, .. } = site;
+    match request {
+        Request::MachineTypes(after) => {
+            let document = listing::page(&caller.machine_types(config), after.as_deref());
+            let reply = Reply::json(200, &document).with("cache-control", "no-store").with("vary", "Authorization");
+            Ok(Plan::Answer(reply.into()))
+        }
+        Request::Explain(query) => {
+            let message = "too many explanations are under way; try again later";
+            let permit = worker.explain().ok_or_else(|| overloaded(Code::TooManyRequests, message, "explanations"))?;
+            let machine_types = caller.machine_types(config);
+            let (on_no_match, cache) = (config.on_no_match, config.cache);
+            let question = Question { query: *query, machine_types, on_no_match, cache, _permit: permit };
+            Explain::begin(Context { resources, session }, question).map(Plan::Registry)
+        }
+        request => {
+            let view = caller.view.as_ref();
+            let view = view.map_err(|refused| refuse(Code::Denied, Counter::Denied, &refused.to_string()))?;
+            Ok(dispatch(site, Context { resources, session }, caller, view, method, request))
+        }
+    }
+}
+
+/// Everything is allowed: answer the ping, take up manifests, let the rest pass.
+fn dispatch(
+    Site { config, registry, worker, headers, .. }: Site<'_>,
+    at: Context<'_>,
+    caller: &Caller<'_>,
+    view: &View,
+    method: Method,
+    request: Request,
+) -> Plan {
+    let unconditional = || !CONDITIONS.iter().any(|name| headers.has(name));
+    Plan::Registry(match (request, view) {
+        // Where the registry owns the passwords, it is asked.
+        (Request::Ping, view) if registry.authentication != Authentication::Upstream => {
+            return Plan::Answer(Reply::json(200, &json!({})).with("x-metahub-machine-type", view.name()).into());
+        }
+        (Request::Manifest(repository, Reference::Tag(tag)), View::Machine(machine_type))
+            if !is_artifact_tag(tag.as_str()) =>
+        {
+            let asked = TagRequest {
+                repository,
+                tag,
+                identity: caller.identity,
+                machine_type: Arc::clone(machine_type),
+                on_no_match: config.on_no_match,
+                cache: config.cache,
+                recent: Rc::clone(&worker.recent),
+                head: method == Method::Head,
+            };
+            ManifestByTag::begin(at, asked, || ask_what_it_points_to(headers))
+        }
+        (Request::Manifest(_, Reference::Tag(_)), _) => passing().reporting(Report::count(Counter::PassedThrough)),
+        (Request::Manifest(repository, Reference::Digest(digest)), _)
+            if method == Method::Get && config.cache.is_on() && unconditional() =>
+        {
+            ManifestByDigest::begin(at, repository, digest, config.cache, headers)
+        }
+        _ => passing(),
+    })
+}
+
+/// Goes upstream as it is, and its answer comes back as it is.
+fn passing() -> Decision {
+    Decision::new(Next::Pass, Step::Continue(Vec::new()))
+}
+
+/// Makes a request for a manifest by tag one that asks what the tag points to. Each change costs a call into Envoy, so
+/// there are as few as possible; an answer to HEAD has no body whose encoding could matter.
+fn ask_what_it_points_to(headers: Headers<'_>) -> Vec<HeaderChange> {
+    let mut changes = Vec::new();
+    if headers.first(":method") != Some(b"HEAD") {
+        changes.push(HeaderChange::Set(":method", "HEAD".to_owned()));
+    }
+    if !accept_header::asks_for_all(headers) {
+        changes.push(HeaderChange::Set("accept", accept_header::all()));
+    }
+    changes
+}
+
+fn registry<'a>(config: &'a Config, cluster: Option<&str>) -> Result<&'a Arc<Registry>, Box<LocalReply>> {
+    let Some(cluster) = cluster else {
+        return Err(refuse(
+            Code::NameUnknown,
+            Counter::Refused,
+            "no Envoy route leads from this host and path to a registry",
+        ));
+    };
+    config.registry(cluster).ok_or_else(|| {
+        let message = format!("MetaHub's configuration names no registry for the Envoy cluster {cluster:?}");
+        refuse(Code::Denied, Counter::Denied, &message)
+    })
+}
+
+#[inline(never)]
+fn health(config: &Config) -> Reply {
+    let document = json!({
+        "status": "ok",
+        "version": env!("CARGO_PKG_VERSION"),
+        "configuration": config.hash(),
+        "machine_types": config.machine_type_count(),
+    });
+    Reply::json(200, &document).with("cache-control", "no-store")
+}

@@ -1,0 +1,96 @@
+//! What an event comes to, and what is still undecided afterwards.
+
+use std::fmt;
+
+use super::local_reply::LocalReply;
+use super::report::Report;
+use super::session::Session;
+use super::step::{Callout, Event, Step};
+use crate::oci::reference::Repository;
+use crate::store::cache::{CacheGrowth, CacheScope};
+use crate::store::resources::Resources;
+
+/// What an undecided request has around it.
+#[derive(Clone, Copy)]
+pub(super) struct Context<'a> {
+    pub(super) resources: &'a dyn Resources,
+    pub(super) session: &'a Session,
+}
+
+impl<'a> Context<'a> {
+    /// Where the cache keeps what is of this repository.
+    pub(super) fn scope(self, repository: &'a Repository) -> CacheScope<'a> {
+        CacheScope { cluster: &self.session.registry.cluster, repository }
+    }
+}
+
+/// A request about which upstream's next answer decides something.
+pub(super) trait Undecided: fmt::Debug {
+    /// One event further. An answer that refuses the caller never comes here.
+    fn advance(self: Box<Self>, at: Context<'_>, event: &Event<'_>) -> Decision;
+
+    /// What to ask upstream for once more, with another token: the callout that is under way, or one instead of the
+    /// client's own request, which has gone. `None` where only the client's own request will do.
+    fn repeat(&mut self, session: &Session) -> Option<Callout>;
+
+    /// Whether the client's request itself waits, and has not gone upstream.
+    fn holds_request(&self) -> bool;
+
+    /// The headers, besides the status, that are needed of upstream's response with this status; `None` for all.
+    fn suffices(&self, _status: &[u8]) -> Option<&'static [&'static str]> {
+        None
+    }
+
+    /// Whether it looks at the response's body on its way to the client.
+    fn checks_body(&self) -> bool {
+        false
+    }
+}
+
+/// What a request is after an event.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// Everything is decided.
+    Done,
+    /// Nothing is left to decide, but a registry that refuses MetaHub must not challenge the client.
+    Pass,
+    /// The next event decides more.
+    Undecided(Box<dyn Undecided>),
+}
+
+/// What an event comes to.
+#[derive(Debug)]
+pub(super) struct Decision {
+    pub(super) next: Next,
+    /// What to do. `Authorization` for upstream is not in it: the exchange adds it.
+    pub(super) step: Step,
+    pub(super) reports: Vec<Report>,
+}
+
+impl Decision {
+    pub(super) fn new(next: Next, step: Step) -> Self {
+        Self { next, step, reports: Vec::new() }
+    }
+
+    /// This step, and the next event decides more.
+    pub(super) fn undecided(state: impl Undecided + 'static, step: Step) -> Self {
+        Self::new(Next::Undecided(Box::new(state)), step)
+    }
+
+    pub(super) fn reporting(mut self, report: Report) -> Self {
+        self.reports.push(report);
+        self
+    }
+
+    /// With how the cache grew.
+    pub(super) fn growing(mut self, growth: CacheGrowth) -> Self {
+        self.reports.extend(Report::of_growth(growth));
+        self
+    }
+}
+
+impl From<LocalReply> for Decision {
+    fn from(LocalReply { reply, reports }: LocalReply) -> Self {
+        Self { next: Next::Done, step: Step::Reply(reply), reports }
+    }
+}

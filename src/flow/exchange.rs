@@ -1,0 +1,238 @@
+//! A request from its first step to its last: what it has with its registry, and what is still undecided of it.
+
+use super::authorizing::{Authorizing, Outgoing};
+use super::decision::{Context, Decision, Next, Undecided};
+use super::local_reply::{LocalReply, overloaded};
+use super::report::{Counter, Report};
+use super::session::Session;
+use super::step::{Event, Step};
+use crate::auth::identity::Presented;
+use crate::oci::errors::Code;
+use crate::oci::reference::Repository;
+use crate::store::cache::CacheGrowth;
+use crate::store::resources::Resources;
+use crate::text::headers::{HeaderChange, Headers};
+
+/// Where a request stands.
+#[derive(Debug, Default)]
+pub struct Exchange(Way);
+
+#[derive(Debug, Default)]
+enum Way {
+    /// Everything is decided.
+    #[default]
+    Done,
+    /// Nothing is left to decide, but a registry that refuses MetaHub must not challenge the client.
+    Passing(Session),
+    /// Upstream's next answer decides more.
+    Undecided(Session, Box<dyn Undecided>),
+    /// What is to go upstream waits for a registry token.
+    Authorizing(Session, Box<Authorizing>),
+}
+
+/// What comes of an event.
+#[derive(Debug)]
+pub struct Effects {
+    /// The state afterwards.
+    pub exchange: Exchange,
+    /// What to do.
+    pub step: Step,
+    /// What to count and log.
+    pub reports: Vec<Report>,
+}
+
+impl From<LocalReply> for Effects {
+    fn from(LocalReply { reply, reports }: LocalReply) -> Self {
+        Self { exchange: Exchange::default(), step: Step::Reply(reply), reports }
+    }
+}
+
+impl Effects {
+    fn new(exchange: Way, step: Step) -> Self {
+        Self { exchange: Exchange(exchange), step, reports: Vec::new() }
+    }
+
+    /// What was decided, done with this session: what goes upstream gets its `Authorization`.
+    fn of(mut session: Session, Decision { next, mut step, reports }: Decision) -> Self {
+        match &mut step {
+            Step::Resume(changes) => session.complete(changes),
+            Step::CallOut(callout) => session.authorize_callout(callout),
+            Step::Continue(_) | Step::Hold | Step::Reply(_) | Step::Cut(_) => {}
+        }
+        let way = match next {
+            Next::Done => Way::Done,
+            Next::Pass => Way::Passing(session),
+            Next::Undecided(state) => Way::Undecided(session, state),
+        };
+        Self { exchange: Exchange(way), step, reports }
+    }
+
+    pub(super) fn reporting(mut self, report: Report) -> Self {
+        self.reports.push(report);
+        self
+    }
+
+    fn growing(mut self, growth: CacheGrowth) -> Self {
+        self.reports.extend(Report::of_growth(growth));
+        self
+    }
+}
+
+impl Exchange {
+    /// Takes up what was decided about a request's headers. What goes upstream gets its `Authorization`, by way of the
+    /// token service if need be, and has none of the client's.
+    pub(super) fn begin(
+        resources: &dyn Resources,
+        mut session: Session,
+        presented: &Presented,
+        repository: Option<&Repository>,
+        headers: Headers<'_>,
+        decision: Decision,
+    ) -> Effects {
+        let Decision { next, step, reports } = decision;
+        let outgoing = match step {
+            Step::Continue(changes) => Outgoing::Request(changes),
+            Step::CallOut(callout) => Outgoing::Callout(callout),
+            step => return Effects::of(session, Decision { next, step, reports }),
+        };
+        let path = headers.text(":path").unwrap_or_default();
+        let goes_itself = matches!(outgoing, Outgoing::Request(_));
+        if let Some(request) = session.authorize(resources, presented, repository, path, goes_itself) {
+            let effects = Self::authorize(session, Authorizing::new(*request, next, outgoing));
+            return Effects { reports, ..effects };
+        }
+        let step = match outgoing {
+            Outgoing::Request(mut changes) => {
+                session.complete(&mut changes);
+                Step::Continue(changes)
+            }
+            Outgoing::Callout(callout) => Step::CallOut(callout),
+        };
+        Effects::of(session, Decision { next, step, reports })
+    }
+
+    /// Asks for a registry token first.
+    fn authorize(session: Session, authorizing: Authorizing) -> Effects {
+        let callout = authorizing.callout();
+        Effects::new(Way::Authorizing(session, Box::new(authorizing)), Step::CallOut(callout))
+    }
+
+    /// One event further.
+    #[must_use]
+    pub fn advance(self, resources: &dyn Resources, event: &Event<'_>) -> Effects {
+        match event {
+            Event::Overfull if !self.is_done() => {
+                let message = "MetaHub has too many requests under way; try again later";
+                (*overloaded(Code::Unavailable, message, "overfull")).into()
+            }
+            // What answers a request that has not gone upstream, or has been answered, is Envoy itself (408, 504).
+            Event::ResponseHeaders { .. } if self.holds_request() => {
+                Effects::new(Way::Done, Step::Continue(Vec::new()))
+            }
+            event => match self.0 {
+                Way::Done => Effects::new(Way::Done, Step::Continue(Vec::new())),
+                Way::Passing(session) => pass(session, resources, event),
+                Way::Undecided(session, state) => decide(session, state, resources, event),
+                Way::Authorizing(session, authorizing) => redeem(session, authorizing, resources, event),
+            },
+        }
+    }
+
+    /// Whether everything is decided.
+    #[must_use]
+    pub const fn is_done(&self) -> bool {
+        matches!(self.0, Way::Done)
+    }
+
+    /// The headers, besides the status, that are needed of upstream's response with this status; `None` for all.
+    #[must_use]
+    pub fn suffices(&self, status: &[u8]) -> Option<&'static [&'static str]> {
+        match &self.0 {
+            // All that passes but a challenge.
+            Way::Passing(_) if status != b"401" => Some(&[]),
+            Way::Undecided(_, state) => state.suffices(status),
+            _ => None,
+        }
+    }
+
+    /// Whether the request waits for a callout. Its body, should it have one, waits with it.
+    #[must_use]
+    pub fn holds_request(&self) -> bool {
+        match &self.0 {
+            Way::Authorizing(..) => true,
+            Way::Undecided(_, state) => state.holds_request(),
+            Way::Passing(_) | Way::Done => false,
+        }
+    }
+
+    /// Whether the response's body is to be shown, piece by piece, before it goes on.
+    #[must_use]
+    pub fn checks_body(&self) -> bool {
+        matches!(&self.0, Way::Undecided(_, state) if state.checks_body())
+    }
+}
+
+/// A response that is not looked into. A challenge belongs to a 401, and a client that sees one elsewhere may send its
+/// password to the host that it names.
+fn pass(session: Session, resources: &dyn Resources, event: &Event<'_>) -> Effects {
+    let Event::ResponseHeaders { headers, .. } = event else {
+        return Effects::new(Way::Passing(session), Step::Continue(Vec::new()));
+    };
+    let growth = session.on_denial(resources, *headers);
+    let effects = match session.refusal(resources, *headers) {
+        Some(refusal) => refusal.into(),
+        None => Effects::new(Way::Done, Step::Continue(vec![HeaderChange::Remove("www-authenticate".into())])),
+    };
+    effects.growing(growth)
+}
+
+/// Upstream's answer is judged first, in one way for all requests: an old token is renewed and what was asked for is
+/// asked for again; a refusal of the caller ends the request. All else is the state's to decide.
+fn decide(
+    mut session: Session,
+    mut state: Box<dyn Undecided>,
+    resources: &dyn Resources,
+    event: &Event<'_>,
+) -> Effects {
+    let mut growth = CacheGrowth::default();
+    if let Some(headers) = event.answer_headers() {
+        growth = session.on_denial(resources, headers);
+        // An old token is looked at first: its refusal says nothing of the caller.
+        if session.refuses_kept_token(resources, headers.status())
+            && let Some(callout) = state.repeat(&session)
+            && let Some(request) = session.renew(resources, headers.status())
+        {
+            let authorizing = Authorizing::new(request, Next::Undecided(state), Outgoing::Callout(callout));
+            return Exchange::authorize(session, authorizing).reporting(Report::count(Counter::TokenRefused));
+        }
+        if let Some(refusal) = session.refusal(resources, headers) {
+            return Effects::from(refusal).growing(growth);
+        }
+    }
+    let decision = state.advance(Context { resources, session: &session }, event);
+    Effects::of(session, decision).growing(growth)
+}
+
+/// The token service's answer: what waits for it goes upstream now.
+fn redeem(
+    mut session: Session,
+    authorizing: Box<Authorizing>,
+    resources: &dyn Resources,
+    event: &Event<'_>,
+) -> Effects {
+    let Event::CalloutAnswered(answer) = event else {
+        return Effects::new(Way::Authorizing(session, authorizing), Step::Hold);
+    };
+    match authorizing.redeem(resources, &session, *answer) {
+        Ok(token) => {
+            session.present(token);
+            let Authorizing { next, outgoing, .. } = *authorizing;
+            let step = match outgoing {
+                Outgoing::Request(changes) => Step::Resume(changes),
+                Outgoing::Callout(callout) => Step::CallOut(callout),
+            };
+            Effects::of(session, Decision::new(next, step))
+        }
+        Err(refusal) => (*refusal).into(),
+    }
+}

@@ -1,0 +1,62 @@
+//! Answers of MetaHub's own: the reply, what is counted, and the line for operators.
+
+use super::report::{Counter, Report};
+use crate::flow::reply::Reply;
+use crate::oci::errors::Code;
+use crate::store::cache::CacheGrowth;
+use crate::text::headers::Headers;
+
+/// An answer of MetaHub's own (Envoy calls it a local reply), with what is counted and logged of it.
+#[derive(Debug)]
+pub(super) struct LocalReply {
+    pub(super) reply: Reply,
+    pub(super) reports: Vec<Report>,
+}
+
+impl From<Reply> for LocalReply {
+    fn from(reply: Reply) -> Self {
+        Self { reply, reports: Vec::new() }
+    }
+}
+
+impl LocalReply {
+    pub(super) fn reporting(mut self, report: Report) -> Self {
+        self.reports.push(report);
+        self
+    }
+
+    /// With how the cache grew.
+    pub(super) fn growing(mut self, growth: CacheGrowth) -> Self {
+        self.reports.extend(Report::of_growth(growth));
+        self
+    }
+}
+
+/// A refusal with a log line of its own.
+#[cold]
+pub(super) fn rejected(reply: Reply, counter: Counter, line: String) -> Box<LocalReply> {
+    Box::new(LocalReply::from(reply).reporting(Report::fault(counter, line)))
+}
+
+/// A refusal whose message serves the client and the log alike.
+#[cold]
+pub(super) fn refuse(code: Code, counter: Counter, message: &str) -> Box<LocalReply> {
+    let line = format!("{} {message}", code.status());
+    rejected(Reply::error(code, message), counter, line)
+}
+
+/// A worker has too much under way; one line an hour tells of it.
+#[cold]
+pub(super) fn overloaded(code: Code, message: &str, topic: &str) -> Box<LocalReply> {
+    let reply = Reply::error(code, message).with("retry-after", "1");
+    let report = Report::fault(Counter::Overloaded, format!("{} {message}", code.status()));
+    Box::new(LocalReply::from(reply).reporting(Report { topic: Some(topic.to_owned()), ..report }))
+}
+
+/// Method and path as a log line may show them: escaped, without the query (it may be signed), not endless.
+pub(super) fn target(headers: Headers<'_>) -> String {
+    let show = |name| String::from_utf8_lossy(headers.first(name).unwrap_or_default()).into_owned();
+    let path = show(":path");
+    let path: String = path.split('?').next().unwrap_or_default().chars().take(200).collect();
+    format!("{} {}", show(":method").escape_debug(), path.escape_debug())
+}

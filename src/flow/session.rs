@@ -1,0 +1,263 @@
+//! A request's session with its registry: what is sent as `Authorization`, and what a refusal of it means.
+
+use std::sync::Arc;
+
+use super::challenge::Challenge;
+use super::fault::Fault;
+use super::local_reply::{LocalReply, refuse, rejected};
+use super::report::{Counter, Report};
+use super::step::Callout;
+use crate::auth::identity::Presented;
+use crate::auth::secret::Secret;
+use crate::auth::upstream::{self, Authorization, TokenRequest};
+use crate::config::{Authentication, Registry};
+use crate::flow::body::Body;
+use crate::flow::reply::Reply;
+use crate::oci::errors::Code;
+use crate::oci::reference::Repository;
+use crate::request::query::RETRY;
+use crate::store::cache::{Cache, CacheGrowth, CacheScope};
+use crate::store::keys::Identity;
+use crate::store::resources::Resources;
+use crate::text::headers::{HeaderChange, Headers};
+
+/// The registry of a request, the login that it is of, and what the registry gets as `Authorization`.
+#[derive(Clone, Debug)]
+pub(super) struct Session {
+    pub(super) registry: Arc<Registry>,
+    pub(super) user: String,
+    /// How the client is asked for better credentials.
+    challenge: Challenge,
+    authorization: Option<Secret>,
+    token: Option<Box<Token>>,
+    /// What must be changed of the client's own request before it goes upstream, `Authorization` aside.
+    pub(super) stripped: Vec<HeaderChange>,
+    /// The part of the client's query that routes may need, with its question mark; or nothing.
+    pub(super) query: String,
+    /// The client was sent round before.
+    pub(super) repeated: bool,
+    /// What upstream has confirmed to this caller earlier, which a refusal ends.
+    pub(super) trust: Option<Box<Trust>>,
+}
+
+/// In which repository a caller was believed, by which credential.
+#[derive(Clone, Debug)]
+pub(super) struct Trust {
+    pub(super) cache: Cache,
+    pub(super) repository: Repository,
+    pub(super) identity: Identity,
+}
+
+/// A token of the token service's, in use.
+#[derive(Clone, Debug)]
+struct Token {
+    /// How to get another one.
+    request: TokenRequest,
+    /// It is of an earlier request and may have ended since.
+    kept: bool,
+    /// Where to send the client for another try; empty if this is one.
+    again: String,
+}
+
+impl Session {
+    pub(super) fn new(registry: &Arc<Registry>, user: String, challenge: Challenge) -> Self {
+        Self {
+            registry: Arc::clone(registry),
+            user,
+            challenge,
+            authorization: None,
+            token: None,
+            stripped: Vec::new(),
+            query: String::new(),
+            repeated: false,
+            trust: None,
+        }
+    }
+
+    /// Finds out what a request has to show to its registry. Returns what must be asked of the token service first.
+    /// `path` is the client's; `goes_itself` says that the client's own request goes upstream, and no callout.
+    pub(super) fn authorize(
+        &mut self,
+        resources: &dyn Resources,
+        presented: &Presented,
+        repository: Option<&Repository>,
+        path: &str,
+        goes_itself: bool,
+    ) -> Option<Box<TokenRequest>> {
+        let Registry { cluster, token_service, .. } = &*self.registry;
+        let authorization = upstream::authorize(resources, cluster, token_service.as_ref(), presented, repository);
+        match authorization {
+            Authorization::Nothing => {}
+            Authorization::Header(value) => self.authorization = Some(value),
+            // The client may have been sent round because of this token.
+            Authorization::Kept(value, request)
+                if self.repeated && goes_itself && !request.is_recent(resources, &value) =>
+            {
+                self.with_token(&request, false, path);
+                return Some(request);
+            }
+            Authorization::Kept(value, request) => {
+                self.with_token(&request, true, path);
+                self.authorization = Some(value);
+            }
+            Authorization::Token(request) => {
+                self.with_token(&request, false, path);
+                return Some(request);
+            }
+        }
+        None
+    }
+
+    /// A registry token that was just made goes with all that follows.
+    pub(super) fn present(&mut self, token: Secret) {
+        self.authorization = Some(token);
+    }
+
+    /// The `Authorization` of the client's own request: the registry's, and never the client's.
+    fn authorization(&self) -> HeaderChange {
+        match &self.authorization {
+            Some(value) => HeaderChange::Set("authorization", value.expose().to_owned()),
+            None => HeaderChange::Remove("authorization".into()),
+        }
+    }
+
+    /// The client's own request goes upstream with these changes: completes them by what must be changed besides.
+    pub(super) fn complete(&mut self, changes: &mut Vec<HeaderChange>) {
+        let mut others = std::mem::take(&mut self.stripped);
+        others.retain(|change| !changes.iter().any(|given| given.name() == change.name()));
+        changes.append(&mut others);
+        changes.push(self.authorization());
+    }
+
+    /// A callout to the registry gets its `Authorization`.
+    pub(super) fn authorize_callout(&self, callout: &mut Callout) {
+        callout.headers.extend(self.authorization.iter().map(|value| ("authorization", value.expose().to_owned())));
+    }
+
+    /// Sends the client round once more, because its request has gone upstream and cannot go again. What was learned in
+    /// this round lets the next one go another way.
+    #[cold]
+    pub(super) fn go_round(&self, repository: &Repository, reference: &str) -> LocalReply {
+        if self.repeated {
+            let message = format!("{repository}:{reference} has changed just now; try again");
+            let reply = Reply::error(Code::Unavailable, &message).with("retry-after", "1");
+            let line = format!("503 {message} (login {:?})", self.user);
+            return *rejected(reply, Counter::UpstreamFailed, line);
+        }
+        let separator = if self.query.is_empty() { '?' } else { '&' };
+        let location = format!("/v2/{repository}/manifests/{reference}{}{separator}{RETRY}", self.query);
+        moved(location).into()
+    }
+
+    /// The registry, or its token service, has refused this caller: nothing that it has confirmed before stands in for
+    /// its word any more. Returns what the cache grew by.
+    pub(super) fn distrust(&self, resources: &dyn Resources) -> CacheGrowth {
+        let Some(Trust { cache, repository, identity }) = self.trust.as_deref() else { return CacheGrowth::default() };
+        let scope = CacheScope { cluster: &self.registry.cluster, repository };
+        cache.keep_refused(resources, scope, identity)
+    }
+
+    /// Ends what was confirmed, if an answer says that upstream does not let this caller have what was asked for.
+    pub(super) fn on_denial(&self, resources: &dyn Resources, headers: Headers<'_>) -> CacheGrowth {
+        if headers.first(":status") == Some(b"403") { self.distrust(resources) } else { CacheGrowth::default() }
+    }
+
+    /// With a token of the token service's; `path` is the client's.
+    fn with_token(&mut self, request: &TokenRequest, kept: bool, path: &str) {
+        let separator = if path.contains('?') { '&' } else { '?' };
+        let again = if self.repeated { String::new() } else { format!("{path}{separator}{RETRY}") };
+        self.token = Some(Box::new(Token { request: request.clone(), kept, again }));
+    }
+
+    /// What to exchange because an answer with this status refuses a token of an earlier request; that one is not
+    /// renewed once more.
+    pub(super) fn renew(&mut self, resources: &dyn Resources, status: u64) -> Option<TokenRequest> {
+        if status == 401 {
+            self.forget(resources);
+        }
+        self.authorization = None;
+        let token = self.token.as_mut()?;
+        token.kept = false;
+        Some(token.request.clone())
+    }
+
+    /// Whether a status refuses a token of an earlier request. 401 does. 400 is what ECR Public says to an expired
+    /// token (aws/containers-roadmap#2835), without a challenge, and what every registry says to a bad request: it is
+    /// about the token only if that is old enough to have expired, and even then the token, which others share, is not
+    /// forgotten but stays until a new one takes its place. So a client that sends bad requests costs one exchange a
+    /// minute.
+    pub(super) fn refuses_kept_token(&self, resources: &dyn Resources, status: u64) -> bool {
+        let (Some(token), Some(authorization)) = (&self.token, &self.authorization) else { return false };
+        token.kept && (status == 401 || status == 400 && !token.request.is_recent(resources, authorization))
+    }
+
+    fn forget(&self, resources: &dyn Resources) {
+        if let (Some(token), Some(authorization)) = (&self.token, &self.authorization) {
+            token.request.forget(resources, authorization);
+        }
+    }
+
+    /// What an answer means: `None`, unless the registry refuses what it was sent. Its challenge never reaches the
+    /// client, which would send its password to whomever it names. A request whose headers have gone upstream cannot be
+    /// sent again, so if it was an old token that was refused the client is sent round once.
+    pub(super) fn refusal(&self, resources: &dyn Resources, headers: Headers<'_>) -> Option<LocalReply> {
+        let status = headers.status();
+        let again = self.token.as_ref().map(|token| &token.again).filter(|again| !again.is_empty());
+        let again = again.filter(|_| self.refuses_kept_token(resources, status));
+        if status != 401 && again.is_none() {
+            return None;
+        }
+        if status == 401 {
+            self.forget(resources);
+        }
+        if let Some(again) = again {
+            return Some(LocalReply::from(moved(again.as_str())).reporting(Report::count(Counter::TokenRefused)));
+        }
+        let growth = self.distrust(resources);
+        let is_denied = self.registry.authentication == Authentication::Upstream && lacks_permission(headers);
+        let refusal = if is_denied { self.denied() } else { self.refused(status) };
+        Some(refusal.growing(growth))
+    }
+
+    /// The login is right, but the registry does not let it have this.
+    #[cold]
+    fn denied(&self) -> LocalReply {
+        let host = &self.registry.host;
+        let message = format!("the registry {host} does not allow this to the login {:?}; ask there for it", self.user);
+        *refuse(Code::Denied, Counter::Denied, &message)
+    }
+
+    /// The client's own credentials are refused with a challenge, MetaHub's with an explanation.
+    #[cold]
+    pub(super) fn refused(&self, status: u64) -> LocalReply {
+        let host = &self.registry.host;
+        if self.registry.authentication == Authentication::Upstream {
+            let line = format!("401 login {:?}: the registry {host} refuses it ({status})", self.user);
+            let reply = self.challenge.reply(&format!("the registry {host} does not accept this login"));
+            return *rejected(reply, Counter::Unauthorized, line);
+        }
+        let message =
+            format!("the registry {host} refuses MetaHub's access ({status}); ask the operator of MetaHub for it");
+        let line = format!("403 {message} (login {:?})", self.user);
+        *rejected(Reply::error(Code::Denied, &message), Counter::UpstreamFailed, line)
+    }
+
+    /// A fault, in words that name what was asked for: to the client, and in one line with the login and the registry.
+    #[cold]
+    pub(super) fn fail(&self, fault: &Fault, message: &str) -> LocalReply {
+        let (status, host) = (fault.code.status(), &self.registry.host);
+        let line = format!("{status} {message} (login {:?}, registry {host})", self.user);
+        *rejected(fault.reply(message), fault.counter, line)
+    }
+}
+
+/// 307: the client's next try goes there.
+fn moved(location: impl Into<String>) -> Reply {
+    Reply { status: 307, headers: Vec::new(), body: Body::default() }.with("location", location)
+}
+
+/// Whether a challenge says that the token is good and not good enough (RFC 6750 §3.1).
+fn lacks_permission(headers: Headers<'_>) -> bool {
+    let challenge = headers.text("www-authenticate").unwrap_or_default();
+    challenge.contains("error=\"insufficient_scope\"")
+}
