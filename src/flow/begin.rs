@@ -107,23 +107,24 @@ fn decide(
         return token_endpoint::issue(config, resources, registry, arrival);
     }
     let site = Site { config, resources, registry, worker, headers };
-    Ok(identify(servable, site, arrival)?.permit()?.plan(site).verify(site).exchange(site))
+    Ok(identify(servable, site, arrival)?.permit()?.plan(site).verify(site).exchange(resources))
 }
 
 /// Finds out who calls.
 fn identify<'a>(
-    Servable { method, request }: Servable,
+    Servable { path, method, request }: Servable<'a>,
     site: Site<'a>,
     arrival: Arrival<'_>,
 ) -> Result<Identified<'a>, Box<LocalReply>> {
     let (request, namespace) = request.in_namespace(site.registry.default_namespace.as_ref());
     let caller = caller::identify(site.config, site.resources, &site.worker.callers, site.registry, arrival)?;
     let repository = request.repository().cloned();
-    Ok(Identified { method, request, namespace, repository, caller })
+    Ok(Identified { path, method, request, namespace, repository, caller })
 }
 
 /// A request whose caller is known, as far as MetaHub can check it.
 struct Identified<'a> {
+    path: &'a str,
     method: Method,
     request: Request,
     /// The repository, if a namespace was put before the one that the client has named.
@@ -148,16 +149,16 @@ impl<'a> Identified<'a> {
 /// A request for something that its caller may have.
 struct Permitted<'a>(Identified<'a>);
 
-impl Permitted<'_> {
+impl<'a> Permitted<'a> {
     /// What to do, upstream's `Authorization` aside.
-    fn plan(self, site: Site<'_>) -> Planned {
-        let Identified { method, request, namespace, repository, mut caller } = self.0;
-        let path = onward::path(&request, namespace, site.headers);
+    fn plan(self, site: Site<'_>) -> Planned<'a> {
+        let Identified { path, method, request, namespace, repository, mut caller } = self.0;
         let mut session = caller.session(site.registry);
-        session.repeated = onward::is_repeated(site.headers);
+        session.repeated = onward::is_repeated(path);
         if let Request::Manifest(..) = request {
-            session.query = onward::route_query(site.headers);
+            session.query = onward::routed(path);
         }
+        let changed_path = onward::path(path, &request, namespace, &session.query);
         let cache = site.config.cache;
         if let Some((repository, identity)) = repository.as_ref().zip(caller.identity)
             && cache.trusts_earlier_words()
@@ -168,9 +169,10 @@ impl Permitted<'_> {
         if let Plan::Registry(decision) = &plan {
             let purpose = if matches!(decision.next, Next::Pass) { Purpose::Pass } else { Purpose::Manifest };
             session.stripped = forwarded::strip(site.headers, purpose);
-            session.stripped.extend(path.map(|path| HeaderChange::Set(":path", path)));
+            session.stripped.extend(changed_path.map(|path| HeaderChange::Set(":path", path)));
         }
-        Planned { plan, anonymous: caller.is_anonymous(), presented: caller.presented, repository, session }
+        let (anonymous, presented) = (caller.is_anonymous(), caller.presented);
+        Planned { path, plan, anonymous, presented, repository, session }
     }
 }
 
@@ -183,7 +185,8 @@ enum Plan {
 }
 
 /// A request of which it is known what comes of it.
-struct Planned {
+struct Planned<'a> {
+    path: &'a str,
     plan: Plan,
     anonymous: bool,
     presented: Presented,
@@ -191,11 +194,11 @@ struct Planned {
     session: Session,
 }
 
-impl Planned {
+impl<'a> Planned<'a> {
     /// A caller that has shown no right password yet must not learn which machine types there are, nor get anything
     /// else. A client that did not log in has no password to show.
-    fn verify(self, site: Site<'_>) -> Verified {
-        let Self { plan, anonymous, presented, repository, session } = self;
+    fn verify(self, site: Site<'_>) -> Verified<'a> {
+        let Self { path, plan, anonymous, presented, repository, session } = self;
         let owns_passwords = site.registry.authentication == Authentication::Upstream;
         let decision = match plan {
             Plan::Answer(answer) if owns_passwords && !anonymous => Verifying::begin(&session, answer),
@@ -203,22 +206,23 @@ impl Planned {
             Plan::Registry(decision) => decision,
         };
         let decision = if anonymous { decision.reporting(Report::count(Counter::Anonymous)) } else { decision };
-        Verified { decision, presented, repository, session }
+        Verified { path, decision, presented, repository, session }
     }
 }
 
 /// A request that says nothing to a caller on whom the registry's word is still to come.
-struct Verified {
+struct Verified<'a> {
+    path: &'a str,
     decision: Decision,
     presented: Presented,
     repository: Option<Repository>,
     session: Session,
 }
 
-impl Verified {
-    fn exchange(self, Site { resources, headers, .. }: Site<'_>) -> Effects {
-        let Self { decision, presented, repository, session } = self;
-        Exchange::begin(resources, session, &presented, repository.as_ref(), headers, decision)
+impl Verified<'_> {
+    fn exchange(self, resources: &dyn Resources) -> Effects {
+        let Self { path, decision, presented, repository, session } = self;
+        Exchange::begin(resources, session, &presented, repository.as_ref(), path, decision)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::oci::errors::Code;
 use crate::oci::reference::Repository;
 use crate::store::cache::CacheGrowth;
 use crate::store::resources::Resources;
-use crate::text::headers::{HeaderChange, Headers};
+use crate::text::headers::HeaderChange;
 
 /// Where a request stands.
 #[derive(Debug, Default)]
@@ -80,13 +80,13 @@ impl Effects {
 
 impl Exchange {
     /// Takes up what was decided about a request's headers. What goes upstream gets its `Authorization`, by way of the
-    /// token service if need be, and has none of the client's.
+    /// token service if need be, and has none of the client's. `path` is the client's.
     pub(super) fn begin(
         resources: &dyn Resources,
         mut session: Session,
         presented: &Presented,
         repository: Option<&Repository>,
-        headers: Headers<'_>,
+        path: &str,
         decision: Decision,
     ) -> Effects {
         let Decision { next, step, reports } = decision;
@@ -95,7 +95,6 @@ impl Exchange {
             Step::CallOut(callout) => Outgoing::Callout(callout),
             step => return Effects::of(session, Decision { next, step, reports }),
         };
-        let path = headers.text(":path").unwrap_or_default();
         let goes_itself = matches!(outgoing, Outgoing::Request(_));
         if let Some(request) = session.authorize(resources, presented, repository, path, goes_itself) {
             let effects = Self::authorize(session, Authorizing::new(*request, next, outgoing));
@@ -178,8 +177,9 @@ fn pass(session: Session, resources: &dyn Resources, event: &Event<'_>) -> Effec
     let Event::ResponseHeaders { headers, .. } = event else {
         return Effects::new(Way::Passing(session), Step::Continue(Vec::new()));
     };
-    let growth = session.on_denial(resources, *headers);
-    let effects = match session.refusal(resources, *headers) {
+    let status = headers.status();
+    let growth = session.on_denial(resources, status);
+    let effects = match session.refusal(resources, status, *headers) {
         Some(refusal) => refusal.into(),
         None => Effects::new(Way::Done, Step::Continue(vec![HeaderChange::Remove("www-authenticate".into())])),
     };
@@ -196,16 +196,17 @@ fn decide(
 ) -> Effects {
     let mut growth = CacheGrowth::default();
     if let Some(headers) = event.answer_headers() {
-        growth = session.on_denial(resources, headers);
+        let status = headers.status();
+        growth = session.on_denial(resources, status);
         // An old token is looked at first: its refusal says nothing of the caller.
-        if session.refuses_kept_token(resources, headers.status())
+        if session.refuses_kept_token(resources, status)
             && let Some(callout) = state.repeat(&session)
-            && let Some(request) = session.renew(resources, headers.status())
+            && let Some(request) = session.renew(resources, status)
         {
             let authorizing = Authorizing::new(request, Next::Undecided(state), Outgoing::Callout(callout));
             return Exchange::authorize(session, authorizing).reporting(Report::count(Counter::TokenRefused));
         }
-        if let Some(refusal) = session.refusal(resources, headers) {
+        if let Some(refusal) = session.refusal(resources, status, headers) {
             return Effects::from(refusal).growing(growth);
         }
     }

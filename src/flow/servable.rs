@@ -11,13 +11,15 @@ use crate::request::{InvalidRequest, Method, Request};
 use crate::text::headers::Headers;
 
 /// A request that MetaHub serves.
-pub(super) struct Servable {
+pub(super) struct Servable<'a> {
+    /// The path as the client has sent it.
+    pub(super) path: &'a str,
     pub(super) method: Method,
     pub(super) request: Request,
 }
 
-impl Servable {
-    pub(super) fn of(headers: Headers<'_>) -> Result<Self, Box<LocalReply>> {
+impl<'a> Servable<'a> {
+    pub(super) fn of(headers: Headers<'a>) -> Result<Self, Box<LocalReply>> {
         let method = Method::parse(headers.first(":method").unwrap_or_default());
         let request = Request::parse(headers.first(":path").unwrap_or_default());
         if request == Ok(Request::Token) && method != Ok(Method::Get) {
@@ -25,14 +27,15 @@ impl Servable {
         }
         let method = method.map_err(|error| invalid(error, headers))?;
         let request = request.map_err(|error| invalid(error, headers))?;
+        let path = headers.text(":path").unwrap_or_default();
         if brings_a_body(headers) {
             return Err(bodied(headers));
         }
-        if matches!(request, Request::Manifest(..)) && !onward::names_a_host(headers) {
+        if matches!(request, Request::Manifest(..)) && !onward::names_a_host(path) {
             let message = "ns in the query is not the name of a registry";
             return Err(refuse(Code::NameInvalid, Counter::Refused, message));
         }
-        Ok(Self { method, request })
+        Ok(Self { path, method, request })
     }
 }
 

@@ -157,9 +157,9 @@ impl Session {
         cache.keep_refused(resources, scope, identity)
     }
 
-    /// Ends what was confirmed, if an answer says that upstream does not let this caller have what was asked for.
-    pub(super) fn on_denial(&self, resources: &dyn Resources, headers: Headers<'_>) -> CacheGrowth {
-        if headers.first(":status") == Some(b"403") { self.distrust(resources) } else { CacheGrowth::default() }
+    /// Ends what was confirmed, if a status says that upstream does not let this caller have what was asked for.
+    pub(super) fn on_denial(&self, resources: &dyn Resources, status: u64) -> CacheGrowth {
+        if status == 403 { self.distrust(resources) } else { CacheGrowth::default() }
     }
 
     /// With a token of the token service's; `path` is the client's.
@@ -197,11 +197,10 @@ impl Session {
         }
     }
 
-    /// What an answer means: `None`, unless the registry refuses what it was sent. Its challenge never reaches the
+    /// What an answer with this status means: `None`, unless the registry refuses what it was sent. Its challenge never reaches the
     /// client, which would send its password to whomever it names. A request whose headers have gone upstream cannot be
     /// sent again, so if it was an old token that was refused the client is sent round once.
-    pub(super) fn refusal(&self, resources: &dyn Resources, headers: Headers<'_>) -> Option<LocalReply> {
-        let status = headers.status();
+    pub(super) fn refusal(&self, resources: &dyn Resources, status: u64, headers: Headers<'_>) -> Option<LocalReply> {
         let again = self.token.as_ref().map(|token| &token.again).filter(|again| !again.is_empty());
         let again = again.filter(|_| self.refuses_kept_token(resources, status));
         if status != 401 && again.is_none() {

@@ -52,7 +52,8 @@ pub(super) fn issue(
                 Authentication::Upstream => {
                     let session = caller.session(registry);
                     let decision = Verifying::begin(&session, answer);
-                    Exchange::begin(resources, session, &caller.presented, None, headers, decision)
+                    let path = headers.text(":path").unwrap_or_default();
+                    Exchange::begin(resources, session, &caller.presented, None, path, decision)
                 }
                 Authentication::Accounts | Authentication::None => answer.into(),
             })
