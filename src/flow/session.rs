@@ -197,9 +197,9 @@ impl Session {
         }
     }
 
-    /// What an answer with this status means: `None`, unless the registry refuses what it was sent. Its challenge never reaches the
-    /// client, which would send its password to whomever it names. A request whose headers have gone upstream cannot be
-    /// sent again, so if it was an old token that was refused the client is sent round once.
+    /// What an answer with this status means: `None`, unless the registry refuses what it was sent. Its challenge never
+    /// reaches the client, which would send its password to whomever it names. A request whose headers have gone
+    /// upstream cannot be sent again, so if it was an old token that was refused the client is sent round once.
     pub(super) fn refusal(&self, resources: &dyn Resources, status: u64, headers: Headers<'_>) -> Option<LocalReply> {
         let again = self.token.as_ref().map(|token| &token.again).filter(|again| !again.is_empty());
         let again = again.filter(|_| self.refuses_kept_token(resources, status));
