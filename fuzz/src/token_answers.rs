@@ -4,8 +4,8 @@
 use std::fmt;
 
 use metahub::auth::identity::{Credentials, Presented};
+use metahub::auth::registry_token::{Authorization, authorize};
 use metahub::auth::secret::Secret;
-use metahub::auth::upstream::{Authorization, authorize};
 use metahub::config::Config;
 use metahub::oci::reference::Repository;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};

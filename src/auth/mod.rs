@@ -7,6 +7,6 @@ pub mod jwt;
 pub mod password;
 pub mod pattern;
 pub mod realm;
+pub mod registry_token;
 pub mod secret;
 pub mod token;
-pub mod upstream;

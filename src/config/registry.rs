@@ -9,7 +9,7 @@ use super::machine_types::MachineTypes;
 use super::raw::{Named, RawCredentials, RawRegistry, RawTokenService};
 use crate::auth::account::View;
 use crate::auth::identity::Credentials;
-use crate::auth::upstream::TokenService;
+use crate::auth::registry_token::TokenService;
 use crate::oci::reference::Repository;
 use std::collections::BTreeMap;
 

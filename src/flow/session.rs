@@ -8,8 +8,8 @@ use super::local_reply::{LocalReply, refuse, rejected};
 use super::report::{Counter, Report};
 use super::step::Callout;
 use crate::auth::identity::Presented;
+use crate::auth::registry_token::{self, Authorization, TokenRequest};
 use crate::auth::secret::Secret;
-use crate::auth::upstream::{self, Authorization, TokenRequest};
 use crate::config::{Authentication, Registry};
 use crate::flow::body::Body;
 use crate::flow::reply::Reply;
@@ -85,7 +85,8 @@ impl Session {
         goes_itself: bool,
     ) -> Option<Box<TokenRequest>> {
         let Registry { cluster, token_service, .. } = &*self.registry;
-        let authorization = upstream::authorize(resources, cluster, token_service.as_ref(), presented, repository);
+        let authorization =
+            registry_token::authorize(resources, cluster, token_service.as_ref(), presented, repository);
         match authorization {
             Authorization::Nothing => {}
             Authorization::Header(value) => self.authorization = Some(value),
