@@ -10,7 +10,7 @@ cases=${CASES:-3000}
 patches=$PWD/fuzz/mutations
 built=$PWD/target/fuzz
 # What reads configurations wrongly would also spoil the histories of `flow`, which comes last.
-targets=(selection authorization request_line configuration token_answers own_tokens json flow)
+targets=(selection authorization request_line configuration token_answers tickets json flow)
 names=("$@")
 if [ $# -eq 0 ]; then
     for file in "$patches"/*.patch; do names+=("$(basename "$file" .patch)"); done

@@ -6,9 +6,9 @@ mod configuration;
 mod flow;
 mod input;
 mod json;
-mod own_tokens;
 mod request_line;
 mod selection;
+mod tickets;
 mod token_answers;
 mod words;
 
@@ -38,7 +38,7 @@ pub const TARGETS: [Target; 8] = [
     target("request_line", 512, words::REQUEST_LINE, request_line::check),
     target("configuration", 2048, words::CONFIGURATION, configuration::check),
     target("token_answers", 1024, words::TOKEN_ANSWER, token_answers::check),
-    target("own_tokens", 512, &[], own_tokens::check),
+    target("tickets", 512, &[], tickets::check),
     target("json", 1024, words::JSON, json::check),
     target("flow", 600, &[], flow::check),
 ];

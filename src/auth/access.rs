@@ -19,7 +19,7 @@ pub(crate) use self::client::Client;
 use crate::auth::account::Account;
 use crate::auth::identity::Credentials;
 use crate::auth::password::PasswordHash;
-use crate::auth::token::{Binding, Key};
+use crate::auth::ticket::{Binding, Key};
 use crate::store::keys::{ProcessKey, digest, slot};
 use crate::store::resources::{Resources, Store};
 
@@ -124,7 +124,7 @@ fn login_key(
     digest(process_key, &parts)
 }
 
-/// What tokens of MetaHub's own are bound to.
+/// What MetaHub's tickets are bound to.
 pub(crate) fn binding(key: &Key, account: &Account) -> Binding {
     let mut parts = vec![b"account".as_slice(), account.name().as_bytes()];
     parts.extend(account.hashes.iter().map(|hash| hash.line().as_bytes()));

@@ -12,7 +12,7 @@ use crate::auth::secret::Secret;
 /// 2 KiB.
 const MAX_AUTHORIZATION: usize = 16 * 1024;
 
-/// Longest `Bearer` value that is looked at, in bytes: a token of MetaHub's own may carry the longest password.
+/// Longest `Bearer` value that is looked at, in bytes: a ticket may carry the longest password.
 const MAX_BEARER: usize = 32 * 1024;
 
 /// Longest login name, in bytes: it is searched for machine types and stands in log lines.

@@ -9,4 +9,4 @@ pub mod pattern;
 pub mod realm;
 pub mod registry_token;
 pub mod secret;
-pub mod token;
+pub mod ticket;

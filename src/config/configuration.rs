@@ -7,7 +7,7 @@ use super::machine_types::MachineTypes;
 use super::registry::Registry;
 use crate::auth::account::{Account, View};
 use crate::auth::password::PasswordHash;
-use crate::auth::token::Key;
+use crate::auth::ticket::Key;
 use crate::machine_type::MachineType;
 use crate::select::OnNoMatch;
 use crate::store::cache::Cache;

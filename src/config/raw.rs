@@ -65,7 +65,7 @@ pub(super) struct RawConfig {
     #[cfg_attr(feature = "schema", schemars(extend("pattern" = super::schema::ORIGIN)))]
     pub(super) public_url: Option<String>,
 
-    /// The environment variable with the key that seals MetaHub's own tokens: 32 characters or more, such as `openssl
+    /// The environment variable with the key that seals MetaHub's tickets: 32 characters or more, such as `openssl
     /// rand -base64 32` makes. Replicas that share it accept each other's tokens.
     /// `vm_config.environment_variables.host_env_keys` must list it. Default: a random key for each process.
     pub(super) token_key_env: Option<String>,

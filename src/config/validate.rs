@@ -12,7 +12,7 @@ use crate::auth::password::PasswordHash;
 use crate::auth::pattern::Pattern;
 use crate::auth::realm::is_loopback;
 use crate::auth::secret::Secret;
-use crate::auth::token::Key;
+use crate::auth::ticket::Key;
 use crate::hardware::feature::FeatureRules;
 use crate::select::OnNoMatch;
 use std::collections::BTreeMap;

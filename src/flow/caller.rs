@@ -14,7 +14,7 @@ use crate::auth::account::{Account, View};
 use crate::auth::identity::{Credentials, InvalidAuthorization, Presented};
 use crate::auth::jwt;
 use crate::auth::secret::Secret;
-use crate::auth::token::{Content, PREFIX, Refused as RefusedToken};
+use crate::auth::ticket::{PREFIX, Refused as InvalidTicket, Ticket};
 use crate::config::Refused;
 use crate::config::{Authentication, Config, Registry};
 use crate::flow::reply::Reply;
@@ -120,7 +120,7 @@ fn look_at<'a>(
         }
         Presented::Password(credentials) => by_password(config, resources, registry, arrival, credentials),
         Presented::Token(token) if token.expose().starts_with(PREFIX) => {
-            by_token(config, resources, registry, token.expose(), arrival)
+            by_ticket(config, resources, registry, token.expose(), arrival)
         }
         Presented::Token(token) if registry.accept_jwt => by_jwt(config, token, headers),
         Presented::Token(_) => Err(malformed(&InvalidAuthorization::Scheme.to_string(), headers)),
@@ -201,8 +201,8 @@ fn by_name<'a>(config: &Config, registry: &Registry, user: String) -> Caller<'a>
     logged_in(user, view, None, shared(registry))
 }
 
-/// A token of MetaHub's own. What its login may do is looked up now, not when it was made.
-fn by_token<'a>(
+/// A ticket. What its login may do is looked up now, not when it was made.
+fn by_ticket<'a>(
     config: &'a Config,
     resources: &dyn Resources,
     registry: &Registry,
@@ -213,28 +213,28 @@ fn by_token<'a>(
     let Some(anonymous) = &registry.anonymous else {
         return Err(malformed("tokens are of no use here; log in with a user name and a password", headers));
     };
-    let content = ticket::open(config, resources, registry, token).map_err(|refused| {
-        // Every token ends; that is nothing to tell an operator.
-        let told = refused == RefusedToken::Foreign;
+    let ticket = ticket::open(config, resources, registry, token).map_err(|refused| {
+        // Every ticket ends; that is nothing to tell an operator.
+        let told = refused == InvalidTicket::Foreign;
         let line = told.then(|| format!("401 {}: {refused}", target(headers)));
-        invalid_token(config, registry, headers, &refused.to_string(), line)
+        invalid_ticket(config, registry, headers, &refused.to_string(), line)
     })?;
-    if content.user.is_empty() {
-        return Ok(anonymous_by_token(config, resources, registry, anonymous, headers));
+    if ticket.user.is_empty() {
+        return Ok(anonymous_by_ticket(config, resources, registry, anonymous, headers));
     }
     if registry.authentication == Authentication::Upstream {
-        return upstream_by_token(config, resources, registry, content, arrival);
+        return upstream_by_ticket(config, resources, registry, ticket, arrival);
     }
     let caller = if registry.authentication == Authentication::Accounts {
-        account_by_token(config, resources, registry, content, headers)?
+        account_by_ticket(config, resources, registry, ticket, headers)?
     } else {
-        by_name(config, registry, content.user)
+        by_name(config, registry, ticket.user)
     };
     Ok(Caller { identity: identity(resources, registry, &["Bearer", token]), ..caller })
 }
 
-/// The token of a client that did not log in. All of them are one caller.
-fn anonymous_by_token<'a>(
+/// The ticket of a client that did not log in. All of them are one caller.
+fn anonymous_by_ticket<'a>(
     config: &Config,
     resources: &dyn Resources,
     registry: &Registry,
@@ -253,44 +253,44 @@ fn anonymous_by_token<'a>(
     }
 }
 
-/// A token for `authentication: accounts`: the account and its passwords must still be what they were.
-fn account_by_token<'a>(
+/// A ticket for `authentication: accounts`: the account and its passwords must still be what they were.
+fn account_by_ticket<'a>(
     config: &'a Config,
     resources: &dyn Resources,
     registry: &Registry,
-    content: Content,
+    ticket: Ticket,
     headers: Headers<'_>,
 ) -> Result<Caller<'a>, Box<LocalReply>> {
     let revoked = || {
-        let line = format!("401 login {:?}: its token is of a password that is not the account's", content.user);
+        let line = format!("401 login {:?}: its token is of a password that is not the account's", ticket.user);
         let problem = "the account or its password has changed; log in again";
-        invalid_token(config, registry, headers, problem, Some(line))
+        invalid_ticket(config, registry, headers, problem, Some(line))
     };
-    let login = config.account_login(&content.user).ok_or_else(revoked)?;
-    if ticket::binding(config, resources, login.account) != Some(content.binding) {
+    let login = config.account_login(&ticket.user).ok_or_else(revoked)?;
+    if ticket::binding(config, resources, login.account) != Some(ticket.binding) {
         return Err(revoked());
     }
-    Ok(logged_in(content.user, login.view, Some(login.account), shared(registry)))
+    Ok(logged_in(ticket.user, login.view, Some(login.account), shared(registry)))
 }
 
-/// A token for `authentication: upstream`: it holds the password, which the registry judges.
-fn upstream_by_token<'a>(
+/// A ticket for `authentication: upstream`: it holds the password, which the registry judges.
+fn upstream_by_ticket<'a>(
     config: &'a Config,
     resources: &dyn Resources,
     registry: &Registry,
-    content: Content,
+    ticket: Ticket,
     arrival: Arrival<'_>,
 ) -> Result<Caller<'a>, Box<LocalReply>> {
-    debug_assert!(content.password.is_some(), "tokens for `authentication: upstream` are sealed with a password");
-    let password = content.password.unwrap_or_else(|| Secret::new(String::new()));
-    let credentials = Credentials { user: content.user, password };
+    debug_assert!(ticket.password.is_some(), "tickets for `authentication: upstream` are sealed with a password");
+    let password = ticket.password.unwrap_or_else(|| Secret::new(String::new()));
+    let credentials = Credentials { user: ticket.user, password };
     let mut caller = by_password(config, resources, registry, arrival, credentials)?;
     caller.challenge = Challenge::of(config, registry, arrival.headers, Some(TokenError::Invalid));
     Ok(caller)
 }
 
-/// Asks for another token.
-fn invalid_token(
+/// Asks for another ticket.
+fn invalid_ticket(
     config: &Config,
     registry: &Registry,
     headers: Headers<'_>,

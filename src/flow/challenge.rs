@@ -37,7 +37,7 @@ impl Challenge {
         Self(Cow::Borrowed("Basic realm=\"MetaHub\""))
     }
 
-    /// For a token of MetaHub's own where clients may be anonymous, for a user name and a password elsewhere.
+    /// For a ticket where clients may be anonymous, for a user name and a password elsewhere.
     pub(super) fn of(config: &Config, registry: &Registry, headers: Headers<'_>, error: Option<TokenError>) -> Self {
         let realm = registry.anonymous.as_ref().and_then(|_| realm(config.public_url.as_deref(), headers));
         let Some(realm) = realm else { return Self::basic() };

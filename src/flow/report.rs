@@ -51,9 +51,9 @@ counters! {
     TokenRefused = "token_refused",
     /// A client that did not log in was served as one.
     Anonymous = "anonymous",
-    /// A token of MetaHub's own was given out.
+    /// A ticket was given out.
     TokenIssued = "token_issued",
-    /// A token of MetaHub's own had expired, was revoked, or was none.
+    /// A ticket had expired, was revoked, or was none.
     TokenInvalid = "token_invalid",
     /// A machine type got less than it could use of an image that is made in variants.
     MissingVariant = "missing_variant",

@@ -3,35 +3,30 @@
 use crate::auth::access;
 use crate::auth::account::Account;
 use crate::auth::secret::Secret;
-use crate::auth::token::{Binding, Content, Key, LIFETIME, Refused};
+use crate::auth::ticket::{Binding, Key, LIFETIME, Refused, Ticket};
 use crate::config::{Authentication, Config, Registry};
 use crate::store::keys::ProcessKey;
 use crate::store::resources::Resources;
 
-/// Makes a token for this registry; `None` without randomness.
-pub(super) fn seal(
-    config: &Config,
-    resources: &dyn Resources,
-    registry: &Registry,
-    content: &Content,
-) -> Option<Secret> {
+/// Makes a ticket for this registry; `None` without randomness.
+pub(super) fn seal(config: &Config, resources: &dyn Resources, registry: &Registry, ticket: &Ticket) -> Option<Secret> {
     let (key, random) = (key(config, resources)?, resources.random()?);
     let (nonce, _) = random.split_first_chunk()?;
-    key.seal(&place(&key, registry), content, resources.now().saturating_add(LIFETIME), *nonce)
+    key.seal(&place(&key, registry), ticket, resources.now().saturating_add(LIFETIME), *nonce)
 }
 
-/// Reads a token that was made for this registry.
+/// Reads a ticket that was made for this registry.
 pub(super) fn open(
     config: &Config,
     resources: &dyn Resources,
     registry: &Registry,
     token: &str,
-) -> Result<Content, Refused> {
+) -> Result<Ticket, Refused> {
     let key = key(config, resources).ok_or(Refused::Foreign)?;
     key.open(&place(&key, registry), token, resources.now())
 }
 
-/// What a token of this account is bound to.
+/// What a ticket of this account is bound to.
 pub(super) fn binding(config: &Config, resources: &dyn Resources, account: &Account) -> Option<Binding> {
     key(config, resources).map(|key| access::binding(&key, account))
 }
@@ -41,7 +36,7 @@ fn key(config: &Config, resources: &dyn Resources) -> Option<Key> {
     config.token_key.clone().or_else(|| Some(Key::derive(ProcessKey::of(resources)?.expose())))
 }
 
-/// Where a token is good: one registry's passwords must never reach another.
+/// Where a ticket is good: one registry's passwords must never reach another.
 fn place(key: &Key, registry: &Registry) -> [u8; 32] {
     let authentication = match registry.authentication {
         Authentication::Accounts => "accounts",

@@ -1,4 +1,4 @@
-//! `/metahub/v1/token`: MetaHub's own tokens, where clients may be anonymous (distribution spec, token authentication).
+//! `/metahub/v1/token`: MetaHub's tickets, where clients may be anonymous (distribution spec, token authentication).
 //!
 //! Everybody gets one, with a login or without, so that one challenge serves both. Scopes are not looked at: what a
 //! token is good for is decided when it is used.
@@ -13,7 +13,7 @@ use super::report::{Counter, Report};
 use super::verifying::Verifying;
 use super::{Arrival, ticket};
 use crate::auth::identity::{Credentials, Presented};
-use crate::auth::token::{Binding, Content, LIFETIME};
+use crate::auth::ticket::{Binding, LIFETIME, Ticket};
 use crate::config::{Authentication, Config, Registry};
 use crate::flow::reply::Reply;
 use crate::oci::errors::Code;
@@ -41,13 +41,13 @@ pub(super) fn issue(
     }
     match caller::presented(headers)? {
         Presented::Nothing => {
-            let content = Content { user: String::new(), password: None, binding: Binding::NONE };
-            Ok(seal(config, resources, registry, &content)?.into())
+            let ticket = Ticket { user: String::new(), password: None, binding: Binding::NONE };
+            Ok(seal(config, resources, registry, &ticket)?.into())
         }
         Presented::Password(credentials) => {
             let mut caller = caller::by_password(config, resources, registry, arrival, credentials.clone())?;
-            let content = content(config, resources, &caller, credentials, registry.authentication);
-            let answer = seal(config, resources, registry, &content)?;
+            let ticket = ticket_of(config, resources, &caller, credentials, registry.authentication);
+            let answer = seal(config, resources, registry, &ticket)?;
             Ok(match registry.authentication {
                 Authentication::Upstream => {
                     let session = caller.session(registry);
@@ -67,26 +67,26 @@ pub(super) fn issue(
 }
 
 /// What a token must hold of a login: no more than is needed to look it up again.
-fn content(
+fn ticket_of(
     config: &Config,
     resources: &dyn Resources,
     caller: &Caller<'_>,
     credentials: Credentials,
     authentication: Authentication,
-) -> Content {
+) -> Ticket {
     let password = (authentication == Authentication::Upstream).then_some(credentials.password);
     let binding =
         caller.account.and_then(|account| ticket::binding(config, resources, account)).unwrap_or(Binding::NONE);
-    Content { user: credentials.user, password, binding }
+    Ticket { user: credentials.user, password, binding }
 }
 
 fn seal(
     config: &Config,
     resources: &dyn Resources,
     registry: &Registry,
-    content: &Content,
+    ticket: &Ticket,
 ) -> Result<LocalReply, Box<LocalReply>> {
-    let Some(token) = ticket::seal(config, resources, registry, content) else {
+    let Some(token) = ticket::seal(config, resources, registry, ticket) else {
         let message = "MetaHub cannot make tokens now: Envoy gives it no random numbers";
         return Err(refuse(Code::Unavailable, Counter::UpstreamFailed, message));
     };

@@ -1,4 +1,4 @@
-//! Clients with and without a login on one listener: challenges, MetaHub's own tokens, and tokens that clients bring.
+//! Clients with and without a login on one listener: challenges, MetaHub's tickets, and tokens that clients bring.
 
 use metahub::config::Config;
 use serde_json::{Value, json};
@@ -48,7 +48,7 @@ pub(super) fn get(config: &Config, path: &str, authorization: &str, upstream: &U
     send_headers(config, &headers("GET", path, authorization), upstream)
 }
 
-/// `Authorization` with a token of MetaHub's own, given for these credentials.
+/// `Authorization` with a ticket, given for these credentials.
 fn token(config: &Config, authorization: &str, upstream: &Upstream) -> String {
     let outcome = get(config, TOKEN, authorization, upstream);
     assert_eq!(outcome.status, 200, "{}", String::from_utf8_lossy(&outcome.body));

@@ -1,4 +1,4 @@
-//! Clients with and without a login on one listener, and MetaHub's own tokens.
+//! Clients with and without a login on one listener, and MetaHub's tickets.
 
 use serde_json::{Value, json};
 

@@ -179,7 +179,7 @@ impl Login {
         }
     }
 
-    /// The same with a token of MetaHub's own.
+    /// The same with a ticket.
     pub(super) fn with_token(&self, token: &str, cluster: usize) -> Self {
         let authorization = Some(format!("Bearer {token}"));
         if self.authorization.is_none() {

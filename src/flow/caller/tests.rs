@@ -34,7 +34,7 @@ fn identity(config: &Config, memory: &Map, cluster: &str, authorization: &str) -
     caller.map_err(|refusal| format!("{refusal:?}")).unwrap().identity
 }
 
-/// `Authorization` with a token of MetaHub's own.
+/// `Authorization` with a ticket.
 fn token(config: &Config, memory: &Map, cluster: &str, authorization: &str) -> String {
     let registry = Arc::clone(config.registry(cluster).unwrap());
     let headers = headers(authorization);

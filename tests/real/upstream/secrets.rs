@@ -41,14 +41,14 @@ fn every_mode_keeps_its_secrets() {
             true,
             ("anybody-type1", "some-passw0rd"),
         ),
-        // With tokens of MetaHub's own, which carry credentials where the registry checks them.
+        // With MetaHub's tickets, which carry credentials where the registry checks them.
         (json!({ "authentication": "accounts", "anonymous": "type2", "credentials": from_environment() }), true, BOUND),
         (json!({ "authentication": "upstream", "anonymous": "type2" }), true, ("alice-type1", password("alice"))),
     ];
     for (fields, tokens, login) in rows {
         let tokens = tokens.then(|| TokenService::start(&users()).unwrap());
         let stage = Stage::set(tokens, fields.clone(), talkative);
-        let own = own_tokens(&stage, login);
+        let own = tickets(&stage, login);
         assert_eq!(own.is_empty(), fields.get("anonymous").is_none(), "{fields}");
         let mut shown = use_it(&stage, login);
         shown.extend(use_own(&stage, &own));
@@ -158,7 +158,7 @@ fn use_it(stage: &Stage, (user, password): (&str, &str)) -> Vec<(&'static str, S
 }
 
 /// Tokens of MetaHub's own, of this login and of nobody, where it gives out any.
-fn own_tokens(stage: &Stage, (user, password): (&str, &str)) -> Vec<String> {
+fn tickets(stage: &Stage, (user, password): (&str, &str)) -> Vec<String> {
     let request = || Request::get("/metahub/v1/token?service=metahub");
     let answers = [request().login(user, password), request()].map(|request| stage.envoy.send(&request).unwrap());
     answers.iter().filter_map(|answer| Some(answer.json()["token"].as_str()?.to_owned())).collect()

@@ -1,9 +1,9 @@
-//! Any bytes as a token of MetaHub's own: only what was sealed is opened, and only where and as long as it is good.
+//! Any bytes as a ticket: only what was sealed is opened, and only where and as long as it is good.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use metahub::auth::secret::Secret;
-use metahub::auth::token::{Binding, Content, Key, PREFIX, Refused};
+use metahub::auth::ticket::{Binding, Key, PREFIX, Refused, Ticket};
 
 use super::input::Input;
 
@@ -18,11 +18,11 @@ pub(crate) fn check(bytes: &[u8]) {
         (u64::from(input.byte()), [input.byte(); 24], usize::from(input.byte()), input.byte());
     let (user, password) = text.split_once(':').map_or((&*text, None), |(user, password)| (user, Some(password)));
     let password = password.map(|password| Secret::new(password.to_owned()));
-    let content = Content { user: user.to_owned(), password, binding: Binding::new([change; 32]) };
-    let Some(token) = key.seal(b"hub", &content, until, nonce) else { return assert!(user.len() > 255) };
+    let ticket = Ticket { user: user.to_owned(), password, binding: Binding::new([change; 32]) };
+    let Some(token) = key.seal(b"hub", &ticket, until, nonce) else { return assert!(user.len() > 255) };
     let token = token.expose();
     for now in [0, until.saturating_sub(1), until, until + 1] {
-        let expected = if now < until { Ok(content.clone()) } else { Err(Refused::Expired) };
+        let expected = if now < until { Ok(ticket.clone()) } else { Err(Refused::Expired) };
         assert_eq!(key.open(b"hub", token, now), expected);
     }
     assert_eq!(key.open(b"other", token, 0), Err(Refused::Foreign));

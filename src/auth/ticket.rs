@@ -1,7 +1,7 @@
-//! MetaHub's own bearer tokens: sealed, short-lived, and kept by nobody but the client.
+//! MetaHub's tickets, which are its own bearer tokens: sealed, short-lived, and kept by nobody but the client.
 //!
 //! `mh1.` and then base64url of a nonce and of what XChaCha20-Poly1305 makes of the login. Only who has the key can
-//! read or make one, so a replica with the same key accepts it without knowing of it. A token is bound to a place (the
+//! read or make one, so a replica with the same key accepts it without knowing of it. A ticket is bound to a place (the
 //! registry that it is for), and carries no permission: what its login may do is looked up at every request.
 
 use std::fmt;
@@ -15,14 +15,14 @@ use sha2::Sha256;
 
 use crate::auth::secret::Secret;
 
-/// How every token of MetaHub's own begins. Whatever begins so never goes to a registry.
+/// How every ticket begins. Whatever begins so never goes to a registry.
 pub const PREFIX: &str = "mh1.";
-/// How long a token is good, in seconds: long enough for a pull, short enough to be forgotten.
+/// How long a ticket is good, in seconds: long enough for a pull, short enough to be forgotten.
 pub const LIFETIME: u64 = 300;
 /// Bytes of a nonce: so many that random ones never meet, whoever shares the key.
 const NONCE: usize = 24;
 
-/// The key that tokens are sealed with.
+/// The key that tickets are sealed with.
 #[derive(Clone)]
 pub struct Key([u8; 32]);
 
@@ -47,18 +47,18 @@ impl fmt::Debug for Binding {
     }
 }
 
-/// Whose token it is.
+/// What a ticket says of a login.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Content {
+pub struct Ticket {
     /// The login name, 255 bytes at most; empty for a client without one.
     pub user: String,
     /// The password, where a registry must be shown it.
     pub password: Option<Secret>,
-    /// What must still be the same when the token is used.
+    /// What must still be the same when the ticket is used.
     pub binding: Binding,
 }
 
-/// Why a token is not accepted.
+/// Why a ticket is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
     /// Damaged, made with another key, or for another registry. Which of them nobody can tell.
@@ -97,15 +97,15 @@ impl Key {
         mac(&self.0, parts)
     }
 
-    /// Makes a token that is good until `until` (seconds since the Unix epoch) at `place`. `nonce` must not be used
+    /// Makes a ticket that is good until `until` (seconds since the Unix epoch) at `place`. `nonce` must not be used
     /// twice. `None` for a login name that is too long.
     #[must_use]
-    pub fn seal(&self, place: &[u8], content: &Content, until: u64, nonce: [u8; NONCE]) -> Option<Secret> {
+    pub fn seal(&self, place: &[u8], ticket: &Ticket, until: u64, nonce: [u8; NONCE]) -> Option<Secret> {
         let mut plain = until.to_le_bytes().to_vec();
-        plain.extend_from_slice(&content.binding.0);
-        plain.push(u8::try_from(content.user.len()).ok()?);
-        plain.extend_from_slice(content.user.as_bytes());
-        if let Some(password) = &content.password {
+        plain.extend_from_slice(&ticket.binding.0);
+        plain.push(u8::try_from(ticket.user.len()).ok()?);
+        plain.extend_from_slice(ticket.user.as_bytes());
+        if let Some(password) = &ticket.password {
             // Tells an empty password from none.
             plain.push(b':');
             plain.extend_from_slice(password.expose().as_bytes());
@@ -115,16 +115,16 @@ impl Key {
         Some(Secret::new(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode([nonce.as_slice(), &sealed].concat()))))
     }
 
-    /// Reads a token.
+    /// Reads a ticket.
     ///
     /// # Errors
     /// [`Refused`].
-    pub fn open(&self, place: &[u8], token: &str, now: u64) -> Result<Content, Refused> {
-        let (until, content) = self.read(place, token).ok_or(Refused::Foreign)?;
-        if now < until { Ok(content) } else { Err(Refused::Expired) }
+    pub fn open(&self, place: &[u8], token: &str, now: u64) -> Result<Ticket, Refused> {
+        let (until, ticket) = self.read(place, token).ok_or(Refused::Foreign)?;
+        if now < until { Ok(ticket) } else { Err(Refused::Expired) }
     }
 
-    fn read(&self, place: &[u8], token: &str) -> Option<(u64, Content)> {
+    fn read(&self, place: &[u8], token: &str) -> Option<(u64, Ticket)> {
         let bytes = URL_SAFE_NO_PAD.decode(token.strip_prefix(PREFIX)?).ok()?;
         let (nonce, sealed) = bytes.split_first_chunk::<NONCE>()?;
         let plain = self.cipher().decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad: place }).ok()?;
@@ -136,8 +136,8 @@ impl Key {
             None => None,
             Some((_, password)) => Some(Secret::new(String::from_utf8(password.to_vec()).ok()?)),
         };
-        let content = Content { user: String::from_utf8(user.to_vec()).ok()?, password, binding: Binding(*binding) };
-        Some((u64::from_le_bytes(*until), content))
+        let ticket = Ticket { user: String::from_utf8(user.to_vec()).ok()?, password, binding: Binding(*binding) };
+        Some((u64::from_le_bytes(*until), ticket))
     }
 
     fn cipher(&self) -> XChaCha20Poly1305 {
@@ -160,12 +160,8 @@ fn mac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
 mod tests {
     use super::*;
 
-    fn content(user: &str, password: Option<&str>) -> Content {
-        Content {
-            user: user.into(),
-            password: password.map(|text| Secret::new(text.into())),
-            binding: Binding([9; 32]),
-        }
+    fn ticket(user: &str, password: Option<&str>) -> Ticket {
+        Ticket { user: user.into(), password: password.map(|text| Secret::new(text.into())), binding: Binding([9; 32]) }
     }
 
     fn key() -> Key {
@@ -174,30 +170,29 @@ mod tests {
 
     #[test]
     fn what_was_sealed_is_read_until_it_expires() {
-        for content in
-            [content("", None), content("me-type1", Some("p:w ü")), content("me", Some("")), content("x", None)]
+        for ticket in [ticket("", None), ticket("me-type1", Some("p:w ü")), ticket("me", Some("")), ticket("x", None)]
         {
-            let token = key().seal(b"hub", &content, 1000, [1; NONCE]).unwrap();
-            assert_eq!(key().open(b"hub", token.expose(), 999), Ok(content));
+            let token = key().seal(b"hub", &ticket, 1000, [1; NONCE]).unwrap();
+            assert_eq!(key().open(b"hub", token.expose(), 999), Ok(ticket));
             assert_eq!(key().open(b"hub", token.expose(), 1000), Err(Refused::Expired));
         }
     }
 
     #[test]
     fn a_token_shows_nothing_and_is_a_header_value() {
-        let token = key().seal(b"hub", &content("hunter", Some("hunter2")), 1000, [1; NONCE]).unwrap();
+        let token = key().seal(b"hub", &ticket("hunter", Some("hunter2")), 1000, [1; NONCE]).unwrap();
         let text = token.expose();
         let bytes = URL_SAFE_NO_PAD.decode(text.strip_prefix(PREFIX).unwrap()).unwrap();
         assert!(!bytes.windows(6).any(|window| window == b"hunter"));
         assert!(text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_')), "{text}");
-        let other = key().seal(b"hub", &content("hunter", Some("hunter2")), 1000, [2; NONCE]).unwrap();
+        let other = key().seal(b"hub", &ticket("hunter", Some("hunter2")), 1000, [2; NONCE]).unwrap();
         assert_ne!(text.get(40..), other.expose().get(40..), "another nonce, another token");
         assert_eq!(format!("{:?} {token:?} {:?}", key(), Binding([9; 32])), "[redacted] [redacted] [redacted]");
     }
 
     #[test]
     fn only_the_key_and_the_place_open_it() {
-        let token = key().seal(b"hub", &content("me", Some("pw")), 1000, [1; NONCE]).unwrap();
+        let token = key().seal(b"hub", &ticket("me", Some("pw")), 1000, [1; NONCE]).unwrap();
         let token = token.expose();
         let again = Key::derive(b"a secret of thirty-two characters");
         assert!(again.open(b"hub", token, 900).is_ok(), "a replica");
@@ -221,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_name_that_is_too_long_is_not_sealed() {
-        assert!(key().seal(b"hub", &content(&"a".repeat(255), None), 1000, [1; NONCE]).is_some());
-        assert_eq!(key().seal(b"hub", &content(&"a".repeat(256), None), 1000, [1; NONCE]), None);
+        assert!(key().seal(b"hub", &ticket(&"a".repeat(255), None), 1000, [1; NONCE]).is_some());
+        assert_eq!(key().seal(b"hub", &ticket(&"a".repeat(256), None), 1000, [1; NONCE]), None);
     }
 }

@@ -1,5 +1,0 @@
-//! The target `own_tokens`: see `metahub_fuzz`.
-
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| metahub_fuzz::check("own_tokens", bytes));
