@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use metahub::auth::identity::{Presented, splits};
+use metahub::auth::credentials::{Presented, splits};
 use metahub::auth::jwt;
 
 use super::harmless;

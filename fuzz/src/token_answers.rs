@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use metahub::auth::identity::{Credentials, Presented};
+use metahub::auth::credentials::{Credentials, Presented};
 use metahub::auth::registry_token::{Authorization, authorize};
 use metahub::auth::secret::Secret;
 use metahub::config::Config;

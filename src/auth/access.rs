@@ -17,7 +17,7 @@ use self::budget::{Budgets, FAILURE_SECONDS};
 pub use self::budget::{Limit, Scope};
 pub(crate) use self::client::Client;
 use crate::auth::account::Account;
-use crate::auth::identity::Credentials;
+use crate::auth::credentials::Credentials;
 use crate::auth::password::PasswordHash;
 use crate::auth::ticket::{Binding, Key};
 use crate::store::keys::{ProcessKey, digest, slot};

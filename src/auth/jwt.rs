@@ -6,7 +6,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::auth::identity::MAX_USER;
+use crate::auth::credentials::MAX_USER;
 use crate::text::json::Reader;
 
 /// The token's `sub`: not empty, 255 bytes at most, without control characters. `None` for what is no signed token or

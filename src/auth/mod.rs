@@ -2,7 +2,7 @@
 
 pub mod access;
 pub mod account;
-pub mod identity;
+pub mod credentials;
 pub mod jwt;
 pub mod password;
 pub mod pattern;

@@ -9,7 +9,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::auth::identity::{Credentials, Presented};
+use crate::auth::credentials::{Credentials, Presented};
 use crate::auth::secret::Secret;
 use crate::oci::reference::Repository;
 use crate::store::keys::{ProcessKey, digest, slot};

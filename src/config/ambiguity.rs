@@ -7,7 +7,7 @@
 use super::error::ConfigError;
 use super::machine_types::MachineTypes;
 use crate::auth::account::Account;
-use crate::auth::identity::{MAX_USER, splits};
+use crate::auth::credentials::{MAX_USER, splits};
 use std::collections::BTreeMap;
 
 /// A machine type that is a rest, the separator and another machine type.

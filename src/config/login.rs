@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::configuration::Config;
 use crate::auth::account::{Account, Grant, View};
-use crate::auth::identity::splits;
+use crate::auth::credentials::splits;
 
 /// Why a login that was accepted gets nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use super::error::ConfigError;
 use super::machine_types::MachineTypes;
 use super::raw::{Named, RawCredentials, RawRegistry, RawTokenService};
 use crate::auth::account::View;
-use crate::auth::identity::Credentials;
+use crate::auth::credentials::Credentials;
 use crate::auth::registry_token::TokenService;
 use crate::oci::reference::Repository;
 use std::collections::BTreeMap;

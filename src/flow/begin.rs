@@ -31,7 +31,7 @@ use super::step::Step;
 use super::verifying::Verifying;
 use super::{Arrival, WorkerState, token_endpoint};
 use crate::auth::account::View;
-use crate::auth::identity::Presented;
+use crate::auth::credentials::Presented;
 use crate::config::{Authentication, Config, Registry};
 use crate::flow::reply::Reply;
 use crate::machine_type::listing;

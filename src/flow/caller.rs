@@ -11,7 +11,7 @@ use super::session::Session;
 use super::ticket;
 use crate::auth::access::{self, Client, Verdict};
 use crate::auth::account::{Account, View};
-use crate::auth::identity::{Credentials, InvalidAuthorization, Presented};
+use crate::auth::credentials::{Credentials, InvalidAuthorization, Presented};
 use crate::auth::jwt;
 use crate::auth::secret::Secret;
 use crate::auth::ticket::{PREFIX, Refused as InvalidTicket, Ticket};

@@ -6,7 +6,7 @@ use super::local_reply::{LocalReply, overloaded};
 use super::report::{Counter, Report};
 use super::session::Session;
 use super::step::{Event, Step};
-use crate::auth::identity::Presented;
+use crate::auth::credentials::Presented;
 use crate::oci::errors::Code;
 use crate::oci::reference::Repository;
 use crate::store::cache::CacheGrowth;

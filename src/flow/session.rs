@@ -7,7 +7,7 @@ use super::fault::Fault;
 use super::local_reply::{LocalReply, refuse, rejected};
 use super::report::{Counter, Report};
 use super::step::Callout;
-use crate::auth::identity::Presented;
+use crate::auth::credentials::Presented;
 use crate::auth::registry_token::{self, Authorization, TokenRequest};
 use crate::auth::secret::Secret;
 use crate::config::{Authentication, Registry};

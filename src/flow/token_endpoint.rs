@@ -12,7 +12,7 @@ use super::local_reply::{LocalReply, refuse, rejected, target};
 use super::report::{Counter, Report};
 use super::verifying::Verifying;
 use super::{Arrival, ticket};
-use crate::auth::identity::{Credentials, Presented};
+use crate::auth::credentials::{Credentials, Presented};
 use crate::auth::ticket::{Binding, LIFETIME, Ticket};
 use crate::config::{Authentication, Config, Registry};
 use crate::flow::reply::Reply;
