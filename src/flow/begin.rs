@@ -117,7 +117,7 @@ fn identify<'a>(
     arrival: Arrival<'_>,
 ) -> Result<Identified<'a>, Box<LocalReply>> {
     let (request, namespace) = request.in_namespace(site.registry.default_namespace.as_ref());
-    let caller = caller::identify(site.config, site.resources, &site.worker.callers, site.registry, arrival)?;
+    let caller = caller::identify(site.config, site.resources, &site.worker.known_callers, site.registry, arrival)?;
     let repository = request.repository().cloned();
     Ok(Identified { path, method, request, namespace, repository, caller })
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::Arrival;
-use super::callers::{Callers, Known};
 use super::challenge::{Challenge, TokenError};
+use super::known_callers::{KnownCaller, KnownCallers};
 use super::local_reply::{LocalReply, rejected, target};
 use super::report::{Counter, Report};
 use super::session::Session;
@@ -80,14 +80,14 @@ impl Caller<'_> {
 pub(super) fn identify<'a>(
     config: &'a Config,
     resources: &dyn Resources,
-    callers: &Callers,
+    known_callers: &KnownCallers,
     registry: &Registry,
     arrival: Arrival<'_>,
 ) -> Result<Caller<'a>, Box<LocalReply>> {
     // More than one header is for nobody to choose from.
     let mut values = arrival.headers.all("authorization");
     let authorization = values.next().filter(|_| values.next().is_none());
-    if let Some(known) = authorization.and_then(|value| callers.find(resources, &registry.cluster, value)) {
+    if let Some(known) = authorization.and_then(|value| known_callers.find(resources, &registry.cluster, value)) {
         let account = known.account.map(|name| config.accounts.get(&name).ok_or(name));
         // Without its account a login would be without the limits of it; then it is looked at again.
         if let Ok(account) = account.transpose() {
@@ -99,8 +99,8 @@ pub(super) fn identify<'a>(
     if let (Some(value), true) = (authorization, caller.login == Login::Checked) {
         let Caller { user, view, account, identity, .. } = &caller;
         let account = account.map(|account| account.name().to_owned());
-        let known = Known { user: user.clone(), view: view.clone(), account, identity: *identity };
-        callers.keep(resources, &registry.cluster, value, known);
+        let known = KnownCaller { user: user.clone(), view: view.clone(), account, identity: *identity };
+        known_callers.keep(resources, &registry.cluster, value, known);
     }
     Ok(caller)
 }

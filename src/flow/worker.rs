@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use super::callers::Callers;
+use super::known_callers::KnownCallers;
 use crate::flow::body::Body;
 use crate::oci::digest::Digest;
 use crate::oci::reference::Repository;
@@ -17,7 +17,7 @@ const MAX_EXPLANATIONS: u32 = 16;
 /// What one worker keeps for itself under one configuration.
 #[derive(Debug, Default)]
 pub struct WorkerState {
-    pub(super) callers: Callers,
+    pub(super) known_callers: KnownCallers,
     explanations: Rc<Cell<u32>>,
     pub(super) recent: Rc<Recent>,
 }

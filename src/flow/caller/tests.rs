@@ -30,7 +30,8 @@ fn arrival(headers: &[(String, Vec<u8>)]) -> Arrival<'_> {
 
 fn identity(config: &Config, memory: &Map, cluster: &str, authorization: &str) -> Option<Identity> {
     let headers = headers(authorization);
-    let caller = identify(config, memory, &Callers::default(), config.registry(cluster).unwrap(), arrival(&headers));
+    let caller =
+        identify(config, memory, &KnownCallers::default(), config.registry(cluster).unwrap(), arrival(&headers));
     caller.map_err(|refusal| format!("{refusal:?}")).unwrap().identity
 }
 
@@ -46,9 +47,9 @@ fn token(config: &Config, memory: &Map, cluster: &str, authorization: &str) -> S
 
 #[test]
 fn who_is_known_by_an_account_that_is_gone_is_looked_at_again() {
-    let (config, memory, callers) = (config(), Map::default(), Callers::default());
+    let (config, memory, callers) = (config(), Map::default(), KnownCallers::default());
     let authorization = format!("Basic {}", STANDARD.encode("me:pw"));
-    let known = |account: &str| Known {
+    let known = |account: &str| KnownCaller {
         user: "known".to_owned(),
         view: Ok(View::Unfiltered),
         account: Some(account.to_owned()),

@@ -1,4 +1,4 @@
-//! Callers that one worker knows while a configuration is in force, so that a request with a login that was checked
+//! KnownCallers that one worker knows while a configuration is in force, so that a request with a login that was checked
 //! before costs no look into the process's memory.
 //!
 //! A new configuration begins with nobody known, which is how rotation and lost permissions take effect at once. Only
@@ -17,7 +17,7 @@ use crate::config::Refused;
 use crate::store::keys::Identity;
 use crate::store::resources::Random;
 
-/// Callers that are known at most. Where two meet in one place, the earlier one is forgotten.
+/// KnownCallers that are known at most. Where two meet in one place, the earlier one is forgotten.
 const PLACES: usize = 1024;
 
 /// What a login is recognised by.
@@ -25,7 +25,7 @@ type Mark = [u64; 2];
 
 /// What is known of a caller.
 #[derive(Clone)]
-pub(super) struct Known {
+pub(super) struct KnownCaller {
     pub(super) user: String,
     pub(super) view: Result<View, Refused>,
     /// The account's name.
@@ -35,18 +35,18 @@ pub(super) struct Known {
 
 /// The callers that one worker knows under one configuration.
 #[derive(Default)]
-pub(super) struct Callers {
+pub(super) struct KnownCallers {
     key: OnceCell<Option<[u8; 32]>>,
-    known: RefCell<Vec<Option<(Mark, Known)>>>,
+    known: RefCell<Vec<Option<(Mark, KnownCaller)>>>,
 }
 
-impl fmt::Debug for Callers {
+impl fmt::Debug for KnownCallers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("callers")
     }
 }
 
-impl Callers {
+impl KnownCallers {
     /// What this header at this registry is recognised by, and its place. `None` without randomness: then nobody is
     /// known.
     fn recognise(&self, random: &dyn Random, cluster: &str, authorization: &[u8]) -> Option<(Mark, usize)> {
@@ -66,7 +66,7 @@ impl Callers {
     }
 
     /// Who sends this header to this registry.
-    pub(super) fn find(&self, random: &dyn Random, cluster: &str, authorization: &[u8]) -> Option<Known> {
+    pub(super) fn find(&self, random: &dyn Random, cluster: &str, authorization: &[u8]) -> Option<KnownCaller> {
         let (mark, place) = self.recognise(random, cluster, authorization)?;
         let all = self.known.borrow();
         let (stored, known) = all.get(place)?.as_ref()?;
@@ -74,7 +74,7 @@ impl Callers {
     }
 
     /// From now on this header's sender is known at this registry.
-    pub(super) fn keep(&self, random: &dyn Random, cluster: &str, authorization: &[u8], known: Known) {
+    pub(super) fn keep(&self, random: &dyn Random, cluster: &str, authorization: &[u8], known: KnownCaller) {
         let Some((mark, place)) = self.recognise(random, cluster, authorization) else { return };
         let mut all = self.known.borrow_mut();
         all.resize_with(PLACES, || None);
@@ -89,13 +89,13 @@ mod tests {
     use super::*;
     use crate::store::in_memory::Map;
 
-    fn known(user: &str) -> Known {
-        Known { user: user.to_owned(), view: Ok(View::Unfiltered), account: None, identity: None }
+    fn known(user: &str) -> KnownCaller {
+        KnownCaller { user: user.to_owned(), view: Ok(View::Unfiltered), account: None, identity: None }
     }
 
     #[test]
     fn knows_one_header_at_one_registry_only() {
-        let (callers, memory) = (Callers::default(), Map::default());
+        let (callers, memory) = (KnownCallers::default(), Map::default());
         callers.keep(&memory, "a", b"Basic eA==", known("x"));
         assert_eq!(callers.find(&memory, "a", b"Basic eA==").map(|known| known.user), Some("x".to_owned()));
         for (cluster, authorization) in
@@ -103,12 +103,12 @@ mod tests {
         {
             assert!(callers.find(&memory, cluster, authorization).is_none(), "{cluster}");
         }
-        assert!(Callers::default().find(&memory, "a", b"Basic eA==").is_none(), "another configuration");
+        assert!(KnownCallers::default().find(&memory, "a", b"Basic eA==").is_none(), "another configuration");
     }
 
     #[test]
     fn is_bounded_and_knows_nobody_by_halves() {
-        let (callers, memory) = (Callers::default(), Map::default());
+        let (callers, memory) = (KnownCallers::default(), Map::default());
         for number in 0..4 * PLACES {
             callers.keep(&memory, "a", &number.to_le_bytes(), known(&number.to_string()));
         }
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn without_randomness_nobody_is_known() {
-        let (callers, memory) = (Callers::default(), Map { mute: true, ..Map::default() });
+        let (callers, memory) = (KnownCallers::default(), Map { mute: true, ..Map::default() });
         callers.keep(&memory, "a", b"x", known("x"));
         assert!(callers.find(&memory, "a", b"x").is_none());
     }
