@@ -41,7 +41,7 @@ pub enum Verdict {
     /// It is not, or there is no such account.
     Rejected {
         /// Whether this is worth a log line: not where the same password comes again and again.
-        is_news: bool,
+        is_due: bool,
     },
     /// Too many wrong ones lately; this one was not looked at.
     Limited(Limit),
@@ -88,12 +88,12 @@ pub fn verify(
 
 /// A wrong password comes again. That costs nothing and counts nowhere.
 fn repeated(store: &dyn Store, slot: &str, key: &[u8; 32], rejection: Remembered) -> Verdict {
-    let is_news = rejection.lines < LINES;
-    if is_news {
+    let is_due = rejection.lines < LINES;
+    if is_due {
         let lines = rejection.lines.saturating_add(1);
         store.set(slot, &Remembered { lines, ..rejection }.value(key));
     }
-    Verdict::Rejected { is_news }
+    Verdict::Rejected { is_due }
 }
 
 fn check(hashes: &[PasswordHash], credentials: &Credentials) -> Verdict {
@@ -101,7 +101,7 @@ fn check(hashes: &[PasswordHash], credentials: &Credentials) -> Verdict {
     if hashes.iter().any(|hash| hash.verifies(password)) {
         Verdict::Accepted
     } else {
-        Verdict::Rejected { is_news: true }
+        Verdict::Rejected { is_due: true }
     }
 }
 

@@ -178,12 +178,12 @@ fn by_account<'a>(
             let reply = Reply::error(Code::TooManyRequests, "too many wrong passwords lately; try again later");
             let reply = reply.with("retry-after", limit.retry_after.to_string());
             let problem = || format!("too many wrong passwords lately {}", limit.scope);
-            refused(reply, Counter::Limited, limit.is_news.then(|| line(429, &problem())))
+            refused(reply, Counter::Limited, limit.is_due.then(|| line(429, &problem())))
         }
         (verdict, _) => {
             let problem = "no such account or wrong password";
-            let is_news = verdict != Verdict::Rejected { is_news: false };
-            refused(Challenge::basic().reply(problem), Counter::Unauthorized, is_news.then(|| line(401, problem)))
+            let is_due = verdict != Verdict::Rejected { is_due: false };
+            refused(Challenge::basic().reply(problem), Counter::Unauthorized, is_due.then(|| line(401, problem)))
         }
     }
 }

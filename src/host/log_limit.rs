@@ -15,13 +15,13 @@ pub(super) fn is_due(resources: &dyn Resources, topic: Option<&str>) -> bool {
     let Some(topic) = topic else { return true };
     let hash: [u8; 32] = Sha256::digest(topic.as_bytes()).into();
     let [a, b, c, d, ..] = hash;
-    let slot = format!("metahub.said.{}", u32::from_le_bytes([a, b, c, d]) % TOPICS);
+    let slot = format!("metahub.logged.{}", u32::from_le_bytes([a, b, c, d]) % TOPICS);
     let now = resources.now();
-    let said = resources.get(&slot).and_then(|value| {
+    let logged = resources.get(&slot).and_then(|value| {
         let (at, stored) = value.split_first_chunk::<8>()?;
         (stored == hash).then(|| u64::from_le_bytes(*at))
     });
-    if said.is_some_and(|at| now < at.saturating_add(QUIET_SECONDS)) {
+    if logged.is_some_and(|at| now < at.saturating_add(QUIET_SECONDS)) {
         return false;
     }
     resources.set(&slot, &[now.to_le_bytes().as_slice(), &hash].concat());

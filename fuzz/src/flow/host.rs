@@ -19,7 +19,7 @@ pub(super) struct Talkative<'a>(pub(super) &'a Map);
 
 impl Store for Talkative<'_> {
     fn get(&self, key: &str) -> Option<Vec<u8>> {
-        self.0.get(key).filter(|_| !key.starts_with("metahub.said."))
+        self.0.get(key).filter(|_| !key.starts_with("metahub.logged."))
     }
 
     fn set(&self, key: &str, value: &[u8]) {

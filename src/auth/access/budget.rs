@@ -36,7 +36,7 @@ pub struct Limit {
     /// Whose budget is spent.
     pub scope: Scope,
     /// Whether this is the first time in the window that a budget refuses something: it is worth one log line.
-    pub is_news: bool,
+    pub is_due: bool,
 }
 
 /// Whom a budget is for, as a log line says it.
@@ -84,11 +84,11 @@ impl Budgets {
         let spent = || self.0.iter().filter(|budget| budget.count.spent >= budget.most());
         let retry_after = spent().map(|budget| budget.count.ends().saturating_sub(now).max(1)).max()?;
         let scope = spent().next()?.scope;
-        let is_news = spent().any(|budget| !budget.count.told);
+        let is_due = spent().any(|budget| !budget.count.told);
         for budget in spent().filter(|budget| !budget.count.told) {
             budget.write(resources, |count| Count { told: true, ..count });
         }
-        Some(Limit { retry_after, scope, is_news })
+        Some(Limit { retry_after, scope, is_due })
     }
 
     /// Counts a failed check of this weight. Only now: right passwords must not use up, even for a moment, what nodes

@@ -20,7 +20,7 @@ fn config(passwords: &[&str]) -> Config {
     Config::parse(document.to_string().as_bytes(), &|_| None).unwrap()
 }
 
-const REJECTED: Verdict = Verdict::Rejected { is_news: true };
+const REJECTED: Verdict = Verdict::Rejected { is_due: true };
 
 /// From one and the same client.
 fn attempt(memory: &Map, config: &Config, user: &str, password: &str) -> Verdict {
@@ -68,10 +68,10 @@ fn rotation_revokes_at_once() {
 fn a_wrong_password_is_computed_once_in_ten_seconds() {
     let (memory, config) = (Map::default(), config(&["one"]));
     for number in 0..100 {
-        let is_news = number < LINES;
+        let is_due = number < LINES;
         assert_eq!(
             attempt(&memory, &config, "user", "wrong"),
-            Verdict::Rejected { is_news },
+            Verdict::Rejected { is_due },
             "{number}: never limited, it costs nothing"
         );
     }

@@ -6,7 +6,7 @@ use crate::auth::access::budget::{AGAIN, CLIENT, FIRST, NAME};
 /// The scope and the seconds of a refusal, and whether it is worth a line.
 fn limited(verdict: Verdict) -> (Scope, u64, bool) {
     match verdict {
-        Verdict::Limited(limit) => (limit.scope, limit.retry_after, limit.is_news),
+        Verdict::Limited(limit) => (limit.scope, limit.retry_after, limit.is_due),
         verdict => panic!("{verdict:?}"),
     }
 }
@@ -236,12 +236,12 @@ fn a_clock_that_is_set_back_limits_nobody() {
 #[test]
 fn a_spent_budget_is_told_once_in_its_window() {
     let process = Process::start();
-    let is_news = |address: &str| match process.guess_any(address) {
-        Verdict::Rejected { is_news } => is_news,
-        Verdict::Limited(limit) => limit.is_news,
+    let is_due = |address: &str| match process.guess_any(address) {
+        Verdict::Rejected { is_due } => is_due,
+        Verdict::Limited(limit) => limit.is_due,
         Verdict::Accepted => panic!("a guess"),
     };
-    let lines = |address: &str| (0..400).filter(|_| is_news(address)).count();
+    let lines = |address: &str| (0..400).filter(|_| is_due(address)).count();
     assert_eq!(lines("10.0.0.2"), 33, "32 wrong passwords, and that no more are looked at");
     assert_eq!(lines("10.0.0.3"), 33, "another one");
     process.at(FAILURE_SECONDS - 1);
@@ -252,7 +252,7 @@ fn a_spent_budget_is_told_once_in_its_window() {
     let process = Process::start();
     let news: Vec<bool> = (0..40)
         .filter_map(|_| match process.guess("10.0.0.2", "user") {
-            Verdict::Limited(limit) => Some(limit.is_news),
+            Verdict::Limited(limit) => Some(limit.is_due),
             _ => None,
         })
         .collect();
