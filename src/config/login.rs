@@ -91,7 +91,7 @@ impl Config {
 
     /// `authentication: upstream`: the account that the registry knows, and what the login gets to see once the
     /// registry has accepted the password. A machine type without an account is nobody's login; that too is said only
-    /// behind the registry's word, or guessing would tell the names of machine types.
+    /// behind the registry's answer, or guessing would tell the names of machine types.
     pub fn upstream_login<'u>(&'u self, user: &'u str) -> (&'u str, Result<View, Refused>) {
         let named = splits(user, &self.username_separator)
             .find_map(|(account, name)| Some((account, self.machine_types.get(name)?)));

@@ -8,7 +8,7 @@
 //! 3. [`Identified`]: nobody learns anything of permissions, images or machine types before this.
 //! 4. [`Permitted`]: before anything is asked for or read from the cache in a repository.
 //! 5. [`Planned`]: an answer of MetaHub's own or a request to the registry.
-//! 6. [`Verified`]: where the registry owns the passwords, its word comes before every answer of MetaHub's own.
+//! 6. [`Verified`]: where the registry owns the passwords, its answer comes before every answer of MetaHub's own.
 //! 7. The exchange with upstream begins, and nothing of the client's credentials goes with it by itself.
 
 use std::rc::Rc;
@@ -178,7 +178,7 @@ impl<'a> Permitted<'a> {
 
 /// What comes of a request that is allowed.
 enum Plan {
-    /// An answer of MetaHub's own, on nobody's word.
+    /// An answer of MetaHub's own, about which the registry was not asked.
     Answer(LocalReply),
     /// A request to the registry, or an answer on what it has said to this very caller before.
     Registry(Decision),
@@ -210,7 +210,7 @@ impl<'a> Planned<'a> {
     }
 }
 
-/// A request that says nothing to a caller on whom the registry's word is still to come.
+/// A request that says nothing to a caller on whom the registry's answer is still to come.
 struct Verified<'a> {
     path: &'a str,
     decision: Decision,

@@ -29,7 +29,7 @@ const LOG_IN: &str = "log in to MetaHub with the login of a machine type";
 /// The user in log lines of clients that did not log in.
 const ANONYMOUS: &str = "anonymous";
 
-/// A client whose login was checked as far as MetaHub can: with `authentication: upstream` the registry's word is
+/// A client whose login was checked as far as MetaHub can: with `authentication: upstream` the registry's answer is
 /// still to come.
 pub(super) struct Caller<'a> {
     pub(super) user: String,

@@ -6,12 +6,12 @@ use crate::oci::errors::Code;
 use crate::select::DeadEnd;
 use crate::text::headers::Headers;
 
-/// Upstream's word on when to try again and on its limit, which a client gets with MetaHub's own error. The `RateLimit`
-/// fields (draft-ietf-httpapi-ratelimit-headers) as Docker Hub sends them.
+/// What upstream says of when to try again and of its limit, which a client gets with MetaHub's own error. The
+/// `RateLimit` fields (draft-ietf-httpapi-ratelimit-headers) as Docker Hub sends them.
 const TOLD_ON: [&str; 5] =
     ["retry-after", "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset", "docker-ratelimit-source"];
 
-/// Envoy's word that it did not ask upstream, because of a limit of its own.
+/// Envoy says that it did not ask upstream, because of a limit of its own.
 pub(super) const OVERLOADED: &str = "x-envoy-overloaded";
 
 /// Why a request comes to nothing: what the client is told is what the log says.
@@ -73,7 +73,7 @@ impl Fault {
         }
     }
 
-    /// With the upstream's word on when to try again, and on its limit.
+    /// With what upstream says of when to try again, and of its limit.
     pub(super) fn retrying(mut self, headers: Headers<'_>) -> Self {
         self.told = TOLD_ON.iter().filter_map(|name| Some((*name, headers.text(name)?.to_owned()))).collect();
         self

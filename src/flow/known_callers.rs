@@ -1,4 +1,4 @@
-//! KnownCallers that one worker knows while a configuration is in force, so that a request with a login that was checked
+//! Callers that one worker knows while a configuration is in force, so that a request with a login that was checked
 //! before costs no look into the process's memory.
 //!
 //! A new configuration begins with nobody known, which is how rotation and lost permissions take effect at once. Only

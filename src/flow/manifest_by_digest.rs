@@ -129,7 +129,7 @@ impl ManifestByDigest {
         match headers.status() {
             200 => {}
             500.. | 0 => return self.fail(at, &Fault::unavailable(host, headers)),
-            // Upstream's word to the client; redirects of content are followed by clients, which verify what they get.
+            // Passed on; redirects of content are followed by clients, which verify what they get.
             _ => return served::relay(headers, body).into(),
         }
         if body.len() > MAX_MANIFEST {
@@ -143,7 +143,7 @@ impl ManifestByDigest {
             return self.fail(at, &Fault::invalid(format!("it hashes to {}", body.digest())));
         }
         let media_type = headers.text("content-type").unwrap_or_default();
-        // A type that contradicts the content is the registry's word for this once, and never kept.
+        // A type that contradicts the content is passed on this once, and never kept.
         let growth = if fetch::is_confirmed(media_type, body) {
             body.kept(|| {
                 self.cache.keep_document(

@@ -46,7 +46,7 @@ use crate::text::headers::HeaderChange;
 pub(super) struct TagRequest {
     pub(super) repository: Repository,
     pub(super) tag: Tag,
-    /// A keyed digest of the caller's complete credential; `None` where upstream's word must not outlive the answer.
+    /// A keyed digest of the caller's complete credential; `None` where nothing may be kept for the caller.
     pub(super) identity: Option<Identity>,
     pub(super) machine_type: Arc<MachineType>,
     pub(super) on_no_match: OnNoMatch,
@@ -121,7 +121,7 @@ enum Asked {
     ByCallout,
 }
 
-/// How old upstream's word may be.
+/// How old upstream's confirmation may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Age {
     /// As old as the configuration lets it be.
@@ -285,7 +285,7 @@ impl ManifestByTag {
             // A digest that is wrong is as good as none: what counts is what the index says of its entries.
             (_, None) => body.digest().clone(),
         };
-        let lesson = self.note_head(at, &by, named.is_some());
+        let lesson = self.learn_from_head(at, &by, named.is_some());
         let media_type = headers.text("content-type").unwrap_or_default();
         let descriptor =
             Descriptor { media_type: media_type.to_owned(), digest: digest.clone(), size: body.len() as u64 };
@@ -293,7 +293,7 @@ impl ManifestByTag {
         manifest.on_top(at, Top { digest, lesson }, media_type, body, Counter::CacheMiss)
     }
 
-    /// Upstream's word to the client: no such tag, too many requests.
+    /// Upstream's answer is passed on to the client: no such tag, too many requests.
     #[cold]
     fn on_relayed(self, at: Context<'_>, answer: Answer<'_>) -> Decision {
         let asked = &self.asked;
@@ -312,7 +312,7 @@ impl ManifestByTag {
     }
 
     /// Whether the tag is worth a HEAD the next time: only where upstream names digests, and to HEAD too.
-    fn note_head(&mut self, at: Context<'_>, by: &TopReference, named: bool) -> Lesson {
+    fn learn_from_head(&mut self, at: Context<'_>, by: &TopReference, named: bool) -> Lesson {
         let (cache, scope, tag) = (self.asked.cache, at.scope(&self.asked.repository), &self.asked.tag);
         let useless = matches!(by, TopReference::TagAfterHead { useless: true });
         let confirmable = !useless && named && !cache.is_headless(at.resources, scope);

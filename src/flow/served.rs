@@ -1,4 +1,4 @@
-//! Answers that carry a manifest, and upstream's word where that is the answer.
+//! Answers that carry a manifest, and upstream's answers that are passed on.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,7 +12,7 @@ use crate::oci::reference::{Repository, Tag};
 use crate::store::cache::Resolution;
 use crate::text::headers::Headers;
 
-/// Headers of upstream's answer that reach a client with its word: what the document is, where it is, how long it
+/// Headers of upstream's answer that reach a client: what the document is, where it is, how long it
 /// holds, and when to ask again. Its challenge never does.
 const RELAYED: [&str; 20] = [
     "accept-ranges",
@@ -92,7 +92,7 @@ pub(super) fn document(content_type: &str, digest: &str) -> Vec<(&'static str, S
     headers
 }
 
-/// Upstream's own word: its status, the headers that belong to it, and this body.
+/// Upstream's answer passed on: its status, the headers that belong to it, and this body.
 pub(super) fn relay(headers: Headers<'_>, body: &Body) -> LocalReply {
     let status = u16::try_from(headers.status()).unwrap_or(502);
     let mut reply = Reply { status, headers: Vec::new(), body: body.clone() }

@@ -151,7 +151,7 @@ impl Session {
     }
 
     /// The registry, or its token service, has refused this caller: nothing that it has confirmed before stands in for
-    /// its word any more. Returns what the cache grew by.
+    /// its answer any more. Returns what the cache grew by.
     pub(super) fn distrust(&self, resources: &dyn Resources) -> CacheGrowth {
         let Some(Trust { cache, repository, identity }) = self.trust.as_deref() else { return CacheGrowth::default() };
         let scope = CacheScope { cluster: &self.registry.cluster, repository };

@@ -1,4 +1,4 @@
-//! An answer of MetaHub's own that says something about machine types, and so waits for the registry's word on the
+//! An answer of MetaHub's own that says something about machine types, and so waits for the registry's answer on the
 //! login.
 
 use super::decision::{Context, Decision, Undecided};
@@ -7,7 +7,7 @@ use super::local_reply::{LocalReply, rejected};
 use super::session::Session;
 use super::step::{Callout, Event, Step};
 
-/// An answer of MetaHub's own that waits for the registry's word on the login.
+/// An answer of MetaHub's own that waits for the registry's answer on the login.
 #[derive(Debug)]
 pub(super) struct Verifying(LocalReply);
 

@@ -1,4 +1,4 @@
-//! Upstream's word on what a tag points to: the one that it gives to a HEAD, and the one that it gave earlier.
+//! What upstream confirms of a tag: by its answer to a HEAD, and by what it has answered earlier.
 
 use super::resolved::{Lesson, Resolved, Top};
 use super::{Age, Asked, ManifestByTag, State, TopReference};
@@ -42,7 +42,7 @@ impl ManifestByTag {
         )?;
         let Cache { tag_ttl, serve_stale_on_error, .. } = asked.cache;
         let seconds = if age == Age::Valid { tag_ttl } else { tag_ttl.saturating_add(serve_stale_on_error) };
-        // A clock that was set back must not make a word last for ever.
+        // A clock that was set back must not make a confirmation last for ever.
         let valid = (confirmed.at..confirmed.at.saturating_add(seconds)).contains(&at.resources.now());
         Some(confirmed.resolution).filter(|_| valid)
     }
@@ -74,7 +74,7 @@ impl ManifestByTag {
         let Some(digest) = digest else {
             return self.fetch(at, State::FetchingTop(TopReference::TagAfterHead { useless: true }));
         };
-        // What others who waited for the same word have made of it meanwhile is known now.
+        // What others who waited for the same answer have made of it meanwhile is known now.
         let known = known.filter(|known| known.top == digest).or_else(|| {
             let learned = self.asked.cache.resolution(
                 at.resources,
