@@ -329,7 +329,6 @@ fn registry<'a>(config: &'a Config, cluster: Option<&str>) -> Result<&'a Arc<Reg
     })
 }
 
-#[inline(never)]
 fn health(config: &Config) -> Reply {
     let document = json!({
         "status": "ok",

@@ -105,7 +105,6 @@ pub(super) fn identify<'a>(
     Ok(caller)
 }
 
-#[inline(never)]
 fn look_at<'a>(
     config: &'a Config,
     resources: &dyn Resources,
@@ -132,7 +131,6 @@ pub(super) fn presented(headers: Headers<'_>) -> Result<Presented, Box<LocalRepl
     Presented::decode(headers.all("authorization")).map_err(|error| malformed(&error.to_string(), headers))
 }
 
-#[cold]
 fn malformed(problem: &str, headers: Headers<'_>) -> Box<LocalReply> {
     let line = format!("401 {}: {problem}", target(headers));
     rejected(Challenge::basic().reply(problem), Counter::Unauthorized, line)

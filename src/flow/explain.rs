@@ -57,7 +57,6 @@ enum State {
 }
 
 impl Undecided for Explain {
-    #[inline(never)]
     fn advance(mut self: Box<Self>, at: Context<'_>, event: &Event<'_>) -> Decision {
         let Event::CalloutAnswered(answer) = event else {
             return Decision::new(Next::Undecided(self), Step::Hold);
@@ -85,7 +84,6 @@ impl Undecided for Explain {
 
 impl Explain {
     /// Asks for the image.
-    #[inline(never)]
     pub(super) fn begin(at: Context<'_>, mut question: Question) -> Result<Decision, Box<LocalReply>> {
         if let Some(name) = &question.query.machine_type {
             question.machine_types.retain(|machine_type| machine_type.name() == name);
@@ -208,7 +206,6 @@ impl Explain {
         format!("{repository}{separator}{}", reference.as_str())
     }
 
-    #[cold]
     fn fail(&self, at: Context<'_>, fault: &Fault) -> Decision {
         let message = format!("{}: {}", self.image(), fault.message);
         let (status, user, host) = (fault.code.status(), &at.session.user, &at.session.registry.host);

@@ -89,7 +89,6 @@ impl ManifestByDigest {
         Decision::undecided(manifest, Step::Continue(changes))
     }
 
-    #[inline(never)]
     fn fetch(mut self, at: Context<'_>, state: State) -> Decision {
         self.state = state;
         let callout = self.callout(at.session);
@@ -120,7 +119,6 @@ impl ManifestByDigest {
         }
     }
 
-    #[inline(never)]
     fn on_answer(self, at: Context<'_>, answer: Option<Answer<'_>>) -> Decision {
         let host = &at.session.registry.host;
         let Some(Answer { headers, body }) = answer else {
@@ -171,7 +169,6 @@ impl ManifestByDigest {
         Decision::new(Next::Pass, Step::Resume(vec![HeaderChange::Set("accept", self.accept)]))
     }
 
-    #[cold]
     fn fail(&self, at: Context<'_>, fault: &Fault) -> Decision {
         at.session.fail(fault, &format!("{}@{}: {}", self.repository, self.digest, fault.message)).into()
     }

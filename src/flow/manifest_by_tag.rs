@@ -188,7 +188,6 @@ impl ManifestByTag {
         manifest.proceed(Step::Continue(ask()))
     }
 
-    #[inline(never)]
     fn on_answer(self, at: Context<'_>, state: State, answer: Option<Answer<'_>>) -> Decision {
         let registry = &at.session.registry;
         match state {
@@ -242,7 +241,6 @@ impl ManifestByTag {
     }
 
     /// Calls out for what a state waits for.
-    #[inline(never)]
     fn fetch(mut self, at: Context<'_>, state: State) -> Decision {
         self.state = state;
         if self.own == Own::Here {
@@ -294,7 +292,6 @@ impl ManifestByTag {
     }
 
     /// Upstream's answer is passed on to the client: no such tag, too many requests.
-    #[cold]
     fn on_relayed(self, at: Context<'_>, answer: Answer<'_>) -> Decision {
         let asked = &self.asked;
         let forget = |identity| {

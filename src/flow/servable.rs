@@ -53,20 +53,17 @@ pub fn may_bring_a_body(headers: Headers<'_>) -> bool {
 }
 
 /// Refuses a request because of its body.
-#[cold]
 #[must_use]
 pub fn unexpected_body(headers: Headers<'_>) -> Effects {
     (*bodied(headers)).into()
 }
 
-#[cold]
 fn bodied(headers: Headers<'_>) -> Box<LocalReply> {
     let message = "a request for this has no body";
     let line = format!("400 {}: {message}", target(headers));
     rejected(Reply::error(Code::SizeInvalid, message), Counter::Refused, line)
 }
 
-#[cold]
 fn invalid(error: InvalidRequest, headers: Headers<'_>) -> Box<LocalReply> {
     let code = match error {
         InvalidRequest::Unsupported => Code::Unsupported,

@@ -102,7 +102,6 @@ pub(super) fn relay(headers: Headers<'_>, body: &Body) -> LocalReply {
 }
 
 /// Upstream limits requests (429), and the answer to a HEAD has no body that could say so.
-#[cold]
 pub(super) fn limited(headers: Headers<'_>, host: &str) -> LocalReply {
     let message = format!("the registry {host} limits requests (429); try again later");
     let mut reply = Reply::error(Code::TooManyRequests, &message);

@@ -27,7 +27,6 @@ pub(super) fn only_get() -> Box<LocalReply> {
 }
 
 /// A token for whoever asks: with credentials that are right, or without any.
-#[inline(never)]
 pub(super) fn issue(
     config: &Config,
     resources: &dyn Resources,

@@ -44,7 +44,6 @@ pub(super) enum Progress {
 }
 
 impl Undecided for Transfer {
-    #[inline(never)]
     fn advance(mut self: Box<Self>, at: Context<'_>, event: &Event<'_>) -> Decision {
         match (std::mem::take(&mut self.progress), event) {
             (Progress::Asked, Event::ResponseHeaders { headers, end }) => self.on_headers(at, *headers, *end),
@@ -131,13 +130,11 @@ impl Transfer {
         Decision::new(Next::Undecided(self), Step::Continue(Vec::new()))
     }
 
-    #[cold]
     fn wrong_size(&self, bytes: &str) -> Fault {
         let Descriptor { digest, size, .. } = &self.descriptor;
         Fault::invalid(format!("the manifest {digest} has {bytes} bytes, not {size} as the index says"))
     }
 
-    #[cold]
     fn fail(&self, at: Context<'_>, fault: &Fault) -> Decision {
         at.session.fail(fault, &format!("{}: {}", self.what, fault.message)).into()
     }

@@ -19,7 +19,6 @@ impl Verifying {
 }
 
 impl Undecided for Verifying {
-    #[inline(never)]
     fn advance(self: Box<Self>, at: Context<'_>, event: &Event<'_>) -> Decision {
         let Event::CalloutAnswered(answer) = event else {
             return Decision::undecided(*self, Step::Hold);

@@ -253,7 +253,6 @@ fn reply(host: &impl Host, reply: &Reply) -> FilterStatus {
 /// An answer of Envoy's or MetaHub's own to a request that calls itself gRPC has status 200, no body, and the real
 /// status in `grpc-status`. Registries have no answers of that kind, and clients must not take a refusal for a
 /// success.
-#[cold]
 fn restore_status(host: &impl Host, status: u16) {
     if host.header(Side::Response, "grpc-status").is_some() {
         let _ = host.change_header(Side::Response, &HeaderChange::Set(":status", status.to_string()));

@@ -132,7 +132,6 @@ impl ManifestByTag {
     }
 
     /// An image that is made in variants, but not in this machine's: worth building.
-    #[cold]
     fn missing_variant(&self, Resolution { reason, missing: features, .. }: &Resolution) -> Report {
         let (image, name) = (self.image(), self.asked.machine_type.name());
         let line = format!("{image} has no variant for {features}: machine type {name} falls back to {reason}");
@@ -145,7 +144,6 @@ impl ManifestByTag {
 
     /// No image, and one line that says why, for the client and for the log; unless upstream is down, and what it said
     /// to this caller earlier may stand in.
-    #[cold]
     pub(in crate::flow) fn fail(mut self, at: Context<'_>, fault: &Fault) -> Decision {
         let (image, name) = (self.image(), self.asked.machine_type.name());
         let message = format!("{image} for machine type {name}: {}", fault.message);
