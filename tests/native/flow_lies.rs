@@ -284,22 +284,25 @@ fn a_refusal_ends_what_was_confirmed() {
     }
 }
 
+/// Whatever of the repository it is that the registry refuses.
 #[test]
-fn a_refused_blob_ends_what_was_confirmed_too() {
+fn each_refusal_ends_what_was_confirmed() {
     let mut document = configuration();
     document["cache"] = json!({ "serve_stale_on_error": "1h", "tag_ttl": "1h" });
     document["registries"]["registry"]["authentication"] = json!("upstream");
     let config = parse(&document);
-    let mut upstream = demo();
-    let get = |upstream: &Upstream, path: &str| send(&config, "GET", path, "me-type1", "password", upstream);
-    let tag = "/v2/qnib/bench/manifests/latest";
-    assert_eq!(get(&upstream, tag).status, 200);
-    assert_eq!(get(&upstream, tag).asked, None, "within the ttl");
-    upstream.refuses = Some((basic("me", "password"), 403));
     let blob = format!("/v2/qnib/bench/blobs/{}", Digest::of(b"blob"));
-    assert_eq!(get(&upstream, &blob).status, 403);
-    upstream.refuses = None;
-    assert_eq!(get(&upstream, tag).asked.as_deref(), Some("HEAD"), "the registry is asked again");
+    for refused in [blob.as_str(), "/v2/qnib/bench/tags/list", "/metahub/v1/explain?image=qnib/bench"] {
+        let mut upstream = demo();
+        let get = |upstream: &Upstream, path: &str| send(&config, "GET", path, "me-type1", "password", upstream);
+        let tag = "/v2/qnib/bench/manifests/latest";
+        assert_eq!(get(&upstream, tag).status, 200);
+        assert_eq!(get(&upstream, tag).asked, None, "within the ttl");
+        upstream.refuses = Some((basic("me", "password"), 403));
+        assert_ne!(get(&upstream, refused).status, 200, "{refused}");
+        upstream.refuses = None;
+        assert_eq!(get(&upstream, tag).asked.as_deref(), Some("HEAD"), "the registry is asked again after {refused}");
+    }
 }
 
 #[test]
