@@ -35,6 +35,7 @@ mod reload;
 mod report;
 mod requests;
 mod rounds;
+mod statistics;
 mod subject;
 mod table;
 mod vm;

@@ -4,6 +4,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::report::{self, Section};
+use crate::statistics::median;
 use crate::subject::{Cache, LOGIN, Setup, Subject};
 use metahub_testkit::bench::{Bench, REPOSITORY};
 use metahub_testkit::client::docker::Docker;
@@ -142,11 +143,11 @@ fn section(rows: &[Pulls], pulls: usize, missing: &[&str]) -> Section {
             .zip(&row.through)
             .map(|(direct, ours)| ours.as_secs_f64() / direct.as_secs_f64())
             .collect();
-        let ratio = report::median(&mut ratios);
+        let ratio = median(&mut ratios);
         holds &= ratio <= LIMIT;
         let ms = |times: &[Duration]| {
             let mut times: Vec<f64> = times.iter().map(Duration::as_secs_f64).collect();
-            format!("{:.0}", report::median(&mut times) * 1e3)
+            format!("{:.0}", median(&mut times) * 1e3)
         };
         let requests = |(gets, heads): (f64, f64)| format!("{gets:.1} / {heads:.1}");
         text += &report::line(&[

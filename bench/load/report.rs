@@ -98,12 +98,6 @@ pub(crate) fn marked(figure: &str, holds: bool) -> String {
     if holds { figure.to_owned() } else { format!("**{figure} ✗**") }
 }
 
-/// The value in the middle; sorts on the way.
-pub(crate) fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or_default()
-}
-
 /// A line of a Markdown table.
 pub(crate) fn line<T: AsRef<str>>(cells: &[T]) -> String {
     let cells: Vec<&str> = cells.iter().map(AsRef::as_ref).collect();

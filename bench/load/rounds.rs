@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use crate::client::{self, Outcome, Session};
-use crate::report::median;
 use crate::requests::{Kind, Progress, Repeating};
+use crate::statistics::{median, position, quantile};
 use crate::subject::Subject;
 use metahub_testkit::Result;
 
@@ -180,16 +180,4 @@ impl Ratios {
     fn at(&self, part: f64) -> f64 {
         self.0.get(position(self.0.len(), part)).copied().unwrap_or_default()
     }
-}
-
-/// The time that this part of all did not exceed.
-pub(crate) fn quantile(times: &[Duration], part: f64) -> Duration {
-    let mut times = times.to_vec();
-    times.sort_unstable();
-    times.get(position(times.len(), part)).copied().unwrap_or_default()
-}
-
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and the count")]
-fn position(count: usize, part: f64) -> usize {
-    (count.saturating_sub(1) as f64 * part).round() as usize
 }

@@ -10,7 +10,7 @@ use crate::machine::{self, Cores};
 use crate::nginx::Nginx;
 use crate::report::{self, Section, marked};
 use crate::requests::{basic, wire};
-use crate::rounds::quantile;
+use crate::statistics::{median, quantile};
 use crate::subject::{Authentication, Cache, LOGIN, Setup, Subject};
 use metahub_testkit::http;
 use metahub_testkit::{Failure, Result, wait_for};
@@ -284,7 +284,7 @@ fn memory(nginx: &Nginx, cores: &Cores, samples: usize) -> Result<String> {
             let before = pull(&tiny)?;
             growths.push(mib(pull(&format!("at-{}", index.hex))?.saturating_sub(before) as f64));
         }
-        let growth = report::median(&mut growths);
+        let growth = median(&mut growths);
         let each = growth / mib(index.length as f64);
         text +=
             &report::line(&[format!("{size} MiB"), entries.to_string(), format!("{growth:.1}"), format!("{each:.1}")]);
