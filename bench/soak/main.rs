@@ -20,6 +20,7 @@
 mod clients;
 mod crowds;
 mod faults;
+mod faulty_registry;
 mod hostile;
 mod reloads;
 mod stage;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use metahub::oci::digest::Digest;
 
-use crate::faults;
+use crate::faulty_registry;
 use metahub_testkit::bench::{Bench, REPOSITORY};
 use metahub_testkit::config::Edit as _;
 use metahub_testkit::envoy::{Speaks, add_registry};
@@ -56,7 +56,7 @@ impl Stage {
         let bench = Arc::new(Bench::build());
         let steady = Registry::start()?;
         bench.push(&steady)?;
-        let faulty = Server::start(move |request| faults::serve(request, &bench))?;
+        let faulty = Server::start(move |request| faulty_registry::serve(request, &bench))?;
         let ports = [("steady", steady.port()), ("faulty", faulty.port())];
         let config = move |config: &mut Value| {
             for (name, port) in ports {
