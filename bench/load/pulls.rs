@@ -9,7 +9,8 @@ use crate::subject::{Cache, LOGIN, Setup, Subject};
 use metahub_testkit::bench::{Bench, REPOSITORY};
 use metahub_testkit::client::docker::Docker;
 use metahub_testkit::client::skopeo::Skopeo;
-use metahub_testkit::client::{Client as _, Login, is_installed, run};
+use metahub_testkit::client::{Client as _, Login};
+use metahub_testkit::command::{is_installed, run};
 use metahub_testkit::registry::Registry;
 use metahub_testkit::{Failure, Result};
 

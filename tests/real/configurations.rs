@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::registry_headers::REMOVED;
-use metahub_testkit::client::run;
+use metahub_testkit::command::run;
 use metahub_testkit::config::{self, Edit as _, shipped, shipped_text};
 use metahub_testkit::envoy::{Envoy, binary, cluster, fresh_wasm, in_folder, manager, own, place};
 use metahub_testkit::root;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
-use super::client::run;
+use super::command::run;
 use super::{Failure, Result};
 
 /// The name under which clients in a sandbox reach a server on this machine with TLS.

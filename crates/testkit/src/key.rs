@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use super::client::run;
+use super::command::run;
 use super::temp::TempDir;
 use super::{Failure, Result};
 

@@ -7,6 +7,7 @@
 pub mod bench;
 pub mod certificates;
 pub mod client;
+pub mod command;
 pub mod config;
 pub mod elf;
 pub mod envoy;

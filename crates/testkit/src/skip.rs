@@ -1,6 +1,6 @@
 //! The one rule of what may be skipped: a test whose programs are not here, and nothing where `CI` is `true`.
 
-use super::client::is_installed;
+use super::command::is_installed;
 use super::sandbox::Sandbox;
 use super::{Failure, Result};
 

@@ -5,7 +5,8 @@ use std::process::Command;
 
 use base64::Engine as _;
 
-use super::{Client, Login, Pulled, run, speaks_tls, split_reference, version};
+use super::{Client, Login, Pulled, speaks_tls, split_reference, version};
+use crate::command::run;
 use crate::sandbox::Sandbox;
 use crate::{Failure, Result};
 

@@ -5,7 +5,8 @@ use std::process::Command;
 use metahub::oci::digest::Digest;
 use metahub::oci::media_type;
 
-use super::{Client, Login, Pulled, run_for_bytes, split_reference};
+use super::{Client, Login, Pulled, split_reference};
+use crate::command::run_for_bytes;
 use crate::{Failure, Result};
 
 /// Which HTTP curl speaks.

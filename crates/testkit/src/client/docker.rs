@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::{Client, Login, Pulled, auth_file, run, run_with_input};
+use super::{Client, Login, Pulled, auth_file};
+use crate::command::{run, run_with_input};
 use crate::sandbox::Sandbox;
 use crate::{Failure, Result};
 

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use super::{Client, Login, Pulled, run};
+use super::{Client, Login, Pulled};
+use crate::command::run;
 use crate::{Failure, Result};
 
 /// The program and the credentials of one login.

@@ -2,7 +2,8 @@
 
 use std::process::Command;
 
-use super::{Client, Login, Pulled, auth_file, run, run_with_input, speaks_tls, version};
+use super::{Client, Login, Pulled, auth_file, speaks_tls, version};
+use crate::command::{run, run_with_input};
 use crate::sandbox::Sandbox;
 use crate::{Failure, Result};
 

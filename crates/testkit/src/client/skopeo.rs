@@ -5,7 +5,8 @@ use std::process::Command;
 use metahub::oci::digest::Digest;
 
 use super::podman::{REFUSED, verify};
-use super::{Client, Login, Pulled, auth_file, run, run_for_bytes, run_with_input, speaks_tls};
+use super::{Client, Login, Pulled, auth_file, speaks_tls};
+use crate::command::{run, run_for_bytes, run_with_input};
 use crate::sandbox::Sandbox;
 use crate::{Failure, Result};
 
