@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value, json};
 
 use metahub_testkit::config::Edit as _;
-use metahub_testkit::envoy::Envoy;
+use metahub_testkit::envoy::{Builder, Envoy};
 use metahub_testkit::http::Request;
 use metahub_testkit::http::connection::Connection;
 use metahub_testkit::port;
@@ -164,5 +164,5 @@ fn envoy(cost: u32) -> Result<Envoy> {
         let account = json!({ "password": hash, "machine_type": "type1" });
         config.set("accounts", names.map(|name| (name, account.clone())).collect::<Map<_, _>>());
     };
-    Envoy::before(port::free()).concurrency(1).config(accounts).start()
+    Builder::before(port::free()).concurrency(1).config(accounts).start()
 }

@@ -179,7 +179,7 @@ pub(crate) struct Subject {
 impl Subject {
     /// Envoy without the filter, on its core.
     pub(crate) fn bare(upstream: u16, cores: &Cores) -> Result<Self> {
-        let builder = Envoy::before(upstream).without_filter();
+        let builder = Builder::before(upstream).without_filter();
         Self::start(builder.bootstrap(remove_access_log), upstream, cores)
     }
 
@@ -198,7 +198,7 @@ impl Subject {
         };
         // Nothing is there that it could ask.
         let upstream = port::free();
-        Self::start(Envoy::before(upstream).without_filter().bootstrap(change), upstream, cores)
+        Self::start(Builder::before(upstream).without_filter().bootstrap(change), upstream, cores)
     }
 
     /// Envoy with the filter, on its core.
@@ -217,7 +217,7 @@ impl Subject {
             set_module(file, &path);
             file.remove("resources.0.typed_config.config.configuration");
         };
-        let builder = Envoy::before(upstream).file(change);
+        let builder = Builder::before(upstream).file(change);
         Self::start(builder.bootstrap(remove_access_log), upstream, cores)
     }
 
@@ -270,7 +270,7 @@ impl Subject {
 /// Envoy with the filter and this configuration, to be started.
 pub(crate) fn before(upstream: u16, setup: Setup) -> Builder {
     let builder =
-        Envoy::before(upstream).config(move |config| *config = setup.config(upstream)).bootstrap(remove_access_log);
+        Builder::before(upstream).config(move |config| *config = setup.config(upstream)).bootstrap(remove_access_log);
     match setup.authentication {
         Authentication::Token(port) => builder.bootstrap(move |bootstrap| add_plain_cluster(bootstrap, "tokens", port)),
         _ => builder,

@@ -10,7 +10,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use metahub_testkit::bench::Bench;
 use metahub_testkit::config;
-use metahub_testkit::envoy::{Envoy, in_folder};
+use metahub_testkit::envoy::{Builder, Envoy, in_folder};
 use metahub_testkit::registry::Registry;
 use metahub_testkit::root;
 use metahub_testkit::{Failure, Result, port, wait_for};
@@ -138,9 +138,9 @@ impl Stage {
 
         let bench = Bench::build();
         let mut registry = None;
-        let mut envoy = Envoy::of_folder(&folder.0);
+        let mut envoy = Builder::of_folder(&folder.0);
         if folder.has_demo_registry() {
-            envoy = Envoy::before(ports.registry).in_folder(&folder.0).certificates(&root().join("certs"));
+            envoy = Builder::before(ports.registry).in_folder(&folder.0).certificates(&root().join("certs"));
             bench.push(registry.insert(Registry::start_on(ports.registry)?))?;
         }
         let config = folder.read(&folder.text()?, &ports)?;

@@ -134,7 +134,7 @@ fn the_endpoint_and_its_challenges() {
 #[test]
 fn replicas_with_one_key_accept_each_others_tokens() {
     let stage = stage().config(allow_anonymous).start().unwrap();
-    let another = || Envoy::before(stage.registry().port()).config(allow_anonymous);
+    let another = || Builder::before(stage.registry().port()).config(allow_anonymous);
     let start = |key| sharing(another(), key).start().unwrap();
     let (one, two, other) = (start(KEY), start(KEY), start("another key, as long as the one before it"));
     let pull = |envoy: &Envoy, bearer: &str| envoy.send(&manifest().header("authorization", bearer)).unwrap().status;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::registry_headers::REMOVED;
 use metahub_testkit::command::run;
 use metahub_testkit::config::{self, Edit as _, shipped, shipped_text};
-use metahub_testkit::envoy::{Envoy, binary, cluster, fresh_wasm, in_folder, manager, own, place};
+use metahub_testkit::envoy::{Builder, binary, cluster, fresh_wasm, in_folder, manager, own, place};
 use metahub_testkit::root;
 use metahub_testkit::temp::TempDir;
 
@@ -74,7 +74,7 @@ fn envoy_reads_the_shipped_texts() {
     for folder in FOLDERS.into_iter().chain([""]) {
         let said = judge(&root().join("envoy").join(in_folder(folder, "envoy.yaml")));
         assert!(said.is_ok(), "{folder}: {said:?}");
-        let envoy = Envoy::of_folder(folder).start().unwrap();
+        let envoy = Builder::of_folder(folder).start().unwrap();
         let text = shipped_text(&in_folder(folder, "metahub.yaml")).unwrap();
         assert!(envoy.reload_text(&text).unwrap(), "{folder}: {}", envoy.log());
     }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use metahub_testkit::bench::REPOSITORY;
 use metahub_testkit::certificates;
 use metahub_testkit::config::Edit as _;
-use metahub_testkit::envoy::{Envoy, cluster, trusted_authority};
+use metahub_testkit::envoy::{Builder, cluster, trusted_authority};
 use metahub_testkit::http::Request;
 use metahub_testkit::root;
 use metahub_testkit::server::{Answer, Server};
@@ -51,7 +51,7 @@ fn a_registry_must_prove_its_name() {
     let upstream = Server::start(|_| Answer::new(200).acts()).unwrap();
     let front = TlsFront::before(&[upstream.port()]).unwrap();
     let start = |change: fn(&mut Value)| {
-        let builder = Envoy::of_folder("private-registry").stand_in("registry.example.com", front.port(0));
+        let builder = Builder::of_folder("private-registry").stand_in("registry.example.com", front.port(0));
         builder.bootstrap(move |bootstrap| change(cluster(bootstrap, "registry"))).start().unwrap()
     };
     let login = |path: &str| Request::get(path).login("alice-type1", "s3cret");

@@ -7,7 +7,7 @@ use metahub::oci::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
 use super::observe::{PROTOCOLS, assert_no_vm_died, fault_lines};
 use metahub_testkit::bench::{Bench, REPOSITORY};
 use metahub_testkit::config::Edit as _;
-use metahub_testkit::envoy::{Envoy, http_of_cluster};
+use metahub_testkit::envoy::{Builder, Envoy, http_of_cluster};
 use metahub_testkit::http::Request;
 use metahub_testkit::server::{Act, Answer, Received};
 use metahub_testkit::stage::{self, stage};
@@ -84,7 +84,7 @@ fn trailers_over_http2() {
     let speak_http2 = |bootstrap: &mut Value| {
         http_of_cluster(bootstrap, "registry").rename("http_protocol_options", "http2_protocol_options");
     };
-    let envoy = Envoy::before(translator.envoy.port()).bootstrap(speak_http2).start().unwrap();
+    let envoy = Builder::before(translator.envoy.port()).bootstrap(speak_http2).start().unwrap();
     assert_selects(&envoy, "trailers over HTTP/2");
     assert!(envoy.stat("cluster.registry.upstream_cx_http2_total", "").unwrap() > 0, "HTTP/2 was not spoken");
 }

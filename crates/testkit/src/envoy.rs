@@ -47,22 +47,6 @@ pub struct Envoy {
 }
 
 impl Envoy {
-    /// An Envoy in front of the server on the port `upstream`, with MetaHub's filter, the shipped machine types and
-    /// two worker threads.
-    pub fn before(upstream: u16) -> Builder {
-        Self::alone().upstream(upstream)
-    }
-
-    /// The same without a word of what is behind it.
-    pub(crate) fn alone() -> Builder {
-        Builder::new("")
-    }
-
-    /// An Envoy with the configuration of a folder below `envoy/` whose registries are elsewhere.
-    pub fn of_folder(folder: &str) -> Builder {
-        Builder::new(folder)
-    }
-
     /// The port for clients.
     pub fn port(&self) -> u16 {
         self.ports.clients

@@ -18,7 +18,7 @@ use super::{Result, config::Edit as _, port};
 
 /// A stage with a real registry and the demo repository, unless something else is put behind Envoy.
 pub fn stage() -> Builder {
-    Builder { envoy: Envoy::alone(), behind: Behind::Registry, stand_ins: Vec::new() }
+    Builder { envoy: envoy::Builder::alone(), behind: Behind::Registry, stand_ins: Vec::new() }
 }
 
 /// A stage under construction.

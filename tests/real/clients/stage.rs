@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use metahub_testkit::client::Login;
 use metahub_testkit::config::Edit as _;
-use metahub_testkit::envoy::Envoy;
+use metahub_testkit::envoy::{Builder, Envoy};
 use metahub_testkit::stage::{Stage, stage};
 
 /// The machine types that pull, with the features of the image that each must get.
@@ -18,7 +18,7 @@ pub(super) fn start() -> Stage {
 
 /// A second Envoy like the first, which it knows nothing of.
 pub(super) fn another_envoy(stage: &Stage) -> Envoy {
-    Envoy::before(stage.registry().port()).config(add_logins).start().unwrap()
+    Builder::before(stage.registry().port()).config(add_logins).start().unwrap()
 }
 
 /// The login bound to a machine type; its password is its name.

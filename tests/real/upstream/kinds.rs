@@ -7,7 +7,7 @@ use metahub_testkit::bench::{Bench, REPOSITORY};
 use metahub_testkit::certificates::{TLS_HOST, authority};
 use metahub_testkit::client::Login;
 use metahub_testkit::config::{self, Edit as _};
-use metahub_testkit::envoy::{Envoy, add_plain_cluster, cluster, trusted_authority};
+use metahub_testkit::envoy::{Builder, Envoy, add_plain_cluster, cluster, trusted_authority};
 use metahub_testkit::registry::{Access, Registry};
 use metahub_testkit::tls_front::TlsFront;
 use metahub_testkit::token_service::TokenService;
@@ -75,13 +75,13 @@ impl Kinds {
 
 /// Passwords and permissions are MetaHub's; the registry asks for nothing.
 fn plain(registry: &Registry) -> Kind {
-    let envoy = Envoy::before(registry.port()).config(add_account).start().unwrap();
+    let envoy = Builder::before(registry.port()).config(add_account).start().unwrap();
     Kind { name: "plain", front: format!("127.0.0.1:{}", envoy.port()), forbidden: Kinds::login("type3"), envoy }
 }
 
 /// The same with TLS on both sides.
 fn behind_tls(registry: &Registry) -> Kind {
-    let builder = Envoy::before(registry.port()).in_folder("tls-listener").config(add_account);
+    let builder = Builder::before(registry.port()).in_folder("tls-listener").config(add_account);
     let envoy = builder.bootstrap(add_tls).start().unwrap();
     Kind { name: "TLS", front: format!("{TLS_HOST}:{}", envoy.port()), forbidden: Kinds::login("type3"), envoy }
 }
@@ -93,14 +93,14 @@ fn of_users(name: &'static str, envoy: Envoy) -> Kind {
 
 /// The shipped configuration for a registry with users.
 fn private(front: &TlsFront) -> Envoy {
-    Envoy::of_folder("private-registry").stand_in("registry.example.com", front.port(0)).start().unwrap()
+    Builder::of_folder("private-registry").stand_in("registry.example.com", front.port(0)).start().unwrap()
 }
 
 fn with_tokens(registry: &Registry, tokens: &TokenService) -> Envoy {
     let port = tokens.port();
     let mut fields = json!({ "authentication": "upstream" });
     add_token_service(&mut fields);
-    let builder = Envoy::before(registry.port()).config(|config| set_registry(config, fields));
+    let builder = Builder::before(registry.port()).config(|config| set_registry(config, fields));
     builder.bootstrap(move |bootstrap| add_plain_cluster(bootstrap, "tokens", port)).start().unwrap()
 }
 

@@ -38,7 +38,19 @@ pub struct Builder {
 type Change = Box<dyn FnOnce(&mut Value)>;
 
 impl Builder {
-    pub(super) fn new(folder: &str) -> Self {
+    /// An Envoy in front of the server on the port `upstream`, with MetaHub's filter, the shipped machine types and
+    /// two worker threads.
+    pub fn before(upstream: u16) -> Self {
+        Self::alone().upstream(upstream)
+    }
+
+    /// The same without a word of what is behind it.
+    pub(crate) fn alone() -> Self {
+        Self::of_folder("")
+    }
+
+    /// An Envoy with the configuration of a folder below `envoy/` whose registries are elsewhere.
+    pub fn of_folder(folder: &str) -> Self {
         Self {
             folder: folder.to_owned(),
             ports: Ports { clients: port::free(), admin: port::free(), upstream: None },
