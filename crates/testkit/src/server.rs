@@ -8,42 +8,21 @@
 mod answer;
 mod http1;
 pub mod http2;
+mod received;
 
-use std::io::Write as _;
 use std::net::{Ipv4Addr, Shutdown, SocketAddrV4, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 
-use nix::libc;
-use nix::sys::socket::{Backlog, listen, setsockopt, sockopt};
+use nix::sys::socket::{Backlog, listen};
 
 pub use self::answer::{Act, Answer, Gate};
+pub use self::received::Received;
 use super::{Result, port};
 
 /// So many connections may wait to be accepted; Envoy opens a thousand at once where a thousand clients ask.
 const BACKLOG: i32 = 4096;
-
-/// A request as the server saw it.
-#[derive(Clone, Debug)]
-pub struct Received {
-    pub method: String,
-    pub path: String,
-    /// Names in lower case.
-    pub headers: Vec<(String, String)>,
-}
-
-impl Received {
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
-    }
-
-    /// What stands behind the last slash of the path: of a manifest its tag or digest.
-    pub fn reference(&self) -> &str {
-        let path = self.path.split('?').next().unwrap_or_default();
-        path.rsplit('/').next().unwrap_or_default()
-    }
-}
 
 /// A running server on the loopback address; it ends with this value.
 pub struct Server {
@@ -139,37 +118,4 @@ impl Listening {
             std::thread::spawn(move || handler(&connection).ok());
         }
     }
-}
-
-/// Whether the connection goes on.
-enum Next {
-    Request,
-    End,
-}
-
-/// Does what a handler wants; `wait_for_end` returns when the client has closed the connection.
-fn act(
-    mut connection: &TcpStream,
-    acts: Vec<Act>,
-    mut wait_for_end: impl FnMut() -> std::io::Result<()>,
-) -> std::io::Result<Next> {
-    for act in acts {
-        match act {
-            Act::Send(bytes) => connection.write_all(&bytes)?,
-            Act::SendShared(bytes) => connection.write_all(&bytes)?,
-            Act::Wait(gate) => gate.pass(),
-            Act::Hang => {
-                wait_for_end()?;
-                return Ok(Next::End);
-            }
-            Act::Pause(length) => std::thread::sleep(length),
-            Act::Close => return Ok(Next::End),
-            // Closing with a linger time of zero resets.
-            Act::Reset => {
-                setsockopt(&connection, sockopt::Linger, &libc::linger { l_onoff: 1, l_linger: 0 })?;
-                return Ok(Next::End);
-            }
-        }
-    }
-    Ok(Next::Request)
 }

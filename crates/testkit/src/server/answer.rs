@@ -1,9 +1,14 @@
 //! What a server of ours does for a request: a list of acts, or an answer that becomes one.
 
+use std::io::Write as _;
+use std::net::TcpStream;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::Received;
+use nix::libc;
+use nix::sys::socket::{setsockopt, sockopt};
+
+use super::received::Received;
 use crate::image::Document;
 
 /// A test that forgets to open a gate fails instead of hanging.
@@ -48,7 +53,7 @@ impl Gate {
         self.change(|passage| passage.open = true);
     }
 
-    pub(super) fn pass(&self) {
+    fn pass(&self) {
         self.change(|passage| passage.reached = true);
         self.wait(|passage| passage.open);
     }
@@ -63,6 +68,39 @@ impl Gate {
         let (_passage, timeout) = self.0.1.wait_timeout_while(passage, PATIENCE, |passage| !until(passage)).unwrap();
         assert!(!timeout.timed_out(), "nobody came to the gate");
     }
+}
+
+/// Whether the connection goes on.
+pub(super) enum Next {
+    Request,
+    End,
+}
+
+/// Does what a handler wants; `wait_for_end` returns when the client has closed the connection.
+pub(super) fn act(
+    mut connection: &TcpStream,
+    acts: Vec<Act>,
+    mut wait_for_end: impl FnMut() -> std::io::Result<()>,
+) -> std::io::Result<Next> {
+    for act in acts {
+        match act {
+            Act::Send(bytes) => connection.write_all(&bytes)?,
+            Act::SendShared(bytes) => connection.write_all(&bytes)?,
+            Act::Wait(gate) => gate.pass(),
+            Act::Hang => {
+                wait_for_end()?;
+                return Ok(Next::End);
+            }
+            Act::Pause(length) => std::thread::sleep(length),
+            Act::Close => return Ok(Next::End),
+            // Closing with a linger time of zero resets.
+            Act::Reset => {
+                setsockopt(&connection, sockopt::Linger, &libc::linger { l_onoff: 1, l_linger: 0 })?;
+                return Ok(Next::End);
+            }
+        }
+    }
+    Ok(Next::Request)
 }
 
 /// An answer under construction.

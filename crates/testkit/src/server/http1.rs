@@ -3,7 +3,8 @@
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::TcpStream;
 
-use super::{Act, Next, Received, act};
+use super::answer::{Act, Next, act};
+use super::received::Received;
 
 /// Serves a connection until one side ends it.
 pub(super) fn serve(connection: &TcpStream, handler: &dyn Fn(&Received) -> Vec<Act>) -> std::io::Result<()> {

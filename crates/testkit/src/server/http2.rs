@@ -7,7 +7,9 @@
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 
-use super::{Act, Next, Received, Server, act};
+use super::Server;
+use super::answer::{Act, Next, act};
+use super::received::Received;
 use crate::Result;
 
 const PREFACE: usize = 24;
