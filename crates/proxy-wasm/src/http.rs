@@ -8,7 +8,7 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, BufferType, MapType, Status};
 
 use crate::resources::SharedData;
-use crate::root::Shared;
+use crate::shared::Shared;
 use metahub::config::Config;
 use metahub::flow::reply::Reply;
 use metahub::flow::{self, Callout, Counter, WorkerState};

@@ -12,6 +12,7 @@ mod logger;
 mod metrics;
 mod resources;
 mod root;
+mod shared;
 
 /// Apart, because the SDK's macro makes public functions.
 mod entry {

@@ -2,40 +2,22 @@
 //!
 //! Only its own callbacks can send callouts under its name, because the SDK notes who was active.
 
-use std::rc::{Rc, Weak};
-use std::time::{Duration, UNIX_EPOCH};
+use std::rc::Rc;
 
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{BufferType, ContextType, MapType, Status};
+use proxy_wasm::types::{BufferType, ContextType, MapType};
 
-use crate::http::{Http, Stream};
+use crate::http::Http;
 use crate::metrics::Metrics;
 use crate::resources::SharedData;
+use crate::shared::{Envoy, Shared};
 use metahub::config::Config;
-use metahub::flow::{Callout, WorkerState};
-use metahub::host::callouts::{self, TICK, TIMEOUT};
-use metahub::host::flights::Outcome;
-use metahub::host::{Callouts, NotSent, Sender, put_in_force};
-
-/// What all streams of one worker and one configuration share.
-pub(crate) struct Shared {
-    pub(crate) envoy: Envoy,
-    pub(crate) config: Option<Config>,
-    pub(crate) state: WorkerState,
-    pub(crate) metrics: Metrics,
-    pub(crate) callouts: Callouts<Envoy>,
-}
+use metahub::host::put_in_force;
 
 /// One per worker and configuration: a reload makes a new one, and streams keep the one they began with.
 pub(crate) struct Root {
     shared: Rc<Shared>,
-}
-
-impl Shared {
-    fn new(envoy: Envoy, config: Option<Config>, metrics: Metrics) -> Rc<Self> {
-        Rc::new(Self { envoy, config, state: WorkerState::default(), metrics, callouts: Callouts::default() })
-    }
 }
 
 impl Root {
@@ -79,45 +61,6 @@ impl RootContext for Root {
 
     fn get_type(&self) -> Option<ContextType> {
         Some(ContextType::HttpContext)
-    }
-}
-
-/// Envoy, as it sends callouts.
-#[derive(Clone, Copy)]
-pub(crate) struct Envoy {
-    /// Its number of the root context.
-    root: u32,
-}
-
-impl Sender for Envoy {
-    type Waiting = Weak<Stream>;
-    type Id = u32;
-    type Error = Status;
-
-    fn send(&self, callout: &Callout) -> Result<u32, NotSent<Status>> {
-        let headers = callouts::headers(callout).collect();
-        // After a delivery Envoy still acts for the stream that had it, and would end the callout with that.
-        let sent = hostcalls::set_effective_context(self.root)
-            .and_then(|()| hostcalls::dispatch_http_call(&callout.cluster, headers, None, Vec::new(), TIMEOUT));
-        sent.map_err(|status| {
-            if status == Status::InternalFailure { NotSent::Busy(status) } else { NotSent::Impossible(status) }
-        })
-    }
-
-    fn set_ticking(&self, ticking: bool) -> bool {
-        hostcalls::set_tick_period(if ticking { TICK } else { Duration::ZERO }).is_ok()
-    }
-
-    fn time(&self) -> Option<Duration> {
-        hostcalls::get_current_time().ok()?.duration_since(UNIX_EPOCH).ok()
-    }
-
-    fn deliver(&self, waiting: Weak<Stream>, outcome: &Outcome) -> bool {
-        let stream = waiting.upgrade();
-        if let Some(stream) = &stream {
-            stream.on_callout(outcome);
-        }
-        stream.is_some()
     }
 }
 
