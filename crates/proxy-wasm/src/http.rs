@@ -8,7 +8,7 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, BufferType, MapType, Status};
 
 use crate::resources::SharedData;
-use crate::shared::Shared;
+use crate::shared::{OnCallout, Shared};
 use metahub::config::Config;
 use metahub::flow::reply::Reply;
 use metahub::flow::{self, Callout, Counter, WorkerState};
@@ -18,7 +18,7 @@ use metahub::store::resources::Resources;
 use metahub::text::headers::HeaderChange;
 
 /// A stream. The callouts that it waits for reach it through the root context.
-pub(crate) struct Stream {
+struct Stream {
     /// The number by which Envoy knows it.
     context: u32,
     shared: Rc<Shared>,
@@ -26,9 +26,8 @@ pub(crate) struct Stream {
     itself: Weak<Self>,
 }
 
-impl Stream {
-    /// A callout that this stream waits for has come to this.
-    pub(crate) fn on_callout(&self, outcome: &Outcome) {
+impl OnCallout for Stream {
+    fn on_callout(&self, outcome: &Outcome) {
         if hostcalls::set_effective_context(self.context).is_ok() {
             self.driver.on_callout(self, outcome);
         }

@@ -6,7 +6,6 @@ use std::time::{Duration, UNIX_EPOCH};
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::Status;
 
-use crate::http::Stream;
 use crate::metrics::Metrics;
 use metahub::config::Config;
 use metahub::flow::{Callout, WorkerState};
@@ -29,6 +28,12 @@ impl Shared {
     }
 }
 
+/// A stream, as far as a callout concerns it.
+pub(crate) trait OnCallout {
+    /// A callout that it waits for has come to this.
+    fn on_callout(&self, outcome: &Outcome);
+}
+
 /// Envoy, as it sends callouts.
 #[derive(Clone, Copy)]
 pub(crate) struct Envoy {
@@ -37,7 +42,7 @@ pub(crate) struct Envoy {
 }
 
 impl Sender for Envoy {
-    type Waiting = Weak<Stream>;
+    type Waiting = Weak<dyn OnCallout>;
     type Id = u32;
     type Error = Status;
 
@@ -59,11 +64,11 @@ impl Sender for Envoy {
         hostcalls::get_current_time().ok()?.duration_since(UNIX_EPOCH).ok()
     }
 
-    fn deliver(&self, waiting: Weak<Stream>, outcome: &Outcome) -> bool {
-        let stream = waiting.upgrade();
-        if let Some(stream) = &stream {
-            stream.on_callout(outcome);
+    fn deliver(&self, waiting: Weak<dyn OnCallout>, outcome: &Outcome) -> bool {
+        let waiting = waiting.upgrade();
+        if let Some(waiting) = &waiting {
+            waiting.on_callout(outcome);
         }
-        stream.is_some()
+        waiting.is_some()
     }
 }
