@@ -5,8 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use metahub::auth::credentials::{Presented, splits};
 use metahub::auth::jwt;
 
-use super::harmless;
 use super::input::Input;
+use super::log_text::harmless;
 
 pub(crate) fn check(bytes: &[u8]) {
     let mut input = Input::new(bytes);

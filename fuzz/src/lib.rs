@@ -6,6 +6,7 @@ mod configuration;
 mod flow;
 mod input;
 mod json;
+mod log_text;
 mod request_line;
 mod selection;
 mod tickets;
@@ -42,11 +43,6 @@ pub const TARGETS: [Target; 8] = [
     target("json", 1024, words::JSON, json::check),
     target("flow", 600, &[], flow::check),
 ];
-
-/// Printable ASCII of bounded length, fit for logs and headers.
-fn harmless(words: &str) -> bool {
-    words.len() < 2000 && words.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic())
-}
 
 /// Checks one input.
 pub fn check(target: &str, bytes: &[u8]) {

@@ -3,7 +3,7 @@
 use metahub::oci::reference::{Reference, Repository};
 use metahub::request::{Method, Request};
 
-use super::harmless;
+use super::log_text::harmless;
 
 pub(crate) fn check(bytes: &[u8]) {
     let (method, path) = bytes.split_at(bytes.iter().position(|byte| *byte == b' ').unwrap_or_default());

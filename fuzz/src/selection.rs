@@ -7,7 +7,7 @@ use metahub::machine_type::{Description, MachineType};
 use metahub::oci::index::{Index, is_artifact_tag};
 use metahub::select::{Selection, missing_variants, rank, select, unmet};
 
-use super::harmless;
+use super::log_text::harmless;
 
 static MACHINES: LazyLock<Vec<MachineType>> = LazyLock::new(|| {
     let rules = [("driver".to_owned(), "at_least".to_owned())];

@@ -11,7 +11,7 @@ use metahub::oci::reference::Repository;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
-use super::harmless;
+use super::log_text::harmless;
 use metahub::store::in_memory::Map;
 
 const CONFIGURATION: &str = r#"{
