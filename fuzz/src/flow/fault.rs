@@ -2,7 +2,7 @@
 
 use super::super::input::Input;
 use super::catalogue::DOCUMENTS;
-use super::registry::Response;
+use super::response::Response;
 
 /// A fault of one answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use metahub::store::in_memory::Map;
 use metahub::store::resources::{Clock, Random, Resources, Store};
 use metahub::text::headers::{HeaderChange, Headers};
 
-use super::registry::HeaderList;
+use super::response::HeaderList;
 
 /// The world's memory, which never knows that a line was logged before, so that each line is looked at.
 pub(super) struct Talkative<'a>(pub(super) &'a Map);

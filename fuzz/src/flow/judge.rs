@@ -17,7 +17,8 @@ use super::World;
 use super::catalogue::{self, MACHINES};
 use super::client::{PASSWORDS, Sight};
 use super::fault::COMPRESSED;
-use super::registry::{CLUSTERS, HeaderList, Owner, REPOSITORIES, What, digest};
+use super::registry::{CLUSTERS, Owner, REPOSITORIES, What, digest};
+use super::response::HeaderList;
 use super::stream::{Asked, Own};
 
 /// A registry has told a login where a tag points to.

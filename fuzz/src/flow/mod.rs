@@ -8,6 +8,7 @@ mod fault;
 mod host;
 mod judge;
 mod registry;
+mod response;
 mod stream;
 
 use std::cell::RefCell;
@@ -24,7 +25,8 @@ use metahub::text::headers::Headers;
 use self::catalogue::DOCUMENTS;
 use self::client::{Login, Rules};
 use self::fault::Fault;
-use self::registry::{CLUSTERS, REPOSITORIES, Registries, Response, TAGS};
+use self::registry::{CLUSTERS, REPOSITORIES, Registries, TAGS};
+use self::response::Response;
 use self::stream::{Asked, Own, Phase, Stream};
 use super::input::Input;
 use metahub::store::in_memory::Map;
@@ -199,7 +201,7 @@ impl World {
         }
     }
 
-    fn begin(&mut self, mut stream: Stream, headers: registry::HeaderList) {
+    fn begin(&mut self, mut stream: Stream, headers: response::HeaderList) {
         stream.headers = headers;
         self.streams.push(stream);
         self.on_request(self.streams.len() - 1);

@@ -11,7 +11,8 @@ use super::World;
 use super::catalogue::DOCUMENTS;
 use super::client::{Login, Rules};
 use super::host::{Callback, Noted, Talkative};
-use super::registry::{CLUSTERS, HeaderList, REPOSITORIES, Response, TAGS};
+use super::registry::{CLUSTERS, REPOSITORIES, TAGS};
+use super::response::{HeaderList, Response};
 
 /// A header of clients that no registry may see.
 pub(super) const COOKIE: &str = "secret-cookie";
