@@ -7,41 +7,19 @@
 //!   an index only where that is what the rules say.
 //! - Requests carry the `Authorization` of whom they are for, to where it belongs; log lines and answers carry none.
 //!
-//! That each request has exactly one end is seen to in `stream.rs`.
+//! That each request has exactly one end is seen to in `drive.rs`.
 
 use metahub::flow::reply::Reply;
 use metahub::flow::{Callout, Step};
 use metahub::oci::media_type::Kind;
 
-use super::World;
 use super::catalogue::{self, MACHINES};
 use super::client::{PASSWORDS, Sight};
 use super::fault::COMPRESSED;
 use super::registry::{CLUSTERS, Owner, REPOSITORIES, What, digest};
 use super::response::HeaderList;
 use super::stream::{Asked, Own};
-
-/// A registry has told a login where a tag points to.
-#[derive(Debug)]
-pub(super) struct Word {
-    identity: String,
-    cluster: usize,
-    repository: usize,
-    tag: usize,
-    top: String,
-    /// On the clock.
-    now: u64,
-    moment: u64,
-}
-
-/// A registry has refused a login something in a repository.
-#[derive(Debug)]
-pub(super) struct Refusal {
-    identity: String,
-    cluster: usize,
-    repository: usize,
-    moment: u64,
-}
+use super::world::{Refusal, Word, World};
 
 impl World {
     /// What the stream's registry has granted in this request.

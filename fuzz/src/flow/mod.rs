@@ -4,32 +4,27 @@
 
 mod catalogue;
 mod client;
+mod drive;
 mod fault;
 mod host;
 mod judge;
 mod registry;
 mod response;
 mod stream;
+mod world;
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::rc::Rc;
-use std::sync::LazyLock;
-
-use metahub::config::Config;
+use metahub::flow::WorkerState;
 use metahub::flow::body::Body;
-use metahub::flow::{Arrival, Callout, WorkerState, begin};
-use metahub::host::flights::{Answered, Flights, MAX_HELD};
-use metahub::text::headers::Headers;
+use metahub::host::flights::{Answered, MAX_HELD};
 
 use self::catalogue::DOCUMENTS;
 use self::client::{Login, Rules};
 use self::fault::Fault;
-use self::registry::{CLUSTERS, REPOSITORIES, Registries, TAGS};
+use self::registry::{CLUSTERS, REPOSITORIES, TAGS};
 use self::response::Response;
 use self::stream::{Asked, Own, Phase, Stream};
+use self::world::World;
 use super::input::Input;
-use metahub::store::in_memory::Map;
 
 /// Goes through one history of events, and then lets everything that is under way come to its end.
 pub(crate) fn check(bytes: &[u8]) {
@@ -41,58 +36,7 @@ pub(crate) fn check(bytes: &[u8]) {
     world.settle();
 }
 
-/// Everything there is.
-struct World {
-    memory: Map,
-    rules: Rules,
-    config: Config,
-    worker: WorkerState,
-    flights: RefCell<Flights<usize, u32>>,
-    /// Callouts that a registry has not answered yet.
-    under_way: BTreeMap<u32, Rc<Callout>>,
-    registries: Registries,
-    streams: Vec<Stream>,
-    /// Who comes most often, and to which cluster.
-    regulars: Vec<(usize, Login)>,
-    /// What MetaHub has given out itself: the token, where, and whose it is.
-    tokens: Vec<(String, usize, Login)>,
-    words: Vec<judge::Word>,
-    refusals: Vec<judge::Refusal>,
-    /// Writes may be lost for good, so that a refusal need not be remembered.
-    lossy: bool,
-    /// Rises with each thing that happens.
-    moment: u64,
-    next_token: u32,
-}
-
 impl World {
-    fn new(input: &mut Input<'_>) -> Self {
-        let rules = Rules::choose(input);
-        // A list for all machine types, one with large images, nested ones, and an image alone.
-        let tags = [input.pick(&[9, 9, 10, 12, 13]), input.pick(&[0, 1, 9])];
-        let registries = Registries::new(input.pick(&[403, 401, 404]), input.pick(&[300, 10, 3600]), tags);
-        let memory = Map::default();
-        memory.values.borrow_mut().extend(ACCEPTED.iter().cloned());
-        memory.now.set(1_000_000);
-        Self {
-            memory,
-            rules,
-            config: rules.config(),
-            worker: WorkerState::default(),
-            flights: RefCell::default(),
-            under_way: BTreeMap::new(),
-            registries,
-            streams: Vec::new(),
-            regulars: (0..3).map(|_| regular(input)).collect(),
-            tokens: Vec::new(),
-            words: Vec::new(),
-            refusals: Vec::new(),
-            lossy: input.one_in(4),
-            moment: 0,
-            next_token: 0,
-        }
-    }
-
     /// One thing that happens.
     fn event(&mut self, input: &mut Input<'_>) {
         self.moment += 1;
@@ -322,24 +266,3 @@ impl World {
         }
     }
 }
-
-fn regular(input: &mut Input<'_>) -> (usize, Login) {
-    let cluster = input.below(CLUSTERS.len());
-    (cluster, Login::choose(input, cluster))
-}
-
-/// What is remembered of passwords that were accepted, so that not each history has to check them again.
-static ACCEPTED: LazyLock<Vec<(String, Vec<u8>)>> = LazyLock::new(|| {
-    let memory = Map::default();
-    for rotated in [false, true] {
-        let config = Rules { cache: 0, ttl: 0, stale: 0, lax: false, rotated }.config();
-        for login in Login::all_accounts() {
-            let headers = [(":method", "GET"), (":path", "/v2/"), ("authorization", &login)];
-            let headers = headers.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
-            let arrival = Arrival { cluster: Some("accounts"), headers: Headers(&headers), address: &|| None };
-            let _ = begin(&config, &memory, &WorkerState::default(), arrival);
-        }
-    }
-    let values = memory.values.into_inner().into_iter();
-    values.filter(|(name, _)| name.starts_with("metahub.login.")).collect()
-});
