@@ -22,9 +22,6 @@ use metahub_testkit::sandbox::{Sandbox, traces};
 use metahub_testkit::skip::reason_to_skip;
 use metahub_testkit::{Failure, Result};
 
-/// How many tests below report to the table.
-const CLIENTS: usize = 8;
-
 #[test]
 fn docker() {
     exercise("docker", &Docker::PROGRAMS, true, Docker::start);

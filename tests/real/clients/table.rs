@@ -4,8 +4,10 @@ use std::io::Write as _;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use super::CLIENTS;
 use metahub_testkit::Result;
+
+/// How many tests report to the table.
+const CLIENTS: usize = 8;
 
 /// A client's cases with what came of them.
 pub(crate) type Results = Vec<(&'static str, Result<()>)>;

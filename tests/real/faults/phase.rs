@@ -3,12 +3,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::sound::Content;
+use super::sound::{Content, FEATURES};
 use metahub_testkit::http::{Request, Response};
 use metahub_testkit::server::Received;
-
-/// What a machine of `type1` gets.
-pub(super) const FEATURES: &[&str] = &["cpu:broadwell"];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {

@@ -5,10 +5,12 @@ use std::collections::HashMap;
 use metahub::oci::digest::Digest;
 use metahub::oci::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
 
-use super::phase::FEATURES;
 use metahub_testkit::bench::Bench;
 use metahub_testkit::image::{Document, Format, index};
 use metahub_testkit::server::{Act, Received};
+
+/// What a machine of `type1` gets.
+pub(super) const FEATURES: &[&str] = &["cpu:broadwell"];
 
 /// What the upstream has in every repository.
 pub(super) struct Content {
