@@ -1,7 +1,7 @@
 //! Faults that only HTTP/2 knows: frames in a wrong order, resets, trailers, answers that end in two ways.
 
 use super::sound::{Content, Sound};
-use super::{Fault, fault};
+use super::{Fault, Stage, fault};
 use metahub_testkit::server::Act;
 use metahub_testkit::server::http2::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PADDED, PUSH_PROMISE, RST_STREAM, block, decode,
@@ -34,7 +34,7 @@ fn data(sound: &Sound, flags: u8) -> Vec<u8> {
 }
 
 /// The answer as it should be.
-pub(super) fn whole(sound: &Sound) -> Vec<Act> {
+fn whole(sound: &Sound) -> Vec<Act> {
     let bytes = match sound.method.as_str() {
         "HEAD" => head(sound, END_STREAM),
         _ => [head(sound, 0), data(sound, END_STREAM)].concat(),
@@ -154,7 +154,7 @@ fn malformed() -> Vec<Fault> {
 
 #[test]
 fn http2() {
-    super::Stage::over_http2([resets(), ends(), malformed()].into_iter().flatten().collect()).check();
+    Stage::over_http2([resets(), ends(), malformed()].into_iter().flatten().collect(), whole).check();
 }
 
 /// RFC 7541 C.4.1 and C.6.1: so the upstream reads which fault a request is meant for.

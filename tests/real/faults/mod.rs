@@ -118,11 +118,11 @@ impl Stage {
         Self::start(registry, |stage| stage.server(move |request| theirs.acts(request, 0, whole)), usize::MAX)
     }
 
-    /// The same over HTTP/2, for the registry itself.
-    fn over_http2(faults: Vec<Fault>) -> Self {
+    /// The same over HTTP/2, for the registry itself; `whole` sends a sound answer.
+    fn over_http2(faults: Vec<Fault>, whole: fn(&Sound) -> Vec<Act>) -> Self {
         let registry = Registry::new(faults);
         let theirs = Arc::clone(&registry);
-        let serve = move |request: &Received, stream| theirs.acts(request, stream, http2::whole);
+        let serve = move |request: &Received, stream| theirs.acts(request, stream, whole);
         let one_stream_at_a_time = |bootstrap: &mut Value| {
             // So that what ends a connection ends one request.
             let options = http_of_cluster(bootstrap, "registry").at_mut("http2_protocol_options");
