@@ -14,7 +14,8 @@ use metahub::store::in_memory::Map;
 use metahub::store::resources::Resources;
 use metahub::text::headers::{HeaderChange, Headers};
 
-use super::driver::{HeaderList, Outcome, Response, Upstream};
+use super::outcome::Outcome;
+use super::scripted_registry::{HeaderList, Response, Upstream};
 
 /// Where the stream is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,9 +8,8 @@ use metahub::oci::digest::Digest;
 use metahub::oci::media_type::{DOCKER_LIST, OCI_INDEX};
 use serde_json::{Value, json};
 
-use super::driver::{
-    Response, Upstream, basic, child, configuration, exchange, header_list, list, parse, request, send, upstream,
-};
+use super::driver::{basic, configuration, exchange, parse, request, send};
+use super::scripted_registry::{Response, Upstream, child, header_list, list, upstream};
 use metahub_testkit::schema::Schema;
 
 /// Asks for an explanation as `login`; returns status and document, which every time must fit the schema.

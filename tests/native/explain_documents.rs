@@ -5,9 +5,11 @@ use metahub::oci::digest::Digest;
 use metahub::oci::media_type::{DOCKER_LIST, OCI_INDEX};
 use serde_json::{Value, json};
 
-use super::driver::{Outcome, Response, Upstream, child, configuration, exchange, list, parse, send, upstream};
+use super::driver::{configuration, exchange, parse, send};
 use super::explain::children;
 use super::flow_cache::requests;
+use super::outcome::Outcome;
+use super::scripted_registry::{Response, Upstream, child, list, upstream};
 
 /// What went upstream for an explanation, and what came of it.
 fn ask(config: &Config, image: &str, upstream: &Upstream) -> (Vec<String>, Outcome) {

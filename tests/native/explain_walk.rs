@@ -6,8 +6,9 @@ use metahub::oci::media_type::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::driver::{Response, Upstream, exchange, parse};
+use super::driver::{exchange, parse};
 use super::explain::{everybody, explain_with};
+use super::scripted_registry::{Response, Upstream};
 
 /// Something that an index names.
 #[derive(Clone, Debug)]

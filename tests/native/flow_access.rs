@@ -3,10 +3,9 @@
 use metahub::config::Config;
 use serde_json::{Value, json};
 
-use super::driver::{
-    HeaderList, Outcome, Response, Upstream, arrival, basic, child, configuration, header_list, parse, send_headers,
-    upstream,
-};
+use super::driver::{arrival, basic, configuration, parse, send_headers};
+use super::outcome::Outcome;
+use super::scripted_registry::{HeaderList, Response, Upstream, child, header_list, upstream};
 
 pub(super) const MANIFEST: &str = "/v2/qnib/bench/manifests/latest";
 const TOKEN: &str = "/metahub/v1/token?service=metahub&scope=repository:qnib/bench:pull";

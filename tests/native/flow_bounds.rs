@@ -3,8 +3,9 @@
 use metahub::flow::{Event, Step, WorkerState, begin};
 use metahub::oci::digest::Digest;
 
-use super::driver::{Upstream, arrival, basic, configuration, exchange, header_list, parse, send};
+use super::driver::{arrival, basic, configuration, exchange, parse, send};
 use super::flow_lies::{IMAGE, demo};
+use super::scripted_registry::{Upstream, header_list};
 
 #[test]
 fn a_worker_that_is_full_says_so() {

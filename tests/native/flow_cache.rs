@@ -6,7 +6,9 @@ use metahub::oci::media_type::DOCKER_MANIFEST;
 use metahub::text::headers::HeaderChange;
 use serde_json::{Value, json};
 
-use super::driver::{Outcome, Response, Upstream, child, configuration, exchange, list, parse, send, upstream};
+use super::driver::{configuration, exchange, parse, send};
+use super::outcome::Outcome;
+use super::scripted_registry::{Response, Upstream, child, list, upstream};
 
 pub(super) const DEMO: &str = "qnib/bench:latest";
 
@@ -179,7 +181,7 @@ fn a_moved_tag_takes_effect_at_once() {
     let pull = |upstream: &Upstream| exchange(&config, "GET", DEMO, "qnib-type1", upstream);
     assert_eq!(pull(&upstream).status, 200);
     let (entry, bytes) = child(&["cpu:haswell"]);
-    let moved = super::driver::upstream(&[(entry, bytes.clone())]);
+    let moved = super::scripted_registry::upstream(&[(entry, bytes.clone())]);
     let index = moved.index.clone().unwrap();
     upstream.by_digest.extend(moved.by_digest);
     upstream.by_digest.insert(Digest::of(&index.body).to_string(), Some(index.clone()));

@@ -3,8 +3,10 @@
 use metahub::text::headers::HeaderChange;
 use serde_json::json;
 
-use super::driver::{Outcome, basic, header_list, parse, send_headers};
+use super::driver::{basic, parse, send_headers};
 use super::flow_cache::{large, with_cache};
+use super::outcome::Outcome;
+use super::scripted_registry::header_list;
 
 /// None of it is for a registry, or it would make the answer depend on the client.
 const BROUGHT: [&str; 5] = ["cookie", "if-none-match", "range", "x-http-method-override", "x-remote-user"];

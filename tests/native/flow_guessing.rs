@@ -4,7 +4,8 @@ use metahub::config::Config;
 use metahub::flow::{Arrival, Counter, Effects, Step, WorkerState, begin};
 use metahub::text::headers::Headers;
 
-use super::driver::{basic, configuration, header_list, parse};
+use super::driver::{basic, configuration, parse};
+use super::scripted_registry::header_list;
 use metahub::store::in_memory::Map;
 
 /// A ping from this address; one that is none is unknown.

@@ -2,8 +2,9 @@
 
 use serde_json::json;
 
-use super::driver::{Response, parse};
+use super::driver::parse;
 use super::flow_access::{BASIC, MANIFEST, demo, get, machine_type, registry, token_service};
+use super::scripted_registry::Response;
 
 fn jwt(payload: &str) -> String {
     use base64::Engine as _;

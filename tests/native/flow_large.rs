@@ -6,8 +6,9 @@ use metahub::oci::reference::Repository;
 use metahub::store::cache::{Cache, CacheScope};
 use serde_json::json;
 
-use super::driver::{Response, Upstream, basic, child, configuration, exchange, parse, send, upstream};
+use super::driver::{basic, configuration, exchange, parse, send};
 use super::flow_cache::{large, requests, with_cache};
+use super::scripted_registry::{Response, Upstream, child, upstream};
 
 const IMAGE: &str = "qnib/bench:latest";
 const MANIFEST: &str = "/v2/qnib/bench/manifests/latest";

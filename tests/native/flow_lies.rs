@@ -6,10 +6,9 @@ use metahub::oci::media_type::{DOCKER_LIST, DOCKER_MANIFEST, OCI_MANIFEST};
 use metahub::text::headers::{HeaderChange, Headers};
 use serde_json::{Value, json};
 
-use super::driver::{
-    Outcome, Response, Upstream, arrival, basic, child, configuration, exchange, header_list, parse, send,
-    send_headers, upstream,
-};
+use super::driver::{arrival, basic, configuration, exchange, parse, send, send_headers};
+use super::outcome::Outcome;
+use super::scripted_registry::{Response, Upstream, child, header_list, upstream};
 
 pub(super) const IMAGE: &str = "qnib/bench:latest";
 
@@ -149,7 +148,7 @@ fn an_index_that_passed_through_once_under_another_type_passes_through_again() {
     let mut config = configuration();
     config["on_no_match"] = json!("unfiltered");
     let mut upstream = upstream(&[]);
-    upstream.index = super::driver::upstream(&[child(&["cpu:graniterapids"])]).index;
+    upstream.index = super::scripted_registry::upstream(&[child(&["cpu:graniterapids"])]).index;
     let honest = upstream.index.clone().unwrap();
     upstream.by_digest.insert(Digest::of(&honest.body).to_string(), Some(honest.clone()));
     upstream.index = Some(retyped(&upstream, "text/html"));

@@ -5,7 +5,9 @@ use metahub::oci::digest::Digest;
 use metahub::oci::media_type::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST};
 use serde_json::{Value, json};
 
-use super::driver::{Outcome, Response, Upstream, child, configuration, exchange, list, parse, upstream};
+use super::driver::{configuration, exchange, parse};
+use super::outcome::Outcome;
+use super::scripted_registry::{Response, Upstream, child, list, upstream};
 
 fn pull(method: &str, upstream: &Upstream) -> Outcome {
     exchange(&parse(&configuration()), method, "qnib/bench:latest", "qnib-type1", upstream)

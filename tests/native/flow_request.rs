@@ -5,7 +5,8 @@ use metahub::oci::media_type;
 use metahub::text::headers::HeaderChange;
 use serde_json::{Value, json};
 
-use super::driver::{HeaderList, basic, configuration, header_list, parse, request};
+use super::driver::{basic, configuration, parse, request};
+use super::scripted_registry::{HeaderList, header_list};
 
 const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 

@@ -5,7 +5,9 @@ use metahub::config::Config;
 use metahub::oci::digest::Digest;
 use serde_json::{Value, json};
 
-use super::driver::{Outcome, Response, Upstream, child, configuration, parse, send, upstream};
+use super::driver::{configuration, parse, send};
+use super::outcome::Outcome;
+use super::scripted_registry::{Response, Upstream, child, upstream};
 
 const MANIFEST: &str = "/v2/qnib/bench/manifests/latest";
 
@@ -46,7 +48,7 @@ fn pull(config: &Config, user: &str, upstream: &Upstream) -> Outcome {
 
 /// Lets the tag lead to another index, whose only image is answered so.
 fn move_to(upstream: &mut Upstream, answer: &Response) {
-    let moved = super::driver::upstream(&[child(&["cpu:haswell"])]);
+    let moved = super::scripted_registry::upstream(&[child(&["cpu:haswell"])]);
     let index = moved.index.unwrap();
     upstream.by_digest.insert(Digest::of(&index.body).to_string(), Some(index.clone()));
     upstream.by_digest.extend(moved.by_digest.into_keys().map(|digest| (digest, Some(answer.clone()))));

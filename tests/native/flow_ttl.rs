@@ -3,8 +3,9 @@
 use metahub::oci::digest::Digest;
 use serde_json::{Value, json};
 
-use super::driver::{Response, Upstream, child, configuration, exchange, parse, send};
+use super::driver::{configuration, exchange, parse, send};
 use super::flow_cache::{DEMO, demo, requests, with_cache};
+use super::scripted_registry::{Response, Upstream, child};
 
 #[test]
 fn within_the_ttl_upstream_is_not_asked() {
@@ -82,7 +83,7 @@ fn nothing_stands_in_for_what_is_denied() {
     let config = parse(&with_cache(&json!({ "serve_stale_on_error": "1h" })));
     let mut upstream = demo();
     assert_eq!(exchange(&config, "GET", DEMO, "qnib-type1", &upstream).status, 200);
-    let moved = super::driver::upstream(&[child(&["cpu:haswell"])]);
+    let moved = super::scripted_registry::upstream(&[child(&["cpu:haswell"])]);
     let index = moved.index.unwrap();
     upstream.by_digest.insert(Digest::of(&index.body).to_string(), Some(index.clone()));
     let denied = Response::new(403, "application/json", "{}");

@@ -3,7 +3,9 @@
 use metahub::text::headers::HeaderChange;
 use serde_json::{Value, json};
 
-use super::driver::{Outcome, Response, Upstream, basic, child, configuration, parse, send, upstream};
+use super::driver::{basic, configuration, parse, send};
+use super::outcome::Outcome;
+use super::scripted_registry::{Response, Upstream, child, upstream};
 
 const MANIFEST: &str = "/v2/qnib/bench/manifests/latest";
 

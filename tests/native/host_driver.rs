@@ -7,8 +7,9 @@ use metahub::host::log_lines::collect;
 use metahub::text::headers::HeaderChange;
 use serde_json::json;
 
-use super::driver::{HeaderList, Response, Upstream, basic, child, configuration, header_list, parse, upstream};
+use super::driver::{basic, configuration, parse};
 use super::envoy::Envoy;
+use super::scripted_registry::{HeaderList, Response, Upstream, child, header_list, upstream};
 
 fn demo() -> Upstream {
     upstream(&[child(&[]), child(&["cpu:broadwell"])])
@@ -147,7 +148,7 @@ fn a_response_is_held_until_it_is_decided() {
     let envoy = Envoy::new(&config, &get(TAG), &upstream);
     collect(|| envoy.run());
     // The tag is known now; upstream's HEAD says that it has moved, and a callout asks where to.
-    let moved = super::driver::upstream(&[child(&["cpu:haswell"])]);
+    let moved = super::scripted_registry::upstream(&[child(&["cpu:haswell"])]);
     (upstream.index, upstream.by_digest) = (moved.index, moved.by_digest);
     let envoy = Envoy::new(&config, &get(TAG), &upstream);
     assert_eq!(envoy.driver.on_request_headers(&envoy, true), Continue);
