@@ -21,6 +21,7 @@ const CRATES: &[&str] = &[
     "crates/testkit/src",
     "examples/demo",
     "fuzz/src",
+    "tests",
 ];
 
 /// The names of a path.
@@ -55,7 +56,9 @@ impl Source {
             UseTree::Group(group) => return group.items.iter().for_each(|tree| self.import(before, tree, public)),
             UseTree::Name(name) => (name.ident.to_string(), name.ident.to_string()),
             UseTree::Rename(rename) => (rename.ident.to_string(), rename.rename.to_string()),
-            UseTree::Glob(_) => panic!("{}: a glob hides what is used", self.file),
+            UseTree::Glob(_) => {
+                return assert_eq!(before, ["proptest", "prelude"], "{}: hides what is used", self.file);
+            }
         };
         let (path, here) = match (name.as_str(), before.last()) {
             ("self", Some(last)) => (before.to_vec(), last.clone()),
@@ -142,7 +145,8 @@ impl Crate {
             "super" => module.split_last()?.1.to_vec(),
             name => {
                 let source = &self.0[module];
-                if source.modules.contains(name) {
+                // A name alone that is also a module's is a value of that name.
+                if source.modules.contains(name) && !rest.is_empty() {
                     [module, std::slice::from_ref(first)].concat()
                 } else {
                     let import = source.imports.get(name).filter(|import| import.first() != Some(first))?;
@@ -226,5 +230,5 @@ fn no_files_use_each_other_in_a_circle() {
         assert!(circle.is_empty(), "in a circle:\n{circle}");
         uses += looked;
     }
-    assert!(uses > 450, "{uses} uses were looked at");
+    assert!(uses > 550, "{uses} uses were looked at");
 }
