@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::envoy::Envoy;
 use super::outcome::Outcome;
-use super::scripted_registry::{HeaderList, Upstream, header_list};
+use super::scripted_registry::{HeaderList, ScriptedRegistry, header_list};
 use metahub::store::in_memory::Map;
 
 pub(crate) fn basic(user: &str, password: &str) -> String {
@@ -49,7 +49,7 @@ pub(crate) fn arrival<'a>(cluster: Option<&'a str>, headers: &'a HeaderList) -> 
 }
 
 /// Pulls an image through the flow, as the filter would, and returns what the client gets.
-pub(crate) fn exchange(config: &Config, method: &str, image: &str, user: &str, upstream: &Upstream) -> Outcome {
+pub(crate) fn exchange(config: &Config, method: &str, image: &str, user: &str, upstream: &ScriptedRegistry) -> Outcome {
     let (name, tag) = image.split_once(':').unwrap();
     send(config, method, &format!("/v2/{name}/manifests/{tag}"), user, user, upstream)
 }
@@ -61,7 +61,7 @@ pub(crate) fn send(
     path: &str,
     user: &str,
     password: &str,
-    upstream: &Upstream,
+    upstream: &ScriptedRegistry,
 ) -> Outcome {
     let authorization = basic(user, password);
     let headers = header_list(&[(":method", method), (":path", path), ("authorization", &authorization)]);
@@ -69,7 +69,7 @@ pub(crate) fn send(
 }
 
 /// Sends a request with exactly these headers through the flow.
-pub(crate) fn send_headers(config: &Config, headers: &HeaderList, upstream: &Upstream) -> Outcome {
+pub(crate) fn send_headers(config: &Config, headers: &HeaderList, upstream: &ScriptedRegistry) -> Outcome {
     let envoy = Envoy::new(config, headers, upstream);
     let ((), lines) = collect(|| envoy.run());
     let mut outcome = envoy.outcome.into_inner();

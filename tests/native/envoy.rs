@@ -15,7 +15,7 @@ use metahub::store::resources::Resources;
 use metahub::text::headers::{HeaderChange, Headers};
 
 use super::outcome::Outcome;
-use super::scripted_registry::{HeaderList, Response, Upstream};
+use super::scripted_registry::{HeaderList, Response, ScriptedRegistry};
 
 /// Where the stream is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ enum Stage {
 /// Envoy as one stream sees it, with an upstream behind it.
 pub(crate) struct Envoy<'a> {
     config: &'a Config,
-    upstream: &'a Upstream,
+    upstream: &'a ScriptedRegistry,
     worker: WorkerState,
     pub(crate) driver: Driver,
     callouts: Callouts<Self>,
@@ -62,7 +62,7 @@ fn cached(memory: &Map) -> i64 {
 }
 
 impl<'a> Envoy<'a> {
-    pub(crate) fn new(config: &'a Config, request: &HeaderList, upstream: &'a Upstream) -> Self {
+    pub(crate) fn new(config: &'a Config, request: &HeaderList, upstream: &'a ScriptedRegistry) -> Self {
         Self {
             config,
             upstream,

@@ -9,16 +9,16 @@ use metahub::oci::media_type::{DOCKER_LIST, OCI_INDEX};
 use serde_json::{Value, json};
 
 use super::driver::{basic, configuration, exchange, parse, request, send};
-use super::scripted_registry::{Response, Upstream, child, header_list, list, upstream};
+use super::scripted_registry::{Response, ScriptedRegistry, child, header_list, list};
 use metahub_testkit::schema::Schema;
 
 /// Asks for an explanation as `login`; returns status and document, which every time must fit the schema.
-fn explain(configuration: &Value, login: &str, query: &str, upstream: &Upstream) -> (u16, Value) {
+fn explain(configuration: &Value, login: &str, query: &str, upstream: &ScriptedRegistry) -> (u16, Value) {
     explain_with(&parse(configuration), login, query, upstream)
 }
 
 /// The same, with a configuration that is parsed already.
-pub(super) fn explain_with(config: &Config, login: &str, query: &str, upstream: &Upstream) -> (u16, Value) {
+pub(super) fn explain_with(config: &Config, login: &str, query: &str, upstream: &ScriptedRegistry) -> (u16, Value) {
     let password = login.split('-').next().filter(|name| *name == "team").unwrap_or(login);
     let path = format!("/metahub/v1/explain?{query}");
     let outcome = send(config, "GET", &path, login, password, upstream);
@@ -61,7 +61,7 @@ pub(super) fn everybody() -> Value {
 #[test]
 fn says_what_pulls_return() {
     let document = everybody();
-    let demo = upstream(&children());
+    let demo = ScriptedRegistry::with_list(&children());
     let (status, explained) = explain(&document, "who", "image=qnib/bench", &demo);
     assert_eq!(status, 200, "{explained}");
     let config = parse(&document);
@@ -86,7 +86,7 @@ fn says_what_pulls_return() {
 
 #[test]
 fn shows_a_caller_its_own_types_and_repositories_only() {
-    let demo = upstream(&children());
+    let demo = ScriptedRegistry::with_list(&children());
     let names = |login: &str| {
         selections(&explain(&configuration(), login, "image=team/app", &demo).1).into_keys().collect::<Vec<_>>()
     };
@@ -108,7 +108,7 @@ fn narrows_and_pages() {
         .map(|n| (format!("t{n:04}"), json!({ "features": ["cpu:skylake", format!("rack:{}", n % 1500)] })))
         .collect();
     document["machine_types"] = Value::Object(types);
-    let demo = upstream(&children());
+    let demo = ScriptedRegistry::with_list(&children());
     let (mut query, mut seen, mut pages) = ("image=a&ns=x".to_owned(), Vec::new(), 0);
     loop {
         let (status, page) = explain(&document, "who", &query, &demo);
@@ -141,11 +141,11 @@ fn follows_nested_indexes_and_survives_loops() {
         })
     };
     let outer = list(&[entry(&inner)]);
-    let mut nested = upstream(&children());
+    let mut nested = ScriptedRegistry::with_list(&children());
     nested.by_digest.insert(Digest::of(&inner).to_string(), Some(Response::new(200, DOCKER_LIST, inner)));
     nested.index = Some(Response::new(200, OCI_INDEX, outer.clone()));
     let (_, explained) = explain(&everybody(), "who", "image=a", &nested);
-    let expected = selections(&explain(&everybody(), "who", "image=a", &upstream(&children())).1);
+    let expected = selections(&explain(&everybody(), "who", "image=a", &ScriptedRegistry::with_list(&children())).1);
     assert_eq!(selections(&explained), expected);
     assert_eq!(explained["entries"].as_array().unwrap().len(), 5);
     nested.by_digest.clear();
@@ -161,9 +161,9 @@ fn follows_nested_indexes_and_survives_loops() {
 #[test]
 fn what_is_no_index_goes_to_everybody() {
     let (_, manifest) = child(&[]);
-    let upstream = Upstream {
+    let upstream = ScriptedRegistry {
         index: Some(Response::new(200, metahub::oci::media_type::DOCKER_MANIFEST, manifest.clone())),
-        ..Upstream::default()
+        ..ScriptedRegistry::default()
     };
     let (_, explained) = explain(&everybody(), "who", "image=a:v1", &upstream);
     assert_eq!(explained["is_image_index"], json!(false));
@@ -181,7 +181,8 @@ fn faults_of_the_registry_are_registry_errors() {
     for (index, status, code) in rows {
         // Without an answer the connection breaks.
         let by_digest = [("latest".to_owned(), index)].into();
-        let (actual, error) = explain(&everybody(), "who", "image=a", &Upstream { by_digest, ..Upstream::default() });
+        let (actual, error) =
+            explain(&everybody(), "who", "image=a", &ScriptedRegistry { by_digest, ..ScriptedRegistry::default() });
         assert_eq!((actual, &error["errors"][0]["code"]), (status, &json!(code)));
         assert!(error["errors"][0]["message"].as_str().unwrap().starts_with("a:latest: "), "{error}");
     }
@@ -190,7 +191,8 @@ fn faults_of_the_registry_are_registry_errors() {
 #[test]
 fn a_registry_that_refuses_metahub_is_said_so() {
     let index = Some(Response::new(401, "application/json", "{}"));
-    let (status, error) = explain(&everybody(), "who", "image=a", &Upstream { index, ..Upstream::default() });
+    let (status, error) =
+        explain(&everybody(), "who", "image=a", &ScriptedRegistry { index, ..ScriptedRegistry::default() });
     assert_eq!((status, &error["errors"][0]["code"]), (403, &json!("DENIED")));
     assert!(error["errors"][0]["message"].as_str().unwrap().contains("registry.example refuses MetaHub"), "{error}");
 }
@@ -217,7 +219,7 @@ fn lists_machine_types() {
 /// The schema says something: each of these changes to a valid answer makes an invalid one.
 #[test]
 fn the_schema_refuses_other_answers() {
-    let valid = explain(&everybody(), "who", "image=a", &upstream(&children())).1;
+    let valid = explain(&everybody(), "who", "image=a", &ScriptedRegistry::with_list(&children())).1;
     let schema = Schema::of("explain");
     assert_eq!(schema.problems(&valid), Vec::<String>::new());
     let rows = [
@@ -266,7 +268,8 @@ fn attestations_and_unreadable_entries_fit_the_schema() {
     children.push(json!({ "mediaType": "text/plain", "digest": Digest::of(b"b").as_str(), "size": 2 }));
     children.push(json!({ "digest": 7 }));
     let index = Some(Response::new(200, OCI_INDEX, list(&children)));
-    let (status, explained) = explain(&everybody(), "who", "image=a", &Upstream { index, ..Upstream::default() });
+    let (status, explained) =
+        explain(&everybody(), "who", "image=a", &ScriptedRegistry { index, ..ScriptedRegistry::default() });
     assert_eq!(status, 200);
     assert_eq!(explained["entries"][4]["never_selected"], "an attestation, not an image");
     assert_ne!(explained["entries"][5]["never_selected"], Value::Null);
@@ -275,7 +278,7 @@ fn attestations_and_unreadable_entries_fit_the_schema() {
 
 #[test]
 fn nothing_fits_is_said_with_what_a_machine_would_need() {
-    let demo = upstream(&children());
+    let demo = ScriptedRegistry::with_list(&children());
     let (_, explained) = explain(&everybody(), "who", "image=a&machine_type=e-arm", &demo);
     assert_eq!(explained["machine_types"][0]["selected"], Value::Null);
     let reason = explained["machine_types"][0]["reason"].as_str().unwrap();
@@ -308,7 +311,7 @@ fn large_and_many_indexes_are_bounded() {
             })
         })
         .collect();
-    let mut upstream = upstream(&[]);
+    let mut upstream = ScriptedRegistry::with_list(&[]);
     upstream.index = Some(Response::new(200, OCI_INDEX, list(&entries)));
     upstream.by_digest = nested
         .into_iter()

@@ -9,10 +9,10 @@ use super::driver::{configuration, exchange, parse, send};
 use super::explain::children;
 use super::flow_cache::requests;
 use super::outcome::Outcome;
-use super::scripted_registry::{Response, Upstream, child, list, upstream};
+use super::scripted_registry::{Response, ScriptedRegistry, child, list};
 
 /// What went upstream for an explanation, and what came of it.
-fn ask(config: &Config, image: &str, upstream: &Upstream) -> (Vec<String>, Outcome) {
+fn ask(config: &Config, image: &str, upstream: &ScriptedRegistry) -> (Vec<String>, Outcome) {
     let path = format!("/metahub/v1/explain?image={image}");
     let outcome = send(config, "GET", &path, "qnib-type1", "qnib-type1", upstream);
     (requests(&outcome), outcome)
@@ -21,7 +21,7 @@ fn ask(config: &Config, image: &str, upstream: &Upstream) -> (Vec<String>, Outco
 #[test]
 fn what_is_explained_by_its_digest_has_it() {
     let (config, forged) = (parse(&configuration()), list(&[child(&["cpu:zen4"]).0]));
-    let mut upstream = upstream(&children());
+    let mut upstream = ScriptedRegistry::with_list(&children());
     let honest = upstream.index.clone().unwrap();
     let digest = Digest::of(&honest.body).to_string();
     upstream.by_digest.insert(digest.clone(), Some(Response::new(200, DOCKER_LIST, forged.clone())));
@@ -51,7 +51,7 @@ fn what_is_explained_by_its_digest_has_it() {
 fn nested_indexes_are_explained_out_of_the_cache_if_they_are_what_is_named() {
     let config = parse(&configuration());
     for (media_type, fits) in [(DOCKER_LIST, true), (OCI_INDEX, false)] {
-        let mut upstream = upstream(&children());
+        let mut upstream = ScriptedRegistry::with_list(&children());
         let inner = upstream.index.take().unwrap();
         let digest = Digest::of(&inner.body).to_string();
         let entry = json!({ "mediaType": media_type, "digest": digest, "size": inner.body.len(),

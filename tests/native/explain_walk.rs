@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::driver::{exchange, parse};
 use super::explain::{everybody, explain_with};
-use super::scripted_registry::{Response, Upstream};
+use super::scripted_registry::{Response, ScriptedRegistry};
 
 /// Something that an index names.
 #[derive(Clone, Debug)]
@@ -68,7 +68,7 @@ fn node() -> impl Strategy<Value = Node> {
 }
 
 /// Puts what an index names into the registry; its descriptor. `place` makes the bytes of each image different.
-fn publish(node: &Node, place: &str, upstream: &mut Upstream) -> Value {
+fn publish(node: &Node, place: &str, upstream: &mut ScriptedRegistry) -> Value {
     match node {
         Node::Image | Node::Vast => {
             let bytes = json!({ "schemaVersion": 2, "mediaType": DOCKER_MANIFEST, "at": place }).to_string();
@@ -95,7 +95,7 @@ fn publish(node: &Node, place: &str, upstream: &mut Upstream) -> Value {
     }
 }
 
-fn document(entries: &[(Requirements, Node)], kind: Kind, place: &str, upstream: &mut Upstream) -> Vec<u8> {
+fn document(entries: &[(Requirements, Node)], kind: Kind, place: &str, upstream: &mut ScriptedRegistry) -> Vec<u8> {
     let entry = |(position, ((architecture, features), node)): (usize, &(Requirements, Node))| {
         let mut entry = publish(node, &format!("{place}.{position}"), upstream);
         if let Some(architecture) = architecture {
@@ -115,15 +115,15 @@ fn document(entries: &[(Requirements, Node)], kind: Kind, place: &str, upstream:
     bytes
 }
 
-fn registry(entries: &[(Requirements, Node)], kind: Kind) -> Upstream {
-    let mut upstream = Upstream::default();
+fn registry(entries: &[(Requirements, Node)], kind: Kind) -> ScriptedRegistry {
+    let mut upstream = ScriptedRegistry::default();
     let bytes = document(entries, kind, "root", &mut upstream);
     upstream.index = Some(Response::new(200, DOCKER_LIST, bytes));
     upstream
 }
 
 /// What every machine type's pull comes to: the digest, or what the client is told. With why, or nothing.
-fn pulled(config: &Config, names: &[String], upstream: &Upstream) -> Vec<(Option<String>, String)> {
+fn pulled(config: &Config, names: &[String], upstream: &ScriptedRegistry) -> Vec<(Option<String>, String)> {
     let pull = |name: &String| {
         let outcome = exchange(config, "GET", "a:latest", &format!("x-{name}"), upstream);
         if outcome.status == 200 {
@@ -140,7 +140,7 @@ fn pulled(config: &Config, names: &[String], upstream: &Upstream) -> Vec<(Option
 }
 
 /// What all pages of the explanation say of every machine type; for an image that cannot be explained, its error.
-fn explained(config: &Config, names: &[String], upstream: &Upstream) -> Vec<(Option<String>, String)> {
+fn explained(config: &Config, names: &[String], upstream: &ScriptedRegistry) -> Vec<(Option<String>, String)> {
     let mut verdicts = std::collections::BTreeMap::new();
     let mut query = "image=a".to_owned();
     loop {
@@ -178,7 +178,7 @@ fn machines(on_no_match: &str) -> Value {
 }
 
 #[track_caller]
-fn alike(document: &Value, upstream: &Upstream) -> Vec<(Option<String>, String)> {
+fn alike(document: &Value, upstream: &ScriptedRegistry) -> Vec<(Option<String>, String)> {
     let (config, names) = (parse(document), names(document));
     let explained = explained(&config, &names, upstream);
     assert_eq!(explained, pulled(&config, &names, upstream));

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::driver::{arrival, basic, configuration, parse, send_headers};
 use super::outcome::Outcome;
-use super::scripted_registry::{HeaderList, Response, Upstream, child, header_list, upstream};
+use super::scripted_registry::{HeaderList, Response, ScriptedRegistry, child, header_list};
 
 pub(super) const MANIFEST: &str = "/v2/qnib/bench/manifests/latest";
 const TOKEN: &str = "/metahub/v1/token?service=metahub&scope=repository:qnib/bench:pull";
@@ -28,8 +28,8 @@ pub(super) fn token_service() -> Value {
     json!({ "token_service": { "cluster": "auth", "realm": "https://auth.example/token", "service": "hub" } })
 }
 
-pub(super) fn demo() -> Upstream {
-    let mut upstream = upstream(&[child(&[]), child(&["cpu:broadwell"]), child(&["cpu:skylake"])]);
+pub(super) fn demo() -> ScriptedRegistry {
+    let mut upstream = ScriptedRegistry::with_list(&[child(&[]), child(&["cpu:broadwell"]), child(&["cpu:skylake"])]);
     upstream.by_digest.insert(String::new(), Some(Response::new(200, "application/json", "{}")));
     upstream.memory.now.set(1_000_000);
     upstream
@@ -43,12 +43,12 @@ pub(super) fn headers(method: &str, path: &str, authorization: &str) -> HeaderLi
     headers
 }
 
-pub(super) fn get(config: &Config, path: &str, authorization: &str, upstream: &Upstream) -> Outcome {
+pub(super) fn get(config: &Config, path: &str, authorization: &str, upstream: &ScriptedRegistry) -> Outcome {
     send_headers(config, &headers("GET", path, authorization), upstream)
 }
 
 /// `Authorization` with a ticket, given for these credentials.
-fn token(config: &Config, authorization: &str, upstream: &Upstream) -> String {
+fn token(config: &Config, authorization: &str, upstream: &ScriptedRegistry) -> String {
     let outcome = get(config, TOKEN, authorization, upstream);
     assert_eq!(outcome.status, 200, "{}", String::from_utf8_lossy(&outcome.body));
     assert_eq!(outcome.header("cache-control"), "no-store");

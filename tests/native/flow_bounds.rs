@@ -5,12 +5,12 @@ use metahub::oci::digest::Digest;
 
 use super::driver::{arrival, basic, configuration, exchange, parse, send};
 use super::flow_lies::{IMAGE, demo};
-use super::scripted_registry::{Upstream, header_list};
+use super::scripted_registry::{ScriptedRegistry, header_list};
 
 #[test]
 fn a_worker_that_is_full_says_so() {
     let config = parse(&configuration());
-    let memory = Upstream::default().memory;
+    let memory = ScriptedRegistry::default().memory;
     let authorization = basic("qnib-type1", "qnib-type1");
     for path in ["/v2/a/manifests/latest", "/metahub/v1/explain?image=a"] {
         let headers = header_list(&[(":method", "GET"), (":path", path), ("authorization", &authorization)]);
@@ -29,7 +29,7 @@ fn a_worker_that_is_full_says_so() {
 #[test]
 fn explanations_are_bounded() {
     let (config, worker) = (parse(&configuration()), WorkerState::default());
-    let memory = Upstream::default().memory;
+    let memory = ScriptedRegistry::default().memory;
     let authorization = basic("qnib-type1", "qnib-type1");
     let headers =
         header_list(&[(":method", "GET"), (":path", "/metahub/v1/explain?image=a"), ("authorization", &authorization)]);

@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 
 use super::driver::{configuration, exchange, parse, send};
 use super::outcome::Outcome;
-use super::scripted_registry::{Response, Upstream, child, list, upstream};
+use super::scripted_registry::{Response, ScriptedRegistry, child, list};
 
 pub(super) const DEMO: &str = "qnib/bench:latest";
 
-pub(super) fn demo() -> Upstream {
-    upstream(&[child(&[]), child(&["cpu:skylake"]), child(&["cpu:broadwell"])])
+pub(super) fn demo() -> ScriptedRegistry {
+    ScriptedRegistry::with_list(&[child(&[]), child(&["cpu:skylake"]), child(&["cpu:broadwell"])])
 }
 
 pub(super) fn with_cache(cache: &Value) -> Value {
@@ -134,12 +134,12 @@ fn a_client_is_sent_round_once_when_its_tag_moves_to_a_large_image() {
 }
 
 /// A configuration, and a registry with one image whose manifest has so many bytes and a few more.
-pub(super) fn large(size: usize) -> (Config, Upstream, String) {
+pub(super) fn large(size: usize) -> (Config, ScriptedRegistry, String) {
     let bytes = [DOCKER_MANIFEST.as_bytes(), &vec![b' '; size]].concat();
     let platform = json!({ "os": "linux", "architecture": "amd64" });
     let digest = Digest::of(&bytes).to_string();
     let entry = json!({ "mediaType": DOCKER_MANIFEST, "digest": digest, "size": bytes.len(), "platform": platform });
-    (parse(&configuration()), upstream(&[(entry, bytes)]), digest)
+    (parse(&configuration()), ScriptedRegistry::with_list(&[(entry, bytes)]), digest)
 }
 
 #[test]
@@ -178,10 +178,10 @@ fn machine_types_share_an_index() {
 #[test]
 fn a_moved_tag_takes_effect_at_once() {
     let (config, mut upstream) = (parse(&configuration()), demo());
-    let pull = |upstream: &Upstream| exchange(&config, "GET", DEMO, "qnib-type1", upstream);
+    let pull = |upstream: &ScriptedRegistry| exchange(&config, "GET", DEMO, "qnib-type1", upstream);
     assert_eq!(pull(&upstream).status, 200);
     let (entry, bytes) = child(&["cpu:haswell"]);
-    let moved = super::scripted_registry::upstream(&[(entry, bytes.clone())]);
+    let moved = ScriptedRegistry::with_list(&[(entry, bytes.clone())]);
     let index = moved.index.clone().unwrap();
     upstream.by_digest.extend(moved.by_digest);
     upstream.by_digest.insert(Digest::of(&index.body).to_string(), Some(index.clone()));
@@ -238,7 +238,7 @@ fn content_is_served_only_after_upstreams_word() {
     let (entry, bytes) = child(&["cpu:broadwell"]);
     let digest = entry["digest"].as_str().unwrap();
     let path = |repository: &str| format!("/v2/{repository}/manifests/{digest}");
-    let get = |repository: &str, upstream: &Upstream| {
+    let get = |repository: &str, upstream: &ScriptedRegistry| {
         send(&config, "GET", &path(repository), "qnib-type1", "qnib-type1", upstream)
     };
     assert_eq!(requests(&get("qnib/bench", &upstream)), ["GET sha256"]);
@@ -261,7 +261,7 @@ fn content_that_hashes_to_something_else_is_refused_and_not_kept() {
     let (entry, bytes) = child(&["cpu:broadwell"]);
     let digest = entry["digest"].as_str().unwrap();
     let path = format!("/v2/qnib/bench/manifests/{digest}");
-    let get = |upstream: &Upstream| send(&config, "GET", &path, "qnib-type1", "qnib-type1", upstream);
+    let get = |upstream: &ScriptedRegistry| send(&config, "GET", &path, "qnib-type1", "qnib-type1", upstream);
     upstream.by_digest.insert(digest.to_owned(), Some(Response::new(200, DOCKER_MANIFEST, "forged")));
     let outcome = get(&upstream);
     assert_eq!((outcome.status, outcome.code().as_str()), (502, "MANIFEST_INVALID"));
@@ -311,7 +311,8 @@ fn single_manifests_are_known_too() {
 
 #[test]
 fn a_missing_variant_is_counted_from_the_cache_too() {
-    let (config, upstream) = (parse(&configuration()), upstream(&[child(&[]), child(&["cpu:haswell"])]));
+    let (config, upstream) =
+        (parse(&configuration()), ScriptedRegistry::with_list(&[child(&[]), child(&["cpu:haswell"])]));
     for (now, is_logged) in [(0, true), (3_599, false), (3_600, true)] {
         upstream.memory.now.set(now);
         let outcome = exchange(&config, "GET", DEMO, "qnib-type1", &upstream);
@@ -323,7 +324,7 @@ fn a_missing_variant_is_counted_from_the_cache_too() {
 
 #[test]
 fn on_no_match_takes_effect_with_the_configuration() {
-    let upstream = upstream(&[child(&["cpu:zen4"])]);
+    let upstream = ScriptedRegistry::with_list(&[child(&["cpu:zen4"])]);
     let mut document = configuration();
     document["on_no_match"] = json!("unfiltered");
     for (on_no_match, status) in [("unfiltered", 200), ("refuse", 404), ("unfiltered", 200)] {

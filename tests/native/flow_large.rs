@@ -8,13 +8,13 @@ use serde_json::json;
 
 use super::driver::{basic, configuration, exchange, parse, send};
 use super::flow_cache::{large, requests, with_cache};
-use super::scripted_registry::{Response, Upstream, child, upstream};
+use super::scripted_registry::{Response, ScriptedRegistry, child};
 
 const IMAGE: &str = "qnib/bench:latest";
 const MANIFEST: &str = "/v2/qnib/bench/manifests/latest";
 
 /// What upstream answers to the request for this digest.
-fn answer(upstream: &Upstream, digest: &str) -> Response {
+fn answer(upstream: &ScriptedRegistry, digest: &str) -> Response {
     upstream.by_digest[digest].clone().unwrap()
 }
 
@@ -84,7 +84,7 @@ fn a_refusal_of_what_is_to_pass_ends_what_was_confirmed() {
     let config = parse(&document);
     for status in [401, 403] {
         let (_, mut upstream, _) = large(100_000);
-        let get = |upstream: &Upstream| send(&config, "GET", MANIFEST, "me-type1", "pw", upstream);
+        let get = |upstream: &ScriptedRegistry| send(&config, "GET", MANIFEST, "me-type1", "pw", upstream);
         assert_eq!(get(&upstream).status, 200);
         assert_eq!(requests(&get(&upstream)), ["GET own"], "within the ttl");
         upstream.refuses = Some((basic("me", "pw"), status));
@@ -111,7 +111,7 @@ fn an_answer_without_a_body_is_no_manifest() {
 /// It could go on for ever.
 #[test]
 fn a_client_that_was_sent_round_is_not_sent_again() {
-    let (config, mut upstream) = (parse(&configuration()), upstream(&[child(&["cpu:broadwell"])]));
+    let (config, mut upstream) = (parse(&configuration()), ScriptedRegistry::with_list(&[child(&["cpu:broadwell"])]));
     assert_eq!(exchange(&config, "GET", IMAGE, "qnib-type1", &upstream).status, 200);
     let (_, moved, _) = large(100_000);
     (upstream.index, upstream.by_digest) = (moved.index, moved.by_digest);
@@ -125,10 +125,10 @@ fn a_client_that_was_sent_round_is_not_sent_again() {
 }
 
 /// A registry with one manifest that says what it is, and has at least so many bytes.
-fn by_digest(size: usize) -> (Upstream, String, usize) {
+fn by_digest(size: usize) -> (ScriptedRegistry, String, usize) {
     let body = json!({ "schemaVersion": 2, "mediaType": DOCKER_MANIFEST, "x": " ".repeat(size) }).to_string();
     let (digest, length) = (Digest::of(body.as_bytes()).to_string(), body.len());
-    let mut upstream = Upstream::default();
+    let mut upstream = ScriptedRegistry::default();
     upstream.by_digest.insert(digest.clone(), Some(Response::new(200, DOCKER_MANIFEST, body)));
     (upstream, digest, length)
 }
@@ -158,7 +158,8 @@ fn a_request_by_digest_goes_upstream_once() {
     let _ = Cache::default().keep_document(&upstream.memory, scope, &digest, DOCKER_MANIFEST, b"small");
     upstream.refuses_own_head = Some(404);
     let path = format!("/v2/qnib/bench/manifests/{digest}");
-    let get = |path: &str, upstream: &Upstream| send(&config, "GET", path, "qnib-type1", "qnib-type1", upstream);
+    let get =
+        |path: &str, upstream: &ScriptedRegistry| send(&config, "GET", path, "qnib-type1", "qnib-type1", upstream);
     let outcome = get(&path, &upstream);
     assert_eq!(requests(&outcome), ["HEAD own", "GET sha256"]);
     let again = outcome.header("location").to_owned();

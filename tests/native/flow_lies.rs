@@ -8,24 +8,24 @@ use serde_json::{Value, json};
 
 use super::driver::{arrival, basic, configuration, exchange, parse, send, send_headers};
 use super::outcome::Outcome;
-use super::scripted_registry::{Response, Upstream, child, header_list, upstream};
+use super::scripted_registry::{Response, ScriptedRegistry, child, header_list};
 
 pub(super) const IMAGE: &str = "qnib/bench:latest";
 
-pub(super) fn demo() -> Upstream {
-    upstream(&[child(&[]), child(&["cpu:skylake"]), child(&["cpu:broadwell"])])
+pub(super) fn demo() -> ScriptedRegistry {
+    ScriptedRegistry::with_list(&[child(&[]), child(&["cpu:skylake"]), child(&["cpu:broadwell"])])
 }
 
 fn broadwell() -> String {
     Digest::of(&child(&["cpu:broadwell"]).1).to_string()
 }
 
-fn pull(config: &Value, upstream: &Upstream) -> Outcome {
+fn pull(config: &Value, upstream: &ScriptedRegistry) -> Outcome {
     exchange(&parse(config), "GET", IMAGE, "qnib-type1", upstream)
 }
 
 /// The demo's index under another content type.
-fn retyped(upstream: &Upstream, media_type: &str) -> Response {
+fn retyped(upstream: &ScriptedRegistry, media_type: &str) -> Response {
     upstream.index.clone().unwrap().without("content-type").with("content-type", media_type)
 }
 
@@ -55,7 +55,7 @@ fn a_wrong_content_type_is_not_kept_by_digest_either() {
     let mut upstream = demo();
     let honest = upstream.index.clone();
     let digest = Digest::of(&honest.as_ref().unwrap().body).to_string();
-    let get = |upstream: &Upstream| {
+    let get = |upstream: &ScriptedRegistry| {
         let path = format!("/v2/qnib/bench/manifests/{digest}");
         send(&parse(&configuration()), "GET", &path, "qnib-type1", "qnib-type1", upstream)
     };
@@ -104,7 +104,7 @@ fn a_manifest_of_another_type_than_it_says_is_not_kept() {
     let path = format!("/v2/qnib/bench/manifests/{digest}");
     for lie in [OCI_MANIFEST, "text/html", "application/json"] {
         let mut upstream = demo();
-        let get = |upstream: &Upstream| {
+        let get = |upstream: &ScriptedRegistry| {
             send(&parse(&configuration()), "GET", &path, "qnib-type1", "qnib-type1", upstream)
                 .header("content-type")
                 .to_owned()
@@ -147,8 +147,8 @@ fn an_ns_that_is_no_host_goes_nowhere() {
 fn an_index_that_passed_through_once_under_another_type_passes_through_again() {
     let mut config = configuration();
     config["on_no_match"] = json!("unfiltered");
-    let mut upstream = upstream(&[]);
-    upstream.index = super::scripted_registry::upstream(&[child(&["cpu:graniterapids"])]).index;
+    let mut upstream = ScriptedRegistry::with_list(&[]);
+    upstream.index = ScriptedRegistry::with_list(&[child(&["cpu:graniterapids"])]).index;
     let honest = upstream.index.clone().unwrap();
     upstream.by_digest.insert(Digest::of(&honest.body).to_string(), Some(honest.clone()));
     upstream.index = Some(retyped(&upstream, "text/html"));
@@ -167,7 +167,7 @@ fn an_image_that_is_an_index_is_refused() {
     let platform = json!({ "os": "linux", "architecture": "amd64" });
     let digest = Digest::of(&bytes).to_string();
     let entry = json!({ "mediaType": DOCKER_MANIFEST, "digest": digest, "size": bytes.len(), "platform": platform });
-    let upstream = upstream(&[(entry, bytes)]);
+    let upstream = ScriptedRegistry::with_list(&[(entry, bytes)]);
     let outcome = pull(&configuration(), &upstream);
     assert_eq!((outcome.status, outcome.code().as_str()), (502, "MANIFEST_INVALID"));
     assert!(outcome.message().contains("is an index, and not one image"), "{}", outcome.message());
@@ -198,8 +198,9 @@ fn what_a_client_brings_about_is_not_held_against_others() {
     document["cache"] = json!({ "serve_stale_on_error": "1h" });
     document["registries"]["registry"]["authentication"] = json!("upstream");
     let config = parse(&document);
-    let as_me =
-        |upstream: &Upstream| send(&config, "GET", "/v2/qnib/bench/manifests/latest", "me-type1", "pw", upstream);
+    let as_me = |upstream: &ScriptedRegistry| {
+        send(&config, "GET", "/v2/qnib/bench/manifests/latest", "me-type1", "pw", upstream)
+    };
     for status in [405, 501, 502, 503] {
         let mut upstream = demo();
         assert_eq!(as_me(&upstream).status, 200);
@@ -258,7 +259,7 @@ fn a_refusal_ends_what_was_confirmed() {
     let mut document = configuration();
     document["cache"] = json!({ "serve_stale_on_error": "1h" });
     document["registries"]["registry"]["authentication"] = json!("upstream");
-    let as_user = |upstream: &Upstream, user: &str| {
+    let as_user = |upstream: &ScriptedRegistry, user: &str| {
         let path = "/v2/qnib/bench/manifests/latest";
         send(&parse(&document), "GET", path, user, "password", upstream).status
     };
@@ -293,7 +294,8 @@ fn each_refusal_ends_what_was_confirmed() {
     let blob = format!("/v2/qnib/bench/blobs/{}", Digest::of(b"blob"));
     for refused in [blob.as_str(), "/v2/qnib/bench/tags/list", "/metahub/v1/explain?image=qnib/bench"] {
         let mut upstream = demo();
-        let get = |upstream: &Upstream, path: &str| send(&config, "GET", path, "me-type1", "password", upstream);
+        let get =
+            |upstream: &ScriptedRegistry, path: &str| send(&config, "GET", path, "me-type1", "password", upstream);
         let tag = "/v2/qnib/bench/manifests/latest";
         assert_eq!(get(&upstream, tag).status, 200);
         assert_eq!(get(&upstream, tag).asked, None, "within the ttl");
@@ -330,7 +332,7 @@ fn a_full_envoy_is_no_registry_that_is_down() {
 
 #[test]
 fn a_challenge_leaves_with_a_401_only() {
-    let (config, upstream) = (parse(&configuration()), Upstream::default());
+    let (config, upstream) = (parse(&configuration()), ScriptedRegistry::default());
     let authorization = basic("qnib-type1", "qnib-type1");
     let headers = header_list(&[(":method", "GET"), (":path", "/v2/a/tags/list"), ("authorization", &authorization)]);
     let state = begin(&config, &upstream.memory, &WorkerState::default(), arrival(Some("registry"), &headers)).exchange;
@@ -346,7 +348,7 @@ fn what_envoy_answers_itself_goes_to_the_client() {
     document["registries"]["registry"]["token_service"] =
         json!({ "cluster": "tokens", "realm": "https://auth.example/token" });
     let config = parse(&document);
-    let memory = Upstream::default().memory;
+    let memory = ScriptedRegistry::default().memory;
     let authorization = basic("qnib-type1", "qnib-type1");
     for path in ["/v2/a/blobs/latest", "/v2/a/manifests/latest", "/v2/a/tags/list", "/metahub/v1/explain?image=a"] {
         let path = path.replace("blobs/latest", &format!("blobs/{}", Digest::of(b"x")));

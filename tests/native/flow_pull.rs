@@ -7,14 +7,19 @@ use serde_json::{Value, json};
 
 use super::driver::{configuration, exchange, parse};
 use super::outcome::Outcome;
-use super::scripted_registry::{Response, Upstream, child, list, upstream};
+use super::scripted_registry::{Response, ScriptedRegistry, child, list};
 
-fn pull(method: &str, upstream: &Upstream) -> Outcome {
+fn pull(method: &str, upstream: &ScriptedRegistry) -> Outcome {
     exchange(&parse(&configuration()), method, "qnib/bench:latest", "qnib-type1", upstream)
 }
 
-fn demo() -> Upstream {
-    upstream(&[child(&[]), child(&["cpu:skylake"]), child(&["cpu:broadwell"]), child(&["cpu:broadwell", "nvcap:5.2"])])
+fn demo() -> ScriptedRegistry {
+    ScriptedRegistry::with_list(&[
+        child(&[]),
+        child(&["cpu:skylake"]),
+        child(&["cpu:broadwell"]),
+        child(&["cpu:broadwell", "nvcap:5.2"]),
+    ])
 }
 
 #[test]
@@ -83,7 +88,7 @@ fn what_is_no_index_passes() {
     for (response, what) in rows {
         let digest = Digest::of(&response.body).to_string();
         for response in [response.clone().with("docker-content-digest", &digest), response.without("content-length")] {
-            let mut upstream = Upstream { index: Some(response.clone()), ..Upstream::default() };
+            let mut upstream = ScriptedRegistry { index: Some(response.clone()), ..ScriptedRegistry::default() };
             upstream.by_digest.insert(digest.clone(), Some(response.clone()));
             let get = pull("GET", &upstream);
             assert_eq!((get.status, &get.body), (200, &response.body), "{what}");
@@ -127,7 +132,7 @@ fn unfiltered_sees_the_index() {
 
 #[test]
 fn no_match_says_what_there_is() {
-    let upstream = upstream(&[child(&["cpu:zen4"]), child(&["cpu:skylake_avx512", "nvcap:8.0"])]);
+    let upstream = ScriptedRegistry::with_list(&[child(&["cpu:zen4"]), child(&["cpu:skylake_avx512", "nvcap:8.0"])]);
     for method in ["GET", "HEAD"] {
         let outcome = pull(method, &upstream);
         assert_eq!((outcome.status, outcome.code().as_str()), (404, "MANIFEST_UNKNOWN"));
@@ -181,7 +186,7 @@ fn an_index_that_cannot_be_used_is_refused() {
         (Response::new(304, OCI_INDEX, ""), "redirects manifests (304)"),
     ];
     for (response, message) in rows {
-        let upstream = Upstream { index: Some(response), ..Upstream::default() };
+        let upstream = ScriptedRegistry { index: Some(response), ..ScriptedRegistry::default() };
         for method in ["GET", "HEAD"] {
             refused(&pull(method, &upstream), 502, "MANIFEST_INVALID", message, "metahub_invalid_manifest");
         }
@@ -199,9 +204,10 @@ fn an_index_without_entries_has_nothing_that_fits() {
         "mediaType": DOCKER_LIST, "digest": Digest::of(&inner).as_str(), "size": inner.len(),
         "platform": { "os": "linux", "architecture": "amd64" },
     });
-    let mut nested = Upstream { index: Some(Response::new(200, OCI_INDEX, list(&[entry]))), ..Upstream::default() };
+    let mut nested =
+        ScriptedRegistry { index: Some(Response::new(200, OCI_INDEX, list(&[entry]))), ..ScriptedRegistry::default() };
     nested.by_digest.insert(Digest::of(&inner).to_string(), Some(Response::new(200, DOCKER_LIST, inner)));
-    let top = |response| Upstream { index: Some(response), ..Upstream::default() };
+    let top = |response| ScriptedRegistry { index: Some(response), ..ScriptedRegistry::default() };
     for upstream in [top(empty()), top(untyped), nested] {
         for method in ["GET", "HEAD"] {
             refused(&pull(method, &upstream), 404, "MANIFEST_UNKNOWN", words, "metahub_no_match");
@@ -275,7 +281,7 @@ fn a_registry_that_refuses_the_child_refuses_metahub() {
 fn upstreams_word_reaches_the_client_its_challenge_never() {
     for status in [400, 403, 404, 429] {
         let response = Response::new(status, "application/json", "{\"errors\":[]}").with("retry-after", "3");
-        let upstream = Upstream { index: Some(response.clone()), ..Upstream::default() };
+        let upstream = ScriptedRegistry { index: Some(response.clone()), ..ScriptedRegistry::default() };
         let get = pull("GET", &upstream);
         assert_eq!((get.status, &get.body, get.header("retry-after")), (status, &response.body, "3"));
         let head = pull("HEAD", &upstream);
@@ -283,18 +289,18 @@ fn upstreams_word_reaches_the_client_its_challenge_never() {
     }
     let challenge =
         Response::new(401, "application/json", "{}").with("www-authenticate", "Bearer realm=\"https://evil.example\"");
-    let outcome = pull("GET", &Upstream { index: Some(challenge), ..Upstream::default() });
+    let outcome = pull("GET", &ScriptedRegistry { index: Some(challenge), ..ScriptedRegistry::default() });
     assert_eq!((outcome.status, outcome.code().as_str(), outcome.header("www-authenticate")), (403, "DENIED", ""));
     for status in [500, 502, 503, 504] {
         let response = Response::new(status, "text/html", "oops").with("retry-after", "3");
-        let outcome = pull("GET", &Upstream { index: Some(response), ..Upstream::default() });
+        let outcome = pull("GET", &ScriptedRegistry { index: Some(response), ..ScriptedRegistry::default() });
         refused(&outcome, 503, "UNAVAILABLE", &status.to_string(), "metahub_upstream_failed");
         assert_eq!(outcome.header("retry-after"), "3");
     }
 }
 
 /// An index around another, `levels` deep.
-fn nested(levels: u32) -> Upstream {
+fn nested(levels: u32) -> ScriptedRegistry {
     let mut upstream = demo();
     let mut inner = upstream.index.take().unwrap().body;
     for _ in 0..levels {
@@ -330,7 +336,7 @@ fn nested_indexes_are_followed_to_three_levels() {
 
 #[test]
 fn a_variant_worth_building_is_reported() {
-    let outcome = pull("GET", &upstream(&[child(&[]), child(&["cpu:haswell"])]));
+    let outcome = pull("GET", &ScriptedRegistry::with_list(&[child(&[]), child(&["cpu:haswell"])]));
     assert_eq!(outcome.status, 200);
     assert_eq!(outcome.counters, ["metahub_selected", "metahub_missing_variant"]);
     let [line] = outcome.lines.as_slice() else { panic!("{:?}", outcome.lines) };
@@ -338,6 +344,10 @@ fn a_variant_worth_building_is_reported() {
         assert!(line.contains(part), "{line} lacks {part}");
     }
     for children in [vec![child(&[])], vec![child(&["cpu:haswell"]), child(&["cpu:broadwell"])]] {
-        assert_eq!(pull("GET", &upstream(&children)).counters, ["metahub_selected"], "nothing is missing");
+        assert_eq!(
+            pull("GET", &ScriptedRegistry::with_list(&children)).counters,
+            ["metahub_selected"],
+            "nothing is missing"
+        );
     }
 }

@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 
 use super::driver::{configuration, parse, send};
 use super::outcome::Outcome;
-use super::scripted_registry::{Response, Upstream, child, upstream};
+use super::scripted_registry::{Response, ScriptedRegistry, child};
 
 const MANIFEST: &str = "/v2/qnib/bench/manifests/latest";
 
-fn demo() -> Upstream {
-    let upstream = upstream(&[child(&[]), child(&["cpu:broadwell"])]);
+fn demo() -> ScriptedRegistry {
+    let upstream = ScriptedRegistry::with_list(&[child(&[]), child(&["cpu:broadwell"])]);
     upstream.memory.now.set(10_000);
     upstream
 }
@@ -42,13 +42,13 @@ fn down() -> Option<Response> {
     Some(Response::new(502, "text/html", ""))
 }
 
-fn pull(config: &Config, user: &str, upstream: &Upstream) -> Outcome {
+fn pull(config: &Config, user: &str, upstream: &ScriptedRegistry) -> Outcome {
     send(config, "GET", MANIFEST, user, "pw", upstream)
 }
 
 /// Lets the tag lead to another index, whose only image is answered so.
-fn move_to(upstream: &mut Upstream, answer: &Response) {
-    let moved = super::scripted_registry::upstream(&[child(&["cpu:haswell"])]);
+fn move_to(upstream: &mut ScriptedRegistry, answer: &Response) {
+    let moved = ScriptedRegistry::with_list(&[child(&["cpu:haswell"])]);
     let index = moved.index.unwrap();
     upstream.by_digest.insert(Digest::of(&index.body).to_string(), Some(index.clone()));
     upstream.by_digest.extend(moved.by_digest.into_keys().map(|digest| (digest, Some(answer.clone()))));
@@ -117,7 +117,7 @@ fn a_token_is_forgotten_for_401_only() {
             let mut upstream = demo();
             upstream.by_digest.insert(String::new(), Some(Response::new(200, "application/json", "{}")));
             upstream.by_digest.insert("token".to_owned(), token("old", 300));
-            let get = |upstream: &Upstream| send(&config, "GET", path, "me-type1", "pw", upstream);
+            let get = |upstream: &ScriptedRegistry| send(&config, "GET", path, "me-type1", "pw", upstream);
             assert_eq!(get(&upstream).status, 200, "{path}");
             upstream.memory.now.set(10_100);
             upstream.refuses = Some(("Bearer old".to_owned(), status));

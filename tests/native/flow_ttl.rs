@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::driver::{configuration, exchange, parse, send};
 use super::flow_cache::{DEMO, demo, requests, with_cache};
-use super::scripted_registry::{Response, Upstream, child};
+use super::scripted_registry::{Response, ScriptedRegistry, child};
 
 #[test]
 fn within_the_ttl_upstream_is_not_asked() {
@@ -35,7 +35,7 @@ fn a_word_given_to_one_credential_is_worth_nothing_to_another() {
     document["registries"]["registry"]["authentication"] = json!("upstream");
     let config = parse(&document);
     let mut upstream = demo();
-    let get = |user, password, upstream: &Upstream| {
+    let get = |user, password, upstream: &ScriptedRegistry| {
         send(&config, "GET", "/v2/qnib/bench/manifests/latest", user, password, upstream)
     };
     assert_eq!(get("me-type1", "right", &upstream).status, 200);
@@ -56,7 +56,7 @@ fn what_was_known_stands_in_while_upstream_is_down() {
     let config = parse(&with_cache(&json!({ "serve_stale_on_error": "1m" })));
     let mut upstream = demo();
     upstream.memory.now.set(1_000);
-    let pull = |upstream: &Upstream| exchange(&config, "GET", DEMO, "qnib-type1", upstream);
+    let pull = |upstream: &ScriptedRegistry| exchange(&config, "GET", DEMO, "qnib-type1", upstream);
     let cold = pull(&upstream);
     let up = upstream.index.replace(Response::new(503, "text/plain", "down"));
     upstream.memory.now.set(1_059);
@@ -83,7 +83,7 @@ fn nothing_stands_in_for_what_is_denied() {
     let config = parse(&with_cache(&json!({ "serve_stale_on_error": "1h" })));
     let mut upstream = demo();
     assert_eq!(exchange(&config, "GET", DEMO, "qnib-type1", &upstream).status, 200);
-    let moved = super::scripted_registry::upstream(&[child(&["cpu:haswell"])]);
+    let moved = ScriptedRegistry::with_list(&[child(&["cpu:haswell"])]);
     let index = moved.index.unwrap();
     upstream.by_digest.insert(Digest::of(&index.body).to_string(), Some(index.clone()));
     let denied = Response::new(403, "application/json", "{}");

@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 
 use super::driver::{basic, configuration, parse, send};
 use super::outcome::Outcome;
-use super::scripted_registry::{Response, Upstream, child, upstream};
+use super::scripted_registry::{Response, ScriptedRegistry, child};
 
 const MANIFEST: &str = "/v2/qnib/bench/manifests/latest";
 
-fn demo() -> Upstream {
-    upstream(&[child(&[]), child(&["cpu:broadwell"])])
+fn demo() -> ScriptedRegistry {
+    ScriptedRegistry::with_list(&[child(&[]), child(&["cpu:broadwell"])])
 }
 
 /// The registry with this authentication, and these fields.
@@ -44,7 +44,7 @@ fn passwords_go_to_the_registry_that_owns_them_machine_types_never() {
     let sent = basic("me", "p:w");
     assert_eq!(outcome.authorization, Some(Some(sent.clone())));
     assert_eq!(header(&outcome.callouts[0].headers, "authorization"), Some(sent.as_str()), "for the child too");
-    let ping = Upstream { index: Some(token("{}")), ..Upstream::default() };
+    let ping = ScriptedRegistry { index: Some(token("{}")), ..ScriptedRegistry::default() };
     let outcome = send(&config, "GET", "/v2/", "me-type1", "pw", &ping);
     assert_eq!((outcome.status, outcome.authorization), (200, Some(Some(basic("me", "pw")))), "a ping is verified");
 }
@@ -66,7 +66,8 @@ fn logins_without_account_or_machine_type_get_nothing() {
 fn a_wrong_password_learns_no_machine_type() {
     for fields in [json!({}), token_service()] {
         let config = parse(&registry("upstream", fields));
-        let mut upstream = Upstream { index: Some(Response::new(401, "text/plain", "")), ..Upstream::default() };
+        let mut upstream =
+            ScriptedRegistry { index: Some(Response::new(401, "text/plain", "")), ..ScriptedRegistry::default() };
         upstream.by_digest.insert(String::new(), Some(Response::new(401, "text/plain", "")));
         upstream.by_digest.insert("token".into(), Some(token(r#"{"token":"t","expires_in":300}"#)));
         upstream.by_digest.insert("latest".into(), Some(Response::new(401, "text/plain", "")));
@@ -94,7 +95,7 @@ fn a_refused_login_is_challenged_by_metahub() {
     let config = parse(&registry("upstream", json!({})));
     let refused =
         Response::new(401, "application/json", "{}").with("www-authenticate", "Bearer realm=\"https://evil.example\"");
-    let upstream = Upstream { index: Some(refused), ..Upstream::default() };
+    let upstream = ScriptedRegistry { index: Some(refused), ..ScriptedRegistry::default() };
     for path in [MANIFEST, "/v2/", "/v2/a/tags/list"] {
         let outcome = send(&config, "GET", path, "me-type1", "hunter2", &upstream);
         assert_eq!((outcome.status, outcome.header("www-authenticate")), (401, "Basic realm=\"MetaHub\""), "{path}");
@@ -112,7 +113,7 @@ fn shared_credentials_are_metahubs() {
     assert_eq!((outcome.status, outcome.authorization), (200, Some(Some(basic("hub", "secret")))));
     let outcome = send(&config, "GET", MANIFEST, "qnib-type1", "wrong", &demo());
     assert_eq!((outcome.status, outcome.authorization), (401, None), "only for accounts");
-    let refused = Upstream { index: Some(Response::new(401, "text/plain", "")), ..Upstream::default() };
+    let refused = ScriptedRegistry { index: Some(Response::new(401, "text/plain", "")), ..ScriptedRegistry::default() };
     let outcome = send(&config, "GET", MANIFEST, "qnib-type1", "qnib-type1", &refused);
     assert_eq!((outcome.status, outcome.code().as_str()), (403, "DENIED"), "not the client's fault");
     assert_eq!(outcome.counters, ["metahub_upstream_failed"]);
@@ -260,7 +261,8 @@ fn a_bad_request_of_one_client_costs_the_others_no_token() {
 fn a_new_token_that_is_refused_is_not_kept() {
     let config = parse(&registry("upstream", token_service()));
     for path in [MANIFEST, "/v2/a/tags/list", "/metahub/v1/explain?image=a", "/metahub/v1/machine-types"] {
-        let mut upstream = Upstream { index: Some(Response::new(401, "text/plain", "")), ..Upstream::default() };
+        let mut upstream =
+            ScriptedRegistry { index: Some(Response::new(401, "text/plain", "")), ..ScriptedRegistry::default() };
         upstream.refuses = Some(("Bearer bad".into(), 401));
         upstream.by_digest.insert("token".into(), Some(token(r#"{"token":"bad","expires_in":300}"#)));
         for _ in 0..2 {
@@ -275,7 +277,7 @@ fn a_new_token_that_is_refused_is_not_kept() {
 fn a_token_that_is_not_good_enough_is_no_wrong_password() {
     let challenge = "Bearer realm=\"https://evil.example\",service=\"hub\",error=\"insufficient_scope\"";
     let refused = Response::new(401, "application/json", "{}").with("www-authenticate", challenge);
-    let mut upstream = Upstream { index: Some(refused.clone()), ..Upstream::default() };
+    let mut upstream = ScriptedRegistry { index: Some(refused.clone()), ..ScriptedRegistry::default() };
     upstream.by_digest.insert("token".into(), Some(token(r#"{"token":"t","expires_in":300}"#)));
     upstream.by_digest.insert("latest".into(), Some(refused));
     for path in ["/v2/a/manifests/latest", "/v2/b/tags/list", "/metahub/v1/explain?image=c"] {
@@ -326,7 +328,7 @@ fn faults_of_the_token_service_are_registry_errors() {
 fn machine_types_are_for_those_whom_the_registry_knows() {
     let config = parse(&registry("upstream", json!({})));
     for (status, expected) in [(200, 200), (401, 401), (503, 503)] {
-        let mut upstream = Upstream::default();
+        let mut upstream = ScriptedRegistry::default();
         upstream.by_digest.insert(String::new(), Some(Response::new(status, "application/json", "{}")));
         let outcome = send(&config, "GET", "/metahub/v1/machine-types", "me", "pw", &upstream);
         assert_eq!(outcome.status, expected);

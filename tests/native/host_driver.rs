@@ -9,10 +9,10 @@ use serde_json::json;
 
 use super::driver::{basic, configuration, parse};
 use super::envoy::Envoy;
-use super::scripted_registry::{HeaderList, Response, Upstream, child, header_list, upstream};
+use super::scripted_registry::{HeaderList, Response, ScriptedRegistry, child, header_list};
 
-fn demo() -> Upstream {
-    upstream(&[child(&[]), child(&["cpu:broadwell"])])
+fn demo() -> ScriptedRegistry {
+    ScriptedRegistry::with_list(&[child(&[]), child(&["cpu:broadwell"])])
 }
 
 fn get(path: &str) -> HeaderList {
@@ -148,7 +148,7 @@ fn a_response_is_held_until_it_is_decided() {
     let envoy = Envoy::new(&config, &get(TAG), &upstream);
     collect(|| envoy.run());
     // The tag is known now; upstream's HEAD says that it has moved, and a callout asks where to.
-    let moved = super::scripted_registry::upstream(&[child(&["cpu:haswell"])]);
+    let moved = ScriptedRegistry::with_list(&[child(&["cpu:haswell"])]);
     (upstream.index, upstream.by_digest) = (moved.index, moved.by_digest);
     let envoy = Envoy::new(&config, &get(TAG), &upstream);
     assert_eq!(envoy.driver.on_request_headers(&envoy, true), Continue);

@@ -50,7 +50,7 @@ impl Response {
 /// A registry that answers by the digest (or `token`, or nothing for a ping) that ends a path; whatever else is asked
 /// of the upstream cluster, a tag above all, is answered with `index`.
 #[derive(Default)]
-pub(crate) struct Upstream {
+pub(crate) struct ScriptedRegistry {
     pub(crate) index: Option<Response>,
     /// `None`: the connection breaks.
     pub(crate) by_digest: HashMap<String, Option<Response>>,
@@ -63,7 +63,30 @@ pub(crate) struct Upstream {
     pub(crate) refuses_own_head: Option<u16>,
 }
 
-impl Upstream {
+impl ScriptedRegistry {
+    /// A registry with one list of these children.
+    pub(crate) fn with_list(children: &[(Value, Vec<u8>)]) -> Self {
+        let entries: Vec<Value> = children.iter().map(|(entry, _)| entry.clone()).collect();
+        let bytes = list(&entries);
+        let digest = Digest::of(&bytes);
+        let by_digest = children.iter().map(|(_, bytes)| {
+            (Digest::of(bytes).to_string(), Some(Response::new(200, DOCKER_MANIFEST, bytes.clone())))
+        });
+        Self {
+            index: Some(
+                Response::new(200, DOCKER_LIST, bytes)
+                    .with("docker-content-digest", digest.as_str())
+                    .with("etag", "\"index\"")
+                    .with("last-modified", "yesterday"),
+            ),
+            memory: Map::default(),
+            refuses_head: None,
+            refuses_own_head: None,
+            refuses: None,
+            by_digest: by_digest.collect(),
+        }
+    }
+
     fn answer(&self, path: &str, authorization: Option<&String>, own: bool) -> Option<Response> {
         let last = path.split('?').next().unwrap().rsplit('/').next().unwrap();
         let not_found = || Response::new(404, "application/json", "{}");
@@ -111,27 +134,4 @@ pub(crate) fn child(features: &[&str]) -> (Value, Vec<u8>) {
 
 pub(crate) fn list(entries: &[Value]) -> Vec<u8> {
     json!({ "schemaVersion": 2, "mediaType": DOCKER_LIST, "manifests": entries }).to_string().into_bytes()
-}
-
-/// A registry with one list of these children.
-pub(crate) fn upstream(children: &[(Value, Vec<u8>)]) -> Upstream {
-    let entries: Vec<Value> = children.iter().map(|(entry, _)| entry.clone()).collect();
-    let bytes = list(&entries);
-    let digest = Digest::of(&bytes);
-    let by_digest = children
-        .iter()
-        .map(|(_, bytes)| (Digest::of(bytes).to_string(), Some(Response::new(200, DOCKER_MANIFEST, bytes.clone()))));
-    Upstream {
-        index: Some(
-            Response::new(200, DOCKER_LIST, bytes)
-                .with("docker-content-digest", digest.as_str())
-                .with("etag", "\"index\"")
-                .with("last-modified", "yesterday"),
-        ),
-        memory: Map::default(),
-        refuses_head: None,
-        refuses_own_head: None,
-        refuses: None,
-        by_digest: by_digest.collect(),
-    }
 }
