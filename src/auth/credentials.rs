@@ -1,7 +1,5 @@
 //! `Authorization` bytes → credentials → account and machine type (RFC 7617; login names).
 
-use std::fmt;
-
 use base64::Engine as _;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
@@ -45,48 +43,39 @@ pub enum Presented {
 }
 
 /// Why an `Authorization` header is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidAuthorization {
     /// More than one header: which one counts would depend on who reads it.
+    #[error("more than one Authorization header")]
     Duplicate,
     /// Above the limit.
+    #[error("Authorization header above 16 KiB (a bearer token: 32 KiB)")]
     TooLong,
     /// A scheme that is neither Basic nor Bearer.
+    #[error("Authorization scheme is not Basic")]
     Scheme,
     /// No bearer token: empty, or with characters that none has (RFC 6750 §2.1).
+    #[error("Authorization header without a bearer token")]
     Token,
     /// Not base64.
+    #[error("Authorization header is not base64")]
     Base64,
     /// No colon between user and password.
+    #[error("Authorization header has no colon between user and password")]
     NoColon,
     /// Not UTF-8.
+    #[error("Authorization header is not UTF-8")]
     NotUtf8,
     /// A control character (RFC 7617 §2 forbids them).
+    #[error("Authorization header has a control character")]
     ControlCharacter,
     /// A password without a user.
+    #[error("Authorization header has an empty user")]
     EmptyUser,
     /// A user above 255 bytes.
+    #[error("Authorization header has a user of more than 255 bytes")]
     LongUser,
 }
-
-impl fmt::Display for InvalidAuthorization {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Duplicate => "more than one Authorization header",
-            Self::TooLong => "Authorization header above 16 KiB (a bearer token: 32 KiB)",
-            Self::Token => "Authorization header without a bearer token",
-            Self::Scheme => "Authorization scheme is not Basic",
-            Self::Base64 => "Authorization header is not base64",
-            Self::NoColon => "Authorization header has no colon between user and password",
-            Self::NotUtf8 => "Authorization header is not UTF-8",
-            Self::ControlCharacter => "Authorization header has a control character",
-            Self::LongUser => "Authorization header has a user of more than 255 bytes",
-            Self::EmptyUser => "Authorization header has an empty user",
-        })
-    }
-}
-
-impl std::error::Error for InvalidAuthorization {}
 
 impl Presented {
     /// Reads all `Authorization` values of a request. No header, and an empty user with an empty password (what

@@ -4,7 +4,6 @@
 //! client's token never serves another, nor the same account with another password.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -72,27 +71,18 @@ pub struct TokenRequest {
 }
 
 /// Why the answer of a token service is of no use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidToken {
     /// Not JSON, or without a token.
+    #[error("its answer is not JSON with a token")]
     Malformed,
     /// Not a header value.
+    #[error("its token has characters that no header may have")]
     Unprintable,
     /// Above the limit.
+    #[error("its token is larger than 64 KiB")]
     TooLong,
 }
-
-impl fmt::Display for InvalidToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Malformed => "its answer is not JSON with a token",
-            Self::Unprintable => "its token has characters that no header may have",
-            Self::TooLong => "its token is larger than 64 KiB",
-        })
-    }
-}
-
-impl std::error::Error for InvalidToken {}
 
 /// `Basic` with these credentials.
 fn basic(credentials: &Credentials) -> Secret {

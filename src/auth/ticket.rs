@@ -59,24 +59,15 @@ pub struct Ticket {
 }
 
 /// Why a ticket is not accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// Damaged, made with another key, or for another registry. Which of them nobody can tell.
+    #[error("the token is damaged, of another MetaHub, or for another registry")]
     Foreign,
     /// It was good.
+    #[error("the token has expired")]
     Expired,
 }
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Foreign => "the token is damaged, of another MetaHub, or for another registry",
-            Self::Expired => "the token has expired",
-        })
-    }
-}
-
-impl std::error::Error for Refused {}
 
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

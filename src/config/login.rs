@@ -1,15 +1,16 @@
 //! Login names → account and view (the three rules of README, "Login names").
 
-use std::fmt;
-
 use super::configuration::Config;
 use crate::auth::account::{Account, Grant, View};
 use crate::auth::credentials::splits;
 
 /// Why a login that was accepted gets nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// The name has no machine type, and there is no default.
+    #[error(
+        "the login {user:?} names no machine type that MetaHub knows; log in as <account>{separator}<machine type>"
+    )]
     NoMachineType {
         /// The login name.
         user: String,
@@ -17,31 +18,13 @@ pub enum Refused {
         separator: String,
     },
     /// The account may not be this machine type.
+    #[error("account {account:?} may not log in as machine type {machine_type:?}; ask for it, or log in as another")]
     NotGranted {
         /// The account.
         account: String,
         /// The machine type.
         machine_type: String,
     },
-}
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoMachineType { user, separator } => write!(
-                f,
-                "the login {user:?} names no machine type that MetaHub knows; \
-                 log in as <account>{separator}<machine type>"
-            ),
-            Self::NotGranted { account, machine_type } => {
-                write!(
-                    f,
-                    "account {account:?} may not log in as machine type {machine_type:?}; \
-                     ask for it, or log in as another"
-                )
-            }
-        }
-    }
 }
 
 /// A login whose account exists; its password is not checked yet.

@@ -116,7 +116,8 @@ impl<'de> Deserializer<'de> for Node {
 }
 
 /// What is wrong with a value. It never quotes it: serde's own errors would, and it may be a password.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
 struct Problem {
     /// The key that is not there, of the map that is wrong.
     missing: Option<&'static str>,
@@ -129,14 +130,6 @@ impl Problem {
         Self { missing: None, message }
     }
 }
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for Problem {}
 
 impl de::Error for Problem {
     fn custom<T: fmt::Display>(message: T) -> Self {

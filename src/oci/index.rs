@@ -9,8 +9,6 @@
 //! Entries are views of a few tables, because large lists repeat themselves: words stand there once, and what a machine
 //! makes of a platform or feature is found once for all entries.
 
-use std::fmt;
-
 mod descriptor;
 mod entries;
 mod entry;
@@ -47,18 +45,13 @@ pub const MAX_TOTAL_FEATURES: usize = 65_536;
 pub const FEATURES_ANNOTATION: &str = "org.metahub.features";
 
 /// An entry that could not be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("manifests[{position}]: {problem}")]
 pub struct Unreadable {
     /// Its position in the list, from 0.
     pub position: usize,
     /// What is wrong, printable.
     pub problem: String,
-}
-
-impl fmt::Display for Unreadable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "manifests[{}]: {}", self.position, self.problem)
-    }
 }
 
 /// A manifest list or an OCI index.

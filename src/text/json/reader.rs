@@ -5,7 +5,6 @@
 //! the document, so that once is enough. What is JSON is the same for both: the tests compare them.
 
 use std::borrow::Cow;
-use std::fmt;
 
 /// The deepest nesting that is read.
 const MAX_DEPTH: u32 = 128;
@@ -17,17 +16,12 @@ pub(crate) const TOO_DEEP: &str = "nested too deep";
 pub(crate) const NOT_THE_END: &str = "expected the end";
 
 /// Why a text is not the JSON that was expected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{problem} at byte {at}")]
 pub(crate) struct Malformed {
     pub(crate) problem: &'static str,
     /// Where, in bytes from the start.
     pub(crate) at: usize,
-}
-
-impl fmt::Display for Malformed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at byte {}", self.problem, self.at)
-    }
 }
 
 /// The text is malformed, and the reader knows how. It is that small because each value is a chance to fail.
