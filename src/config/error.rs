@@ -12,7 +12,6 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    #[cold]
     pub(super) fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self { field: field.into(), message: message.into() }
     }

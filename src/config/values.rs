@@ -125,7 +125,6 @@ struct Problem {
 }
 
 impl Problem {
-    #[cold]
     const fn new(message: String) -> Self {
         Self { missing: None, message }
     }

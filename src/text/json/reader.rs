@@ -47,7 +47,6 @@ impl<'a> Reader<'a> {
     }
 
     /// Stops here.
-    #[cold]
     pub(crate) const fn stop(&mut self, problem: &'static str) -> Stop {
         self.problem = problem;
         Stop
