@@ -68,7 +68,14 @@ impl fmt::Debug for Identity {
 
 /// A keyed digest of these parts.
 pub(crate) fn digest(process_key: &ProcessKey, parts: &[&[u8]]) -> [u8; 32] {
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&process_key.0) else { return [0; 32] };
+    mac(&process_key.0, parts)
+}
+
+/// HMAC-SHA256 of these parts.
+pub(crate) fn mac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+    let mac = Hmac::<Sha256>::new_from_slice(key);
+    debug_assert!(mac.is_ok(), "HMAC takes keys of any length");
+    let Ok(mut mac) = mac else { return [0; 32] };
     for part in parts {
         // Lengths keep ("ab", "c") apart from ("a", "bc").
         mac.update(&(part.len() as u64).to_le_bytes());
