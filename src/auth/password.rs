@@ -48,7 +48,9 @@ impl PasswordHash {
 
     /// A hash of this cost that no password is known for.
     pub(crate) fn decoy(cost: u32) -> Option<Self> {
-        Self::parse(&format!("$2y${cost:02}$......................{}", ".".repeat(31))).ok()
+        let decoy = Self::parse(&format!("$2y${cost:02}$......................{}", ".".repeat(31)));
+        debug_assert!(decoy.is_ok(), "no account has a hash of cost {cost}");
+        decoy.ok()
     }
 
     pub(crate) const fn cost(&self) -> u32 {

@@ -44,7 +44,7 @@ impl Pattern {
             }
             reached = next;
         }
-        reached.last().copied().unwrap_or(false)
+        reached.last() == Some(&true)
     }
 }
 

@@ -71,8 +71,9 @@ impl Microarchitecture {
     /// `ancestor` need not run here.
     #[must_use]
     pub fn generations_to(self, ancestor: Self) -> Option<u8> {
-        let distance = *DISTANCES.get(usize::from(self.0))?.get(usize::from(ancestor.0))?;
-        (distance != UNRELATED).then_some(distance)
+        let distance = DISTANCES.get(usize::from(self.0)).and_then(|distances| distances.get(usize::from(ancestor.0)));
+        debug_assert!(distance.is_some(), "no microarchitectures have the numbers {} and {}", self.0, ancestor.0);
+        distance.copied().filter(|distance| *distance != UNRELATED)
     }
 
     /// Every entry of the table, in the order of names.

@@ -131,7 +131,9 @@ impl<W, I: Ord> Flights<W, I> {
     /// it.
     pub fn next_to_send(&mut self) -> Option<(Number, Rc<Callout>)> {
         let number = self.to_send.pop_front()?;
-        Some((number, Rc::clone(&self.flights.get(&number)?.callout)))
+        let flight = self.flights.get(&number);
+        debug_assert!(flight.is_some(), "flight {number} ended before it was sent");
+        Some((number, Rc::clone(&flight?.callout)))
     }
 
     /// The host has sent it, and will name this id with the answer.
@@ -156,7 +158,9 @@ impl<W, I: Ord> Flights<W, I> {
     }
 
     fn land(&mut self, number: Number, outcome: Outcome, bytes: usize) {
-        let Some(flight) = self.flights.get_mut(&number) else { return };
+        let flight = self.flights.get_mut(&number);
+        debug_assert!(flight.is_some(), "flight {number} ended before it was answered");
+        let Some(flight) = flight else { return };
         self.now.0 += 1;
         self.held += bytes;
         flight.held += bytes;
@@ -181,7 +185,10 @@ impl<W, I: Ord> Flights<W, I> {
 
     /// Everybody has the answer.
     fn end(&mut self, number: Number) {
-        let Some(flight) = self.flights.remove(&number) else { return };
+        let flight = self.flights.remove(&number);
+        debug_assert!(flight.is_some(), "flight {number} ended twice");
+        let Some(flight) = flight else { return };
+        debug_assert!(self.held >= flight.held, "flight {number} holds what is not counted");
         self.held = self.held.saturating_sub(flight.held);
         if self.by_callout.get(&flight.callout) == Some(&number) {
             self.by_callout.remove(&flight.callout);

@@ -28,6 +28,8 @@ pub(super) struct Features<'d> {
     pub(super) offers: Vec<OfferedKey>,
     /// The order of keys, `cpu` last if no feature names it.
     pub(super) order: Vec<Key>,
+    /// The place of `cpu` in there.
+    pub(super) cpu_place: usize,
 }
 
 pub(super) fn read_features<'d, T: AsRef<str>>(
@@ -56,17 +58,22 @@ pub(super) fn read_features<'d, T: AsRef<str>>(
             );
             place
         });
-        if let Some(offer) = offers.get_mut(place) {
+        let offer = offers.get_mut(place);
+        debug_assert!(offer.is_some(), "{key} was found or inserted at {place}");
+        if let Some(offer) = offer {
             offer.values.add(value).map_err(|problem| error(format!("{text}: {problem}")))?;
         }
     }
-    let mut order = vec![Key::Cpu; places + usize::from(cpu_place.is_none())];
+    let cpu_place = cpu_place.unwrap_or_else(|| next(&mut places));
+    let mut order = vec![Key::Cpu; places];
     for (position, offer) in offers.iter().enumerate() {
-        if let Some(key) = order.get_mut(offer.place) {
+        let key = order.get_mut(offer.place);
+        debug_assert!(key.is_some(), "there is no place {}", offer.place);
+        if let Some(key) = key {
             *key = Key::Offered(position);
         }
     }
-    Ok(Features { cpus, offers, order })
+    Ok(Features { cpus, offers, order, cpu_place })
 }
 
 /// A new place in the order of keys.

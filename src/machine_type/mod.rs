@@ -84,7 +84,7 @@ impl MachineType {
     ) -> Result<Self, FieldError> {
         description::check_name(name)?;
         let mut warnings = Vec::new();
-        let Features { cpus, offers, order } = features::read_features(&description.features, rules)?;
+        let Features { cpus, offers, order, cpu_place } = features::read_features(&description.features, rules)?;
         let platform = Description {
             os: text(&description.os),
             os_version: text(&description.os_version),
@@ -102,9 +102,9 @@ impl MachineType {
             cpus: machine.cpus,
             named_cpus: machine.named_cpus,
             offers,
-            cpu_place: order.iter().position(|key| *key == Key::Cpu).unwrap_or(order.len()),
             order,
             prefer: Vec::new(),
+            cpu_place,
             warnings,
             fingerprint: OnceLock::new(),
         };

@@ -50,7 +50,9 @@ impl Eligibility {
         nearness.clear();
         nearness.resize(self.places, None);
         for Met { place, found } in self.matches(entry) {
-            if let Some(nearest) = nearness.get_mut(place) {
+            let nearest = nearness.get_mut(place);
+            debug_assert!(nearest.is_some(), "there is no key at place {place}");
+            if let Some(nearest) = nearest {
                 *nearest = (*nearest).max(Some(found.nearness));
             }
         }

@@ -30,7 +30,9 @@ pub fn missing_variants(index: &Index, machine: &MachineType) -> Vec<MissingVari
     for entry in index.entries().filter(|entry| eligibility.fits(entry)) {
         eligible = true;
         for Met { place, found } in eligibility.matches(&entry) {
-            if let Some((named, full)) = asked.get_mut(place) {
+            let asked = asked.get_mut(place);
+            debug_assert!(asked.is_some(), "there is no key at place {place}");
+            if let Some((named, full)) = asked {
                 *named |= place != machine.cpu_place() || entry.names_cpu();
                 *full |= found.exact;
             }

@@ -65,7 +65,9 @@ impl<'a> Candidate<'a> {
     }
 
     fn nearness_at(&self, place: usize) -> Option<Nearness> {
-        *self.nearness.get(place)?
+        let nearness = self.nearness.get(place);
+        debug_assert!(nearness.is_some(), "there is no key at place {place}");
+        *nearness?
     }
 }
 

@@ -65,11 +65,14 @@ impl<'a> Entries<'a> {
 
     fn record(&mut self, position: usize, written: WrittenEntry<'a>, features: Span) -> Record {
         let media_type = self.media_type(&written.media_type);
-        let kind = self.media_types.get(media_type).map_or(Kind::Unknown, |known| known.kind);
+        let known = self.media_types.get(media_type);
+        debug_assert!(known.is_some(), "the media type {media_type} was kept");
+        let kind = known.map_or(Kind::Unknown, |known| known.kind);
         let digest = number(self.digests.len());
         self.digests.push_str(&written.digest);
         let platform = self.platform(written.platform);
         let known = platform.and_then(|platform| self.platforms.get(platform)).map(|(_, known)| known);
+        debug_assert_eq!(known.is_some(), platform.is_some(), "the platform {platform:?} was kept");
         Record {
             position: number(position),
             media_type,
@@ -139,7 +142,9 @@ fn without_repetitions(numbers: &mut [u32]) -> usize {
 fn count_keys(record: &mut Record, of_entries: &[u32], features: &[FeatureRow]) {
     let mut key = None;
     for number in record.features.of(of_entries) {
-        let Some(known) = features.get(*number as usize) else { continue };
+        let known = features.get(*number as usize);
+        debug_assert!(known.is_some(), "there is no feature {number}");
+        let Some(known) = known else { continue };
         if known.cpu.is_some() {
             record.names_cpu = true;
         } else if key != Some(known.feature.key()) {

@@ -121,7 +121,11 @@ impl<'a> Entry<'a> {
 
     fn known_features(&self) -> impl Iterator<Item = &'a FeatureRow> + use<'a> {
         let tables = self.tables;
-        self.feature_numbers().iter().filter_map(move |number| tables.features.get(*number as usize))
+        self.feature_numbers().iter().filter_map(move |number| {
+            let known = tables.features.get(*number as usize);
+            debug_assert!(known.is_some(), "there is no feature {number}");
+            known
+        })
     }
 }
 

@@ -63,7 +63,9 @@ impl FeatureLists {
             if sorted.last().is_none_or(|last| last.feature != feature) {
                 sorted.push(FeatureRow::new(feature));
             }
-            if let Some(now) = now.get_mut(before as usize) {
+            let now = now.get_mut(before as usize);
+            debug_assert!(now.is_some(), "there were as many features before");
+            if let Some(now) = now {
                 *now = number(sorted.len() - 1);
             }
         }

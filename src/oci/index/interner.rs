@@ -64,7 +64,9 @@ impl<T> Vacant<'_, T> {
 
 /// A list's length as the number of what is added next; a document has fewer bytes than there are numbers.
 pub(super) fn number(length: usize) -> u32 {
-    u32::try_from(length).unwrap_or(u32::MAX)
+    let number = u32::try_from(length);
+    debug_assert!(number.is_ok(), "{length} values");
+    number.unwrap_or(u32::MAX)
 }
 
 /// The numbers that words were met under last; two lists of words that share a place push each other out.

@@ -41,7 +41,10 @@ impl fmt::Display for CpuRequirement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.level, self.origin) {
             (Level::Known(level), Origin::Feature) => write!(f, "{CPU}:{}", level.name()),
-            (Level::Known(level), Origin::Variant) => write!(f, "variant {}", level.variant().unwrap_or_default()),
+            (Level::Known(level), Origin::Variant) => {
+                debug_assert!(level.variant().is_some(), "{} came of a variant", level.name());
+                write!(f, "variant {}", level.variant().unwrap_or_default())
+            }
             (Level::Known(level), Origin::Baseline) => match level.variant() {
                 Some(variant) => write!(f, "variant {variant} (none given)"),
                 None => write!(f, "architecture {}", level.architecture()),

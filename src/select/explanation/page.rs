@@ -27,6 +27,7 @@ impl<'e> Page<'e> {
         let mut told = 0;
         for machine_type in machine_types.iter().take(MAX_PAGE) {
             let Some((number, verdict)) = walks.verdict(machine_type) else { break };
+            debug_assert!(number <= outcomes.len(), "groups are numbered in the order of their first machine types");
             match outcomes.get_mut(number) {
                 Some(alike) => alike.machine_types.push(machine_type),
                 None => outcomes.push(Outcome { machine_types: vec![machine_type], verdict }),

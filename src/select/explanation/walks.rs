@@ -169,8 +169,8 @@ impl Walks {
     /// The number of the group of this machine type, and what a pull by it comes to; `None` if this answer cannot tell.
     pub(super) fn verdict(&self, machine_type: &MachineType) -> Option<(usize, &Verdict)> {
         let alike = |group: &Group| group.machine_type.fingerprint() == machine_type.fingerprint();
-        let number = self.groups.iter().position(alike)?;
-        match &self.groups.get(number)?.progress {
+        let (number, group) = self.groups.iter().enumerate().find(|(_, group)| alike(group))?;
+        match &group.progress {
             Progress::Done(verdict) => Some((number, verdict)),
             Progress::Awaits(..) => None,
         }

@@ -223,7 +223,9 @@ impl<'a> Reader<'a> {
     }
 
     fn literal(&mut self) -> Result<(), Stop> {
-        let rest = self.text.get(self.at..).unwrap_or_default();
+        let rest = self.text.get(self.at..);
+        debug_assert!(rest.is_some(), "no character begins at {}", self.at);
+        let rest = rest.unwrap_or_default();
         let word = ["null", "true", "false"].into_iter().find(|word| rest.starts_with(word));
         let Some(word) = word else { return Err(self.stop("expected a value")) };
         self.at += word.len();
@@ -265,7 +267,9 @@ fn plain_until(bytes: &[u8], mut at: usize) -> usize {
         }
         at += 8;
     }
-    let rest = bytes.get(at..).unwrap_or_default();
+    let rest = bytes.get(at..);
+    debug_assert!(rest.is_some(), "{at} lies outside");
+    let rest = rest.unwrap_or_default();
     at + rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)).unwrap_or(rest.len())
 }
 
