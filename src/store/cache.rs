@@ -19,14 +19,16 @@ mod facts;
 mod growth;
 mod record;
 mod resolution;
+mod scope;
 mod settings;
 
 pub use documents::{Document, Location};
 pub use growth::CacheGrowth;
 pub use resolution::{Confirmed, Resolution};
+pub use scope::CacheScope;
 pub use settings::{Cache, DEFAULT_BYTES, MAX_BYTES, MIN_BYTES};
 
-use crate::oci::reference::{Repository, Tag};
+use crate::oci::reference::Tag;
 use crate::store::keys::Identity;
 use crate::store::resources::{Resources, Store};
 
@@ -35,15 +37,6 @@ const HEADLESS_SECONDS: u64 = 300;
 
 /// Where the process keeps how large its cache is.
 const SIZE: &str = "metahub.cache.bytes";
-
-/// A repository behind a cluster: what is seen in one is not known of another.
-#[derive(Clone, Copy, Debug)]
-pub struct CacheScope<'a> {
-    /// The upstream cluster.
-    pub cluster: &'a str,
-    /// The repository, with its namespace.
-    pub repository: &'a Repository,
-}
 
 impl Cache {
     /// Makes the process's memory as large as configured: what is beyond is emptied. To be called once per
@@ -63,8 +56,7 @@ impl Cache {
     /// What the tag last came to for machine types that are alike; `view` says what they are.
     #[must_use]
     pub fn resolution(&self, store: &dyn Store, scope: CacheScope<'_>, tag: &Tag, view: &[u8]) -> Option<Resolution> {
-        facts::recall(self, store, &key(b't', scope, &[tag.as_str().as_bytes(), view]))
-            .and_then(|value| Resolution::decode(&value))
+        facts::recall(self, store, &scope.resolution_key(tag, view)).and_then(|value| Resolution::decode(&value))
     }
 
     /// Keeps what a tag came to.
@@ -77,7 +69,7 @@ impl Cache {
         view: &[u8],
         resolution: &Resolution,
     ) -> CacheGrowth {
-        let key = key(b't', scope, &[tag.as_str().as_bytes(), view]);
+        let key = scope.resolution_key(tag, view);
         facts::keep(self, store, &key, &resolution.encode())
     }
 
@@ -91,12 +83,12 @@ impl Cache {
         identity: &Identity,
     ) -> CacheGrowth {
         let refusal = resources.now().max(self.refusal(resources, scope, identity).saturating_add(1));
-        facts::keep(self, resources, &key(b'r', scope, &[identity.as_bytes()]), &refusal.to_le_bytes())
+        facts::keep(self, resources, &scope.refusal_key(identity), &refusal.to_le_bytes())
     }
 
     /// The last refusal of the identity in the repository: about when it was. 0 if there was none.
     fn refusal(&self, store: &dyn Store, scope: CacheScope<'_>, identity: &Identity) -> u64 {
-        let refusal = facts::recall(self, store, &key(b'r', scope, &[identity.as_bytes()]));
+        let refusal = facts::recall(self, store, &scope.refusal_key(identity));
         refusal.and_then(|value| value.try_into().ok()).map_or(0, u64::from_le_bytes)
     }
 
@@ -111,9 +103,8 @@ impl Cache {
         view: &[u8],
         identity: &Identity,
     ) -> Option<Confirmed> {
-        let confirmed =
-            facts::recall(self, store, &key(b'c', scope, &[tag.as_str().as_bytes(), view, identity.as_bytes()]))
-                .and_then(|value| Confirmed::decode(&value))?;
+        let confirmed = facts::recall(self, store, &scope.confirmed_key(tag, view, identity))
+            .and_then(|value| Confirmed::decode(&value))?;
         // Times cannot tell which came first, because clocks are set back.
         let refusal = self.refusal(store, scope, identity);
         Some(confirmed).filter(|confirmed| confirmed.refusal == refusal)
@@ -129,7 +120,7 @@ impl Cache {
         view: &[u8],
         identity: &Identity,
     ) -> CacheGrowth {
-        facts::keep(self, store, &key(b'c', scope, &[tag.as_str().as_bytes(), view, identity.as_bytes()]), &[])
+        facts::keep(self, store, &scope.confirmed_key(tag, view, identity), &[])
     }
 
     /// Keeps that upstream has just confirmed this to the identity.
@@ -145,35 +136,35 @@ impl Cache {
     ) -> CacheGrowth {
         let refusal = self.refusal(resources, scope, identity);
         let confirmed = Confirmed { at: resources.now(), refusal, resolution };
-        let key = key(b'c', scope, &[tag.as_str().as_bytes(), view, identity.as_bytes()]);
+        let key = scope.confirmed_key(tag, view, identity);
         facts::keep(self, resources, &key, &confirmed.encode())
     }
 
     /// Whether the tag was seen in the repository at all, whatever the machine type: then a HEAD is worth while.
     #[must_use]
     pub fn knows_tag(&self, store: &dyn Store, scope: CacheScope<'_>, tag: &Tag) -> bool {
-        let seen = facts::recall(self, store, &key(b'k', scope, &[tag.as_str().as_bytes()]));
+        let seen = facts::recall(self, store, &scope.tag_key(tag));
         seen.is_some_and(|seen| !seen.is_empty())
     }
 
     /// Keeps that the tag was seen, with a digest to its HEAD.
     #[must_use]
     pub fn keep_tag(&self, store: &dyn Store, scope: CacheScope<'_>, tag: &Tag) -> CacheGrowth {
-        facts::keep(self, store, &key(b'k', scope, &[tag.as_str().as_bytes()]), b"1")
+        facts::keep(self, store, &scope.tag_key(tag), b"1")
     }
 
     /// Forgets what the tag came to and that it was seen.
     #[must_use]
     pub fn forget_tag(&self, store: &dyn Store, scope: CacheScope<'_>, tag: &Tag, view: &[u8]) -> CacheGrowth {
         // There is no deletion; an empty record is read as none.
-        let resolution = facts::keep(self, store, &key(b't', scope, &[tag.as_str().as_bytes(), view]), &[]);
-        resolution.and(facts::keep(self, store, &key(b'k', scope, &[tag.as_str().as_bytes()]), &[]))
+        let resolution = facts::keep(self, store, &scope.resolution_key(tag, view), &[]);
+        resolution.and(facts::keep(self, store, &scope.tag_key(tag), &[]))
     }
 
     /// Whether it was seen in the last minutes that this repository's registry answers HEAD with less than GET.
     #[must_use]
     pub fn is_headless(&self, resources: &dyn Resources, scope: CacheScope<'_>) -> bool {
-        let since = facts::recall(self, resources, &key(b'h', scope, &[]));
+        let since = facts::recall(self, resources, &scope.headless_key());
         let since = since.and_then(|value| value.try_into().ok()).map(u64::from_le_bytes);
         since.is_some_and(|since| (since..since.saturating_add(HEADLESS_SECONDS)).contains(&resources.now()))
     }
@@ -181,13 +172,13 @@ impl Cache {
     /// Keeps that the registry answers HEAD with less than GET.
     #[must_use]
     pub fn keep_headless(&self, resources: &dyn Resources, scope: CacheScope<'_>) -> CacheGrowth {
-        facts::keep(self, resources, &key(b'h', scope, &[]), &resources.now().to_le_bytes())
+        facts::keep(self, resources, &scope.headless_key(), &resources.now().to_le_bytes())
     }
 
     /// Where the document with this digest is, and what it is.
     #[must_use]
     pub fn locate(&self, store: &dyn Store, scope: CacheScope<'_>, digest: &str) -> Option<Location> {
-        facts::recall(self, store, &key(b'd', scope, &[digest.as_bytes()])).and_then(|value| Location::decode(&value))
+        facts::recall(self, store, &scope.document_key(digest)).and_then(|value| Location::decode(&value))
     }
 
     /// The document, if it is still there.
@@ -199,7 +190,7 @@ impl Cache {
         digest: &str,
         location: Location,
     ) -> Option<Document> {
-        documents::read(self, store, &key(b'd', scope, &[digest.as_bytes()]), location)
+        documents::read(self, store, &scope.document_key(digest), location)
     }
 
     /// The document with this digest, if it is there.
@@ -218,7 +209,7 @@ impl Cache {
         media_type: &str,
         body: &[u8],
     ) -> (Option<Location>, CacheGrowth) {
-        let key = key(b'd', scope, &[digest.as_bytes()]);
+        let key = scope.document_key(digest);
         let Some(bucket) = facts::bucket(self, store, &key) else { return (None, CacheGrowth::default()) };
         // All who waited for one answer bring the same document; each copy would push out another one.
         let known = bucket.record(&key).and_then(Location::decode).filter(|location| {
@@ -233,19 +224,6 @@ impl Cache {
         };
         (Some(location), growth.and(bucket.refreshed(store).keep(store, &key, &location.encode())))
     }
-}
-
-/// A complete key: what it is about, where, and the parts, with their lengths, which keep ("ab", "c") apart from
-/// ("a", "bc").
-fn key(kind: u8, scope: CacheScope<'_>, parts: &[&[u8]]) -> Vec<u8> {
-    let mut key = Vec::with_capacity(256);
-    key.push(kind);
-    record::put(&mut key, scope.cluster.as_bytes());
-    record::put(&mut key, scope.repository.as_str().as_bytes());
-    for part in parts {
-        record::put(&mut key, part);
-    }
-    key
 }
 
 #[cfg(test)]

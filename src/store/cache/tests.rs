@@ -1,6 +1,7 @@
 use super::*;
 use crate::oci::digest::Digest;
 use crate::oci::index::Descriptor;
+use crate::oci::reference::Repository;
 use crate::store::in_memory::Map;
 
 fn repository(name: &str) -> Repository {
