@@ -56,7 +56,7 @@ impl Cache {
     /// What the tag last came to for machine types that are alike; `view` says what they are.
     #[must_use]
     pub fn resolution(&self, store: &dyn Store, scope: CacheScope<'_>, tag: &Tag, view: &[u8]) -> Option<Resolution> {
-        facts::recall(self, store, &scope.resolution_key(tag, view)).and_then(|value| Resolution::decode(&value))
+        facts::recall(self, store, &scope.resolution_key(tag, view), Resolution::decode)
     }
 
     /// Keeps what a tag came to.
@@ -69,8 +69,7 @@ impl Cache {
         view: &[u8],
         resolution: &Resolution,
     ) -> CacheGrowth {
-        let key = scope.resolution_key(tag, view);
-        facts::keep(self, store, &key, &resolution.encode())
+        facts::keep(self, store, &scope.resolution_key(tag, view), &resolution.encode())
     }
 
     /// Keeps that upstream has just refused the identity something in the repository. Each refusal is another number
@@ -88,8 +87,7 @@ impl Cache {
 
     /// The last refusal of the identity in the repository: about when it was. 0 if there was none.
     fn refusal(&self, store: &dyn Store, scope: CacheScope<'_>, identity: &Identity) -> u64 {
-        let refusal = facts::recall(self, store, &scope.refusal_key(identity));
-        refusal.and_then(|value| value.try_into().ok()).map_or(0, u64::from_le_bytes)
+        facts::recall(self, store, &scope.refusal_key(identity), number).unwrap_or(0)
     }
 
     /// What the tag came to for this identity when upstream last confirmed it; nothing, if it has refused the identity
@@ -103,8 +101,7 @@ impl Cache {
         view: &[u8],
         identity: &Identity,
     ) -> Option<Confirmed> {
-        let confirmed = facts::recall(self, store, &scope.confirmed_key(tag, view, identity))
-            .and_then(|value| Confirmed::decode(&value))?;
+        let confirmed = facts::recall(self, store, &scope.confirmed_key(tag, view, identity), Confirmed::decode)?;
         // Times cannot tell which came first, because clocks are set back.
         let refusal = self.refusal(store, scope, identity);
         Some(confirmed).filter(|confirmed| confirmed.refusal == refusal)
@@ -120,7 +117,7 @@ impl Cache {
         view: &[u8],
         identity: &Identity,
     ) -> CacheGrowth {
-        facts::keep(self, store, &scope.confirmed_key(tag, view, identity), &[])
+        facts::forget(self, store, &scope.confirmed_key(tag, view, identity))
     }
 
     /// Keeps that upstream has just confirmed this to the identity.
@@ -136,15 +133,13 @@ impl Cache {
     ) -> CacheGrowth {
         let refusal = self.refusal(resources, scope, identity);
         let confirmed = Confirmed { at: resources.now(), refusal, resolution };
-        let key = scope.confirmed_key(tag, view, identity);
-        facts::keep(self, resources, &key, &confirmed.encode())
+        facts::keep(self, resources, &scope.confirmed_key(tag, view, identity), &confirmed.encode())
     }
 
     /// Whether the tag was seen in the repository at all, whatever the machine type: then a HEAD is worth while.
     #[must_use]
     pub fn knows_tag(&self, store: &dyn Store, scope: CacheScope<'_>, tag: &Tag) -> bool {
-        let seen = facts::recall(self, store, &scope.tag_key(tag));
-        seen.is_some_and(|seen| !seen.is_empty())
+        facts::recall(self, store, &scope.tag_key(tag), |_| Some(())).is_some()
     }
 
     /// Keeps that the tag was seen, with a digest to its HEAD.
@@ -156,16 +151,14 @@ impl Cache {
     /// Forgets what the tag came to and that it was seen.
     #[must_use]
     pub fn forget_tag(&self, store: &dyn Store, scope: CacheScope<'_>, tag: &Tag, view: &[u8]) -> CacheGrowth {
-        // There is no deletion; an empty record is read as none.
-        let resolution = facts::keep(self, store, &scope.resolution_key(tag, view), &[]);
-        resolution.and(facts::keep(self, store, &scope.tag_key(tag), &[]))
+        let resolution = facts::forget(self, store, &scope.resolution_key(tag, view));
+        resolution.and(facts::forget(self, store, &scope.tag_key(tag)))
     }
 
     /// Whether it was seen in the last minutes that this repository's registry answers HEAD with less than GET.
     #[must_use]
     pub fn is_headless(&self, resources: &dyn Resources, scope: CacheScope<'_>) -> bool {
-        let since = facts::recall(self, resources, &scope.headless_key());
-        let since = since.and_then(|value| value.try_into().ok()).map(u64::from_le_bytes);
+        let since = facts::recall(self, resources, &scope.headless_key(), number);
         since.is_some_and(|since| (since..since.saturating_add(HEADLESS_SECONDS)).contains(&resources.now()))
     }
 
@@ -178,7 +171,7 @@ impl Cache {
     /// Where the document with this digest is, and what it is.
     #[must_use]
     pub fn locate(&self, store: &dyn Store, scope: CacheScope<'_>, digest: &str) -> Option<Location> {
-        facts::recall(self, store, &scope.document_key(digest)).and_then(|value| Location::decode(&value))
+        facts::recall(self, store, &scope.document_key(digest), Location::decode)
     }
 
     /// The document, if it is still there.
@@ -224,6 +217,11 @@ impl Cache {
         };
         (Some(location), growth.and(bucket.refreshed(store).keep(store, &key, &location.encode())))
     }
+}
+
+/// A record that is a number.
+fn number(record: &[u8]) -> Option<u64> {
+    record.try_into().ok().map(u64::from_le_bytes)
 }
 
 #[cfg(test)]

@@ -39,14 +39,24 @@ fn records(mut value: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     std::iter::from_fn(move || Some((take(&mut value)?, take(&mut value)?)))
 }
 
-/// The record under a key.
-pub(super) fn recall(cache: &Cache, store: &dyn Store, key: &[u8]) -> Option<Vec<u8>> {
-    bucket(cache, store, key)?.record(key).map(<[u8]>::to_vec)
+/// What the record under a key says; one that was forgotten says nothing.
+pub(super) fn recall<T>(
+    cache: &Cache,
+    store: &dyn Store,
+    key: &[u8],
+    decode: impl FnOnce(&[u8]) -> Option<T>,
+) -> Option<T> {
+    bucket(cache, store, key)?.record(key).filter(|record| !record.is_empty()).and_then(decode)
 }
 
 /// Keeps a record. One that is too large, or that loses against other workers, is not kept.
 pub(super) fn keep(cache: &Cache, store: &dyn Store, key: &[u8], record: &[u8]) -> CacheGrowth {
     bucket(cache, store, key).map_or_else(CacheGrowth::default, |bucket| bucket.keep(store, key, record))
+}
+
+/// Forgets a record: there is no deletion, and an empty one is read as none.
+pub(super) fn forget(cache: &Cache, store: &dyn Store, key: &[u8]) -> CacheGrowth {
+    keep(cache, store, key, &[])
 }
 
 /// What was seen of a key's bucket, so that it need not be read again to be written to.
