@@ -2,6 +2,7 @@
 
 use sha2::{Digest as _, Sha256};
 
+use crate::store::keys::slot;
 use crate::store::resources::Resources;
 
 /// How long one line about a topic is enough, in seconds.
@@ -14,8 +15,7 @@ const TOPICS: u32 = 1024;
 pub(super) fn is_due(resources: &dyn Resources, topic: Option<&str>) -> bool {
     let Some(topic) = topic else { return true };
     let hash: [u8; 32] = Sha256::digest(topic.as_bytes()).into();
-    let [a, b, c, d, ..] = hash;
-    let slot = format!("metahub.logged.{}", u32::from_le_bytes([a, b, c, d]) % TOPICS);
+    let slot = slot("metahub.logged.", &hash, TOPICS);
     let now = resources.now();
     let logged = resources.get(&slot).and_then(|value| {
         let (at, stored) = value.split_first_chunk::<8>()?;
