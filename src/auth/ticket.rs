@@ -59,7 +59,7 @@ pub struct Ticket {
 
 /// Why a ticket is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum InvalidTicket {
     /// Damaged, made with another key, or for another registry. Which of them nobody can tell.
     #[error("the token is damaged, of another MetaHub, or for another registry")]
     Foreign,
@@ -108,10 +108,10 @@ impl Key {
     /// Reads a ticket.
     ///
     /// # Errors
-    /// [`Refused`].
-    pub fn open(&self, place: &[u8], token: &str, now: u64) -> Result<Ticket, Refused> {
-        let (until, ticket) = self.read(place, token).ok_or(Refused::Foreign)?;
-        if now < until { Ok(ticket) } else { Err(Refused::Expired) }
+    /// [`InvalidTicket`].
+    pub fn open(&self, place: &[u8], token: &str, now: u64) -> Result<Ticket, InvalidTicket> {
+        let (until, ticket) = self.read(place, token).ok_or(InvalidTicket::Foreign)?;
+        if now < until { Ok(ticket) } else { Err(InvalidTicket::Expired) }
     }
 
     fn read(&self, place: &[u8], token: &str) -> Option<(u64, Ticket)> {
@@ -153,7 +153,7 @@ mod tests {
         {
             let token = key().seal(b"hub", &ticket, 1000, [1; NONCE]).unwrap();
             assert_eq!(key().open(b"hub", token.expose(), 999), Ok(ticket));
-            assert_eq!(key().open(b"hub", token.expose(), 1000), Err(Refused::Expired));
+            assert_eq!(key().open(b"hub", token.expose(), 1000), Err(InvalidTicket::Expired));
         }
     }
 
@@ -176,20 +176,20 @@ mod tests {
         let again = Key::derive(b"a secret of thirty-two characters");
         assert!(again.open(b"hub", token, 900).is_ok(), "a replica");
         let other = Key::derive(b"a secret of thirty-two characterz");
-        assert_eq!(other.open(b"hub", token, 900), Err(Refused::Foreign));
-        assert_eq!(key().open(b"other", token, 900), Err(Refused::Foreign));
+        assert_eq!(other.open(b"hub", token, 900), Err(InvalidTicket::Foreign));
+        assert_eq!(key().open(b"other", token, 900), Err(InvalidTicket::Foreign));
         // Every single changed character, and every cut.
         for position in 0..token.len() {
             let changed: String = token
                 .char_indices()
                 .map(|(at, c)| if at == position { if c == 'A' { 'B' } else { 'A' } } else { c })
                 .collect();
-            assert_eq!(key().open(b"hub", &changed, 900), Err(Refused::Foreign), "{position}");
+            assert_eq!(key().open(b"hub", &changed, 900), Err(InvalidTicket::Foreign), "{position}");
             let cut: String = token.chars().take(position).collect();
-            assert_eq!(key().open(b"hub", &cut, 900), Err(Refused::Foreign), "{position}");
+            assert_eq!(key().open(b"hub", &cut, 900), Err(InvalidTicket::Foreign), "{position}");
         }
         for text in ["", "mh1.", "mh1", "mh1.ä", "mh2.AAAA", "eyJ.eyJ.sig"] {
-            assert_eq!(key().open(b"hub", text, 900), Err(Refused::Foreign), "{text}");
+            assert_eq!(key().open(b"hub", text, 900), Err(InvalidTicket::Foreign), "{text}");
         }
     }
 

@@ -14,7 +14,7 @@ use crate::auth::account::{Account, View};
 use crate::auth::credentials::{Credentials, InvalidAuthorization, Presented};
 use crate::auth::jwt;
 use crate::auth::secret::Secret;
-use crate::auth::ticket::{PREFIX, Refused as InvalidTicket, Ticket};
+use crate::auth::ticket::{InvalidTicket, PREFIX, Ticket};
 use crate::config::Refused;
 use crate::config::{Authentication, Config, Registry};
 use crate::flow::reply::Reply;

@@ -3,7 +3,7 @@
 use crate::auth::access;
 use crate::auth::account::Account;
 use crate::auth::secret::Secret;
-use crate::auth::ticket::{Binding, Key, LIFETIME, Refused, Ticket};
+use crate::auth::ticket::{Binding, InvalidTicket, Key, LIFETIME, Ticket};
 use crate::config::{Authentication, Config, Registry};
 use crate::store::keys::ProcessKey;
 use crate::store::resources::Resources;
@@ -21,8 +21,8 @@ pub(super) fn open(
     resources: &dyn Resources,
     registry: &Registry,
     token: &str,
-) -> Result<Ticket, Refused> {
-    let key = key(config, resources).ok_or(Refused::Foreign)?;
+) -> Result<Ticket, InvalidTicket> {
+    let key = key(config, resources).ok_or(InvalidTicket::Foreign)?;
     key.open(&place(&key, registry), token, resources.now())
 }
 
