@@ -6,7 +6,7 @@ use crate::auth::credentials::splits;
 
 /// Why a login that was accepted gets nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum ViewDenied {
     /// The name has no machine type, and there is no default.
     #[error(
         "the login {user:?} names no machine type that MetaHub knows; log in as <account>{separator}<machine type>"
@@ -33,7 +33,7 @@ pub struct Login<'a> {
     /// The account.
     pub account: &'a Account,
     /// What it gets to see, once the password is right.
-    pub view: Result<View, Refused>,
+    pub view: Result<View, ViewDenied>,
 }
 
 impl Config {
@@ -60,8 +60,8 @@ impl Config {
     /// name that contains the separator: a typo must not get a wrong image.
     ///
     /// # Errors
-    /// [`Refused::NoMachineType`].
-    pub fn open_login(&self, user: &str) -> Result<View, Refused> {
+    /// [`ViewDenied::NoMachineType`].
+    pub fn open_login(&self, user: &str) -> Result<View, ViewDenied> {
         let named = splits(user, &self.username_separator).find_map(|(_, name)| self.machine_types.get(name));
         if let Some(machine_type) = named {
             return Ok(View::Machine(machine_type.clone()));
@@ -75,7 +75,7 @@ impl Config {
     /// `authentication: upstream`: the account that the registry knows, and what the login gets to see once the
     /// registry has accepted the password. A machine type without an account is nobody's login; that too is said only
     /// behind the registry's answer, or guessing would tell the names of machine types.
-    pub fn upstream_login<'u>(&'u self, user: &'u str) -> (&'u str, Result<View, Refused>) {
+    pub fn upstream_login<'u>(&'u self, user: &'u str) -> (&'u str, Result<View, ViewDenied>) {
         let named = splits(user, &self.username_separator)
             .find_map(|(account, name)| Some((account, self.machine_types.get(name)?)));
         if let Some((account, machine_type)) = named {
@@ -87,16 +87,16 @@ impl Config {
         (user, default.ok_or_else(|| self.no_machine_type(user)))
     }
 
-    fn no_machine_type(&self, user: &str) -> Refused {
-        Refused::NoMachineType { user: user.to_owned(), separator: self.username_separator.clone() }
+    fn no_machine_type(&self, user: &str) -> ViewDenied {
+        ViewDenied::NoMachineType { user: user.to_owned(), separator: self.username_separator.clone() }
     }
 }
 
-fn granted(account: &Account, view: View) -> Result<View, Refused> {
+fn granted(account: &Account, view: View) -> Result<View, ViewDenied> {
     if account.may_use(&view) {
         return Ok(view);
     }
-    Err(Refused::NotGranted { account: account.name.clone(), machine_type: view.name().to_owned() })
+    Err(ViewDenied::NotGranted { account: account.name.clone(), machine_type: view.name().to_owned() })
 }
 
 #[cfg(test)]

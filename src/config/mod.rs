@@ -26,7 +26,7 @@ pub use authentication::Authentication;
 pub use configuration::Config;
 pub use environment::Environment;
 pub use error::ConfigError;
-pub use login::{Login, Refused};
+pub use login::{Login, ViewDenied};
 pub use registry::Registry;
 #[cfg(feature = "schema")]
 pub use schema::schema;

@@ -15,7 +15,7 @@ use crate::auth::credentials::{Credentials, InvalidAuthorization, Presented};
 use crate::auth::jwt;
 use crate::auth::secret::Secret;
 use crate::auth::ticket::{InvalidTicket, PREFIX, Ticket};
-use crate::config::Refused;
+use crate::config::ViewDenied;
 use crate::config::{Authentication, Config, Registry};
 use crate::flow::reply::Reply;
 use crate::machine_type::MachineType;
@@ -33,7 +33,7 @@ const ANONYMOUS: &str = "anonymous";
 /// still to come.
 pub(super) struct Caller<'a> {
     pub(super) user: String,
-    pub(super) view: Result<View, Refused>,
+    pub(super) view: Result<View, ViewDenied>,
     pub(super) account: Option<&'a Account>,
     /// What the registry is shown.
     pub(super) presented: Presented,
@@ -310,7 +310,7 @@ fn by_jwt<'a>(config: &Config, token: Secret, headers: Headers<'_>) -> Result<Ca
 
 fn logged_in<'a>(
     user: String,
-    view: Result<View, Refused>,
+    view: Result<View, ViewDenied>,
     account: Option<&'a Account>,
     presented: Presented,
 ) -> Caller<'a> {

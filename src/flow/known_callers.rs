@@ -13,7 +13,7 @@ use std::fmt;
 use std::hash::{DefaultHasher, Hasher as _};
 
 use crate::auth::account::View;
-use crate::config::Refused;
+use crate::config::ViewDenied;
 use crate::store::keys::Identity;
 use crate::store::resources::Random;
 
@@ -27,7 +27,7 @@ type Mark = [u64; 2];
 #[derive(Clone)]
 pub(super) struct KnownCaller {
     pub(super) user: String,
-    pub(super) view: Result<View, Refused>,
+    pub(super) view: Result<View, ViewDenied>,
     /// The account's name.
     pub(super) account: Option<String>,
     pub(super) identity: Option<Identity>,
