@@ -127,7 +127,7 @@ struct Identified<'a> {
     path: &'a str,
     method: Method,
     request: Request,
-    /// The repository, if a namespace was put before the one that the client has named.
+    /// The namespace that goes before the repository that the client has named, if one does.
     namespace: Option<&'a Repository>,
     repository: Option<Repository>,
     caller: Caller<'a>,
@@ -161,7 +161,7 @@ impl<'a> Permitted<'a> {
         let changed_path = onward::path(path, &request, namespace, &session.query);
         let cache = site.config.cache;
         if let Some((repository, identity)) = repository.as_ref().zip(caller.identity)
-            && cache.trusts_earlier_words()
+            && cache.trusts_earlier_confirmations()
         {
             session.trust = Some(Box::new(Trust { cache, repository: repository.clone(), identity }));
         }

@@ -99,7 +99,7 @@ impl ManifestByTag {
         } else {
             CacheGrowth::default()
         };
-        let identity = asked.identity.filter(|_| *lesson != Lesson::Nothing && cache.trusts_earlier_words());
+        let identity = asked.identity.filter(|_| *lesson != Lesson::Nothing && cache.trusts_earlier_confirmations());
         if let Some(identity) = identity {
             let (scope, resolution) = (at.scope(&self.asked.repository), resolution.clone());
             let confirmed = cache.keep_confirmed(at.resources, scope, &asked.tag, &view, &identity, resolution);

@@ -33,7 +33,7 @@ impl Cache {
 
     /// Whether `tag_ttl` or `serve_stale_on_error` let tags be answered on an earlier word of upstream.
     #[must_use]
-    pub const fn trusts_earlier_words(&self) -> bool {
+    pub const fn trusts_earlier_confirmations(&self) -> bool {
         self.is_on() && (self.tag_ttl > 0 || self.serve_stale_on_error > 0)
     }
 }
