@@ -17,7 +17,7 @@ use crate::config::ViewDenied;
 use crate::store::keys::Identity;
 use crate::store::resources::Random;
 
-/// KnownCallers that are known at most. Where two meet in one place, the earlier one is forgotten.
+/// Callers that are known at most. Where two meet in one place, the earlier one is forgotten.
 const PLACES: usize = 1024;
 
 /// What a login is recognised by.

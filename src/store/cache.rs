@@ -1,5 +1,5 @@
-//! What this Envoy has seen of its registries: manifests by their content, and what tags came to (design: bounded,
-//! shared by all workers, content-addressed).
+//! What this Envoy has seen of its registries: manifests by their content, and what tags came to. It is
+//! bounded, shared by all workers, and found by content.
 //!
 //! Everything lives in the process-wide [`Store`], which has no deletion, so all keys come from fixed sets:
 //!
