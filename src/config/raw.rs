@@ -66,7 +66,7 @@ pub(super) struct RawConfig {
     pub(super) public_url: Option<String>,
 
     /// The environment variable with the key that seals MetaHub's tickets: 32 characters or more, such as `openssl
-    /// rand -base64 32` makes. Replicas that share it accept each other's tokens.
+    /// rand -base64 32` makes. Replicas that share it accept each other's tickets.
     /// `vm_config.environment_variables.host_env_keys` must list it. Default: a random key for each process.
     pub(super) token_key_env: Option<String>,
 

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 
 /// Passwords of one account: the old and the new one, and as many again.
 const MAX_PASSWORDS: usize = 4;
-/// Shortest secret that tokens are sealed with, in bytes.
+/// Shortest secret that tickets are sealed with, in bytes.
 const MIN_KEY: usize = 32;
 
 pub(super) fn validate(raw: RawConfig, hash: String, environment: Environment<'_>) -> Result<Config, ConfigError> {
@@ -76,7 +76,7 @@ fn public_url(url: String, warnings: &mut Vec<String>) -> Result<String, ConfigE
     ))
 }
 
-/// The key that seals tokens, from Envoy's environment: replicas that share it accept each other's tokens.
+/// The key that seals tickets, from Envoy's environment: replicas that share it accept each other's tickets.
 fn token_key(variable: &str, environment: Environment<'_>) -> Result<Key, ConfigError> {
     let refuse = |message| Err(ConfigError::new("token_key_env", message));
     match environment(variable) {

@@ -1,4 +1,5 @@
-//! Tokens of MetaHub's own, as one registry's clients get and show them: which key seals them, and where they are good.
+//! Tickets, MetaHub's own tokens, as one registry's clients get and show them: which key seals them, and where they are
+//! good.
 
 use crate::auth::access;
 use crate::auth::account::Account;
