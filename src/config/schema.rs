@@ -12,6 +12,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
 use super::raw::{Named, RawConfig};
+use crate::hardware::feature::Rule;
 use crate::machine_type::{MAX_NAME_LENGTH, RESERVED};
 
 /// Not empty, without colons and control characters.
@@ -152,7 +153,7 @@ impl JsonSchema for FeatureRules {
         json_schema!({
             "type": "object",
             "propertyNames": { "not": { "const": "cpu" }, "pattern": "^[!-+\\--9;-~]+$" },
-            "additionalProperties": { "enum": ["at_least", "compute_capability", "exact"] },
+            "additionalProperties": { "enum": Rule::CONFIGURABLE.map(Rule::word) },
         })
     }
 }

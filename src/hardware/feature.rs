@@ -31,6 +31,9 @@ pub enum Rule {
 }
 
 impl Rule {
+    /// Those that `feature_rules` may give to a key; the schema offers them to editors.
+    pub const CONFIGURABLE: [Self; 3] = [Self::AtLeast, Self::ComputeCapability, Self::Exact];
+
     /// The word for the rule in the configuration and in explanations.
     #[must_use]
     pub const fn word(self) -> &'static str {
@@ -50,7 +53,7 @@ pub struct FeatureRules {
 }
 
 impl FeatureRules {
-    /// The built-in rules with `overrides`: key → `at_least`, `compute_capability` or `exact`.
+    /// The built-in rules with `overrides`: key → the word for one of [`Rule::CONFIGURABLE`].
     ///
     /// # Errors
     /// [`FieldError`], its field the key: an unknown rule, a key that no feature can have, or a rule for `cpu`
@@ -63,14 +66,14 @@ impl FeatureRules {
             if key.contains(':') {
                 return Err(error("a key has no ':'; write the part before it".to_owned()));
             }
-            let rule = match rule.as_str() {
-                _ if key == CPU => return Err(error("the rule of cpu is fixed; remove this line".to_owned())),
-                "at_least" => Rule::AtLeast,
-                "compute_capability" => Rule::ComputeCapability,
-                "exact" => Rule::Exact,
-                _ => return Err(error(format!("no such rule: {rule} (at_least, compute_capability or exact)"))),
+            if key == CPU {
+                return Err(error("the rule of cpu is fixed; remove this line".to_owned()));
+            }
+            let Some(known) = Rule::CONFIGURABLE.into_iter().find(|known| known.word() == rule) else {
+                let [others @ .., last] = Rule::CONFIGURABLE.map(Rule::word);
+                return Err(error(format!("no such rule: {rule} ({} or {last})", others.join(", "))));
             };
-            rules.insert(key.clone(), rule);
+            rules.insert(key.clone(), known);
         }
         Ok(Self { overrides: Arc::new(rules) })
     }

@@ -1,8 +1,10 @@
 //! `docs/metahub.schema.json`: it is what the configuration's types say, and what is shipped is what it says.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use metahub::config::Config;
+use metahub::hardware::feature::Rule;
 use serde_json::{Value, json};
 
 /// `htpasswd -nbB -C 5 user secret`
@@ -57,6 +59,28 @@ fn shipped_configurations_fit_the_schema_and_name_it() {
         require(&schema, &document, &file.display().to_string());
         let value = &document["resources"][0]["typed_config"]["config"]["configuration"]["value"];
         Config::parse(value.to_string().as_bytes(), &|_| Some("from outside".to_owned())).unwrap();
+    }
+}
+
+/// README's table of the keys.
+#[test]
+fn readme_names_every_key_and_every_rule() {
+    let readme = text("README.md");
+    let (_, rest) = readme.split_once("\n| key | meaning | default |\n").unwrap();
+    let (table, _) = rest.split_once("\n\n").unwrap();
+    let named: BTreeSet<&str> = table
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .flat_map(|code| code.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_'))
+        .collect();
+    for (name, definition) in shipped()["definitions"].as_object().unwrap() {
+        for key in definition["properties"].as_object().unwrap().keys() {
+            assert!(named.contains(key.as_str()), "{name}.{key}");
+        }
+    }
+    for rule in Rule::CONFIGURABLE.map(Rule::word) {
+        assert!(named.contains(rule), "{rule}");
     }
 }
 
