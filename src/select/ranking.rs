@@ -25,31 +25,31 @@ impl<'a> Candidate<'a> {
     }
 
     /// `Less` when this one goes before `other`, and what decides between them.
-    pub(super) fn compare(&self, other: &Self, machine: &MachineType) -> (Ordering, Decision) {
+    pub(super) fn compare(&self, other: &Self, machine: &MachineType) -> (Ordering, CriterionAt) {
         let without_platform = |candidate: &Self| candidate.entry.platform().is_none();
         let platform = without_platform(self).cmp(&without_platform(other));
         if platform.is_ne() {
-            return (platform, Decision::Platform);
+            return (platform, CriterionAt::Platform);
         }
         for place in machine.prefer() {
             let names = other.names(*place, machine).cmp(&self.names(*place, machine));
             let order = names.then_with(|| other.nearness_at(*place).cmp(&self.nearness_at(*place)));
             if order.is_ne() {
-                return (order, Decision::Preferred(*place));
+                return (order, CriterionAt::Preferred(*place));
             }
         }
         let keys = other.entry.distinct_keys().cmp(&self.entry.distinct_keys());
         if keys.is_ne() {
-            return (keys, Decision::MostKeys);
+            return (keys, CriterionAt::MostKeys);
         }
         if let Some((place, order)) = self.nearer(other) {
-            return (order, Decision::Nearest(place));
+            return (order, CriterionAt::Nearest(place));
         }
         let version = other.names_os_version.cmp(&self.names_os_version);
         if version.is_ne() {
-            return (version, Decision::OsVersion);
+            return (version, CriterionAt::OsVersion);
         }
-        (self.entry.position().cmp(&other.entry.position()), Decision::ListOrder)
+        (self.entry.position().cmp(&other.entry.position()), CriterionAt::ListOrder)
     }
 
     /// The first place, in the machine's order of keys, at which the two differ: one names the key and the other does
@@ -72,7 +72,7 @@ impl<'a> Candidate<'a> {
 }
 
 /// A [`Criterion`] with places instead of names: comparing must not cost memory.
-pub(super) enum Decision {
+pub(super) enum CriterionAt {
     Platform,
     Preferred(usize),
     MostKeys,
@@ -81,7 +81,7 @@ pub(super) enum Decision {
     ListOrder,
 }
 
-impl Decision {
+impl CriterionAt {
     pub(super) fn into_criterion(self, machine: &MachineType) -> Criterion {
         match self {
             Self::Platform => Criterion::Platform,
