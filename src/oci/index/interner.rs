@@ -1,12 +1,12 @@
 //! Values that repeat themselves, kept once and known by their numbers.
 //!
-//! Lists of many entries repeat a few words thousands of times. A cache finds most repetitions; it is no map, so that
-//! no choice of words can make it slow. A value that it misses is kept twice.
+//! Lists of many entries repeat a few words thousands of times. What was met last finds most repetitions; it is no map,
+//! so that no choice of words can make it slow. A value that it misses is kept twice.
 
 /// Values, each known by its place in the order of arrival.
 pub(super) struct Interner<T> {
     values: Vec<T>,
-    cache: Cache,
+    last_met: LastMet,
 }
 
 /// Room for a value that was not found.
@@ -17,7 +17,7 @@ pub(super) struct Vacant<'i, T> {
 
 impl<T> Interner<T> {
     pub(super) const fn new() -> Self {
-        Self { values: Vec::new(), cache: Cache::new() }
+        Self { values: Vec::new(), last_met: LastMet::new() }
     }
 
     /// The number of the value that is `wanted`, or else room for it. `words` are what the value is made of.
@@ -26,7 +26,7 @@ impl<T> Interner<T> {
         words: impl IntoIterator<Item = &'t str>,
         wanted: impl FnOnce(&T) -> bool,
     ) -> Result<u32, Vacant<'_, T>> {
-        let cached = self.cache.place(words);
+        let cached = self.last_met.place(words);
         if self.values.get(*cached as usize).is_some_and(wanted) {
             return Ok(*cached);
         }
@@ -42,7 +42,7 @@ impl<T> Interner<T> {
         self.values.len()
     }
 
-    /// Forgets all values but the first ones. The cache may still name the others; nobody believes the cache.
+    /// Forgets all values but the first ones. The places may still name the others; nobody believes them.
     pub(super) fn truncate(&mut self, length: usize) {
         self.values.truncate(length);
     }
@@ -70,7 +70,7 @@ pub(super) fn number(length: usize) -> u32 {
 }
 
 /// The numbers that words were met under last; two lists of words that share a place push each other out.
-struct Cache {
+struct LastMet {
     places: [u32; PLACES],
     /// Never needed: a place is always among these.
     other: u32,
@@ -78,7 +78,7 @@ struct Cache {
 
 const PLACES: usize = 1024;
 
-impl Cache {
+impl LastMet {
     const fn new() -> Self {
         Self { places: [u32::MAX; PLACES], other: u32::MAX }
     }
