@@ -16,38 +16,54 @@ if [ $# -eq 0 ]; then
     for file in "$patches"/*.patch; do names+=("$(basename "$file" .patch)"); done
 fi
 
+mkdir -p "$built"
 tree=$(mktemp -d)
 git worktree add --quiet --detach "$tree" HEAD
 trap 'git worktree remove --force "$tree"' EXIT
 
-# notice: the first target that fails, and its words.
+# notice: the first target that fails, and its words; 1 if none does, 2 if there is nothing to run.
 notice() {
-    local target output
+    local target output words number
     (cd "$tree" && cargo build --quiet --locked --profile mutant --package metahub-fuzz \
         --target-dir "$built" --bin cases) \
         2>"$built/mutation.log" || {
         cat "$built/mutation.log" >&2
-        exit 2
+        return 2
     }
     for target in "${targets[@]}"; do
         output=$(RUST_BACKTRACE=0 timeout 600 "$built/mutant/cases" "$target" "$cases" 2>&1) && continue
+        number=$(sed -n 's/^case \([0-9]*\) of .*/\1/p' <<<"$output")
+        [ -n "$number" ] || {
+            echo "$output" >&2
+            return 2
+        }
         # The panic's words are in the line behind its place.
         words=$(grep -m1 -A1 'panicked at' <<<"$output" | tail -n 1 | tr -d '|`' | cut -c 1-70)
-        number=$(sed -n 's/^case \([0-9]*\) of .*/\1/p' <<<"$output")
         printf '`%s`, input %s: %s' "$target" "$number" "$words"
         return
     done
     return 1
 }
 
-if noticed=$(notice); then
+# attempt: what `notice` says. What could not be tried is no fault that was noticed.
+attempt() {
+    local status=0
+    noticed=$(notice) || status=$?
+    [ "$status" -ne 2 ] || {
+        echo "nothing was shown: see above" >&2
+        exit 2
+    }
+    return "$status"
+}
+
+if attempt; then
     echo "without any fault: $noticed" >&2
     exit 1
 fi
 unnoticed=0
 for name in "${names[@]}"; do
     git -C "$tree" apply --whitespace=nowarn "$patches/$name.patch"
-    noticed=$(notice) || { [ $? -eq 1 ] && unnoticed=$((unnoticed + 1)) noticed='nobody'; }
+    attempt || unnoticed=$((unnoticed + 1)) noticed='nobody'
     printf '| `%s` | %s | %s |\n' "$name" "$(head -n 1 "$patches/$name.patch" | sed 's/\.$//')" "$noticed"
     git -C "$tree" apply --whitespace=nowarn --reverse "$patches/$name.patch"
 done

@@ -45,7 +45,7 @@ struct Machine {
 
 /// Writes a program, by a process of its own: a program is "busy" while somebody has it open for writing, and what this
 /// process has open, every child that another test has just begun has for a moment too.
-fn install(program: &Path, text: &[u8]) {
+pub(super) fn install(program: &Path, text: &[u8]) {
     let mut command = Command::new("install");
     let mut child = command.args(["-m", "755", "/dev/stdin"]).arg(program).stdin(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(text).unwrap();
