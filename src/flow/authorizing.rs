@@ -3,7 +3,7 @@
 use super::decision::Next;
 use super::fault::Fault;
 use super::local_reply::{LocalReply, rejected};
-use super::report::Counter;
+use super::report::{Counter, Report};
 use super::session::Session;
 use super::step::{Answer, Callout};
 use crate::auth::registry_token::TokenRequest;
@@ -28,11 +28,13 @@ pub(super) struct Authorizing {
     /// What the request is once `outgoing` has gone.
     pub(super) next: Next,
     pub(super) outgoing: Outgoing,
+    /// What is counted of it once it has gone.
+    pub(super) reports: Vec<Report>,
 }
 
 impl Authorizing {
-    pub(super) const fn new(request: TokenRequest, next: Next, outgoing: Outgoing) -> Self {
-        Self { request, next, outgoing }
+    pub(super) const fn new(request: TokenRequest, next: Next, outgoing: Outgoing, reports: Vec<Report>) -> Self {
+        Self { request, next, outgoing, reports }
     }
 
     /// The callout for the token.

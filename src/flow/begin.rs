@@ -205,8 +205,7 @@ impl<'a> Planned<'a> {
             Plan::Answer(answer) => answer.into(),
             Plan::Registry(decision) => decision,
         };
-        let decision = if anonymous { decision.reporting(Report::count(Counter::Anonymous)) } else { decision };
-        Verified { path, decision, presented, repository, session }
+        Verified { path, decision, anonymous, presented, repository, session }
     }
 }
 
@@ -214,6 +213,7 @@ impl<'a> Planned<'a> {
 struct Verified<'a> {
     path: &'a str,
     decision: Decision,
+    anonymous: bool,
     presented: Presented,
     repository: Option<Repository>,
     session: Session,
@@ -221,8 +221,9 @@ struct Verified<'a> {
 
 impl Verified<'_> {
     fn exchange(self, resources: &dyn Resources) -> Effects {
-        let Self { path, decision, presented, repository, session } = self;
-        Exchange::begin(resources, session, &presented, repository.as_ref(), path, decision)
+        let Self { path, decision, anonymous, presented, repository, session } = self;
+        let effects = Exchange::begin(resources, session, &presented, repository.as_ref(), path, decision);
+        if anonymous { effects.reporting(Report::count(Counter::Anonymous)) } else { effects }
     }
 }
 

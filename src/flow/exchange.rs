@@ -97,8 +97,8 @@ impl Exchange {
         };
         let goes_itself = matches!(outgoing, Outgoing::Request(_));
         if let Some(request) = session.authorize(resources, presented, repository, path, goes_itself) {
-            let effects = Self::authorize(session, Authorizing::new(*request, next, outgoing));
-            return Effects { reports, ..effects };
+            let authorizing = Authorizing::new(*request, next, outgoing, reports);
+            return Self::authorize(session, authorizing);
         }
         let step = match outgoing {
             Outgoing::Request(mut changes) => {
@@ -203,7 +203,7 @@ fn decide(
             && let Some(callout) = state.repeat(&session)
             && let Some(request) = session.renew(resources, status)
         {
-            let authorizing = Authorizing::new(request, Next::Undecided(state), Outgoing::Callout(callout));
+            let authorizing = Authorizing::new(request, Next::Undecided(state), Outgoing::Callout(callout), Vec::new());
             return Exchange::authorize(session, authorizing).reporting(Report::count(Counter::TokenRefused));
         }
         if let Some(refusal) = session.refusal(resources, status, headers) {
@@ -227,12 +227,12 @@ fn redeem(
     match authorizing.redeem(resources, &session, *answer) {
         Ok(token) => {
             session.present(token);
-            let Authorizing { next, outgoing, .. } = *authorizing;
+            let Authorizing { next, outgoing, reports, .. } = *authorizing;
             let step = match outgoing {
                 Outgoing::Request(changes) => Step::Resume(changes),
                 Outgoing::Callout(callout) => Step::CallOut(callout),
             };
-            Effects::of(session, Decision::new(next, step))
+            Effects::of(session, Decision { next, step, reports })
         }
         Err(refusal) => (*refusal).into(),
     }

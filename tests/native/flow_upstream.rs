@@ -324,6 +324,20 @@ fn faults_of_the_token_service_are_registry_errors() {
     }
 }
 
+/// A tag of an artifact passes, but not without a token.
+#[test]
+fn what_has_not_gone_upstream_is_not_counted_as_passed_through() {
+    let config = parse(&registry("upstream", token_service()));
+    let path = format!("/v2/a/manifests/sha256-{}.sig", "0".repeat(64));
+    for (answer, passes) in [(token(r#"{"token":"t"}"#), true), (Response::new(500, "text/plain", ""), false)] {
+        let mut upstream = demo();
+        upstream.by_digest.insert("token".into(), Some(answer));
+        let outcome = send(&config, "GET", &path, "me-type1", "pw", &upstream);
+        assert_eq!(outcome.asked.is_some(), passes);
+        assert_eq!(outcome.counters.contains(&"metahub_passed_through"), passes, "{:?}", outcome.counters);
+    }
+}
+
 #[test]
 fn machine_types_are_for_those_whom_the_registry_knows() {
     let config = parse(&registry("upstream", json!({})));
