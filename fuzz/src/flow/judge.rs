@@ -58,8 +58,7 @@ impl World {
             _ => false,
         };
         let trusts = stream.rules.ttl + stream.rules.stale > 0;
-        let is_explained = matches!(stream.asked, Asked::Explain(..));
-        let Some(repository) = repository.filter(|_| is_refusal && trusts && !is_explained) else { return };
+        let Some(repository) = repository.filter(|_| is_refusal && trusts) else { return };
         let refusal = Refusal {
             identity: stream.login.identity.clone(),
             cluster: stream.cluster,
