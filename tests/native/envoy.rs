@@ -296,6 +296,7 @@ impl Host for Envoy<'_> {
     }
 
     fn call_out(&self, callout: Callout, since: Moment) -> Result<(), Full> {
+        self.called("call_out").map_err(|_| Full)?;
         self.callouts.join(self, callout, (), since)
     }
 

@@ -3,6 +3,7 @@
 
 use log::Level;
 use metahub::host::FilterStatus::{self, Continue, Hold, Replied};
+use metahub::host::flights::Outcome as CalloutOutcome;
 use metahub::host::log_lines::collect;
 use metahub::text::headers::HeaderChange;
 use serde_json::json;
@@ -129,6 +130,40 @@ fn where_a_call_into_envoy_fails_the_client_gets_503() {
             lines.iter().filter(|line| line.level == Level::Error).map(|line| line.text.as_str()).collect();
         assert_eq!(errors, [format!("503 a call into Envoy failed: {fails:?}")], "{path}");
         assert_eq!(envoy.driver.on_request_body(&envoy, 1, true), Continue, "it is over");
+    }
+}
+
+/// The client's request waits, or a response that says that the tag has moved; and a callout was sent already, or not.
+#[test]
+fn what_a_full_worker_takes_no_callout_of_is_answered_and_not_held() {
+    let (config, mut upstream) = (parse(&configuration()), demo());
+    for known in [false, true] {
+        if known {
+            collect(|| Envoy::new(&config, &get(TAG), &upstream).run());
+            let moved = ScriptedRegistry::with_list(&[child(&["cpu:haswell"])]);
+            (upstream.index, upstream.by_digest) = (moved.index, moved.by_digest);
+        }
+        for sent in [false, true] {
+            let envoy = Envoy::new(&config, &get(TAG), &upstream);
+            envoy.fails.set(("call_out", u32::from(!sent)));
+            let (status, _) = collect(|| {
+                let status = envoy.driver.on_request_headers(&envoy, true);
+                if !known {
+                    return status;
+                }
+                envoy.went_on();
+                *envoy.response.borrow_mut() = upstream.index.as_ref().map(Response::list).unwrap();
+                envoy.driver.on_response_headers(&envoy, true)
+            });
+            assert_eq!(status, if sent { Hold } else { Replied }, "{known} {sent}");
+            if sent {
+                collect(|| envoy.driver.on_callout(&envoy, &CalloutOutcome::Overfull));
+            }
+            assert!(envoy.has_replied(), "{known} {sent}");
+            let outcome = envoy.outcome.borrow();
+            assert_eq!((outcome.status, outcome.header("retry-after")), (503, "1"), "{known} {sent}");
+            assert_eq!(outcome.counters, ["metahub_overloaded"], "{known} {sent}");
+        }
     }
 }
 
