@@ -49,7 +49,8 @@ pub trait Sender {
     /// Why a call into the host failed.
     type Error: Debug;
 
-    /// Sends a callout with [`headers`] and [`TIMEOUT`], in the name of the worker, whatever was delivered before.
+    /// Sends a callout with [`headers`] and [`TIMEOUT`], in the name of the worker, whatever was delivered before. It
+    /// is answered after this has returned.
     ///
     /// # Errors
     /// It was not sent.
@@ -117,8 +118,11 @@ impl<S: Sender> Callouts<S> {
         let at_once = size <= SMALL && !self.flights.borrow().has_deliveries();
         // One byte above the limit is enough to know that it is too large.
         let size = size.min(MAX_MANIFEST + 1);
-        let answer = || take(size).map(|(headers, body)| Answered { headers, body: body.into() });
-        self.flights.borrow_mut().answered(id, size, answer);
+        let fits = self.flights.borrow().has_room(size);
+        // No borrow may last while the host is called.
+        let answer = if fits { take(size) } else { None };
+        let answer = answer.map(|(headers, body)| Answered { headers, body: body.into() });
+        self.flights.borrow_mut().answered(id, size, || answer);
         if at_once {
             self.deliver(sender);
         }

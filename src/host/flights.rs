@@ -100,6 +100,12 @@ impl<W, I: Ord> Flights<W, I> {
         self.held
     }
 
+    /// Whether so many bytes more may be held.
+    #[must_use]
+    pub const fn has_room(&self, bytes: usize) -> bool {
+        self.held + bytes <= MAX_HELD
+    }
+
     /// Lets somebody whose request began at `since` wait for the answer to a callout. An answer that came before that
     /// is not theirs: upstream has not answered it to this request.
     ///
@@ -107,7 +113,7 @@ impl<W, I: Ord> Flights<W, I> {
     /// [`Full`].
     pub fn join(&mut self, callout: Callout, waiting: W, since: Moment) -> Result<(), Full> {
         let held = PER_WAITING + COPIES * callout.bytes();
-        if self.held + held > MAX_HELD {
+        if !self.has_room(held) {
             return Err(Full);
         }
         self.held += held;
@@ -150,7 +156,7 @@ impl<W, I: Ord> Flights<W, I> {
     /// for it, it is not made at all.
     pub fn answered(&mut self, id: I, bytes: usize, answer: impl FnOnce() -> Option<Answered>) {
         let Some(flight) = self.by_id.remove(&id) else { return };
-        if self.held + bytes > MAX_HELD {
+        if !self.has_room(bytes) {
             return self.land(flight, Outcome::Overfull, 0);
         }
         let outcome = answer().map_or(Outcome::BrokeOff, |answered| Outcome::Answered(Rc::new(answered)));

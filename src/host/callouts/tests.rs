@@ -165,6 +165,34 @@ fn no_more_is_read_of_an_answer_than_tells_that_it_is_too_large() {
 }
 
 #[test]
+fn a_stream_may_ask_for_something_while_an_answer_is_read() {
+    let host = Fake::default();
+    let callouts = crowd(&host, 1);
+    callouts.answered(&host, 1, 1, |size| {
+        callouts.join(&host, callout("b"), 7, callouts.now()).unwrap();
+        answer(size)
+    });
+    assert_eq!(*host.delivered.borrow(), [0]);
+    callouts.on_tick(&host);
+    assert_eq!(*host.sent.borrow(), ["a", "b"]);
+}
+
+#[test]
+fn an_answer_without_room_is_not_read() {
+    let host = Fake::default();
+    let callouts = Callouts::default();
+    let long = "x".repeat(1024 * 1024);
+    let fits = |waiting: &u32| callouts.join(&host, callout(&long), *waiting, callouts.now()).is_ok();
+    assert!((0..1000).take_while(fits).count() > 10);
+    callouts.on_tick(&host);
+    callouts.answered(&host, 1, MAX_MANIFEST, |_| panic!("there is no room"));
+    while host.ticking.get() {
+        callouts.on_tick(&host);
+    }
+    assert!(host.statuses.borrow().len() > 10 && host.statuses.borrow().iter().all(Option::is_none));
+}
+
+#[test]
 fn what_cannot_be_sent_is_logged_and_tells_a_busy_cluster_from_none() {
     for (refusal, status) in [(NotSent::Busy("busy"), Some(503)), (NotSent::Impossible("none"), None)] {
         let host = Fake { refuses: Some(refusal), ..Fake::default() };
