@@ -40,7 +40,8 @@ impl State {
     }
 }
 
-/// One HTTP stream. Its state is complete before each call into the host, so the host may call back in.
+/// One HTTP stream. Its state is complete before each reply, resumption and callout, so the host may call back in; what
+/// only reads or changes headers must not.
 #[derive(Default)]
 pub struct Driver {
     state: Cell<State>,

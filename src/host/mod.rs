@@ -72,7 +72,8 @@ pub trait Host {
     /// # Errors
     /// The proxy does not take it.
     fn resume_request(&self) -> Result<(), Self::Error>;
-    /// Lets this stream, whose request began at `since`, wait for the answer to a callout: [`Callouts::join`].
+    /// Lets this stream, whose request began at `since`, wait for the answer to a callout: [`Callouts::join`]. The
+    /// answer is delivered after the callback in which this was called.
     ///
     /// # Errors
     /// [`Full`].
