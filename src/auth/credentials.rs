@@ -188,9 +188,11 @@ mod tests {
     #[test]
     fn refuses_malformed_headers() {
         use InvalidAuthorization as E;
-        let long = basic(&[b'a'; 64 * 1024]);
+        // 16 KiB are read, and found to be no Base64; one byte more is not read.
+        let longest = [b"Basic ".as_slice(), &[b'a'; 16 * 1024 - 6]].concat();
+        let long = [longest.as_slice(), b"a"].concat();
         let long_token = [b"Bearer ".as_slice(), &[b'a'; MAX_BEARER + 1]].concat();
-        let rows: [(&[u8], E); 21] = [
+        let rows: [(&[u8], E); 22] = [
             (b"", E::Scheme),
             (b"Basic", E::Scheme),
             (b"Digest abc", E::Scheme),
@@ -210,6 +212,7 @@ mod tests {
             (&basic(b"user:\xff\xfe"), E::NotUtf8),
             (&basic(b"user\n:pass"), E::ControlCharacter),
             (&basic(b":password"), E::EmptyUser),
+            (&longest, E::Base64),
             (&long, E::TooLong),
             (&basic(&[&[b'a'; 256][..], b":x"].concat()), E::LongUser),
         ];

@@ -45,4 +45,13 @@ mod tests {
         assert!(due("a"));
         assert!(is_due(&memory, None) && is_due(&memory, None));
     }
+
+    #[test]
+    fn topics_are_bounded() {
+        let memory = Map::default();
+        for number in 0..20_000 {
+            is_due(&memory, Some(&number.to_string()));
+        }
+        assert_eq!(memory.len(), 1024);
+    }
 }

@@ -155,3 +155,20 @@ fn a_token_that_a_client_brought_goes_as_it_is() {
         assert!(matches!(authorization, Authorization::Header(header) if header.expose() == "Bearer a.b.c"));
     }
 }
+
+#[test]
+fn what_is_kept_is_bounded_in_number_and_size() {
+    let memory = Map::default();
+    for (bytes, kept) in [(16 * 1024, true), (16 * 1024 + 1, false)] {
+        let answer = format!(r#"{{"token":"{}","expires_in":300}}"#, "t".repeat(bytes));
+        let repository = format!("a/{bytes}");
+        exchange(&memory, None, &repository).unwrap().redeem(&memory, answer.as_bytes()).unwrap();
+        assert_eq!(exchange(&memory, None, &repository).is_none(), kept, "{bytes}");
+    }
+    for number in 0..3000 {
+        let request = exchange(&memory, None, &format!("b/{number}"));
+        request.unwrap().redeem(&memory, br#"{"token":"t","expires_in":300}"#).unwrap();
+    }
+    let slots = memory.values.borrow().keys().filter(|key| key.starts_with("metahub.token.")).count();
+    assert!((1000..=1024).contains(&slots), "{slots}");
+}
