@@ -6,7 +6,7 @@ SHELL := bash
 .NOTPARALLEL:
 
 WASM_TARGET := wasm32-wasip1
-# What cargo makes, and what operators load.
+# The file that cargo makes, and the file that operators load.
 COMPILED := target/$(WASM_TARGET)/release/metahub_proxy_wasm.wasm
 WASM := dist/metahub.wasm
 INSTALL := scripts/install.sh
@@ -23,7 +23,7 @@ ARGS ?=
 # How long `make soak` takes.
 MINUTES ?= 10
 
-# What `make run` starts: the folder below envoy/ of this name; the demo if it is empty.
+# The folder below envoy/ that `make run` starts; the demo if it is empty.
 UPSTREAM ?=
 # More names for the certificate of `make certs`, which is for localhost in any case.
 NAMES ?=

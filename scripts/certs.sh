@@ -3,9 +3,9 @@
 #
 #   scripts/certs.sh FOLDER [NAME...]
 #
-# The certificate is for localhost, 127.0.0.1, ::1 and the names given. What is there, good for another day and for all
-# these names, stays as it is. Whoever has ca.key can make certificates that its users trust: a trial's authority has no
-# place in anything else.
+# The certificate is for localhost, 127.0.0.1, ::1 and the names given. A certificate that is there already, valid for
+# another day and for all these names, is kept. A reader of ca.key can make certificates that the authority's users
+# trust, so use a trial's authority for nothing else.
 #
 #   ca.crt ca.key           what clients are told to trust, and its key
 #   server.crt server.key   what the listener shows
@@ -20,7 +20,7 @@ shift
 names=DNS:localhost,IP:127.0.0.1,IP:::1
 for name in "$@"; do names+=,DNS:$name; done
 
-# Readable only for whoever made them.
+# Only the user who made them may read them.
 umask 077
 
 still_good() {
@@ -32,7 +32,8 @@ still_good() {
 
 still_good && exit
 
-# Made elsewhere and moved, so that nobody ever reads half a file; the folder stays, for Envoy may be watching it.
+# The files are made elsewhere and moved, so that no program ever reads half a file. The folder stays, because Envoy may
+# be watching it.
 new=$folder/new.$$
 trap 'rm -rf "$new"' EXIT
 mkdir -p "$new"

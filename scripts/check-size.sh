@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Fails if the filter, the file named, is larger than 900,000 bytes. Where the build had no wasm-opt to make it smaller,
-# that is a warning.
+# Fails if the filter, the file named, is larger than 900,000 bytes. If the build had no wasm-opt to make the filter
+# smaller, the script only warns.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -5,7 +5,7 @@
 # The compiler of rust-toolchain.toml is enough: what cargo-fuzz needs nightly for is the address sanitizer, and there
 # is no unsafe code here. libFuzzer comes with a crate.
 #
-# SEED=1 in the environment makes the same inputs each time, as far as they go in the time; 0 makes others each time.
+# SEED=1 in the environment makes the same inputs each time, as many as the time allows; 0 makes others each time.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -40,7 +40,7 @@ feed() {
         printf '%-15s %s\n' "$target" "$(grep '^Done' "$log")"
     else
         printf '%-15s FAILS\n' "$target"
-        # What it has learned on the way begins with a number sign.
+        # Lines that begin with a number sign only report progress.
         grep -v '^#' "$log" | tail -n 40
         return 1
     fi

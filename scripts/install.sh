@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what a make target needs and is not there yet. Says what it does, and does nothing twice.
+# Installs the tools of a make target that are missing, says what it does, and does nothing twice.
 #
 #   scripts/install.sh rust binaryen envoy registry cargo-deny clients login-client bench openssl g++
 #
@@ -25,7 +25,7 @@ have() { command -v "$1" >/dev/null 2>&1; }
 # The commands of the system's administrator are not on every user's path.
 export PATH="$PATH:/usr/sbin:/sbin"
 
-# Runs a command as root, without asking for a password where nobody could type one.
+# Runs a command as root. It does not ask for a password where nobody could type one.
 as_root() {
     if [ "$(id -u)" -eq 0 ]; then
         "$@"
@@ -36,8 +36,8 @@ as_root() {
     fi
 }
 
-# The package lists of a fresh container are empty; elsewhere they are the administrator's business unless they are
-# too old to find a package.
+# Updates the package lists: those of a fresh container are empty. Elsewhere they are left to the administrator, unless
+# they are too old to find a package.
 apt_update() {
     as_root true || {
         say "updating the package lists takes root; run: sudo apt-get update"
@@ -49,9 +49,9 @@ apt_update() {
 
 apt_knows() { apt-cache show --no-all-versions "$1" >/dev/null 2>&1; }
 
-# Installs Debian packages without starting the services that they bring: a registry on port 5000 or a second docker
-# is not what somebody who runs tests has asked for. Debian's way to say so is policy-rc.d, which the packages' install
-# scripts consult; an administrator's own one is left alone. New services are also kept from starting with the machine.
+# Installs Debian packages without starting their services, because a user who runs tests has not asked for a registry
+# on port 5000 or a second docker. The packages' install scripts ask Debian's policy-rc.d whether they may start a
+# service; an administrator's own policy-rc.d is left alone. New services are also kept from starting with the machine.
 apt_install() {
     say "installing Debian packages: $*"
     have apt-get || die "there is no apt-get; install these yourself: $*"
@@ -172,8 +172,8 @@ install_cargo_deny() {
 
 # --- Debian's packages: Binaryen, the registry and the clients -------------------------------------------------------
 
-# unpack PACKAGE FOLDER: unpacks Debian's package into .tools/FOLDER. Not installed, it needs no root, and brings no
-# service along.
+# unpack PACKAGE FOLDER: unpacks Debian's package into .tools/FOLDER. This needs no root, and starts no service, because
+# the package is not installed.
 unpack() {
     local package=$1 folder=$tools/$2
     if ! apt_knows "$package"; then
@@ -198,8 +198,8 @@ install_registry() {
 # The first version of wasm-opt with which the filter was tried.
 wasm_opt_version=108
 
-# Binaryen for the last step of the build, wasm-opt. The filter works without that step and is only larger, so the build
-# goes on; CI does not, for it checks the size.
+# Binaryen for the last step of the build, wasm-opt. Without that step the filter works and is only larger, so the build
+# goes on. CI fails, because it checks the size.
 install_binaryen() {
     wasm_opt >/dev/null 2>&1 && return
     if ! have apt-get; then
@@ -212,7 +212,7 @@ install_binaryen() {
     say "warning: building without wasm-opt; to have it, put Binaryen $wasm_opt_version or later on the PATH"
 }
 
-# Debian 13's Binaryen has a library of its own, which the loader looks for among the system's.
+# Debian 13's Binaryen has its own library, which the loader looks for among the system's libraries.
 wrap_binaryen() {
     local program
     for program in wasm-opt wasm-as; do
@@ -245,7 +245,7 @@ wasm_opt() {
     return 1
 }
 
-# What `make demo` logs in with: docker where a daemon answers, else skopeo.
+# The client that `make demo` logs in with: docker where a daemon answers, else skopeo.
 install_login_client() {
     if have docker && docker info >/dev/null 2>&1; then return; fi
     install_needs needs_skopeo
@@ -253,7 +253,7 @@ install_login_client() {
 
 needs_skopeo() { need skopeo skopeo; }
 
-# What `make test` pulls with. The tests start a dockerd and a containerd of their own.
+# The clients that `make test` pulls with. The tests start their own dockerd and containerd.
 install_clients() {
     install_needs needs_clients
 }
@@ -271,21 +271,21 @@ needs_clients() {
     need iptables iptables
 }
 
-# What certs.sh makes certificates with.
+# The program that certs.sh makes certificates with.
 install_openssl() {
     install_needs needs_openssl
 }
 
 needs_openssl() { need openssl openssl; }
 
-# What libFuzzer, which comes as C++, is compiled with.
+# The compiler for libFuzzer, which comes as C++.
 install_gxx() {
     install_needs needs_gxx
 }
 
 needs_gxx() { need c++ g++; }
 
-# What `make bench` measures with: the static upstream, and the clients whose pulls it times.
+# The programs that `make bench` measures with: the static upstream, and the clients whose pulls it times.
 install_bench() {
     install_needs needs_bench
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Plants the faults in fuzz/mutations one by one into a copy of the last commit, and says which target notices, at which
-# of its pseudo-random inputs and in which words: scripts/mutations.sh [NAME...]. It fails if one goes unnoticed.
+# Plants the faults in fuzz/mutations one by one into a copy of the last commit, and says which target notices each, at
+# which of its pseudo-random inputs and with which message: scripts/mutations.sh [NAME...]. It fails if a fault goes
+# unnoticed.
 #
 # CASES (3000) is how many inputs each target gets; `make check` gives 500 to each, and 300 to `flow`.
 set -euo pipefail
@@ -9,7 +10,7 @@ cd "$(dirname "$0")/.."
 cases=${CASES:-3000}
 patches=$PWD/fuzz/mutations
 built=$PWD/target/fuzz
-# What reads configurations wrongly would also spoil the histories of `flow`, which comes last.
+# `flow` comes last, because code that reads configurations wrongly would also spoil its histories.
 targets=(selection authorization request_line configuration token_answers tickets json flow)
 names=("$@")
 if [ $# -eq 0 ]; then
@@ -21,7 +22,7 @@ tree=$(mktemp -d)
 git worktree add --quiet --detach "$tree" HEAD
 trap 'git worktree remove --force "$tree"' EXIT
 
-# notice: the first target that fails, and its words; 1 if none does, 2 if there is nothing to run.
+# notice: the first target that fails, and its message; 1 if none does, 2 if there is nothing to run.
 notice() {
     local target output words number
     (cd "$tree" && cargo build --quiet --locked --profile mutant --package metahub-fuzz \
@@ -37,7 +38,7 @@ notice() {
             echo "$output" >&2
             return 2
         }
-        # The panic's words are in the line behind its place.
+        # The panic's message is in the line after its position.
         words=$(grep -m1 -A1 'panicked at' <<<"$output" | tail -n 1 | tr -d '|`' | cut -c 1-70)
         printf '`%s`, input %s: %s' "$target" "$number" "$words"
         return
@@ -45,7 +46,7 @@ notice() {
     return 1
 }
 
-# attempt: what `notice` says. What could not be tried is no fault that was noticed.
+# attempt: the output of `notice`. A fault that could not be tried does not count as noticed.
 attempt() {
     local status=0
     noticed=$(notice) || status=$?

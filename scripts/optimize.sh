@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # Makes the compiled filter, the file named, smaller and a little faster with Binaryen's wasm-opt.
 #
-# What came of the same file before is kept beside the build, because it takes seconds and `make build` runs often.
+# The result for each input file is kept beside the build, because wasm-opt takes seconds and `make build` runs often.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 filter=$1
 kept=target/optimized
 
-# What rustc compiles for (its target's defaults, and +simd128 of .cargo/config.toml).
+# The WebAssembly features that rustc compiles for (its target's defaults, and +simd128 of .cargo/config.toml).
 options=(
     -Os
     --enable-bulk-memory
@@ -30,7 +30,7 @@ if [ ! -e "$kept/$name.wasm" ]; then
     mkdir -p "$kept"
     new=$kept/new.$$
     "$wasm_opt" "${options[@]}" "$filter" --output "$new"
-    # Of earlier builds nothing is kept.
+    # Results of earlier builds are removed.
     rm -f "$kept"/*.wasm
     mv "$new" "$kept/$name.wasm"
 fi
