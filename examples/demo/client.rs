@@ -1,6 +1,6 @@
 //! The client that `make demo` pulls with: docker where a daemon runs, else skopeo.
 //!
-//! Either has a configuration of its own, so nobody's logins are touched.
+//! Either uses its own configuration, so the user's logins are not touched.
 
 use std::process::{Command, Stdio};
 
@@ -10,17 +10,17 @@ use metahub_testkit::elf::Architecture;
 use metahub_testkit::temp::TempDir;
 use metahub_testkit::{Failure, Result};
 
-/// What a pull gave.
+/// The result of a pull.
 pub(crate) struct Pulled {
     /// The digest of the image's manifest, as the client has it.
     pub(crate) digest: String,
-    /// What the image's program printed.
+    /// The output of the image's program.
     pub(crate) printed: String,
 }
 
 /// A container client.
 pub(crate) enum Client {
-    /// With the address of its daemon.
+    /// docker, with the address of its daemon.
     Docker(Option<String>),
     Skopeo,
 }
@@ -29,7 +29,7 @@ impl Client {
     /// The client to use on this machine.
     pub(crate) fn find() -> Result<Self> {
         if succeeds(Command::new("docker").arg("info")) {
-            // Our own configuration folder knows nothing of the user's contexts, so the daemon is named.
+            // Our own configuration folder does not have the user's contexts, so the daemon is named.
             let format = "{{.Endpoints.docker.Host}}";
             let address = output(Command::new("docker").args(["context", "inspect", "--format", format]));
             return Ok(Self::Docker(address.ok().filter(|text| !text.is_empty())));
@@ -49,7 +49,7 @@ impl Client {
         }
     }
 
-    /// Logs in with a password equal to the name, pulls, runs what came, and removes it again.
+    /// Logs in with a password equal to the name, pulls the image, runs it, and removes it again.
     pub(crate) fn pull(&self, login: &str, server: &str, repository: &str) -> Result<Pulled> {
         let home = TempDir::new("client")?;
         match self {
@@ -87,7 +87,7 @@ fn skopeo(home: &TempDir, login: &str, server: &str, repository: &str) -> Result
     command.args(["login", "--tls-verify=false", "--username", login, "--password", login, "--authfile"]);
     output(command.arg(&credentials).arg(server))?;
 
-    // The system's signature policy may not be installed, and is not what this is about.
+    // The system's signature policy may not be installed, and the demo does not need it.
     let mut command = limited("skopeo");
     command.args(["--insecure-policy", "copy", "--quiet", "--src-tls-verify=false", "--authfile"]).arg(&credentials);
     command.arg(format!("docker://{server}/{repository}:latest")).arg(format!("dir:{}", image.display()));
@@ -111,7 +111,7 @@ fn skopeo(home: &TempDir, login: &str, server: &str, repository: &str) -> Result
     Ok(Pulled { digest, printed })
 }
 
-/// A command that ends after a minute.
+/// A command that is ended after a minute.
 fn limited(program: &str) -> Command {
     let mut command = Command::new("timeout");
     command.args(["60", program]);
@@ -122,7 +122,7 @@ fn succeeds(command: &mut Command) -> bool {
     command.stdin(Stdio::null()).output().is_ok_and(|output| output.status.success())
 }
 
-/// What a command printed; its complaints when it failed.
+/// The output of a command; its error output when it failed.
 fn output(command: &mut Command) -> Result<String> {
     let outcome = command.stdin(Stdio::null()).output();
     let output = outcome.map_err(|error| Failure::new(format!("{:?}: {error}", command.get_program())))?;

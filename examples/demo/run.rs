@@ -12,19 +12,19 @@ const INTERVAL: Duration = Duration::from_millis(200);
 pub(crate) fn run() -> Result<()> {
     let folder = Folder::of_environment()?;
     let mut stage = Stage::start(Ports::or(8080, 5000, 9901)?, &folder, true)?;
-    // What is in force; the file may have been edited while everything started.
+    // The text that is in force; the file may have been edited while everything started.
     let mut text = folder.text()?;
     println!("{}", introduction(&stage.ports, &folder));
 
     while !stage.is_stopped() {
         stage.check()?;
-        // An editor that renames leaves a moment without the file.
+        // While an editor renames its file there is none for a moment.
         if let Ok(edited) = folder.text()
             && edited != text
         {
             let outcome = match folder.read(&edited, &stage.ports) {
                 Ok(config) => reload(&stage, &config.to_string())?,
-                Err(failure) => format!("this is no YAML: {failure}"),
+                Err(failure) => format!("this is not YAML: {failure}"),
             };
             println!("envoy/{}: {outcome}", folder.file());
             text = edited;
@@ -35,7 +35,7 @@ pub(crate) fn run() -> Result<()> {
     Ok(())
 }
 
-/// Envoy watches a copy (ports and paths differ), which is replaced by a rename: so it does not matter how an editor
+/// Envoy watches a copy (ports and paths differ), which is replaced by a rename, so it does not matter how an editor
 /// writes the file.
 fn reload(stage: &Stage, edited: &str) -> Result<String> {
     let before = stage.envoy.log().len();

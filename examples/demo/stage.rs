@@ -1,4 +1,4 @@
-//! What both commands start: the registry with the demo repository, and Envoy before it.
+//! The processes that both commands start: the registry with the demo repository, and Envoy before it.
 
 use std::env::{VarError, var};
 use std::sync::Arc;
@@ -43,7 +43,7 @@ impl Ports {
 fn chosen(variable: &str, otherwise: u16) -> Result<u16> {
     let port = match var(variable) {
         Err(VarError::NotPresent) => otherwise,
-        // `make` exports the variable also when nobody has set it.
+        // `make` exports the variable even if it is not set.
         Ok(text) if text.is_empty() => otherwise,
         Ok(text) => match text.parse() {
             Ok(port) if port > 0 => port,
@@ -79,7 +79,7 @@ impl Folder {
         self.0.is_empty() || self.speaks_tls()
     }
 
-    /// Whether clients are to come with TLS.
+    /// Whether clients must connect with TLS.
     pub(crate) fn speaks_tls(&self) -> bool {
         self.0 == "tls-listener"
     }
@@ -94,8 +94,7 @@ impl Folder {
         config::shipped_text(&self.file())
     }
 
-    /// That text as Envoy shall read it, for these ports and with Docker Hub's credentials where the environment has
-    /// some.
+    /// The text that Envoy reads: for these ports, and with Docker Hub's credentials if the environment has them.
     pub(crate) fn read(&self, text: &str, ports: &Ports) -> Result<Value> {
         const CREDENTIALS: &str = "credentials: { username_env: DOCKER_HUB_USER";
         let set = |name| var(name).is_ok_and(|value| !value.is_empty());
@@ -104,7 +103,7 @@ impl Folder {
         let mut file = config::parse(&text)?;
         let module = root().join("dist/metahub.wasm").display().to_string();
         let registry = format!("127.0.0.1:{}", ports.registry);
-        // What an operator has changed stays as it is.
+        // Values that an operator has changed stay as they are.
         for (place, shipped, here) in [
             ("vm_config/code/local/filename", "dist/metahub.wasm", module),
             ("configuration/value/registries/registry/host", "127.0.0.1:5000", registry),
@@ -130,7 +129,7 @@ pub(crate) struct Stage {
 impl Stage {
     /// Starts everything and waits until it answers.
     pub(crate) fn start(ports: Ports, folder: &Folder, show_access_log: bool) -> Result<Self> {
-        // From here on a signal must not end us before the processes that we start.
+        // From here on a signal must not end this process before the processes that it starts.
         let stop = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM, SIGHUP] {
             signal_hook::flag::register(signal, Arc::clone(&stop))?;
@@ -149,7 +148,7 @@ impl Stage {
             envoy = envoy.show_access_log();
         }
         let envoy = envoy.start()?;
-        // Envoy calls itself ready also when it refused the filter's configuration; then every request fails.
+        // Envoy calls itself ready even if it has refused the filter's configuration; then every request fails.
         let accepted = || envoy.updates().ok().filter(|updates| updates.accepted > 0);
         if wait_for("MetaHub's configuration", Duration::from_secs(10), accepted).is_err() {
             let text = format!("MetaHub does not answer; {}", reason_of_refusal(&envoy.log()));
@@ -158,7 +157,7 @@ impl Stage {
         Ok(Self { envoy, registry, bench, ports, stop })
     }
 
-    /// Whether somebody wants us to end.
+    /// Whether a signal has asked this process to end.
     pub(crate) fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }

@@ -1,4 +1,4 @@
-//! `metahub-trim FILTER`: takes from a compiled filter, in place, what Envoy has no use for.
+//! `metahub-trim FILTER`: removes from a compiled filter, in place, the code that Envoy never calls.
 //!
 //! Envoy calls a callback when the module exports it, and the SDK exports all that exist, most of which do nothing
 //! here. Only the exports in [`KEPT`] stay, and with the others goes the code that only they reached. Running it again
@@ -13,8 +13,8 @@ use std::process::ExitCode;
 
 use walrus::ModuleConfig;
 
-/// What Envoy needs, and the callbacks that `crates/proxy-wasm` has something to do in. proxy-wasm's C++ host takes an
-/// absent callback as "go on", an absent `proxy_on_done` as "done".
+/// The exports that Envoy needs, and the callbacks that `crates/proxy-wasm` has something to do in. proxy-wasm's C++
+/// host takes an absent callback as "go on", an absent `proxy_on_done` as "done".
 const KEPT: [&str; 16] = [
     "memory",
     "_initialize",
