@@ -1,4 +1,4 @@
-//! Log lines go to Envoy's log. The SDK's own logger unwraps; one that cannot be written is no reason to fail a
+//! Log lines go to Envoy's log. The SDK's own logger unwraps, but a line that cannot be written must not fail a
 //! request.
 
 use log::{Level, LevelFilter, Log, Metadata, Record};

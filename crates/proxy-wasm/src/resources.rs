@@ -15,7 +15,7 @@ impl Store for SharedData {
     }
 
     fn set(&self, key: &str, value: &[u8]) {
-        // Without a compare-and-swap number the last writer wins; what is remembered is the same whoever wrote it.
+        // Without a compare-and-swap number the last writer wins; every worker writes the same value.
         let _ = hostcalls::set_shared_data(key, Some(value), None);
     }
 

@@ -29,7 +29,7 @@ impl Root {
 
 impl Context for Root {
     fn on_http_call_response(&mut self, id: u32, headers: usize, size: usize, _trailers: usize) {
-        // Without headers it was reset, or cut off.
+        // A callout without headers was reset or cut off.
         self.shared.callouts.answered(&self.shared.envoy, id, size, |size| (headers > 0).then(|| answer(size)));
     }
 }

@@ -13,7 +13,7 @@ use metahub::host::callouts::{self, TICK, TIMEOUT};
 use metahub::host::flights::Outcome;
 use metahub::host::{Callouts, NotSent, Sender};
 
-/// What all streams of one worker and one configuration share.
+/// The state that all streams of one worker and one configuration share.
 pub(crate) struct Shared {
     pub(crate) envoy: Envoy,
     pub(crate) config: Option<Config>,

@@ -61,7 +61,7 @@ impl Bench {
     }
 }
 
-/// What the container of the image with these features prints.
+/// The line that the container of the image with these features prints.
 pub fn line(features: &[&str]) -> String {
     let target = if features.is_empty() { "generic".to_owned() } else { features.join(",") };
     format!(">> This container is optimised for: {target}")

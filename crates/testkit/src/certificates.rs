@@ -12,7 +12,7 @@ use super::{Failure, Result};
 /// A name, because docker does not ask servers on 127.0.0.0/8 for a certificate that it trusts.
 pub const TLS_HOST: &str = "metahub.test";
 
-/// The hosts that servers of ours stand for.
+/// The hosts that test servers stand for.
 const NAMES: [&str; 4] = [TLS_HOST, "registry-1.docker.io", "auth.docker.io", "registry.example.com"];
 
 static FOLDER: LazyLock<Result<PathBuf>> = LazyLock::new(|| {
@@ -33,7 +33,7 @@ pub fn folder() -> Result<&'static Path> {
     FOLDER.as_ref().map(PathBuf::as_path).map_err(Clone::clone)
 }
 
-/// What clients must trust.
+/// The certificate of the authority that clients must trust.
 pub fn authority() -> Result<PathBuf> {
     Ok(folder()?.join("ca.crt"))
 }

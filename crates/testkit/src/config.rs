@@ -1,8 +1,8 @@
 //! Configurations as values: the shipped YAML files, read, and changed by path.
 //!
 //! A path names the keys on the way, with dots between them, and positions in lists: `machine_types.type1.features.0`.
-//! A change whose path is not as it expects panics, and shows what is there: then the shipped file has changed, and
-//! whoever changes it here must look again.
+//! A change whose path is not as it expects panics, and shows what is there: then the shipped file has changed, and the
+//! test that changes it must follow.
 
 use std::fs;
 
@@ -35,13 +35,13 @@ pub fn uncommented(text: &str, line: &str) -> String {
 
 /// Changes of values by path.
 pub trait Edit {
-    /// What stands at `path`.
+    /// The value at `path`.
     fn at(&self, path: &str) -> &Value;
 
-    /// What stands at `path`, to be changed.
+    /// The value at `path`, to be changed.
     fn at_mut(&mut self, path: &str) -> &mut Value;
 
-    /// Puts `value` in the place of what stands at `path`.
+    /// Replaces the value at `path` with `value`.
     fn set(&mut self, path: &str, value: impl Into<Value>);
 
     /// Adds `value` as a key that the map before it does not have yet.
@@ -50,10 +50,10 @@ pub trait Edit {
     /// Adds `value` at the end of the list at `path`.
     fn push(&mut self, path: &str, value: impl Into<Value>);
 
-    /// Takes out what stands at `path`.
+    /// Removes the value at `path`.
     fn remove(&mut self, path: &str) -> Value;
 
-    /// Gives what stands at `path` another key in the same map.
+    /// Moves the value at `path` to another key in the same map.
     fn rename(&mut self, path: &str, key: &str);
 
     /// A copy with a change.
@@ -88,14 +88,14 @@ impl Edit for Value {
             Some((parent, key)) => (self.at_mut(parent), key),
             None => (self, path),
         };
-        let fields = map.as_object_mut().unwrap_or_else(|| panic!("before {key} in {path} is no map"));
+        let fields = map.as_object_mut().unwrap_or_else(|| panic!("before {key} in {path} is not a map"));
         assert!(!fields.contains_key(key), "there is {path} already: {fields:?}");
         fields.insert(key.to_owned(), value.into());
     }
 
     #[track_caller]
     fn push(&mut self, path: &str, value: impl Into<Value>) {
-        let list = self.at_mut(path).as_array_mut().unwrap_or_else(|| panic!("{path} is no list"));
+        let list = self.at_mut(path).as_array_mut().unwrap_or_else(|| panic!("{path} is not a list"));
         list.push(value.into());
     }
 

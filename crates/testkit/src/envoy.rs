@@ -1,7 +1,7 @@
 //! The pinned Envoy with the shipped configuration, on other ports.
 //!
-//! The files under `envoy/` are used as they stand, but for ports, paths and what a test changes by path: what tests
-//! prove is what is shipped.
+//! The files under `envoy/` are used as they are, except for ports, paths and a test's own changes by path, so that
+//! tests prove the files that are shipped.
 
 mod bootstrap;
 mod builder;
@@ -98,7 +98,7 @@ impl Envoy {
     /// How many configurations of the filter Envoy has accepted and refused.
     pub fn updates(&self) -> Result<Updates> {
         let count = |suffix| self.stat("extension_config_discovery.http_filter.metahub.", suffix);
-        // A failure is a file that is no YAML or no Envoy configuration; a rejection is the filter's own word.
+        // A failure is a file that is not YAML or not an Envoy configuration; a rejection is the filter's own verdict.
         let refused = count(".update_rejected")? + count(".update_failure")?;
         Ok(Updates { accepted: count(".update_success")?, refused })
     }
@@ -135,7 +135,7 @@ impl Envoy {
         self.replace_text(&self.text_with(config))
     }
 
-    /// As [`Envoy::replace_config`], with the text of the whole file, whatever it is.
+    /// As [`Envoy::replace_config`], with any text as the whole file.
     pub fn replace_text(&self, text: &str) -> Result<()> {
         // Written outside of the watched directory: only the rename must be seen.
         let new = self.directory.join("metahub.yaml.new");
@@ -149,7 +149,7 @@ impl Envoy {
         self.reload_text(&self.text_with(config))
     }
 
-    /// As [`Envoy::reload`], with the text of the whole file, whatever it is.
+    /// As [`Envoy::reload`], with any text as the whole file.
     pub fn reload_text(&self, text: &str) -> Result<bool> {
         let before = self.updates()?;
         self.replace_text(text)?;
@@ -160,7 +160,7 @@ impl Envoy {
     }
 }
 
-/// What became of the configurations that Envoy read.
+/// The verdicts on the configurations that Envoy read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Updates {
     pub accepted: u64,

@@ -1,6 +1,6 @@
 //! A small HTTP/1.1 client on a fresh connection for each request.
 //!
-//! Headers are bytes in both directions: tests must be able to send what no decent client library lets through.
+//! Headers are bytes in both directions: tests must be able to send headers that no decent client library lets through.
 
 use std::io::{BufRead, BufReader, Write as _};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};

@@ -13,8 +13,7 @@ use super::{Failure, Result};
 
 /// An RSA key and a certificate that it signed itself.
 ///
-/// Kept as text and not as files: whoever holds a key may live in a thread that never ends, and would leave them
-/// behind.
+/// Kept as text and not as files: a key may live in a thread that never ends, which would leave the files behind.
 #[derive(Clone)]
 pub struct Key {
     key: String,

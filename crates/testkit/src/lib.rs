@@ -1,4 +1,5 @@
-//! What tests and the demo run against: real processes, a real registry, a real Envoy with the shipped configuration.
+//! The surroundings of tests and the demo: real processes, a real registry, a real Envoy with the shipped
+//! configuration.
 //!
 //! Three rules hold everywhere here. Ports are free ones, readiness is polled (nothing sleeps and hopes), and every
 //! process ends with the value that owns it, also when a test panics or is killed. Fallible functions return

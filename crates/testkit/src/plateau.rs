@@ -1,9 +1,9 @@
-//! Whether what was sampled again and again has come to a plateau.
+//! Whether a value that was sampled repeatedly has reached a plateau.
 
-/// What a series of samples says.
+/// The verdict on a series of samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Growth {
-    /// By so much the last third lies above the middle one, each by its median. The first third is warming up.
+    /// The median of the last third is higher than that of the middle third by this much. The first third is warm-up.
     By(u64),
     /// There are fewer than two samples in each third.
     TooFew,

@@ -1,4 +1,4 @@
-//! Child processes that cannot outlive us.
+//! Child processes that cannot outlive this one.
 //!
 //! Each child leads its own process group, which is signalled as a whole on drop. That alone would not help when
 //! we are killed ourselves (Ctrl-C during `cargo test` runs no destructors), so each child also asks the kernel for
@@ -105,12 +105,12 @@ impl Process {
         Ok(Duration::from_millis(10 * (ticks.0 + ticks.1)))
     }
 
-    /// What the kernel says of the process.
+    /// A file of the kernel about the process.
     fn about(&self, file: &str) -> Result<String> {
         Ok(fs::read_to_string(format!("/proc/{}/{file}", self.id()))?)
     }
 
-    /// What the process has written so far.
+    /// The output of the process so far.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
     }
@@ -136,7 +136,7 @@ impl Process {
         }
     }
 
-    /// Ends the process group: SIGTERM, and after a grace period SIGKILL for whatever is left of it.
+    /// Ends the process group: SIGTERM, and after a grace period SIGKILL for the processes that are left.
     pub fn stop(&mut self) {
         let Ok(id) = i32::try_from(self.child.id()) else { return };
         let group = Pid::from_raw(id);

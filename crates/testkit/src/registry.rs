@@ -15,15 +15,15 @@ use super::temp::TempDir;
 use super::token_service::{ISSUER, SERVICE, TokenService};
 use super::{Failure, Result, certificates, port};
 
-/// Who may pull.
+/// The clients that may pull.
 pub enum Access<'a> {
-    /// Everybody, and everybody may push.
+    /// Every client, which may also push.
     Open,
     /// These users, by their passwords.
     Htpasswd(&'a [Login]),
-    /// Whoever brings a token of this service.
+    /// Clients with a token of this service.
     Token(&'a TokenService),
-    /// Everybody who speaks TLS; the registry shows the test certificate.
+    /// Every client that speaks TLS; the registry shows the test certificate.
     Tls,
 }
 
@@ -63,7 +63,7 @@ impl Registry {
         let ready = match access {
             Access::Open => 200,
             Access::Htpasswd(_) | Access::Token(_) => 401,
-            Access::Tls => 400, // speaks to nobody without TLS, and says so
+            Access::Tls => 400, // refuses clients without TLS, and says so
         };
         process.wait_until_ready(Duration::from_secs(20), || {
             Request::get("/v2/").send(port).is_ok_and(|response| response.status == ready)
@@ -95,7 +95,7 @@ impl Registry {
         Ok(())
     }
 
-    /// From now on a registry with passwords knows these users only, as when its operator changes the file.
+    /// From now on a registry with passwords knows only these users, as when its operator changes the file.
     pub fn replace_users(&self, logins: &[Login]) -> Result<()> {
         // The registry reads the file again when its time of modification has changed.
         let new = self.own.join("htpasswd.new");
@@ -137,7 +137,7 @@ impl Registry {
 }
 
 impl Access<'_> {
-    /// Says it in the registry's configuration, with files in this directory.
+    /// Writes it into the registry's configuration, with files in this directory.
     fn configure(&self, config: &mut Value, directory: &TempDir) -> Result<()> {
         match self {
             Self::Open => {}

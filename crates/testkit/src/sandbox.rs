@@ -1,9 +1,9 @@
 //! A place for container software that leaves nothing behind: namespaces of its own (see `sandbox.sh`), a directory
 //! and a name for its control groups. In it [`TLS_HOST`] is this machine, and the test authority is trusted.
 //!
-//! Daemons, their shims and whatever they run end with the value, also when a test panics or the test run is killed:
-//! the supervising script waits on a pipe that only we hold open. It leads its own process group, so Ctrl-C reaches
-//! us and not it.
+//! Daemons, their shims and all that they run end with the value, also when a test panics or the test run is killed:
+//! the supervising script waits on a pipe that only we hold open. It leads its own process group, so Ctrl-C reaches us
+//! and not it.
 
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::CommandExt as _;
@@ -122,7 +122,8 @@ impl Drop for Sandbox {
     }
 }
 
-/// What on this machine still bears a sandbox's name: processes, mounts in anybody's namespace, control groups, files.
+/// Everything on this machine that still has a sandbox's name: processes, mounts in any namespace, control groups,
+/// files.
 pub fn traces(name: &str) -> Vec<String> {
     let mut traces = Vec::new();
     for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {

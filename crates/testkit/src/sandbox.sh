@@ -12,13 +12,13 @@ cgroup=$2
 unshare --mount --propagation private --pid --fork --kill-child sh -c '
     read -r pid rest < /proc/self/stat # still the /proc of the caller
     mount -n -t proc proc /proc || exit 1
-    # What these programs write to fixed places (shim sockets, caches) goes away too, and none of them finds systemd.
+    # Files that these programs write to fixed places (shim sockets, caches) go away too, and no program finds systemd.
     mount -n -t tmpfs metahub-tests /run || exit 1
     mount -n -t tmpfs metahub-tests /var/lib || exit 1
     mount -n --bind "$1/etc-hosts" /etc/hosts || exit 1
     echo "$pid"
     cat > /dev/null
-    exit 0 # keeps this shell here beside cat: somebody must collect the orphans that end in the meantime
+    exit 0 # keeps this shell here beside cat, to collect the orphans that end in the meantime
 ' sh "$directory"
 status=$?
 

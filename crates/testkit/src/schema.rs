@@ -1,5 +1,5 @@
 //! JSON Schema (draft 2020-12), the part of it that the schemas under `docs/` use. A keyword or pattern that is not
-//! known here is an error, so that a schema cannot promise what is not checked.
+//! known here is an error, so that a schema cannot promise something that is not checked.
 
 use serde_json::{Map, Value};
 
@@ -18,7 +18,7 @@ impl Schema {
         Self(schema)
     }
 
-    /// What is wrong with `value`, one line each; empty when it is valid.
+    /// The problems of `value`, one line each; empty when it is valid.
     pub fn problems(&self, value: &Value) -> Vec<String> {
         let mut problems = Vec::new();
         self.check(&self.0, value, "$", &mut problems);
@@ -32,7 +32,7 @@ impl Schema {
     }
 
     fn check(&self, schema: &Value, value: &Value, at: &str, problems: &mut Vec<String>) {
-        let keywords = schema.as_object().unwrap_or_else(|| panic!("a schema that is no object: {schema}"));
+        let keywords = schema.as_object().unwrap_or_else(|| panic!("a schema that is not an object: {schema}"));
         for (keyword, operand) in keywords {
             match keyword.as_str() {
                 "$schema" | "title" | "description" | "$defs" => {}
@@ -50,7 +50,7 @@ impl Schema {
                         problems.push(format!("{at}: {value} is none of {operand}"));
                     }
                 }
-                // What follows is about values of one type and says nothing of others.
+                // The keywords below apply to values of one type and not to others.
                 "properties" => {
                     for (name, schema) in operand.as_object().unwrap() {
                         if let Some(member) = value.get(name) {

@@ -1,9 +1,9 @@
-//! The one server that tests make up: it does on command what a real one does, and what a real one never would.
+//! The server that tests script: it does on command what a real server does, and what a real server never would.
 //!
 //! A handler gets each request of HTTP/1.1 and says, byte for byte, what happens on the connection ([`Server::start`]);
 //! [`http2`] does the same frame by frame; and a handler may have the connection itself ([`Server::raw`]). A server
-//! that is "slow" waits until the test opens a gate or the client goes away; nothing is timed but what a test wants to
-//! last ([`Act::Pause`]).
+//! that is "slow" waits until the test opens a gate or the client goes away; only a pause that a test asks for takes a
+//! set time ([`Act::Pause`]).
 
 mod answer;
 mod http1;
@@ -114,7 +114,7 @@ impl Listening {
             let connection = Arc::new(connection);
             self.connections.lock().unwrap().push(Arc::downgrade(&connection));
             let handler = Arc::clone(handler);
-            // An error here is a client that went away, which is none of ours.
+            // An error here is a client that went away, which is not the server's fault.
             std::thread::spawn(move || handler(&connection).ok());
         }
     }

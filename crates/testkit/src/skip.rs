@@ -1,4 +1,5 @@
-//! The one rule of what may be skipped: a test whose programs are not here, and nothing where `CI` is `true`.
+//! The one rule for skipping: a test may be skipped if its programs are not installed, and none may be where `CI` is
+//! `true`.
 
 use super::command::is_installed;
 use super::sandbox::Sandbox;

@@ -1,4 +1,4 @@
-//! All that a test stands on, with one call: `stage().config(…).start()`.
+//! Everything that a test runs against, with one call: `stage().config(…).start()`.
 //!
 //! A stage is Envoy with the shipped configuration, two workers and MetaHub's filter, and something behind it: unless
 //! told, a real registry with the demo repository. Everything is ready when [`Builder::start`] returns, and ends with
@@ -31,7 +31,7 @@ pub struct Builder {
 type Handler = Box<dyn Fn(&Received) -> Vec<Act> + Send + Sync>;
 type Http2Handler = Box<dyn Fn(&Received, u32) -> Vec<Act> + Send + Sync>;
 
-/// What is behind Envoy.
+/// The upstream behind Envoy.
 enum Behind {
     Registry,
     Passwords(Vec<Login>),
@@ -48,7 +48,7 @@ pub struct Stage {
     behind: Parts,
 }
 
-/// What runs behind Envoy.
+/// The processes that run behind Envoy.
 #[derive(Default)]
 struct Parts {
     front: Option<TlsFront>,
@@ -59,7 +59,7 @@ struct Parts {
     tokens: Option<TokenService>,
 }
 
-/// The name of the server that is not somebody's stand-in.
+/// The name of the server that does not stand for another host.
 const UPSTREAM: &str = "";
 
 impl Builder {
@@ -85,7 +85,7 @@ impl Builder {
         Self { behind: Behind::Http2(Box::new(handler)), ..builder }
     }
 
-    /// What is behind Envoy is somebody else's, or nothing: on this port.
+    /// Envoy leads to this port, where a server of the test's own listens, or none.
     pub fn port(self, port: u16) -> Self {
         Self { behind: Behind::Port(port), ..self }
     }
@@ -136,7 +136,7 @@ impl Builder {
         self.envoy(|envoy| envoy.concurrency(threads))
     }
 
-    /// All else that an Envoy can be told.
+    /// All other settings of an Envoy.
     pub fn envoy(self, change: impl FnOnce(envoy::Builder) -> envoy::Builder) -> Self {
         Self { envoy: change(self.envoy), ..self }
     }
@@ -217,7 +217,7 @@ impl Stage {
 
     /// The registry behind Envoy that asks for passwords or tokens.
     pub fn guarded(&self) -> &Registry {
-        self.behind.guarded.as_ref().expect("a stage with a registry that asks who comes")
+        self.behind.guarded.as_ref().expect("a stage with a registry that asks for credentials")
     }
 
     /// The token service, of stages that have one.

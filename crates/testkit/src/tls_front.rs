@@ -1,4 +1,4 @@
-//! TLS before servers of ours that speak none: a bare Envoy that shows the test certificate.
+//! TLS in front of test servers that do not speak it: a bare Envoy that shows the test certificate.
 
 use std::path::Path;
 use std::process::Command;
@@ -15,7 +15,7 @@ use super::{Result, certificates, port};
 /// The request header in which the server behind hears which name the client asked for (SNI).
 pub const SNI: &str = "x-test-sni";
 
-/// What a registry says of a repository that is not for the caller.
+/// A registry's answer about a repository that the caller may not see.
 const DENIED: &str = r#"{"errors":[{"code":"DENIED","message":"requested access to the resource is denied"}]}"#;
 
 /// A running front.

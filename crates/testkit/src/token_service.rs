@@ -1,5 +1,5 @@
-//! A token service (distribution spec, token authentication) that can be told to misbehave, and that remembers what
-//! it was asked.
+//! A token service (distribution spec, token authentication) that can be told to misbehave, and that remembers its
+//! requests.
 
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
@@ -33,18 +33,17 @@ pub enum Mood {
     Issue(u64),
     /// With good tokens of which it does not say how long they last.
     NoExpiry,
-    /// With good tokens, after so long.
+    /// With good tokens, after this long.
     Late(Duration),
     /// The next one with a token that promises an hour and ends after a second or two; then with good ones.
     LieOnce,
     /// With tokens that have ended, and the promise of a minute.
     Ended,
-    /// With tokens of a key that the registry does not trust, and the promise of an hour: what a token is that was
-    /// revoked.
+    /// With tokens of a key that the registry does not trust, and the promise of an hour: a revoked token is like that.
     Revoked,
     /// With good tokens that promise an hour and end after 4 s.
     Brief,
-    /// With this status, these header lines and this body, whoever asks.
+    /// With this status, these header lines and this body, for every caller.
     Say(u16, &'static str, String),
     /// Not at all.
     Silent,
@@ -63,7 +62,7 @@ pub struct Call {
 /// A running service; it ends with this value.
 pub struct TokenService {
     server: Server,
-    /// What the registry's challenge names. Nobody must ever connect to it.
+    /// The address that the registry's challenge names. Nothing must ever connect to it.
     trap: TcpListener,
     shared: Arc<Shared>,
 }
@@ -77,14 +76,15 @@ struct Shared {
 
 struct State {
     mood: Mood,
-    /// Who may not pull from which repository, whatever is asked for; an empty one stands for all.
+    /// Pairs of a user and a repository that the user may not pull from, in any scope; an empty repository stands for
+    /// all.
     denied: Vec<(String, String)>,
     calls: Vec<Call>,
     issued: Vec<String>,
 }
 
 impl TokenService {
-    /// Starts a service that knows these users; whoever comes without credentials gets an anonymous token.
+    /// Starts a service that knows these users; a client without credentials gets an anonymous token.
     pub fn start(users: &[Login]) -> Result<Self> {
         let state = State { mood: Mood::Issue(300), denied: Vec::new(), calls: Vec::new(), issued: Vec::new() };
         let shared = Arc::new(Shared {
@@ -109,12 +109,12 @@ impl TokenService {
         Ok(format!("http://{}/stolen", self.trap.local_addr()?))
     }
 
-    /// Whether somebody followed the challenge.
+    /// Whether a client followed the challenge.
     pub fn is_trapped(&self) -> bool {
         self.trap.accept().is_ok()
     }
 
-    /// What a registry must trust, as PEM.
+    /// The certificate that a registry must trust, as PEM.
     pub fn certificate(&self) -> &str {
         self.shared.trusted.certificate()
     }
@@ -138,12 +138,12 @@ impl TokenService {
         self.shared.state().denied.clear();
     }
 
-    /// The calls since the last look.
+    /// The calls since this was last asked.
     pub fn calls(&self) -> Vec<Call> {
         std::mem::take(&mut self.shared.state().calls)
     }
 
-    /// Every token that was ever given out.
+    /// Every token that was ever issued.
     pub fn issued(&self) -> Vec<String> {
         self.shared.state().issued.clone()
     }

@@ -77,7 +77,8 @@ impl Containerd {
         }
     }
 
-    /// `ctr` in a containerd namespace that belongs to the current pull: what another one fetched is not seen in it.
+    /// `ctr` in a containerd namespace that belongs to the current pull: images that another pull fetched are not seen
+    /// in it.
     fn ctr(&self) -> Command {
         let mut command = self.sandbox.command("ctr");
         command.args(["--address", &self.sandbox.path("containerd.sock")]);

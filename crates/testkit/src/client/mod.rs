@@ -34,12 +34,12 @@ impl Login {
     }
 }
 
-/// What a client got.
+/// The result of a client's pull.
 #[derive(Debug)]
 pub struct Pulled {
     /// The digest of the manifest that the client holds now, as the client itself states it or as its bytes hash.
     pub digest: String,
-    /// What the container printed, of clients that can run one.
+    /// The output of the container, from clients that can run one.
     pub printed: Option<String>,
 }
 
@@ -79,7 +79,7 @@ fn version(command: &mut Command) -> Result<(u32, u32)> {
         Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
     };
     let found = printed.split_whitespace().find_map(parse);
-    found.ok_or_else(|| Failure::new(format!("this is no version: {printed}")))
+    found.ok_or_else(|| Failure::new(format!("this is not a version: {printed}")))
 }
 
 /// Whether clients are to speak TLS with this registry (`host:port`), or with the registry of this reference.

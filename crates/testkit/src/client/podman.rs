@@ -7,7 +7,7 @@ use crate::command::{run, run_with_input};
 use crate::sandbox::Sandbox;
 use crate::{Failure, Result};
 
-/// What the library of podman and skopeo (containers/image) says where credentials are missing or refused.
+/// Errors of the library of podman and skopeo (containers/image) when credentials are missing or refused.
 pub(crate) const REFUSED: [&str; 3] = ["invalid username/password", "unauthorized", "authentication required"];
 
 /// podman, sharing nothing with the host's.

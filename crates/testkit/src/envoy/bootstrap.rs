@@ -1,4 +1,4 @@
-//! What tests change in the shipped envoy.yaml, as a value ([`crate::config`]).
+//! The changes that tests make to the shipped envoy.yaml, as a value ([`crate::config`]).
 
 use std::path::Path;
 
@@ -83,7 +83,7 @@ pub fn add_registry(bootstrap: &mut Value, name: &str, port: u16, speaks: Speaks
     hosts.as_array_mut().expect("virtual hosts").push(added);
 }
 
-/// Whatever clients ask is passed on as it is.
+/// Removes the filter: Envoy then forwards every request unchanged.
 pub fn remove_filter(bootstrap: &mut Value) {
     let filters = manager(bootstrap).at_mut("http_filters").as_array_mut().expect("filters");
     let before = filters.len();
@@ -108,8 +108,8 @@ pub(super) fn place(bootstrap: &mut Value, ports: Ports, watched: &Path) {
     }
 }
 
-/// Leads to servers of ours instead of these hosts. All that is said of their names stays: SNI, Host, and what the
-/// certificate must be for; it is the test authority's.
+/// Leads to test servers instead of these hosts. Their names stay in SNI, in Host and in the check of the certificate,
+/// which the test authority signs.
 pub(super) fn stand_in(bootstrap: &mut Value, servers: &[(&str, u16)]) -> Result<()> {
     let authority = certificates::authority()?.display().to_string();
     let mut led = 0;

@@ -44,7 +44,7 @@ impl Builder {
         Self::alone().upstream(upstream)
     }
 
-    /// The same without a word of what is behind it.
+    /// The same, without an upstream yet.
     pub(crate) fn alone() -> Self {
         Self::of_folder("")
     }
@@ -76,7 +76,7 @@ impl Builder {
         self
     }
 
-    /// In front of the server on this port, where the files lead to the demo's registry.
+    /// In front of the server on this port, if the files lead to the demo's registry.
     pub fn upstream(mut self, port: u16) -> Self {
         self.ports.upstream = Some(port);
         self
@@ -142,7 +142,7 @@ impl Builder {
         self.environment(name, value).file(move |file| filter::show_variable(file, name))
     }
 
-    /// With the one line of metahub.yaml in force that is commented out and begins with this.
+    /// Uncomments the one line of metahub.yaml that begins with this.
     pub fn uncommented(mut self, line: &'static str) -> Self {
         self.comment = Some(line);
         self
@@ -243,7 +243,7 @@ impl Builder {
         }
         // Several Envoys on one machine must not share memory; without hot restart none does.
         command.args(["--disable-hot-restart", "--drain-time-s", "1"]);
-        // The access log is for whoever watches, or for a test that reads it: not ten seconds late.
+        // The access log must not come ten seconds late for a person who watches or for a test that reads it.
         command.args(["--file-flush-interval-msec", "100"]);
         command.envs(self.environment.iter().copied());
         Ok(command)

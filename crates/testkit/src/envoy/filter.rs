@@ -1,4 +1,4 @@
-//! The compiled filter, and what tests change in the shipped metahub.yaml, as a value ([`crate::config`]).
+//! The compiled filter, and the changes that tests make to the shipped metahub.yaml, as a value ([`crate::config`]).
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ pub fn own(file: &mut Value) -> &mut Value {
     file.at_mut("resources.0.typed_config.config.configuration.value")
 }
 
-/// What the file says of the filter's VM.
+/// The part of the file about the filter's VM.
 pub fn vm(file: &mut Value) -> &mut Value {
     file.at_mut("resources.0.typed_config.config.vm_config")
 }

@@ -49,7 +49,7 @@ impl Request {
     }
 }
 
-/// What `curl --include` prints: a status line, headers, an empty line, the body.
+/// Reads the output of `curl --include`: a status line, headers, an empty line, the body.
 fn parse(output: &[u8]) -> Option<Response> {
     let end = output.windows(4).position(|window| window == b"\r\n\r\n")?;
     let (head, body) = (&output[..end], output[end + 4..].to_vec());

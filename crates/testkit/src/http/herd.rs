@@ -17,7 +17,7 @@ const AT_THE_DOOR: usize = 100;
 /// How long all together may take to be accepted.
 const DOOR: Duration = Duration::from_secs(60);
 
-/// What became of one client's request.
+/// The outcome of one client's request.
 pub struct Outcome {
     /// The complete answer, or how it broke off: what there was of it, or that nothing came.
     pub answer: std::result::Result<Response, String>,
@@ -131,7 +131,7 @@ impl Herd {
         Ok(())
     }
 
-    /// Waits for something to happen, and does what there is to do then.
+    /// Waits for events, and handles them.
     fn turn(&mut self, deadline: Instant) -> Result<()> {
         let left = deadline.saturating_duration_since(Instant::now()).min(Duration::from_millis(500));
         let mut events = [EpollEvent::empty(); 512];
@@ -174,7 +174,7 @@ impl Client {
             match self.stream.write(&self.request[self.sent..]) {
                 Ok(count) => self.sent += count,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                // What the server says before it hangs up may still be there to read.
+                // Bytes that the server sent before it closed may still be there to read.
                 Err(_) => break,
             }
         }

@@ -1,4 +1,4 @@
-//! What a server of ours does for a request: a list of acts, or an answer that becomes one.
+//! The reaction of a test server to a request: a list of acts, or an answer that becomes one.
 
 use std::io::Write as _;
 use std::net::TcpStream;
@@ -14,18 +14,18 @@ use crate::image::Document;
 /// A test that forgets to open a gate fails instead of hanging.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What happens on the connection next.
+/// The next event on the connection.
 #[derive(Clone)]
 pub enum Act {
     /// These bytes are sent.
     Send(Vec<u8>),
-    /// As `Send`, for what is too large to have a copy for each request.
+    /// As `Send`, for bytes that are too large to copy for each request.
     SendShared(Arc<[u8]>),
     /// Nothing, until the gate is opened.
     Wait(Gate),
     /// Nothing more, until the client closes the connection.
     Hang,
-    /// Nothing, for so long.
+    /// Nothing, for this long.
     Pause(Duration),
     /// The connection is closed.
     Close,
@@ -181,7 +181,7 @@ impl Answer {
         vec![Act::Send(self.bytes_to(request))]
     }
 
-    /// The answer, sent at once, with its body whatever the method is.
+    /// The answer, sent at once, with its body for every method.
     pub fn acts(self) -> Vec<Act> {
         vec![Act::Send(self.bytes())]
     }

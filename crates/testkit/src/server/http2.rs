@@ -169,7 +169,7 @@ pub fn decode(bytes: &[u8]) -> Option<String> {
     loop {
         let (mut code, mut length, mut first) = (0, 0, 0);
         let sign = loop {
-            // What is left at the end is padding.
+            // The bits that are left at the end are padding.
             let Some(bit) = bits.next() else { return Some(text) };
             (code, length, first) = (code << 1 | bit, length + 1, first << 1);
             if length > 8 {

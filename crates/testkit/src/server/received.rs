@@ -1,4 +1,4 @@
-//! What a server of ours was asked.
+//! The requests that a test server got.
 
 /// A request as the server saw it.
 #[derive(Clone, Debug)]
@@ -14,7 +14,7 @@ impl Received {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// What stands behind the last slash of the path: of a manifest its tag or digest.
+    /// The part of the path after the last slash: the tag or digest of a manifest.
     pub fn reference(&self) -> &str {
         let path = self.path.split('?').next().unwrap_or_default();
         path.rsplit('/').next().unwrap_or_default()
