@@ -1,10 +1,10 @@
-//! What clients that guess passwords cost the others: `cargo bench -p metahub-bench --bench guessing` with a built
-//! filter.
+//! Measures how much clients that guess passwords cost the others: `cargo bench -p metahub-bench --bench guessing` with
+//! a built filter.
 //!
-//! One Envoy worker, so that nobody can go round it. A client with a remembered login pings all the time, and others
-//! log in for the first time, each from an address of its own; guessers send wrong passwords for names that nobody has
-//! used, over a few connections or over many at once, from one address or from many. Figures are not asserted;
-//! docs/guessing.md has some.
+//! There is one Envoy worker, so that all clients share it. A client with a remembered login pings all the time, and
+//! others log in for the first time, each from its own address. Guessers send wrong passwords for unused names, over a
+//! few connections or over many at once, from one address or from many. Figures are not asserted; docs/guessing.md has
+//! some.
 
 use std::net::Ipv4Addr;
 use std::process::ExitCode;
@@ -112,7 +112,7 @@ fn first_logins(port: u16) -> Result<usize> {
     Ok(accepted)
 }
 
-/// What became of the guesses.
+/// The outcomes of the guesses.
 #[derive(Default)]
 struct Guesses {
     sent: AtomicUsize,
@@ -121,7 +121,7 @@ struct Guesses {
 }
 
 impl Guesses {
-    /// Sends a wrong password for a name that nobody has used; `None` if there is no answer.
+    /// Sends a wrong password for an unused name; `None` if there is no answer.
     fn send(&self, connection: &mut Connection) -> Option<()> {
         let name = format!("name{}", self.sent.fetch_add(1, Ordering::Relaxed));
         let answer = connection.send(&Request::get("/v2/").login(&name, "guess")).ok()?;
@@ -129,7 +129,7 @@ impl Guesses {
             401 => drop(self.looked_at.fetch_add(1, Ordering::Relaxed)),
             429 => {
                 self.limited.fetch_add(1, Ordering::Relaxed);
-                // Refusing costs next to nothing; what shall be seen is what checking costs.
+                // Only the cost of checking is of interest, because refusing costs next to nothing.
                 std::thread::sleep(Duration::from_millis(500));
             }
             _ => return None,

@@ -1,4 +1,4 @@
-//! What the core takes for a request, natively: `cargo bench -p metahub-bench --bench requests`.
+//! The time that the core takes for a request, natively: `cargo bench -p metahub-bench --bench requests`.
 //!
 //! Prints the fastest of many runs for each kind of request, without Envoy. For a profile, give a kind and a count:
 //! `valgrind --tool=callgrind target/release/deps/requests-… tag 1000`; the difference of two counts is the requests'
@@ -31,7 +31,7 @@ fn main() {
         if arguments.first().is_some_and(|wanted| wanted != kind) {
             continue;
         }
-        // What is asked for first is not known yet.
+        // The first request asks for a document that is not known yet.
         let again = stage.request(path);
         stage.answer(&again);
         let number = Cell::new(0_u32);
@@ -112,7 +112,7 @@ impl Stage {
         }
     }
 
-    /// As Envoy hands a container runtime's request over.
+    /// A container runtime's request, as Envoy hands it over.
     fn request(&self, path: &str) -> HeaderList {
         header_list(&[
             (":authority", "hub.example:8080"),
@@ -128,7 +128,7 @@ impl Stage {
         ])
     }
 
-    /// Answers a request, with an upstream that has what is asked for.
+    /// Answers a request, with an upstream that has the document.
     fn answer(&self, request: &HeaderList) {
         let arrival = Arrival { cluster: Some("registry"), headers: Headers(request), address: &|| None };
         let mut effects = begin(&self.config, &self.memory, &self.worker, arrival);

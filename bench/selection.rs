@@ -18,7 +18,7 @@ use metahub::select::explanation::{Explanation, Image};
 use metahub::select::{Selection, missing_variants, select};
 use metahub_bench::indexes::{description, index, padded};
 
-/// What the entries point to.
+/// The image that the entries point to.
 const TARGET: (&str, usize) = ("sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", 1000);
 
 fn main() {

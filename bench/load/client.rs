@@ -15,7 +15,7 @@ use metahub_testkit::{Failure, Result};
 /// Silence for this long is a failure.
 const PATIENCE: u16 = 20_000;
 
-/// What a connection sends next.
+/// The next request of a connection.
 pub(crate) struct Request {
     /// The whole request; it has no body.
     pub(crate) bytes: Vec<u8>,
@@ -48,7 +48,7 @@ pub(crate) trait Session {
     fn answered(&mut self, answer: &Answer<'_>) -> Result<()>;
 }
 
-/// What a load was like.
+/// The result of a load.
 pub(crate) struct Outcome {
     pub(crate) elapsed: Duration,
     /// Of each request, in no particular order.
@@ -60,7 +60,7 @@ struct Connection<'a> {
     session: &'a mut dyn Session,
     /// The answer so far: its head, whole or in part.
     head: Vec<u8>,
-    /// What is missing of the body, once the head is complete.
+    /// The bytes of the body that are missing, once the head is complete.
     missing: Option<u64>,
     is_head: bool,
     sent: Instant,

@@ -20,8 +20,8 @@ const CONNECTIONS: usize = 200;
 const DELAY: Duration = Duration::from_millis(20);
 /// A roll-out that takes longer is cut short; the figures are those of the pulls that were begun.
 const PATIENCE: Duration = Duration::from_secs(55);
-/// What Docker Hub allows in six hours, as published: anonymous pulls from one address, and pulls of one free account.
-/// GET of a manifest counts, HEAD does not.
+/// Docker Hub's published limits for six hours: anonymous pulls from one address, and pulls of one free account. GET of
+/// a manifest counts, HEAD does not.
 const DOCKER_HUB: [(&str, u64); 2] = [("anonymous", 100), ("free account", 200)];
 
 /// The pulls of those nodes that one Envoy serves (or of all, directly): each node pulls an image before any node pulls
@@ -48,7 +48,7 @@ impl Queue {
     }
 }
 
-/// What a pull has come to.
+/// The stage of a pull.
 enum Stage {
     Idle,
     /// The tag was asked for with HEAD.
@@ -118,7 +118,7 @@ impl Session for Node<'_> {
     }
 }
 
-/// What a roll-out cost.
+/// The cost of a roll-out.
 struct Rollout {
     name: String,
     pulls: u64,

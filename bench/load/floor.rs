@@ -1,4 +1,4 @@
-//! Filters that make host calls and compute nothing: what no filter could go below on this machine.
+//! Filters that make host calls and compute nothing: no filter could cost less on this machine.
 //!
 //! Each makes the calls that MetaHub makes for one kind of request, with arguments and results of about the same sizes,
 //! and looks at none of the results. They are written as WebAssembly text and assembled by Binaryen's `wasm-as`, so
@@ -15,7 +15,7 @@ use metahub_testkit::root;
 use metahub_testkit::temp::TempDir;
 use metahub_testkit::{Failure, Result};
 
-/// What the client must get at the end: a manifest, or what answers a ping.
+/// The answer that the client must get at the end: a manifest, or the answer to a ping.
 #[derive(Clone, Debug)]
 pub(crate) struct Served {
     /// `sha256:<hex>`; empty for a ping.
@@ -122,7 +122,7 @@ impl Calls {
         call("proxy_get_header_map_value", &[&constant(map), &name, &cells(&CELLS[..2])])
     }
 
-    /// What begins every request but those that nothing is done for.
+    /// The calls that begin every request, except requests that the filter does nothing for.
     fn who_and_where(&mut self) -> String {
         let cluster = self.constant(b"xds\0cluster_name");
         Self::headers(0) + &call("proxy_get_property", &[&cluster, &cells(&CELLS[..2])])
@@ -138,7 +138,7 @@ impl Calls {
         call("proxy_replace_header_map_value", &[&constant(0), &name, &value])
     }
 
-    /// The keys of what a tag is worth and of a manifest, as long as MetaHub's.
+    /// The keys of a confirmed tag and of a manifest, as long as MetaHub's.
     fn keys(&mut self) -> [String; 2] {
         [&b"resolution of 60 bytes, with the cluster, repository and tag"[..], &[b'k'; 96][..]]
             .map(|key| self.constant(key))
@@ -188,7 +188,7 @@ impl Calls {
         format!("{asked}(i32.store {} {note})\n", place(&token))
     }
 
-    /// What is there from the start: a metric, and values under both keys.
+    /// Sets up the module at its start: a metric, and values under both keys.
     fn configure(&mut self, served: &Served) -> String {
         let name = self.constant(b"floor");
         let define = call("proxy_define_metric", &[&constant(0), &name, &cells(&CELLS[3..4])]);
@@ -221,7 +221,7 @@ fn place(token: &str) -> String {
 /// Beyond the constants, and below what Envoy has allocated for its results: a word for each of 1,024 callouts.
 const NOTES: usize = 61_440;
 
-/// What the callbacks do: for the request's headers, the answer's headers and a callout's answer; and whether the
+/// The code of the callbacks for the request's headers, the answer's headers and a callout's answer, and whether the
 /// request and the answer are held.
 struct Callbacks {
     request: String,

@@ -1,7 +1,8 @@
-//! An upstream with as many images as a measurement wants, each another one, and with a count of what it was asked.
+//! An upstream with as many different images as a measurement wants, and with a count of its requests.
 //!
 //! The repository `bench/<number>` has the tag `latest`: an index of [`NODES`] entries or of four, each for another
-//! kind of machine. Everything is made of the number when it is asked for, so a hundred thousand images take no room.
+//! kind of machine. Every document is made from the number when it is requested, so a hundred thousand images take no
+//! memory.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -62,7 +63,7 @@ impl Image {
     }
 }
 
-/// What the upstream was asked for.
+/// The requests that the upstream got, by kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) manifest_gets: u64,
@@ -112,7 +113,7 @@ impl Generated {
         self.shared.delay.store(u64::try_from(delay.as_millis()).unwrap_or_default(), Ordering::Relaxed);
     }
 
-    /// What was asked for since the last call.
+    /// The requests since the last call.
     pub(crate) fn take_counts(&self) -> Counts {
         Counts {
             manifest_gets: self.shared.gets.swap(0, Ordering::Relaxed),

@@ -1,5 +1,5 @@
 //! Herds: thousands of clients that wait for one answer on one worker, and large indexes for many at once. How soon all
-//! are answered, and how long somebody else waits meanwhile.
+//! are answered, and how long another client waits meanwhile.
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -21,11 +21,11 @@ use metahub_testkit::{Result, wait_for};
 
 /// A fleet on one worker.
 const CLIENTS: usize = 5000;
-/// What a probe may wait meanwhile.
+/// The longest that a probe may wait meanwhile.
 const LIMIT: Duration = Duration::from_millis(250);
-/// Envoy takes all requests that have arrived before it looks again who else is there, so thousands in one instant keep
-/// a probe waiting whatever the filter does. What they make it wait with MetaHub may be more, by this factor, than with
-/// a filter that only answers.
+/// Envoy takes all requests that have arrived before it looks for others, so thousands in one instant keep a probe
+/// waiting with any filter. With MetaHub the probe may wait longer, by this factor, than with a filter that only
+/// answers.
 const FACTOR: f64 = 1.5;
 const PATIENCE: Duration = Duration::from_secs(60);
 const ENTRIES: usize = 9000;
@@ -40,12 +40,12 @@ struct Case {
     by: By,
 }
 
-/// What answers a herd.
+/// The server or filter that answers a herd.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum By {
     /// MetaHub.
     MetaHub,
-    /// Envoy without the filter, with a file: what any Envoy takes for so many requests at once.
+    /// Envoy without the filter, with a file: the time that any Envoy takes for so many requests at once.
     Bare,
     /// A filter that answers by itself and computes nothing.
     Floor,
@@ -167,7 +167,7 @@ fn request(method: &'static str, path: &str) -> Request {
     Request::new(method, path).header("host", "registry.test").login(LOGIN.0, LOGIN.1)
 }
 
-/// An index with the demo's entries, filled up with others to about so many bytes.
+/// An index with the demo's entries, filled up with others to about this many bytes.
 fn large(bytes: usize) -> Vec<u8> {
     let list = String::from_utf8(Bench::build().list.bytes).unwrap_or_default();
     let (start, end) = list.split_once("\"manifests\":[").expect("an index");
@@ -222,13 +222,13 @@ impl Case {
     }
 }
 
-/// What a herd showed.
+/// The measurements of a herd.
 struct Measured {
     name: &'static str,
     counted: String,
     right: bool,
     took: Duration,
-    /// What a probe waited at most while they asked, and while they were answered.
+    /// The longest that a probe waited while the herd asked, and while it was answered.
     waited: [Duration; 2],
     /// Most were answered when they asked.
     at_once: bool,

@@ -1,7 +1,7 @@
 //! The machine: which core runs what, what processes have cost, and how to name all that beside a figure.
 //!
-//! Envoy has one core to itself; the load and the upstream share the other one. Otherwise the scheduler would move
-//! them around, and the ratio of two measurements would say who met whom in which cache.
+//! Envoy has one core to itself; the load and the upstream share the other one. Otherwise the scheduler would move them
+//! around, and the ratio of two measurements would depend on the processes that share a core's cache.
 
 use std::fs;
 use std::process::Command;
@@ -18,7 +18,7 @@ use metahub_testkit::{Failure, Result};
 pub(crate) struct Cores {
     /// Nothing but the Envoy that is measured.
     pub(crate) envoy: usize,
-    /// The load, the upstream and whatever else.
+    /// The load, the upstream and everything else.
     pub(crate) rest: usize,
     /// All that this process may use.
     all: Vec<usize>,
@@ -89,7 +89,7 @@ fn threads(process: u32) -> Result<Vec<i32>> {
     Ok(entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect())
 }
 
-/// What a reader must know beside the figures: one line.
+/// The machine and versions that a reader must know beside the figures: one line.
 pub(crate) fn description() -> Result<String> {
     let processors = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = processors.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
@@ -112,7 +112,7 @@ pub(crate) fn description() -> Result<String> {
 fn commit() -> String {
     let git = |arguments: &[&str]| output(Command::new("git").arg("-C").arg(metahub_testkit::root()).args(arguments));
     let commit = git(&["rev-parse", "--short=10", "HEAD"]);
-    // What this program writes is no difference.
+    // Files that this program writes do not count as differences.
     let changed = git(&["status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs"]);
     match (commit.is_empty(), changed.is_empty()) {
         (true, _) => "unknown".to_owned(),

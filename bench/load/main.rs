@@ -51,7 +51,7 @@ use rounds::{Effort, Figures};
 use table::Table;
 
 const STEPS: [&str; 8] = ["table", "vm", "pulls", "memory", "reload", "outage", "herd", "fleet"];
-/// What the compiled filter may be large, in bytes.
+/// The largest size of the compiled filter, in bytes.
 const MOST_BYTES: u64 = 900_000;
 
 /// How much is done.

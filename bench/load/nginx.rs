@@ -15,7 +15,7 @@ use metahub_testkit::process::Process;
 use metahub_testkit::temp::TempDir;
 use metahub_testkit::{Result, http, port};
 
-/// The token that the guarded port wants, and that the token service gives to everybody.
+/// The token that the guarded port wants, and that the token service gives to every client.
 pub(crate) const TOKEN: &str = "bench-token-0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
 /// A document or a blob, by the hexadecimal part of its digest.
@@ -28,7 +28,7 @@ pub(crate) struct Item {
 /// A running nginx with its files.
 pub(crate) struct Nginx {
     process: Process,
-    /// Everybody may pull.
+    /// Every client may pull.
     pub(crate) port: u16,
     /// Only with [`TOKEN`].
     pub(crate) guarded: u16,

@@ -23,7 +23,7 @@ struct Seen {
     is_new: bool,
 }
 
-/// What one reload was like.
+/// The measurements of one reload.
 struct Reload {
     in_force: Duration,
     worst_before: Duration,
@@ -35,7 +35,7 @@ struct Reload {
 pub(crate) fn measure(reloads: usize) -> Result<Section> {
     let mut nginx = Nginx::start()?;
     let path = format!("/v2/bench/app/manifests/at-{}", nginx.index(4)?.hex);
-    // Nobody checks passwords here: a login that is not known yet must not count as guessing.
+    // Passwords are not checked here: a login that is not known yet must not count as guessing.
     let setup = Setup { authentication: Authentication::None, ..Setup::new(Cache::REVALIDATED) };
     let envoy = before(nginx.port, setup).concurrency(2).start()?;
     let columns = [

@@ -16,7 +16,7 @@ pub(crate) struct Section {
     pub(crate) plot: Option<(&'static str, String)>,
 }
 
-/// What a row's ratio must keep to.
+/// The limit of a row's ratio.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Limit {
     /// Shown, not judged.

@@ -8,7 +8,7 @@ use crate::client::{Answer, Request, Session};
 use crate::subject::LOGIN;
 use metahub_testkit::{Failure, Result};
 
-/// What docker accepts when it asks for a manifest, a line for each.
+/// The media types that docker accepts when it asks for a manifest, a line for each.
 const ACCEPTED: [&str; 6] = [
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.oci.image.index.v1+json",
@@ -35,7 +35,7 @@ pub(crate) fn wire(method: &str, path: &str, authorization: &str) -> Request {
     Request { bytes: bytes.into_bytes(), is_head: method == "HEAD" }
 }
 
-/// What every request of a measurement asks for and must get.
+/// The request of a measurement and the answer that it must get.
 pub(crate) struct Kind {
     method: &'static str,
     authorization: String,

@@ -13,20 +13,20 @@ use metahub_testkit::Result;
 pub(crate) struct Effort {
     /// Rounds that count; one more goes before them.
     pub(crate) rounds: usize,
-    /// What a round of one Envoy takes, about.
+    /// The approximate duration of one Envoy's round.
     pub(crate) round: Duration,
-    /// How long each Envoy is asked beforehand. V8 compiles what runs often a second time, in the background and on the
-    /// same bill: the first 2,500 requests of a rare kind would be charged with it.
+    /// How long each Envoy is asked beforehand. V8 compiles code that runs often a second time, in the background:
+    /// without the warm-up the first 2,500 requests of a rare kind would be charged with it.
     pub(crate) warm_up: Duration,
 }
 
-/// One of the Envoys of a row, and what it is asked.
+/// One of the Envoys of a row, and its requests.
 pub(crate) struct Side<'a> {
     pub(crate) subject: &'a Subject,
     pub(crate) kind: &'a Kind,
 }
 
-/// What one Envoy showed.
+/// The measurements of one Envoy.
 pub(crate) struct Figures {
     /// Of each round, in its order: CPU of the Envoy process for one request.
     cpu: Vec<Duration>,
@@ -34,8 +34,8 @@ pub(crate) struct Figures {
     latencies: Vec<Duration>,
 }
 
-/// What a row showed: the Envoy that is compared with, the one that is measured, and perhaps one with a filter that
-/// only makes host calls.
+/// The measurements of a row: the Envoy that is compared with, the one that is measured, and perhaps one with a filter
+/// that only makes host calls.
 pub(crate) struct Comparison {
     pub(crate) base: Figures,
     pub(crate) measured: Figures,
@@ -163,7 +163,7 @@ impl Comparison {
         self.floor.as_ref().map(|(_, ratios)| ratios.at(0.5))
     }
 
-    /// What is measured beside MetaHub, if anything is.
+    /// The figures that are measured beside MetaHub's, if there are any.
     pub(crate) fn beside(&self) -> Option<&Figures> {
         self.floor.as_ref().map(|(figures, _)| figures)
     }

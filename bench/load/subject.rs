@@ -1,7 +1,8 @@
 //! The Envoys under measurement: one worker each, from the shipped configuration, with and without the filter.
 //!
-//! Two things differ from what is shipped, for all of them alike: the access log is off (a line for each request would
-//! be a cost that both sides share, which flatters the ratio), and MetaHub's own configuration is one of [`Setup`].
+//! Two things differ from the shipped files, for all of them alike: the access log is off (a line for each request
+//! would be a cost that both sides share, which flatters the ratio), and MetaHub's own configuration is one of
+//! [`Setup`].
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,14 +23,14 @@ pub(crate) const LOGIN: (&str, &str) = ("bench-first", "bench");
 /// How many machine types a fleet has besides `first`: `node0`, `node1`, … each with the feature `node:<number>`.
 pub(crate) const NODES: usize = 20;
 
-/// Who checks passwords.
+/// The place where passwords are checked.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Authentication {
     /// MetaHub, with bcrypt.
     Accounts,
     /// The registry.
     Upstream,
-    /// Nobody.
+    /// Nowhere.
     None,
     /// MetaHub, and the registry wants a bearer token from the service on this port.
     Token(u16),
@@ -38,7 +39,7 @@ pub(crate) enum Authentication {
 /// The filter's cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cache {
-    /// As it is where the configuration says nothing of it.
+    /// The default, without a value in the configuration.
     Shipped,
     Off,
     /// With `tag_ttl` and `serve_stale_on_error` in seconds.
@@ -52,7 +53,7 @@ impl Cache {
     /// Every tag is revalidated.
     pub(crate) const REVALIDATED: Self = Self::On { tag_ttl: 0, stale: 0 };
 
-    /// What the configuration says of it, if anything.
+    /// The configuration's value for the cache, if it has one.
     fn value(self) -> Option<Value> {
         match self {
             Self::Shipped => None,
@@ -151,7 +152,7 @@ impl Setup {
         envoy.text_with(&self.config(upstream))
     }
 
-    /// A configuration file with the same machine types, for everybody and without accounts, as JSON in one string:
+    /// A configuration file with the same machine types, for every client and without accounts, as JSON in one string:
     /// Envoy passes it on without reading it.
     pub(crate) fn as_one_string(&self, envoy: &Envoy, upstream: u16) -> String {
         let registry = json!({ "host": format!("127.0.0.1:{upstream}"), "authentication": "none" });
@@ -196,7 +197,7 @@ impl Subject {
             routes.add("max_direct_response_body_size_bytes", length);
             routes.at_mut("virtual_hosts.0.routes").as_array_mut().expect("routes").insert(0, route);
         };
-        // Nothing is there that it could ask.
+        // There is no upstream that it could ask.
         let upstream = port::free();
         Self::start(Builder::before(upstream).without_filter().bootstrap(change), upstream, cores)
     }

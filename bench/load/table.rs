@@ -1,4 +1,4 @@
-//! The rows: what is measured, what it is compared with, and the limit of each.
+//! The rows: the Envoys that each compares, and its limit.
 
 use crate::content::manifest;
 use crate::floor::{Floor, Known, Served};
@@ -27,7 +27,7 @@ pub(crate) struct Table<'a> {
 }
 
 impl Table<'_> {
-    /// The whole table. The first row compares bare with bare, the second says what any filter costs.
+    /// The whole table. The first row compares bare with bare, the second shows the cost of any filter.
     pub(crate) fn measure(&mut self) -> Result<()> {
         let nginx = Nginx::start()?;
         let bare = Subject::bare(nginx.port, self.cores)?;
@@ -48,7 +48,7 @@ impl Table<'_> {
         self.row(case("a filter that does nothing", Limit::None), (bare, kind()), (&nothing, kind()))
     }
 
-    /// What the cache has no part in.
+    /// The rows in which the cache has no part.
     fn passing(&mut self, nginx: &Nginx, bare: &Subject) -> Result<()> {
         let metahub = Subject::metahub(nginx.port, Setup::new(Cache::Shipped), self.cores)?;
         let ping = || Kind::same("GET", "/v2/").expecting_length(2);
@@ -139,7 +139,7 @@ impl Table<'_> {
         let metahub = Subject::metahub(upstream.port, Setup::new(Cache::REVALIDATED), self.cores)?;
         let image = upstream.image(0);
         let Document { digest, text, .. } = &image.children[0];
-        // What the client receives in all cases has this length.
+        // The answer that the client receives has this length in all cases.
         let length = text.len() as u64;
         let paths = ["latest", digest].map(|reference| format!("/v2/bench/0/manifests/{reference}"));
         let base = Kind::same("GET", &paths[1]).expecting_length(length);
@@ -151,7 +151,7 @@ impl Table<'_> {
         self.row(case(name, Limit::AtMost(2.50)).floor(floor), (&bare, base), (&metahub, ours))
     }
 
-    /// Other ways to check who asks. Their cost beside `accounts` is what matters, so they stand without a limit.
+    /// Other kinds of authentication. Only their cost beside `accounts` matters, so they have no limit.
     fn authentications(&mut self, nginx: &Nginx, bare: &Subject) -> Result<()> {
         let four = nginx.index(4)?;
         let setup = |authentication| Setup { authentication, ..Setup::new(Cache::REVALIDATED) };
@@ -183,7 +183,7 @@ impl Table<'_> {
         self.row(case(name, Limit::Close(1.03)), (&few, kind()), (&many, kind()))
     }
 
-    /// Measures a row: what the base is asked, and what MetaHub is.
+    /// Measures a row: the base with its requests, and MetaHub with its own.
     fn row(&mut self, case: Case<'_>, base: (&Subject, Kind), measured: (&Subject, Kind)) -> Result<()> {
         let Case { name, limit, connections, floor } = case;
         if self.parts.as_ref().is_some_and(|parts| !parts.iter().any(|part| name.contains(part))) {
@@ -209,7 +209,7 @@ impl Table<'_> {
     }
 }
 
-/// What a row is called and must keep to, and how it is measured.
+/// A row's name and limit, and how it is measured.
 struct Case<'a> {
     name: &'a str,
     limit: Limit,

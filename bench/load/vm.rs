@@ -1,4 +1,4 @@
-//! What the filter takes in the VM, by real Envoy: large indexes, many machine types, long answers.
+//! The CPU time of the filter in the VM of a real Envoy: large indexes, many machine types, long answers.
 //!
 //! All times are CPU of Envoy's one worker; the main thread, which reads configuration files, and V8's compiler threads
 //! do not hold up requests and are not in them.
@@ -176,7 +176,7 @@ fn large_index(nginx: &Nginx, cores: &Cores, samples: usize) -> Result<Vec<Row>>
     ])
 }
 
-/// Selection alone, nearly: the index is in the cache, and what it comes to for the machine type is not known yet.
+/// Almost only selection: the index is in the cache, and its result for the machine type is not known yet.
 fn selection(nginx: &Nginx, cores: &Cores, samples: usize) -> Result<Vec<Row>> {
     const REQUESTS: usize = 100;
     let index = nginx.index(1_000)?;
@@ -265,7 +265,8 @@ fn explain(nginx: &Nginx, cores: &Cores, samples: usize) -> Result<Vec<Row>> {
     ])
 }
 
-/// What an index leaves behind: of a new Envoy for each, resident memory before and after its first large index.
+/// The memory that an index leaves behind: the resident memory of a new Envoy for each, before and after its first
+/// large index.
 fn memory(nginx: &Nginx, cores: &Cores, samples: usize) -> Result<String> {
     let mib = |bytes: f64| bytes / f64::from(1 << 20);
     let mut text = report::head(&["index", "entries", "MiB more than after a tiny one", "for each MiB of it"]);

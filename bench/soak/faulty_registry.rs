@@ -13,7 +13,7 @@ use metahub_testkit::server::{Act, Answer, Received};
 const HELD: Duration = Duration::from_millis(1500);
 const MIB: usize = 1024 * 1024;
 
-/// What the misbehaving registry does.
+/// The acts of the misbehaving registry.
 pub(crate) fn serve(request: &Received, bench: &Arc<Bench>) -> Vec<Act> {
     let path = request.path.split('?').next().unwrap_or_default();
     let fault = path.strip_prefix("/v2/").and_then(|rest| rest.split('/').next()).unwrap_or_default();
@@ -68,7 +68,7 @@ fn blob(fault: &str) -> Vec<Act> {
     acts
 }
 
-/// What happens when a tag is asked for.
+/// The acts for a request for a tag.
 fn tag(fault: &str, bench: &Bench) -> Vec<Act> {
     if let Some(status) = fault.strip_prefix("status").and_then(|digits| digits.parse().ok()) {
         return error(status).header("location", "http://evil.test/").acts();
@@ -96,7 +96,7 @@ fn tag(fault: &str, bench: &Bench) -> Vec<Act> {
     }
 }
 
-/// What happens when an image is asked for.
+/// The acts for a request for an image.
 fn child(fault: &str, bytes: &[u8]) -> Vec<Act> {
     let sound = document(DOCKER_MANIFEST, bytes);
     match fault {

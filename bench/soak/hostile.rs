@@ -1,4 +1,4 @@
-//! Requests that no decent client sends: each is refused with a word, and nothing comes of it.
+//! Requests that no decent client sends: each is refused with an error, and has no other effect.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
@@ -43,7 +43,7 @@ fn requests() -> Vec<Request> {
     ]
 }
 
-/// Bytes that are no request at all.
+/// Bytes that are not a request.
 const NO_REQUESTS: [&[u8]; 5] = [
     b"\0\0\0\0\0\0\0\0\r\n\r\n",
     b"GET /v2/ HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
@@ -56,7 +56,7 @@ const NO_REQUESTS: [&[u8]; 5] = [
 pub(crate) fn send(round: usize, stage: &Stage) -> Result<()> {
     let port = stage.envoy.port();
     for request in requests() {
-        // Envoy may hang up on what is too large; then there is no answer to look at.
+        // Envoy may close the connection of a request that is too large; then there is no answer to check.
         let Ok(answer) = request.send(port) else { continue };
         if !(400..500).contains(&answer.status) {
             return Err(unexpected("hostile input", &answer));
@@ -66,7 +66,7 @@ pub(crate) fn send(round: usize, stage: &Stage) -> Result<()> {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
         stream.set_read_timeout(Some(Duration::from_millis(200)))?;
         stream.write_all(bytes)?;
-        // Whether it answers, hangs up or waits for more is Envoy's affair.
+        // Envoy may answer, close the connection or wait for more.
         let _ = stream.read(&mut [0; 4096]);
     }
     guess(round, stage)

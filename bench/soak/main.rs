@@ -13,9 +13,9 @@
 //! | `outage` | the registry ends, and starts again |
 //! | `reloads` | good, broken and huge configurations |
 //!
-//! Meanwhile two clients of another registry, at which nothing is wrong, pull all the time. The program samples Envoy
-//! at the end of each round and fails if something grows beyond a plateau, if a VM died, or if an answer was wrong.
-//! `MINUTES=3` takes three minutes instead of ten, and `PHASES=slow` only the phases with that in their names.
+//! Meanwhile two clients of another registry, which works, pull all the time. The program samples Envoy at the end of
+//! each round and fails if something grows beyond a plateau, if a VM died, or if an answer was wrong. `MINUTES=3` takes
+//! three minutes instead of ten, and `PHASES=slow` only the phases with that in their names.
 
 mod clients;
 mod crowds;
@@ -60,7 +60,7 @@ fn main() -> ExitCode {
 fn soak() -> Result<Vec<String>> {
     let minutes = match std::env::var("MINUTES") {
         Ok(text) if !text.is_empty() => {
-            text.parse().map_err(|_| Failure::new(format!("MINUTES={text} is no number")))?
+            text.parse().map_err(|_| Failure::new(format!("MINUTES={text} is not a number")))?
         }
         _ => MINUTES,
     };
@@ -79,7 +79,7 @@ fn soak() -> Result<Vec<String>> {
     Ok(problems)
 }
 
-/// All phases, each of which is tried whatever became of the others; what was wrong.
+/// Tries all phases, also after one has failed; returns the problems.
 fn round(number: usize, stage: &mut Stage, clients: &mut Clients) -> Vec<String> {
     type Phase = fn(usize, &mut Stage, &mut Clients) -> Result<()>;
     let phases: [(&str, Phase); 8] = [

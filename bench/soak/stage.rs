@@ -1,5 +1,4 @@
-//! The shipped Envoy before three registries: one that is stopped and started, one that misbehaves, one at which
-//! nothing is wrong.
+//! The shipped Envoy before three registries: one that is stopped and started, one that misbehaves, and one that works.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -73,7 +72,7 @@ impl Stage {
         Ok(Self { base, _steady: steady, _faulty: faulty })
     }
 
-    /// What a machine must get, as bytes.
+    /// The image that a machine must get, as bytes.
     pub(crate) fn image(&self, machine: usize) -> &[u8] {
         &self.bench.image(MACHINES[machine].1).manifest.bytes
     }

@@ -1,4 +1,4 @@
-//! Clients that pull all the time from a registry at which nothing is wrong: whatever else happens, they are served.
+//! Clients that pull all the time from a registry that works: they are served in every phase.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,7 +12,7 @@ use metahub_testkit::http::connection::Connection;
 
 /// Between two requests of one client.
 const PACE: Duration = Duration::from_millis(25);
-/// What went wrong is told so many times.
+/// At most this many problems are reported.
 const TOLD: usize = 10;
 
 #[derive(Default)]
@@ -44,12 +44,12 @@ impl Steady {
         self.shared.pulls.load(Ordering::Relaxed)
     }
 
-    /// What one answer took at most since the last call.
+    /// The longest time that an answer took since the last call.
     pub(crate) fn longest(&self) -> Duration {
         Duration::from_millis(self.shared.longest_in_ms.swap(0, Ordering::Relaxed))
     }
 
-    /// Ends the clients; what was wrong.
+    /// Ends the clients and returns their problems.
     pub(crate) fn stop(self) -> Vec<String> {
         self.shared.stop.store(true, Ordering::Relaxed);
         self.threads.into_iter().flat_map(|thread| thread.join().expect("a client does not panic")).collect()

@@ -1,4 +1,4 @@
-//! Samples of Envoy at the end of each round, the table of them, and what they say.
+//! Samples of Envoy at the end of each round, their table, and their verdict.
 
 use std::time::{Duration, Instant};
 
@@ -8,11 +8,11 @@ use metahub_testkit::Result;
 use metahub_testkit::plateau::{Growth, growth};
 
 const MIB: u64 = 1024 * 1024;
-/// What Envoy may take whatever happens.
+/// The memory that Envoy may take at any time.
 const MEMORY: u64 = 500 * MIB;
-/// What memory may grow by from the middle third of the rounds to the last.
+/// The growth of memory that is allowed from the middle third of the rounds to the last.
 const MEMORY_GROWTH: u64 = 32 * MIB;
-/// The same of descriptors that are no connections.
+/// The same for descriptors that are not connections.
 const DESCRIPTOR_GROWTH: u64 = 8;
 /// Signs of a VM that died, or of a defect that Envoy has noticed, in its log.
 const SIGNS: [&str; 6] =
@@ -64,7 +64,7 @@ impl Watch {
         self.samples.len()
     }
 
-    /// Looks at Envoy, which is at rest, and prints a row.
+    /// Samples Envoy, which is at rest, and prints a row.
     pub(crate) fn sample(&mut self, stage: &Stage, steady: &Steady, failures: Vec<String>) -> Result<()> {
         self.problems.extend(failures);
         let envoy = &stage.envoy;
@@ -89,7 +89,7 @@ impl Watch {
         Ok(())
     }
 
-    /// What the samples and Envoy's log say.
+    /// The problems that the samples and Envoy's log show.
     pub(crate) fn finish(mut self, stage: &Stage) -> Vec<String> {
         let column = |of: fn(&Sample) -> u64| self.samples.iter().map(of).collect::<Vec<u64>>();
         for (what, values, limit) in [

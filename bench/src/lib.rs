@@ -1,3 +1,3 @@
-//! What several benchmarks share.
+//! Code that several benchmarks share.
 
 pub mod indexes;
