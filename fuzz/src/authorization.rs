@@ -1,4 +1,5 @@
-//! Any bytes as `Authorization` headers: what is accepted is what was written, and an error shows nothing of it.
+//! Any bytes as `Authorization` headers: an accepted login is the one that was written, and an error shows nothing of
+//! it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

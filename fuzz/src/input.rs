@@ -1,6 +1,6 @@
 //! Bytes as a row of decisions.
 
-/// What is left of an input. When it has ended every decision is the first possible one.
+/// The rest of an input. After its end every decision is the first possible one.
 pub(crate) struct Input<'a>(&'a [u8]);
 
 impl<'a> Input<'a> {
@@ -28,7 +28,7 @@ impl<'a> Input<'a> {
         choices[self.below(choices.len())]
     }
 
-    /// Yes once in so many times.
+    /// Yes once in this many times.
     pub(crate) fn one_in(&mut self, times: usize) -> bool {
         self.below(times) == times - 1
     }

@@ -1,5 +1,5 @@
-//! Any bytes as JSON: what our reader takes for JSON is what `serde_json` does, wherever it stands in an index. And
-//! what we write is read as it was meant.
+//! Any bytes as JSON: MetaHub's reader and `serde_json` agree which text is JSON, anywhere in an index. Written JSON is
+//! read as it was meant.
 
 use metahub::oci::index::Index;
 use metahub::text::json::Json;
@@ -16,8 +16,8 @@ pub(crate) fn check(bytes: &[u8]) {
     let index = [b"{\"manifests\":[],\"x\":", bytes, b"}"].concat();
     match Index::parse(&index) {
         Ok(_) => assert!(self::is_json(&index), "an index with a member that is no JSON"),
-        // Text that is not UTF-8 is no JSON either, but `serde_json` does not look at what is ignored. No index has so
-        // many levels.
+        // Text that is not UTF-8 is not JSON either, but `serde_json` does not check ignored text. No index has so many
+        // levels.
         Err(error) => {
             let is_elsewhere_fine =
                 std::str::from_utf8(bytes).is_err() || error.to_string().contains("nested too deep");

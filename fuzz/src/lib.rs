@@ -1,5 +1,5 @@
-//! What must hold for any bytes. The fuzz targets feed it from libFuzzer, `tests/native/fuzzed.rs` with a fixed number
-//! of pseudo-random inputs, so that every `make check` goes through all of it.
+//! Properties that must hold for any bytes. The fuzz targets feed them from libFuzzer, `tests/native/fuzzed.rs` with a
+//! fixed number of pseudo-random inputs, so that every `make check` goes through all of it.
 
 mod authorization;
 mod configuration;
@@ -15,7 +15,7 @@ mod words;
 
 use self::input::pseudo_random;
 
-/// What is fed, and with what.
+/// A target, and its inputs.
 #[derive(Clone, Copy)]
 pub struct Target {
     /// As the target is called.

@@ -1,4 +1,4 @@
-//! What text for logs and headers is like.
+//! Properties of text for logs and headers.
 
 /// Printable ASCII of bounded length, fit for logs and headers.
 pub(crate) fn harmless(words: &str) -> bool {

@@ -1,4 +1,4 @@
-//! Any bytes as method and path: what is accepted stands in the path as it is, and nothing else is a name.
+//! Any bytes as method and path: accepted names are parts of the path, and no other text is a name.
 
 use metahub::oci::reference::{Reference, Repository};
 use metahub::request::{Method, Request};

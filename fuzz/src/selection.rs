@@ -1,4 +1,4 @@
-//! Any bytes as an index, for a few machine types: nothing panics, and what is selected is what fits.
+//! Any bytes as an index, for a few machine types: nothing panics, and the selected entry fits.
 
 use std::sync::LazyLock;
 

@@ -1,4 +1,4 @@
-//! Any bytes as a ticket: only what was sealed is opened, and only where and as long as it is good.
+//! Any bytes as a ticket: only a ticket that was sealed is opened, and only where and as long as it is valid.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

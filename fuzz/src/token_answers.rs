@@ -1,5 +1,5 @@
-//! Any bytes as the answer of a token service: what is used is a token that the answer has, fit for a header, and kept
-//! no longer than it says.
+//! Any bytes as the answer of a token service: the token is one that the answer has, fit for a header, and kept no
+//! longer than it says.
 
 use std::fmt;
 
@@ -53,7 +53,7 @@ pub(crate) fn check(bytes: &[u8]) {
         let seconds =
             lifetimes.next().map_or(Some(60.0), |(_, value)| value.as_f64().filter(|_| lifetimes.next().is_none()));
         assert!(seconds.is_none_or(|seconds| seconds > 0.0), "kept although it is over");
-        // Nobody is believed for longer than a day.
+        // No token service is believed for longer than a day.
         memory.now.set(1_000_000 + seconds.map_or(86_400, |seconds| (seconds as u64).min(86_400)));
         assert!(matches!(ask("me"), Authorization::Token(_)), "kept for too long");
         memory.now.set(1_000_000);

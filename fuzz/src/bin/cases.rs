@@ -1,4 +1,4 @@
-//! The targets without libFuzzer: `cases TARGET NUMBER [FIRST]` goes through so many pseudo-random inputs.
+//! The targets without libFuzzer: `cases TARGET NUMBER [FIRST]` goes through that many pseudo-random inputs.
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();

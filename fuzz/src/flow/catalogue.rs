@@ -22,7 +22,7 @@ pub(super) const MACHINES: [Machine; 5] = [
     Machine { name: "arm", architecture: "arm64", features: &["mpi:openmpi"] },
 ];
 
-/// What an entry of an index asks for; without an architecture it has no platform.
+/// The requirements of an entry of an index; without an architecture it has no platform.
 #[derive(Clone, Copy)]
 struct Needs(Option<&'static str>, &'static [&'static str]);
 
@@ -36,7 +36,7 @@ impl Needs {
 
 enum Content {
     Image,
-    /// What it asks for, and which document that is.
+    /// The requirements of each entry, and the document that it leads to.
     Index(Vec<(Needs, usize)>),
     Artifacts,
 }
@@ -62,12 +62,12 @@ pub(super) fn find(digest: &str) -> Option<&'static Document> {
     DOCUMENTS.iter().find(|document| document.digest == digest)
 }
 
-/// Whether a document may be the answer where a tag points to `top`. `machine` is `None` for those who see whole
-/// indexes; `lax`: where nothing fits, they may be seen by all.
+/// Whether a document may be the answer where a tag points to `top`. `machine` is `None` for clients that see whole
+/// indexes; with `lax` all clients may see an index in which nothing fits.
 pub(super) fn may_get(top: &str, served: &str, machine: Option<&Machine>, lax: bool) -> bool {
     let Some(machine) = machine else { return top == served };
     match find(top).map(|document| &document.content) {
-        // What is no document of ours is something broken, which passes as it is if it is no index.
+        // A document that is not in the catalogue was broken by a fault; it passes as it is if it is not an index.
         None | Some(Content::Image | Content::Artifacts) => top == served,
         Some(Content::Index(entries)) if top == served => {
             lax && !entries.iter().any(|(needs, _)| needs.are_met_by(machine))

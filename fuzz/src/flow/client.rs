@@ -1,5 +1,5 @@
-//! The configuration of the model, and the clients that it knows: what each of them may get, and as whom a registry
-//! must see them.
+//! The configuration of the model, and its clients: the documents that each may get, and the owner that a registry must
+//! see.
 
 use metahub::config::Config;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use super::super::input::Input;
 use super::catalogue::MACHINES;
 use super::registry::{CLUSTERS, HUB, Owner, USERS, WITH_TOKENS, basic};
 
-/// What can be configured in more than one way.
+/// The settings that can have more than one value.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rules {
     /// In bytes.
@@ -86,10 +86,10 @@ const ALL: (&str, &str) = ("secret-of-all", "$2y$04$abcdefghijklmnopqrstuuWz22qE
 /// All passwords of accounts.
 pub(super) const PASSWORDS: [&str; 4] = [PLAIN[0].0, PLAIN[1].0, TEAM.0, ALL.0];
 
-/// What somebody gets to see of an index.
+/// The part of an index that a client may see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sight {
-    /// Of a tag nothing, and where MetaHub knows the password nothing at all.
+    /// Nothing of a tag, and nothing at all where MetaHub checks the password.
     Nothing,
     /// The entry for this machine type.
     Machine(usize),
@@ -101,12 +101,12 @@ pub(super) enum Sight {
 #[derive(Clone, Debug)]
 pub(super) struct Login {
     pub(super) authorization: Option<String>,
-    /// Whom the registry must see.
+    /// The owner that the registry must see.
     pub(super) owner: Owner,
     pub(super) sight: Sight,
     /// May pull from `team/` only.
     pub(super) limited: bool,
-    /// Whose word of the registry's may be used again: the complete credential.
+    /// The complete credential: only for the same one may an earlier answer of the registry be used again.
     pub(super) identity: String,
     /// MetaHub does not accept it.
     pub(super) wrong: bool,
@@ -129,7 +129,7 @@ impl Login {
         team.into_iter().chain(others).map(|(user, password)| basic((&user, password)))
     }
 
-    /// Nobody's.
+    /// No login.
     pub(super) fn none() -> Self {
         let identity = "anonymous".to_owned();
         Self {
@@ -143,7 +143,7 @@ impl Login {
         }
     }
 
-    /// Somebody who logs in at this cluster.
+    /// A login for this cluster.
     pub(super) fn choose(input: &mut Input<'_>, cluster: usize) -> Self {
         let machine = input.below(MACHINES.len());
         let name = MACHINES[machine].name;
@@ -197,7 +197,7 @@ impl Login {
         Self { wrong: self.wrong || self.plain.is_some_and(|which| which != rules.rotated), ..self.clone() }
     }
 
-    /// Somebody who does not belong here.
+    /// A login that does not belong to this cluster.
     pub(super) fn stranger(self) -> Self {
         Self { owner: Owner::Stranger, sight: Sight::Nothing, wrong: true, ..self }
     }

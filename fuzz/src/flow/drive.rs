@@ -15,7 +15,7 @@ use super::world::World;
 /// Neither a response nor a piece of a body.
 const NOTHING: (&HeaderList, &[u8]) = (&Vec::new(), &[]);
 
-/// What came of a callback.
+/// The result of a callback.
 struct Done {
     step: Step,
     lines: Vec<Line>,
@@ -54,7 +54,8 @@ impl World {
         self.take(number, done);
     }
 
-    /// A callout was answered. A client that has gone does not hear of it; one that has its answer must not hear more.
+    /// A callout was answered. A client that has gone gets nothing of it; a client that has its answer must get nothing
+    /// more.
     pub(super) fn on_callout(&mut self, number: usize, outcome: &Outcome) {
         let is_ended = match self.streams[number].phase {
             Phase::Gone => return,

@@ -1,4 +1,4 @@
-//! What can be wrong with an answer of a registry.
+//! The faults that an answer of a registry can have.
 
 use super::super::input::Input;
 use super::catalogue::DOCUMENTS;
@@ -23,7 +23,7 @@ pub(super) enum Fault {
     Truncated,
     /// The first byte is another one.
     Corrupt,
-    /// Compressed although nobody wants that.
+    /// Compressed although the request did not ask for it.
     Compressed,
     /// More than the worker has room for.
     Overfull,
@@ -74,5 +74,5 @@ impl Fault {
     }
 }
 
-/// What no client may ever get.
+/// The body that no client may ever get.
 pub(super) const COMPRESSED: &[u8] = b"\x1f\x8b compressed";

@@ -51,7 +51,7 @@ impl Random for Talkative<'_> {
     }
 }
 
-/// What is at hand in a callback, and what the driver asks for.
+/// The state that a callback may use, and the requests that the driver makes of it.
 pub(super) struct Callback<'a> {
     pub(super) number: usize,
     pub(super) config: &'a Config,
@@ -65,7 +65,7 @@ pub(super) struct Callback<'a> {
     pub(super) noted: Noted,
 }
 
-/// What the driver has asked for.
+/// The requests of the driver.
 #[derive(Default)]
 pub(super) struct Noted {
     changes: RefCell<Vec<HeaderChange>>,

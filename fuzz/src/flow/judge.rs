@@ -1,13 +1,14 @@
-//! What must hold of everything that leaves the flow:
+//! These rules must hold for everything that leaves the flow:
 //!
-//! - A client gets a manifest, an explanation, or the machine types of a registry that knows the passwords, only if the
-//!   registry has granted that to the client's own credential: in this request, or, of a tag, within `tag_ttl`
-//!   (and `serve_stale_on_error`, if upstream has failed) to the same login, without a refusal since.
-//! - What it gets of a tag has requirements that its machine type meets, all the way down from what the tag pointed to;
-//!   an index only where that is what the rules say.
-//! - Requests carry the `Authorization` of whom they are for, to where it belongs; log lines and answers carry none.
+//! - A client gets a manifest, an explanation, or the machine types of a registry that checks passwords, only if the
+//!   registry has granted that to the client's own credential: in this request, or, of a tag, within `tag_ttl` (and
+//!   `serve_stale_on_error`, if upstream has failed) to the same login, without a refusal since.
+//! - The client's machine type meets the requirements of the entry that it gets for a tag, all the way down from the
+//!   document that the tag pointed to; it gets an index only where the rules say so.
+//! - Requests carry the `Authorization` of the client that they are for, only to the registry that it belongs to; log
+//!   lines and answers carry none.
 //!
-//! That each request has exactly one end is seen to in `drive.rs`.
+//! `drive.rs` checks that each request has exactly one end.
 
 use metahub::flow::reply::Reply;
 use metahub::flow::{Callout, Step};
@@ -22,7 +23,7 @@ use super::stream::{Asked, Own};
 use super::world::{Refusal, Word, World};
 
 impl World {
-    /// What the stream's registry has granted in this request.
+    /// The grants of the stream's registry in this request.
     fn granted(&self, number: usize) -> impl Iterator<Item = &What> {
         let stream = &self.streams[number];
         let grants = self.registries.grants.iter().filter(move |grant| {
@@ -31,7 +32,7 @@ impl World {
         grants.map(|grant| &grant.what)
     }
 
-    /// What was said of the tag in this request may be said again later.
+    /// The registry's confirmation of the tag in this request may be used again later.
     pub(super) fn remember_words(&mut self, number: usize) {
         let stream = &self.streams[number];
         let Asked::Tag(repository, tag) = stream.asked else { return };
@@ -49,7 +50,7 @@ impl World {
         }
     }
 
-    /// A refusal that ends what was said before.
+    /// A refusal that ends earlier confirmations.
     pub(super) fn note_refusal(&mut self, number: usize, status: u64, step: &Step, repository: Option<usize>) {
         let stream = &self.streams[number];
         let is_refusal = match (step, status) {
@@ -109,7 +110,7 @@ impl World {
             self.judge_words(number, &String::from_utf8_lossy(&reply.body));
         }
         if reply.status != 200 {
-            // An error says nothing of a document.
+            // An error says nothing about a document.
             return assert!(catalogue::find(&digest(&reply.body)).is_none(), "{} with a manifest", reply.status);
         }
         assert!(!stream.login.wrong || stream.asked == Asked::Token && stream.login.authorization.is_none());
@@ -132,7 +133,7 @@ impl World {
         }
     }
 
-    /// Where the registry knows the password, it was asked.
+    /// Where the registry checks the password, it was asked.
     fn judge_login(&self, number: usize) {
         let login = &self.streams[number].login;
         let is_asked = login.authorization.is_some() && matches!(login.owner, Owner::User(_) | Owner::Stranger);
@@ -161,7 +162,7 @@ impl World {
             Asked::Tag(..) if stream.head => assert!(transferring || stream.login.sight == Sight::Whole),
             Asked::Tag(..) => self.judge_content(number, body),
             asked => {
-                // What a registry says of a digest, clients check for themselves.
+                // Clients check for themselves the document that a registry sends for a digest.
                 let is_asked = |what: &What| match (asked, what) {
                     (Asked::Digest(repository, document), What::Digest(there, name, _)) => {
                         repository == *there && catalogue::DOCUMENTS[document].digest == *name
@@ -240,7 +241,7 @@ impl World {
         !forgets && self.refusals.iter().any(ends)
     }
 
-    /// The type of a document is what it is, or what its registry has said of it just now.
+    /// The type of a document is its real one, or the one that its registry has just given.
     fn judge_type(&self, number: usize, headers: &HeaderList, body: &[u8]) {
         let value = |name: &str| {
             let value = headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_slice());
@@ -256,7 +257,7 @@ impl World {
         };
         let is_said = |what: &What| match (stream.asked, what) {
             (Asked::Digest(..), What::Digest(_, name, said)) => *name == served && *said == value("content-type"),
-            // Of an index that passes through, and of what is none, a registry's word counts.
+            // For an index that passes through, and for a document that is not an index, the registry's type counts.
             (Asked::Tag(..), What::Tag(..)) => true,
             _ => false,
         };
@@ -267,7 +268,7 @@ impl World {
         }
     }
 
-    /// No secret in what people read, the client's own included.
+    /// Text that people read has no secret, not even the client's own.
     pub(super) fn judge_words(&self, number: usize, words: &str) {
         let own = self.streams[number].login.authorization.iter().map(|value| value.as_str());
         // Decoded and encoded.

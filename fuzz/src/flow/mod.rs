@@ -54,7 +54,7 @@ impl World {
             20 => self.turn_the_clock(input),
             21 => self.lose_writes(input),
             22 => self.leave(input),
-            // What comes next finds what went before remembered.
+            // Later events find the results of earlier ones remembered.
             23 | 24 => self.calm_down(),
             _ => self.reconfigure(input),
         }
@@ -75,7 +75,7 @@ impl World {
     fn move_a_tag(&mut self, input: &mut Input<'_>) {
         let (cluster, repository, tag) =
             (self.client(input).0, input.below(REPOSITORIES.len()), input.below(TAGS.len()));
-        // Most often to an index; sometimes there is no tag any more.
+        // Most often to an index; sometimes the tag is gone.
         let number = input.below(DOCUMENTS.len() + 1);
         self.registries.tags[cluster][repository][tag] = (number < DOCUMENTS.len()).then_some(number);
     }
@@ -125,7 +125,7 @@ impl World {
         self.begin(stream, headers);
     }
 
-    /// Who comes, and to which cluster.
+    /// The client of a new request, and its cluster.
     fn client(&self, input: &mut Input<'_>) -> (usize, Login) {
         let kind = input.below(16);
         if kind < 10 {
@@ -241,7 +241,7 @@ impl World {
         }
     }
 
-    /// Without any more faults everything comes to its end.
+    /// Without further faults every request ends.
     fn settle(&mut self) {
         self.calm_down();
         let is_left = |stream: &&Stream| !stream.is_over();

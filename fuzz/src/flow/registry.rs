@@ -1,5 +1,5 @@
-//! The registries of the model and their token service: who may see what at this moment, where tags point to, and what
-//! was granted to whom. What was granted is the only excuse for what a client gets.
+//! The registries of the model and their token service: the permissions at this moment, the documents that tags point
+//! to, and the grants so far. A client may get a document only if there is a grant for it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -18,16 +18,16 @@ pub(super) const TAGS: [&str; 2] = ["latest", "next"];
 /// Users of the registries, and their passwords: one account with two passwords, and another.
 pub(super) const USERS: [(&str, &str); 3] =
     [("me", "secret-of-me-1"), ("me", "secret-of-me-2"), ("you", "secret-of-you")];
-/// What MetaHub itself logs in with at `shared`.
+/// MetaHub's own credentials at `shared`.
 pub(super) const HUB: (&str, &str) = ("hub", "secret-of-the-hub");
 
-/// Whom a registry takes the sender of a request for.
+/// The sender of a request, as a registry sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Owner {
     Nobody,
     Hub,
     User(usize),
-    /// Somebody who is not one of the users: nothing is ever granted.
+    /// A sender that is not one of the users, and that is never granted anything.
     Stranger,
 }
 
@@ -49,7 +49,7 @@ pub(super) fn basic((user, password): (&str, &str)) -> String {
     format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
 }
 
-/// What a registry has granted.
+/// A grant of a registry.
 #[derive(Debug)]
 pub(super) struct Grant {
     /// When: a number that only rises.
@@ -79,7 +79,7 @@ struct Token {
 
 /// All registries behind the clusters.
 pub(super) struct Registries {
-    /// May: by cluster, owner, repository.
+    /// Permissions by cluster, owner, repository.
     pub(super) may: [[[bool; REPOSITORIES.len()]; OWNERS]; CLUSTERS.len()],
     /// Which passwords are right.
     pub(super) valid: [bool; USERS.len()],
@@ -105,13 +105,13 @@ impl Registries {
         }
     }
 
-    /// All that must never be seen where it does not belong.
+    /// All secrets, which must never be seen where they do not belong.
     pub(super) fn secrets(&self) -> impl Iterator<Item = String> {
         let passwords = USERS.iter().chain([&HUB]).flat_map(|user| [user.1.to_owned(), basic(*user)]);
         passwords.chain((0..self.tokens.len()).map(token_text))
     }
 
-    /// Whose `Authorization` it is, right or not.
+    /// The owner of an `Authorization`, valid or not.
     pub(super) fn owner(&self, authorization: Option<&[u8]>) -> Owner {
         let Some(value) = authorization else { return Owner::Nobody };
         let text = String::from_utf8_lossy(value);
@@ -186,7 +186,7 @@ impl Registries {
         let Some(document) = document else { return Response::new(404, "application/json", b"{\"errors\":[]}") };
         let response = fault.upon(manifest(document));
         grant(match tag {
-            // What is said of a tag is believed: the digest that answers HEAD, or the document itself.
+            // MetaHub believes the answer about a tag: the digest that answers HEAD, or the document itself.
             Some(tag) if method == "HEAD" => {
                 What::Tag(repository, tag, response.header("docker-content-digest").to_owned())
             }
@@ -196,7 +196,7 @@ impl Registries {
         response
     }
 
-    /// Who asks, if that is somebody who may.
+    /// The sender of a request, if it has permission.
     fn admit(&self, now: u64, cluster: usize, path: &str, authorization: Option<&[u8]>) -> Result<Owner, Response> {
         let challenge = |more: &str| {
             let value = format!("Bearer realm=\"https://evil.example\"{more}");

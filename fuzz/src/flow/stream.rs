@@ -1,4 +1,4 @@
-//! One request and where it is.
+//! One request and its state.
 
 use metahub::host::Driver;
 
@@ -11,7 +11,7 @@ use super::response::HeaderList;
 /// A header of clients that no registry may see.
 pub(super) const COOKIE: &str = "secret-cookie";
 
-/// What a client asks for; numbers are those of repositories, tags and documents.
+/// The request of a client; numbers are those of repositories, tags and documents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
     Tag(usize, usize),
@@ -29,7 +29,7 @@ impl Asked {
         match input.below(19) {
             0..=8 => Self::Tag(repository, usize::from(input.one_in(4))),
             9 | 10 => Self::Digest(repository, input.below(DOCUMENTS.len())),
-            // What was asked for before.
+            // Documents that earlier requests asked for.
             16 | 17 => Self::Digest(0, input.pick(&[9, 1])),
             11 | 12 => Self::Blob(repository),
             13 => Self::Explain(repository, input.below(TAGS.len())),
@@ -102,7 +102,7 @@ pub(super) struct Stream {
     pub(super) head: bool,
     pub(super) phase: Phase,
     pub(super) driver: Driver,
-    /// Upstream has failed it: what was known before may stand in.
+    /// Upstream has failed it, so an earlier answer may be used.
     pub(super) failed: bool,
     pub(super) callouts: u32,
 }

@@ -1,4 +1,4 @@
-//! The model's state: registries, clients, the memory, and what was said.
+//! The model's state: registries, clients, the memory, and earlier confirmations and refusals.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -27,9 +27,9 @@ pub(super) struct World {
     pub(super) under_way: BTreeMap<u32, Rc<Callout>>,
     pub(super) registries: Registries,
     pub(super) streams: Vec<Stream>,
-    /// Who comes most often, and to which cluster.
+    /// The most frequent clients, and their clusters.
     pub(super) regulars: Vec<(usize, Login)>,
-    /// What MetaHub has given out itself: the token, where, and whose it is.
+    /// The tickets that MetaHub has issued: the token, the cluster, and the login.
     pub(super) tokens: Vec<(String, usize, Login)>,
     pub(super) words: Vec<Word>,
     pub(super) refusals: Vec<Refusal>,
@@ -96,7 +96,7 @@ fn regular(input: &mut Input<'_>) -> (usize, Login) {
     (cluster, Login::choose(input, cluster))
 }
 
-/// What is remembered of passwords that were accepted, so that not each history has to check them again.
+/// The records of accepted passwords, so that not each history has to check them again.
 static ACCEPTED: LazyLock<Vec<(String, Vec<u8>)>> = LazyLock::new(|| {
     let memory = Map::default();
     for rotated in [false, true] {
