@@ -17,7 +17,7 @@ const LINKED: &str = r#"
         exit 127
     }
     echo 'wasm-opt version 120'"#;
-/// What the scripts use of the system. Neither `apt-get` nor `wasm-opt` is among it.
+/// The system's commands that the scripts use, except `apt-get` and `wasm-opt`.
 const TOOLS: [&str; 17] = [
     "bash",
     "sh",
@@ -43,8 +43,8 @@ struct Machine {
     directory: TempDir,
 }
 
-/// Writes a program, by a process of its own: a program is "busy" while somebody has it open for writing, and what this
-/// process has open, every child that another test has just begun has for a moment too.
+/// Writes a program, by a process of its own: a program is "busy" while a process has it open for writing, and every
+/// child that another test has just started has this process's files open for a moment.
 pub(super) fn install(program: &Path, text: &[u8]) {
     let mut command = Command::new("install");
     let mut child = command.args(["-m", "755", "/dev/stdin"]).arg(program).stdin(Stdio::piped()).spawn().unwrap();
@@ -89,7 +89,7 @@ impl Machine {
         command.output().unwrap()
     }
 
-    /// Runs a script that must end as told, and returns what it said on standard error.
+    /// Runs a script that must end as told, and returns its standard error.
     fn says(&self, ci: &str, arguments: &[&str], success: bool) -> String {
         let output = self.run(ci, arguments);
         let text = String::from_utf8(output.stderr).unwrap();
@@ -155,7 +155,7 @@ fn a_filter_that_wasm_opt_left_too_large_fails_the_build() {
     assert!(said.contains(&format!("1 more than the {limit} it may have")), "{said}");
 }
 
-/// The bytes that the filter may have.
+/// The largest size of the filter, in bytes.
 fn limit() -> usize {
     let script = include_str!("../../scripts/check-size.sh");
     let limit = script.lines().find_map(|line| line.strip_prefix("limit=")).expect("the limit");

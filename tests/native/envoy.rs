@@ -43,10 +43,10 @@ pub(crate) struct Envoy<'a> {
     next: Cell<u64>,
     stage: Cell<Stage>,
     request: HeaderList,
-    /// What has changed of the request's headers.
+    /// The changes to the request's headers.
     pub(crate) changes: RefCell<Vec<HeaderChange>>,
     pub(crate) response: RefCell<HeaderList>,
-    /// The call into Envoy that fails, by its name, so many times.
+    /// The call into Envoy that fails, by its name, and how many times.
     pub(crate) fails: Cell<(&'static str, u32)>,
     piece: RefCell<Option<Vec<u8>>>,
     pub(crate) outcome: RefCell<Outcome>,
@@ -54,7 +54,7 @@ pub(crate) struct Envoy<'a> {
     growth: Cell<i64>,
 }
 
-/// What the cache takes of a store, in bytes.
+/// The size of the cache in a store, in bytes.
 fn cached(memory: &Map) -> i64 {
     let values = memory.values.borrow();
     let cached = |key: &str| ["metahub.document.", "metahub.facts."].iter().any(|prefix| key.starts_with(prefix));
@@ -136,7 +136,7 @@ impl<'a> Envoy<'a> {
         }
     }
 
-    /// What upstream gets: the client's request with all changes.
+    /// The request that upstream gets: the client's with all changes.
     fn sent_on(&self) -> (String, String, Option<String>) {
         let changes = self.changes.borrow();
         let changed = |name: &str| {
@@ -164,7 +164,7 @@ impl<'a> Envoy<'a> {
         let end = method == "HEAD" || response.body.is_empty();
         let status = self.driver.on_response_headers(self, end);
         if status == FilterStatus::Hold && !end {
-            // Envoy shows what comes behind held headers too.
+            // Envoy also shows the body that follows held headers.
             assert_eq!(self.driver.on_response_body(self, response.body.len(), true), FilterStatus::Hold);
         }
         self.settle(status);

@@ -286,7 +286,7 @@ fn nothing_fits_is_said_with_what_a_machine_would_need() {
     assert_eq!(explained["unselected"].as_array().unwrap().len(), 4);
 }
 
-/// An image that anybody may push must not make an answer that stalls a worker.
+/// An image that any client may push must not make an answer that stalls a worker.
 #[test]
 fn large_and_many_indexes_are_bounded() {
     let large = |seed: usize| {

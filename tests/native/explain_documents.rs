@@ -11,7 +11,7 @@ use super::flow_cache::requests;
 use super::outcome::Outcome;
 use super::scripted_registry::{Response, ScriptedRegistry, child, list};
 
-/// What went upstream for an explanation, and what came of it.
+/// The requests that went upstream for an explanation, and its outcome.
 fn ask(config: &Config, image: &str, upstream: &ScriptedRegistry) -> (Vec<String>, Outcome) {
     let path = format!("/metahub/v1/explain?image={image}");
     let outcome = send(config, "GET", &path, "qnib-type1", "qnib-type1", upstream);

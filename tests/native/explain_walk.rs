@@ -1,4 +1,4 @@
-//! The walk that `explain` describes is the one that a pull goes: whatever the indexes are, both come to the same.
+//! The walk that `explain` describes is the one that a pull goes: for all indexes both come to the same.
 
 use metahub::config::Config;
 use metahub::oci::digest::Digest;
@@ -10,7 +10,7 @@ use super::driver::{exchange, parse};
 use super::explain::{everybody, explain_with};
 use super::scripted_registry::{Response, ScriptedRegistry};
 
-/// Something that an index names.
+/// A document that an index names.
 #[derive(Clone, Debug)]
 enum Node {
     Image,
@@ -22,7 +22,7 @@ enum Node {
     },
 }
 
-/// What is wrong with an index.
+/// The fault of an index.
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     Sound,
@@ -67,7 +67,8 @@ fn node() -> impl Strategy<Value = Node> {
     leaf.prop_recursive(5, 40, 4, |node| prop_oneof![1 => Just(Node::Image), 3 => index(node)])
 }
 
-/// Puts what an index names into the registry; its descriptor. `place` makes the bytes of each image different.
+/// Puts a document that an index names into the registry, and returns its descriptor. `place` makes the bytes of each
+/// image different.
 fn publish(node: &Node, place: &str, upstream: &mut ScriptedRegistry) -> Value {
     match node {
         Node::Image | Node::Vast => {
@@ -122,7 +123,8 @@ fn registry(entries: &[(Requirements, Node)], kind: Kind) -> ScriptedRegistry {
     upstream
 }
 
-/// What every machine type's pull comes to: the digest, or what the client is told. With why, or nothing.
+/// The result of every machine type's pull: the digest, or the message to the client. With the reason, or an empty
+/// text.
 fn pulled(config: &Config, names: &[String], upstream: &ScriptedRegistry) -> Vec<(Option<String>, String)> {
     let pull = |name: &String| {
         let outcome = exchange(config, "GET", "a:latest", &format!("x-{name}"), upstream);
@@ -139,7 +141,7 @@ fn pulled(config: &Config, names: &[String], upstream: &ScriptedRegistry) -> Vec
     names.iter().map(pull).collect()
 }
 
-/// What all pages of the explanation say of every machine type; for an image that cannot be explained, its error.
+/// The answer of all pages of the explanation for every machine type; for an image that cannot be explained, its error.
 fn explained(config: &Config, names: &[String], upstream: &ScriptedRegistry) -> Vec<(Option<String>, String)> {
     let mut verdicts = std::collections::BTreeMap::new();
     let mut query = "image=a".to_owned();
@@ -219,7 +221,8 @@ fn a_nested_index_that_is_too_large_concerns_only_those_whom_it_fits() {
     assert_eq!(said[4], (None, "the manifest is larger than 4 MiB".to_owned()));
 }
 
-/// More nested indexes than one answer looks into, one for each machine type: all pages together tell all of it.
+/// There are more nested indexes than one answer looks into, one for each machine type; all pages together explain all
+/// of them.
 #[test]
 fn pages_end_before_what_is_too_much() {
     let features: Vec<&'static str> = (0..40).map(|n| &*format!("rack:{n:02}").leak()).collect();
@@ -249,7 +252,7 @@ fn the_largest_indexes_are_explained_too() {
     assert!(said.iter().all(|(selected, _)| selected.is_some()), "{said:?}");
 }
 
-/// A nested index that is in the cache is held against its descriptor as one from upstream is.
+/// A nested index from the cache is checked against its descriptor, as one from upstream is.
 #[test]
 fn a_wrong_descriptor_is_refused_with_a_warm_cache_too() {
     let config = parse(&machines("refuse"));

@@ -166,7 +166,8 @@ fn anonymous_clients_get_what_is_configured_for_them() {
     assert_eq!(own, ["basic"]);
 }
 
-/// Where each client brings its own credentials, one without gets what the registry gives to everybody.
+/// Where each client brings its own credentials, a client without any gets the images that the registry gives to every
+/// client.
 #[test]
 fn upstream_is_asked_anonymously_for_anonymous_clients() {
     let config = parse(&registry("upstream", token_service()));
@@ -271,7 +272,7 @@ fn tokens_expire_and_are_good_in_one_place_only() {
     assert_eq!(get(&refusing, MANIFEST, &bearer, &upstream).header("www-authenticate"), BASIC);
 }
 
-/// What a token's login may do is looked up when it is used.
+/// The permissions of a token's login are looked up when the token is used.
 #[test]
 fn rotation_and_lost_permissions_count_at_once() {
     let document = registry("accounts", json!({}));

@@ -1,4 +1,4 @@
-//! What a worker holds at once is bounded.
+//! The memory that a worker holds at once is bounded.
 
 use metahub::flow::{Event, Step, WorkerState, begin};
 use metahub::oci::digest::Digest;

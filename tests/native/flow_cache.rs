@@ -1,4 +1,4 @@
-//! What the cache spares upstream, and what it must never do.
+//! The requests that the cache spares upstream, and the answers that it must never give.
 
 use metahub::config::Config;
 use metahub::oci::digest::Digest;
@@ -22,7 +22,7 @@ pub(super) fn with_cache(cache: &Value) -> Value {
     document
 }
 
-/// What went to the registry, in order: `GET latest, GET sha256:…`; the client's own request last.
+/// The requests that went to the registry, in order: `GET latest, GET sha256:…`; the client's own request last.
 pub(super) fn requests(outcome: &Outcome) -> Vec<String> {
     let path = |headers: &[(&str, String)]| {
         let value = |name: &str| headers.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone()).unwrap();
@@ -133,7 +133,7 @@ fn a_client_is_sent_round_once_when_its_tag_moves_to_a_large_image() {
     assert_eq!((again.status, again.header("docker-content-digest")), (200, digest.as_str()), "{:?}", again.lines);
 }
 
-/// A configuration, and a registry with one image whose manifest has so many bytes and a few more.
+/// A configuration, and a registry with one image whose manifest has this many bytes and a few more.
 pub(super) fn large(size: usize) -> (Config, ScriptedRegistry, String) {
     let bytes = [DOCKER_MANIFEST.as_bytes(), &vec![b' '; size]].concat();
     let platform = json!({ "os": "linux", "architecture": "amd64" });
@@ -270,7 +270,8 @@ fn content_that_hashes_to_something_else_is_refused_and_not_kept() {
     assert_eq!((requests(&outcome), outcome.body), (vec!["GET sha256".to_owned()], bytes));
 }
 
-/// Upstream names a digest that is not the index's: nothing is kept under it, and what is served is verified as ever.
+/// Upstream names a digest that is not the index's: nothing is kept under it, and the served document is verified as
+/// always.
 #[test]
 fn a_digest_that_lies_is_as_good_as_none() {
     let (config, mut upstream) = (parse(&configuration()), demo());

@@ -1,4 +1,4 @@
-//! What a client's own request brings to the registry when it fetches a large manifest.
+//! The headers and query that a client's own request brings to the registry when it fetches a large manifest.
 
 use metahub::text::headers::HeaderChange;
 use serde_json::json;
@@ -8,7 +8,7 @@ use super::flow_cache::{large, with_cache};
 use super::outcome::Outcome;
 use super::scripted_registry::header_list;
 
-/// None of it is for a registry, or it would make the answer depend on the client.
+/// Headers that no registry may get, because its answer would depend on the client.
 const BROUGHT: [&str; 5] = ["cookie", "if-none-match", "range", "x-http-method-override", "x-remote-user"];
 
 /// Says which of them went on, and with which path.

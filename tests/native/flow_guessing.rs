@@ -1,4 +1,4 @@
-//! Wrong passwords as an operator sees them: what is counted, what is written, and that it stays little.
+//! Wrong passwords as an operator sees them: the counters, the log lines, and that both stay few.
 
 use metahub::config::Config;
 use metahub::flow::{Arrival, Counter, Effects, Step, WorkerState, begin};

@@ -29,7 +29,7 @@ fn a_token_that_a_client_brings_goes_to_the_registry_untouched() {
         for callout in [index, child] {
             assert!(callout.headers.contains(&("authorization", bearer.clone())));
         }
-        // A forged one: the registry says so, and nothing that the good one got is served.
+        // A forged one: the registry refuses it, and nothing that the good one got is served.
         let mut refusing = demo();
         refusing.memory = upstream.memory;
         refusing.index = Some(Response::new(401, "text/plain", ""));
@@ -54,7 +54,7 @@ fn brought_tokens_are_refused_where_they_cannot_be_judged() {
         let outcome = get(&parse(&registry(authentication, json!({}))), MANIFEST, &bearer, &demo());
         assert_eq!((outcome.status, outcome.header("www-authenticate"), &outcome.authorization), (401, BASIC, &None));
     }
-    // What begins like ours is never shown to a registry.
+    // A token that begins like MetaHub's own is never shown to a registry.
     let outcome = get(&accepting, MANIFEST, &bearer.replace("Bearer ", "Bearer mh1."), &demo());
     assert_eq!((outcome.status, outcome.authorization), (401, None));
 }

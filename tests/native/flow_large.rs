@@ -1,4 +1,4 @@
-//! Large manifests: what is said of them while they pass from upstream, and that no request goes upstream twice.
+//! Large manifests: the headers and log lines while they pass from upstream, and that no request goes upstream twice.
 
 use metahub::oci::digest::Digest;
 use metahub::oci::media_type::DOCKER_MANIFEST;
@@ -13,7 +13,7 @@ use super::scripted_registry::{Response, ScriptedRegistry, child};
 const IMAGE: &str = "qnib/bench:latest";
 const MANIFEST: &str = "/v2/qnib/bench/manifests/latest";
 
-/// What upstream answers to the request for this digest.
+/// Upstream's answer to the request for this digest.
 fn answer(upstream: &ScriptedRegistry, digest: &str) -> Response {
     upstream.by_digest[digest].clone().unwrap()
 }
@@ -124,7 +124,7 @@ fn a_client_that_was_sent_round_is_not_sent_again() {
     assert!(outcome.lines.iter().any(|line| line.contains("\"qnib-type1\"")), "{:?}", outcome.lines);
 }
 
-/// A registry with one manifest that says what it is, and has at least so many bytes.
+/// A registry with one manifest that states its media type, and has at least this many bytes.
 fn by_digest(size: usize) -> (ScriptedRegistry, String, usize) {
     let body = json!({ "schemaVersion": 2, "mediaType": DOCKER_MANIFEST, "x": " ".repeat(size) }).to_string();
     let (digest, length) = (Digest::of(body.as_bytes()).to_string(), body.len());

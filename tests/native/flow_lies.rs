@@ -1,4 +1,4 @@
-//! What a registry, or a client, says wrongly must not be believed, kept, or held against others.
+//! A wrong statement of a registry or a client must not be believed, kept, or held against others.
 
 use metahub::flow::{Event, Step, WorkerState, begin};
 use metahub::oci::digest::Digest;
@@ -66,7 +66,7 @@ fn a_wrong_content_type_is_not_kept_by_digest_either() {
     assert_eq!(pull(&configuration(), &upstream).header("docker-content-digest"), broadwell());
 }
 
-/// A registry that says of a document whatever the client has asked for: the first client does not decide for the
+/// A registry that gives a document the type that the client has asked for: the first client does not decide for the
 /// others.
 #[test]
 fn what_one_client_accepts_is_not_kept_for_the_others() {
@@ -87,7 +87,7 @@ fn what_one_client_accepts_is_not_kept_for_the_others() {
             };
             assert_eq!(get(wrong), wrong, "the registry's word, this once");
             assert_eq!(get(right), right, "after {wrong:?}");
-            // What is true is kept.
+            // The true statement is kept.
             assert_eq!(get(wrong), right, "{wrong:?} again");
         }
     }
@@ -127,7 +127,7 @@ fn a_manifest_of_another_type_than_it_says_is_not_kept() {
     }
 }
 
-/// A front end refuses a long query, with 502 perhaps; that is not for one client to bring about.
+/// A front end refuses a long query, with 502 perhaps; one client must not be able to cause that for others.
 #[test]
 fn an_ns_that_is_no_host_goes_nowhere() {
     let ask = |ns: &str| {
@@ -191,7 +191,7 @@ fn head_is_given_up_only_where_it_is_useless_and_for_minutes() {
     }
 }
 
-/// A front end may refuse what is forwarded of a client's headers; that is nobody else's business.
+/// A front end may refuse the headers of a client that are forwarded; that must not affect other clients.
 #[test]
 fn what_a_client_brings_about_is_not_held_against_others() {
     let mut document = configuration();
@@ -284,7 +284,7 @@ fn a_refusal_ends_what_was_confirmed() {
     }
 }
 
-/// Whatever of the repository it is that the registry refuses.
+/// The rule holds for every resource of the repository that the registry refuses.
 #[test]
 fn each_refusal_ends_what_was_confirmed() {
     let mut document = configuration();

@@ -1,4 +1,4 @@
-//! The response side of the flow: what a pull by tag comes to, for every answer that an upstream can give.
+//! The response side of the flow: the result of a pull by tag, for every answer that an upstream can give.
 
 use metahub::flow::MAX_MANIFEST;
 use metahub::oci::digest::Digest;

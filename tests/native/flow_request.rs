@@ -1,4 +1,4 @@
-//! The request side of the flow: who gets which refusal, and what goes upstream.
+//! The request side of the flow: the refusals that clients get, and the requests that go upstream.
 
 use metahub::flow::{Effects, Step};
 use metahub::oci::media_type;
@@ -16,7 +16,7 @@ fn headers(method: &str, path: &str, login: Option<(&str, &str)>) -> HeaderList 
     headers
 }
 
-/// Status, error code and message of a refusal; `None` for what goes on.
+/// Status, error code and message of a refusal; `None` for a request that goes on.
 fn refusal(effects: &Effects) -> Option<(u16, String, String)> {
     let Step::Reply(reply) = &effects.step else { return None };
     let body: Value = serde_json::from_slice(&reply.body).unwrap();
@@ -139,7 +139,7 @@ fn a_tag_is_asked_for_as_an_index() {
     assert_eq!((set(":method"), set(":path")), (Some("GET"), Some("/v2/a/manifests/latest")));
     assert_eq!(set("accept-encoding"), Some("identity"));
     let accept = set("accept").unwrap();
-    // What a registry makes of a client's other wishes would be remembered for all.
+    // The registry's answer to a client's other headers would be remembered for all clients.
     assert_eq!(accept, media_type::ALL.join(", "));
     for name in ["authorization", "if-none-match", "range"] {
         assert_eq!(set(name), None, "{name}");

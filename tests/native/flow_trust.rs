@@ -1,5 +1,5 @@
-//! What ends a caller's trust, and what becomes of a token that is doubted: each refusal counts at once, and a fault of
-//! the moment takes nothing from anybody.
+//! The ends of a caller's permission, and doubts about a token: each refusal counts at once, and a temporary fault
+//! takes nothing from any client.
 
 use metahub::config::Config;
 use metahub::oci::digest::Digest;
@@ -32,7 +32,7 @@ fn with_token_service() -> Config {
     stale_for_an_hour(json!({ "token_service": service }))
 }
 
-/// An answer of a token service, with a token that is good for so many seconds.
+/// An answer of a token service, with a token that is valid for this many seconds.
 fn token(token: &str, seconds: u32) -> Option<Response> {
     let body = json!({ "token": token, "expires_in": seconds }).to_string();
     Some(Response::new(200, "application/json", body))
@@ -46,7 +46,7 @@ fn pull(config: &Config, user: &str, upstream: &ScriptedRegistry) -> Outcome {
     send(config, "GET", MANIFEST, user, "pw", upstream)
 }
 
-/// Lets the tag lead to another index, whose only image is answered so.
+/// Lets the tag lead to another index, whose only image gets this answer.
 fn move_to(upstream: &mut ScriptedRegistry, answer: &Response) {
     let moved = ScriptedRegistry::with_list(&[child(&["cpu:haswell"])]);
     let index = moved.index.unwrap();
@@ -105,7 +105,7 @@ fn a_refusal_of_the_token_service_ends_what_was_confirmed() {
     }
 }
 
-/// 401 is said of the token. 400 may be said of one client's request, and the token is everybody's who may use it.
+/// 401 is about the token. 400 may be about one client's request, and all clients that may use the token share it.
 #[test]
 fn a_token_is_forgotten_for_401_only() {
     let config = with_token_service();

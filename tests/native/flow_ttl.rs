@@ -1,4 +1,4 @@
-//! What is answered on an earlier word of the registry: within `tag_ttl`, and while the registry is down.
+//! Answers that rest on an earlier confirmation of the registry: within `tag_ttl`, and while the registry is down.
 
 use metahub::oci::digest::Digest;
 use serde_json::{Value, json};
@@ -77,7 +77,7 @@ fn what_was_known_stands_in_while_upstream_is_down() {
     assert_eq!(exchange(&config, "GET", DEMO, "qnib-type1", &upstream).status, 503, "not unless configured");
 }
 
-/// A child that the registry does not allow is no outage.
+/// A child that the registry does not allow is not an outage.
 #[test]
 fn nothing_stands_in_for_what_is_denied() {
     let config = parse(&with_cache(&json!({ "serve_stale_on_error": "1h" })));

@@ -1,4 +1,4 @@
-//! What goes to upstream in `Authorization`, token services, and what comes of their refusals.
+//! The `Authorization` that goes upstream, token services, and the results of their refusals.
 
 use metahub::text::headers::HeaderChange;
 use serde_json::{Value, json};
@@ -61,7 +61,7 @@ fn logins_without_account_or_machine_type_get_nothing() {
     }
 }
 
-/// What is said before the registry has accepted a password must not depend on which machine types there are.
+/// An answer before the registry has accepted the password must not depend on which machine types there are.
 #[test]
 fn a_wrong_password_learns_no_machine_type() {
     for fields in [json!({}), token_service()] {
@@ -225,7 +225,7 @@ fn a_callout_whose_token_is_refused_is_repeated_with_another_one() {
     }
 }
 
-/// Registries answer 400 to bad requests too, and the token is everybody's who may use it.
+/// Registries answer 400 to bad requests too, and all clients that may use the token share it.
 #[test]
 fn a_bad_request_of_one_client_costs_the_others_no_token() {
     let config = parse(&registry("upstream", token_service()));

@@ -1,4 +1,4 @@
-//! The fuzz targets with a fixed number of pseudo-random inputs, and with what stands in `tests/fixtures`.
+//! The fuzz targets with a fixed number of pseudo-random inputs, and with the files of `tests/fixtures`.
 //!
 //! A failing case is repeated with `cargo run --package metahub-fuzz --bin cases TARGET 1 NUMBER`.
 
@@ -32,7 +32,7 @@ fn fixtures_and_seeds_are_read_safely() {
     }
 }
 
-/// Whatever happens in whatever order, nobody gets what is not theirs, and each request has one end.
+/// With all events in any order, no client gets a document that it may not see, and each request has one end.
 #[test]
 fn the_flow_keeps_its_promises_under_any_events() {
     cases("flow", 300);

@@ -1,5 +1,5 @@
-//! The driver between a proxy and the flow: what is held, what goes on, and what happens where a call into the proxy
-//! fails.
+//! The driver between a proxy and the flow: it holds requests, lets them go on, and handles failed calls into the
+//! proxy.
 
 use log::Level;
 use metahub::host::FilterStatus::{self, Continue, Hold, Replied};
@@ -50,7 +50,7 @@ fn a_body_is_refused_before_the_decision_and_while_it_waits() {
         let (status, lines) = collect(|| envoy.driver.on_request_body(&envoy, 5, false));
         assert_eq!((status, envoy.outcome.borrow().status), (Replied, 400));
         assert!(matches!(lines.as_slice(), [line] if line.level == Level::Warn && line.text.contains("has no body")));
-        // The answer to what it waited for comes to nothing, and so does the rest of its body.
+        // The answer that it waited for has no effect, and neither has the rest of its body.
         if end {
             envoy.settle(Hold);
         }

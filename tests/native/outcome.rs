@@ -1,4 +1,4 @@
-//! What became of a request.
+//! The outcome of a request.
 
 use std::collections::HashMap;
 
@@ -6,14 +6,14 @@ use metahub::flow::Callout;
 use metahub::text::headers::HeaderChange;
 use serde_json::Value;
 
-/// What a client gets in the end.
+/// The answer that a client gets in the end.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
     pub(crate) status: u16,
     pub(crate) headers: HashMap<String, String>,
     pub(crate) body: Vec<u8>,
     pub(crate) callouts: Vec<Callout>,
-    /// What was logged.
+    /// The log lines.
     pub(crate) lines: Vec<String>,
     pub(crate) counters: Vec<&'static str>,
     /// The counters of the cache.

@@ -20,7 +20,7 @@ fn every_planted_fault_applies() {
         assert_eq!(patch.extension(), Some(OsStr::new("patch")), "{}: no other file is planted", patch.display());
         let mut check = Command::new("git");
         check.args(["apply", "--check", "--verbose"]).arg(&patch).current_dir(root);
-        // In a folder of somebody else's repository git would skip each file, and find nothing wrong.
+        // In a folder of another repository git would skip each file, and find nothing wrong.
         check.env("GIT_CEILING_DIRECTORIES", root.parent().unwrap());
         let output = check.output().expect("git");
         let said = String::from_utf8_lossy(&output.stderr);
@@ -31,7 +31,7 @@ fn every_planted_fault_applies() {
     assert_eq!(complaints, "");
 }
 
-/// What is built without a fault, and then with one.
+/// A program that is built without a fault, and then with one.
 const BUILDS: &str = r#"#!/bin/sh
 [ -e "$WORK/built" ] && program=$WITH_FAULT || program=$WITHOUT
 touch "$WORK/built"
@@ -49,7 +49,7 @@ fn a_fault_is_noticed_by_a_case_that_fails_and_by_nothing_else() {
         (fine, notices, 0, "| `it` | A fault | `selection`, input 3: it is wrong |"),
         (fine, fine, 1, "nobody"),
         (notices, notices, 1, ""),
-        // What does not build or is killed has shown nothing.
+        // A program that does not build or is killed has shown nothing.
         (fine, "", 2, ""),
         ("", "", 2, ""),
         (fine, "exit 137", 2, ""),

@@ -1,5 +1,5 @@
-//! What docs/security.md and docs/reliability.md promise: each test that they name exists, and what they say of the
-//! shipped files is so.
+//! The promises of docs/security.md and docs/reliability.md: each test that they name exists, and their statements
+//! about the shipped files are true.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -18,7 +18,7 @@ fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     found.filter(|path| path.extension().is_some_and(|found| found == extension)).collect()
 }
 
-/// What a page has in code form that is the path of a test: `real::crash::a_dead_vm_serves_nothing`.
+/// The paths of tests that a page has in code form: `real::crash::a_dead_vm_serves_nothing`.
 fn named(page: &str) -> BTreeSet<String> {
     let is_path = |span: &&str| {
         span.contains("::") && span.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':'))

@@ -1,4 +1,4 @@
-//! `docs/metahub.schema.json`: it is what the configuration's types say, and what is shipped is what it says.
+//! `docs/metahub.schema.json`: it agrees with the configuration's types, and the shipped files agree with it.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 /// `htpasswd -nbB -C 5 user secret`
 const HASH: &str = "$2y$05$G0ZJwTQx2MUP8Q9yMmMbquMmTyiHnlNFpQiKlRlDTgmbDLmPuHWTi";
 
-/// What the first line of a file says to editors, before the way to the schema.
+/// The start of a file's first line, which tells editors the path of the schema.
 const HEAD: &str = "# yaml-language-server: $schema=";
 
 fn text(path: impl AsRef<Path>) -> String {
@@ -29,7 +29,7 @@ fn files(name: &str) -> Vec<PathBuf> {
     files.filter(|file| file.exists()).collect()
 }
 
-/// What is wrong with `document`.
+/// The problems of `document`.
 fn problems(schema: &Value, document: &Value) -> Vec<String> {
     let validator = jsonschema::validator_for(schema).unwrap();
     validator.iter_errors(document).map(|error| error.to_string()).collect()

@@ -47,8 +47,8 @@ impl Response {
     }
 }
 
-/// A registry that answers by the digest (or `token`, or nothing for a ping) that ends a path; whatever else is asked
-/// of the upstream cluster, a tag above all, is answered with `index`.
+/// A registry that answers by the digest (or `token`, or nothing for a ping) that ends a path; every other request to
+/// the upstream cluster, a tag above all, is answered with `index`.
 #[derive(Default)]
 pub(crate) struct ScriptedRegistry {
     pub(crate) index: Option<Response>,
@@ -119,7 +119,7 @@ impl ScriptedRegistry {
     }
 }
 
-/// A child manifest for these features: entry of the list, and the bytes behind it.
+/// A child manifest for these features: its entry in the list, and its bytes.
 pub(crate) fn child(features: &[&str]) -> (Value, Vec<u8>) {
     let bytes =
         json!({ "schemaVersion": 2, "mediaType": DOCKER_MANIFEST, "made for": features }).to_string().into_bytes();

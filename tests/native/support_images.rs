@@ -9,7 +9,7 @@ use metahub_testkit::image::{Format, Image};
 use metahub_testkit::tar::{archive, gzip};
 use metahub_testkit::temp::TempDir;
 
-/// A digest that changes would change under every operator's feet and in every document that shows one.
+/// A digest that changes would change for every operator and in every document that shows one.
 #[test]
 fn the_demo_repository_never_changes() {
     let bench = Bench::build();

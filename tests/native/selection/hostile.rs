@@ -66,7 +66,7 @@ fn an_entry_that_cannot_be_read_is_never_selected() {
         entry["annotations"]["org.metahub.features"] = value.clone();
         broken.push(entry);
     }
-    // A number is a size and an object is a platform or annotations: these are no mistakes.
+    // A number is a size and an object is a platform or annotations: these are not mistakes.
     broken.retain(|entry| {
         let sound = entry["size"] == json!(7) || entry["annotations"] == json!({"a": 1});
         !sound && entry["platform"] != json!({"a": 1})

@@ -1,4 +1,4 @@
-//! Entries that are no images, and indexes that are none.
+//! Entries that are not images, and indexes that are not indexes of images.
 
 use metahub::oci::index::{Index, is_artifact_tag};
 

@@ -1,4 +1,4 @@
-//! Machine types: what follows, what is refused, what is only warned of.
+//! Machine types: the platform that follows, the refusals and the warnings.
 
 use metahub::hardware::feature::FeatureRules;
 use metahub::machine_type::{Description, MachineType};

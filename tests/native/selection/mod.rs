@@ -116,7 +116,7 @@ pub(super) fn index(entries: &[&str]) -> Index {
     Index::parse(document.to_string().as_bytes()).unwrap()
 }
 
-/// What `machine` gets, as rows write it.
+/// The entry that `machine` gets, as rows write it.
 pub(super) fn outcome(index: &Index, machine: &MachineType) -> i32 {
     match select(index, machine) {
         Selection::Selected { entry, .. } => i32::try_from(entry.position()).unwrap(),

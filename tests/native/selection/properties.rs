@@ -1,4 +1,4 @@
-//! What holds for every index and machine.
+//! Properties that hold for every index and machine.
 
 use metahub::machine_type::MachineType;
 use metahub::oci::index::{Entry, Index};
@@ -78,7 +78,7 @@ fn index_of(entries: &[String]) -> Index {
     index(&entries.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-/// The text of what is selected; `None` when nothing is.
+/// The text of the selected entry; `None` when there is none.
 fn chosen<'e>(entries: &'e [String], machine: &MachineType) -> Option<&'e String> {
     usize::try_from(outcome(&index_of(entries), machine)).ok().map(|position| &entries[position])
 }

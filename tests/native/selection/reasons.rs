@@ -1,4 +1,4 @@
-//! Reasons, offers and what is missing, in words.
+//! Reasons, offers and missing variants, in words.
 
 use metahub::select::{Selection, missing_variants, select, unmet};
 

@@ -1,4 +1,4 @@
-//! One body for all who wait for it: each machine gets its own.
+//! One body for all machines that wait for it: each gets its own entry.
 
 use metahub::flow::body::Body;
 use metahub::oci::media_type;
