@@ -17,7 +17,7 @@ use metahub_testkit::stage::stage;
 
 const KEY: &str = "a sealing key of more than thirty-two characters";
 
-/// Who does not log in is a machine that only the generic image fits.
+/// A client that does not log in is treated as a machine that only the generic image fits.
 fn allow_anonymous(config: &mut Value) {
     config.add("machine_types.basic", json!({ "architecture": "amd64" }));
     config.add("registries.registry.anonymous", "basic");
@@ -47,8 +47,8 @@ fn challenge(answer: &Response) -> &str {
     answer.header("www-authenticate").unwrap_or_default()
 }
 
-/// What every client must do: without a login get the anonymous machine type's image, with one its own, and with a
-/// wrong password nothing, not even the anonymous one's.
+/// Every client must get the anonymous machine type's image without a login, its own with a login, and with a wrong
+/// password nothing, not even the anonymous image.
 fn exercise<C: Client>(name: &str, programs: &[&str], start: impl FnOnce() -> C) {
     if reason_to_skip(name, programs, true).unwrap().is_some() {
         return;
@@ -151,7 +151,7 @@ fn replicas_with_one_key_accept_each_others_tokens() {
     }
 }
 
-/// Two accounts, one of which loses its permission by reload: at once, whatever was remembered or given out.
+/// Two accounts, one of which loses its permission by reload: at once, also for remembered logins and issued tickets.
 #[test]
 fn a_lost_permission_counts_at_once() {
     let stage = stage().config(allow_anonymous).start().unwrap();

@@ -1,4 +1,4 @@
-//! The shipped configurations: Envoy and the filter accept them, and all harden what envoy.yaml hardens.
+//! The shipped configurations: Envoy and the filter accept them, and all have the limits and safeguards of envoy.yaml.
 
 use std::path::Path;
 use std::process::Command;
@@ -39,7 +39,7 @@ fn example(folder: &str) -> (Value, Value) {
     (shipped(&in_folder(folder, "envoy.yaml")).unwrap(), shipped(&in_folder(folder, "metahub.yaml")).unwrap())
 }
 
-/// What is wrong with a configuration.
+/// The error of a configuration.
 fn error(outcome: metahub_testkit::Result<String>) -> String {
     outcome.err().map(|error| error.to_string()).unwrap_or_default()
 }
@@ -60,7 +60,7 @@ fn envoy_and_the_filter_accept_every_shipped_configuration() {
         assert!(said.is_ok(), "{folder}: {said:?}");
     }
     let (bootstrap, filter) = example("");
-    // The filter's word counts, and Envoy's.
+    // Both the filter and Envoy must accept it.
     let wrong = filter.changed(|file| own(file).rename("machine_types", "machine_typos"));
     let error = error(validate(bootstrap.clone(), wrong));
     assert!(error.contains("machine_typos"), "{error:?}");
@@ -68,7 +68,8 @@ fn envoy_and_the_filter_accept_every_shipped_configuration() {
     assert!(validate(wrong, filter).is_err());
 }
 
-/// All other tests read the shipped files themselves and write what Envoy gets. Here Envoy reads them as they stand.
+/// All other tests read the shipped files themselves and write the files that Envoy gets. Here Envoy reads the shipped
+/// files unchanged.
 #[test]
 fn envoy_reads_the_shipped_texts() {
     for folder in FOLDERS.into_iter().chain([""]) {
@@ -95,8 +96,8 @@ fn the_filter_accepts_what_the_examples_suggest_in_comments() {
     assert!(validate(bootstrap, suggested("private-registry", "token_service:")).is_ok());
 }
 
-/// What the demo's envoy.yaml hardens and limits, every example does: a line of it that an example lacks is one of
-/// those that the example is about.
+/// Every example has the limits and safeguards of the demo's envoy.yaml: if it lacks a line of that file, the example
+/// is about that line.
 #[test]
 fn examples_differ_from_the_demo_in_what_they_are_about_only() {
     let demo = settings(&shipped_text("envoy.yaml").unwrap(), "");
@@ -151,7 +152,8 @@ fn settings(text: &str, folder: &str) -> Vec<String> {
     text.lines().filter(|line| !line.trim_start().starts_with('#')).map(line).filter(|line| !line.is_empty()).collect()
 }
 
-/// A cluster with TLS says which name it asks for, whom it trusts, and whose certificate it takes.
+/// A cluster with TLS names the host that it asks for, the authorities that it trusts, and the certificate that it
+/// accepts.
 #[test]
 fn tls_to_registries_is_verified() {
     for (folder, clusters) in [("docker-hub", 2), ("private-registry", 1), ("several-registries", 3)] {

@@ -1,4 +1,4 @@
-//! A crash is not open: when the filter's VM dies, requests fail; they never go round it.
+//! A crash does not open the way to the registry: when the filter's VM dies, requests fail and never bypass it.
 //!
 //! Nothing that a client or an upstream sends takes our filter down, as far as the other tests can tell. So a module
 //! that traps at every request takes its place here, under the shipped configuration.

@@ -1,4 +1,4 @@
-//! Clients that go away while MetaHub works for them, in each phase: nothing of theirs stays, and others are served.
+//! Clients that go away while MetaHub works for them, in each phase: no memory of theirs stays, and others are served.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,27 +13,27 @@ use metahub_testkit::server::{Act, Answer, Gate, Received};
 use metahub_testkit::stage::{self, stage};
 use metahub_testkit::{Failure, Result, wait_for};
 
-/// So many go away at once, in each phase and each round.
+/// This many go away at once, in each phase and each round.
 const CLIENTS: usize = 200;
-/// In the first rounds memory is reserved that is used again.
+/// The first rounds reserve memory that later ones use again.
 const ROUNDS: usize = 6;
-/// How soon nothing of theirs is left.
+/// How soon their memory and requests must be gone.
 const SOON: Duration = Duration::from_secs(20);
-/// What memory may have grown by between the second round and the last, in KiB: far less than what 4 × 1800 requests
+/// The growth of memory that is allowed between the second round and the last, in KiB: far less than 4 × 1800 requests
 /// would leave if each left a body.
 const GROWTH: u64 = 24 * 1024;
 
-/// Where upstream stands still when the clients go away, and what they have asked for.
+/// The point where upstream stands still when the clients go away, and the clients' request.
 struct Phase {
     name: &'static str,
     host: &'static str,
     path: &'static str,
     login: &'static str,
-    /// What upstream holds back: a part of its path, and of the answer what is sent first.
+    /// The request that upstream holds back: a part of its path, and the part of the answer that is sent first.
     held: (&'static str, &'static str, Sent),
 }
 
-/// What upstream sends before it stands still.
+/// The part of the answer that upstream sends before it stands still.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sent {
     Nothing,
@@ -64,7 +64,7 @@ const PHASES: [Phase; 9] = [
     phase("explain", "/metahub/v1/explain?image=REPOSITORY:latest", "registry.test", ("GET", "/latest", Sent::Nothing)),
 ];
 
-/// What upstream holds back now, and until when.
+/// The request that upstream holds back now, and the gate that it waits for.
 type Hold = Arc<Mutex<Option<((&'static str, &'static str, Sent), Gate)>>>;
 
 struct Stage {

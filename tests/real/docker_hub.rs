@@ -1,5 +1,5 @@
 //! envoy/docker-hub, in front of an imitation of Docker Hub: the registry, its token service and its blob store, each
-//! with what it is strict about.
+//! as strict as the original.
 
 use metahub_testkit::bench::{Bench, REPOSITORY};
 use metahub_testkit::client::skopeo::Skopeo;
@@ -16,7 +16,7 @@ const HUB: &str = "registry-1.docker.io";
 const TOKENS: &str = "auth.docker.io";
 /// The user of the registry with this password.
 const USER: (&str, &str) = ("alice", "dckr_pat_s3cret");
-/// What the registry says of its limit, and what it sends to whoever has reached it.
+/// The registry's headers about its limit, and those for a client that has reached it.
 const LIMIT: [(&str, &str); 3] = [
     ("ratelimit-limit", "100;w=21600"),
     ("ratelimit-remaining", "0;w=21600"),
@@ -113,7 +113,7 @@ fn token_service(request: &Received) -> Vec<Act> {
     Answer::document("application/json", serde_json::json!({ "token": token, "expires_in": 300 }).to_string()).acts()
 }
 
-/// As Amazon's: whoever brings a signature and credentials is refused.
+/// As Amazon's: a request with a signature and credentials is refused.
 fn blob_store(request: &Received) -> Vec<Act> {
     let bench = Bench::build();
     let documents = bench.images.iter().flat_map(|image| [&image.config, &image.layer]);

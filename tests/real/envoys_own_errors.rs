@@ -1,4 +1,4 @@
-//! What Envoy answers by itself reaches clients as a registry's errors do; what the filter answers is left alone.
+//! Envoy's own answers reach clients in the form of a registry's errors; the filter's answers are not changed.
 
 use metahub_testkit::bench::REPOSITORY;
 use metahub_testkit::http::{Request, Response};

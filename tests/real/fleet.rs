@@ -1,4 +1,4 @@
-//! One fleet, one image name: the story of `docs/fleet.md`, whose configuration and table are what runs here.
+//! One fleet, one image name: the story of `docs/fleet.md`, whose configuration and table this test runs.
 
 use metahub::oci::media_type;
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ const ENTRIES: [(&str, Architecture, Option<&str>, &[&str]); 6] = [
     ("arm64", Architecture::Arm64, None, &[]),
 ];
 
-/// What every machine type gets, and of which of its features nobody built the variant yet.
+/// The entry that every machine type gets, and those of its features for which no variant was built yet.
 const TABLE: [(&str, &str, &[&str]); 10] = [
     ("westmere", "generic", &[]),
     ("haswell", "v3", &["cpu:haswell"]),
@@ -119,7 +119,7 @@ impl Fleet {
             let path = format!("/v2/{repository}/manifests/{reference}");
             let answer = self.ask(&format!("fleet-{name}"), &path);
             assert!(matches!(answer.status, 200 | 404), "{name}: {} {}", answer.status, answer.text());
-            // Hashed here: what a client would hold, whatever headers say.
+            // Hashed here, because a client holds these bytes and the headers may be wrong.
             (answer.status == 200).then(|| Document::new("", answer.body).digest())
         };
         names.map(|name| (name.to_owned(), pull(name))).collect()
@@ -199,7 +199,7 @@ fn the_story_shows_the_table() {
     }
 }
 
-/// The daemon takes any architecture that the index's answer names; what it runs is what this machine can.
+/// The daemon accepts any architecture that the index's answer names; it can only run those of this machine.
 #[test]
 fn docker_runs_what_the_table_says() {
     if reason_to_skip("docker", &Docker::PROGRAMS, true).unwrap().is_some() {
@@ -238,7 +238,7 @@ fn explain_says_what_pulls_return() {
         explained["entries"][4]["requires"].as_array().unwrap()[3..],
         [json!("cpu:skylake"), json!("nvcap:8.0")]
     );
-    // What the story shows of it, digests cut off.
+    // The part that the story shows, with digests cut off.
     let shown: Value = serde_json::from_str(&block("json")).unwrap();
     let same = |shown: &Value, real: &Value| match (shown.as_str(), real.as_str()) {
         (Some(shown), Some(real)) => real.starts_with(shown.trim_end_matches('…')),
@@ -266,7 +266,7 @@ fn explain_says_what_pulls_return() {
 #[test]
 fn explain_by_digest_and_of_a_nested_index() {
     let fleet = Fleet::set();
-    // By digest the question is: what if this were tagged?
+    // By digest the answer is as if this document were tagged.
     let by_digest = fleet.explain("fleet", &format!("{REPOSITORY}@{}", fleet.list.digest()));
     assert_eq!(selections(&by_digest), selections(&fleet.explain("fleet", REPOSITORY)));
     assert_eq!(by_digest["image"], format!("{REPOSITORY}@{}", fleet.list.digest()));
@@ -298,7 +298,7 @@ fn explain_shows_a_login_its_own() {
     let explained = fleet.explain("lab", "lab/solver");
     assert_eq!(names(&explained), ["haswell", "zen4"]);
     assert_eq!(names(&fleet.explain("lab-zen4", "lab/solver")), ["haswell", "zen4"]);
-    // broadwell, generic, …: nobody of this login's machine types gets them.
+    // broadwell, generic, …: none of this login's machine types gets them.
     assert_eq!(explained["unselected"].as_array().unwrap().len(), ENTRIES.len() - 1);
 
     let types = |user: &str| {

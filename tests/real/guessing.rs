@@ -1,4 +1,4 @@
-//! Nobody is locked out by a client that guesses passwords, unless it guesses from the same address.
+//! A client that guesses passwords locks out only clients of the same address.
 //!
 //! One worker, so that all of them meet. Each client has an address of its own in 127.0.0.0/8, and Envoy's shipped
 //! configuration says which address it trusts. Nothing is behind Envoy: a ping needs a login and nothing else.
@@ -40,7 +40,7 @@ fn ping(connection: &mut Connection, user: &str, password: &str) -> u16 {
     connection.send(&Request::get("/v2/").login(user, password)).unwrap().status
 }
 
-/// Guesses that no two are alike, and what became of them.
+/// Guesses, no two of them alike, and their outcomes.
 #[derive(Default)]
 struct Guesses {
     sent: AtomicU32,
@@ -48,7 +48,7 @@ struct Guesses {
 }
 
 impl Guesses {
-    /// A new wrong password, for this name or for one that nobody has used; its status.
+    /// Sends a new wrong password, for this name or for an unused one; returns the status.
     fn send(&self, connection: &mut Connection, name: Option<&str>) -> u16 {
         let number = self.sent.fetch_add(1, Ordering::Relaxed);
         let any = format!("name{number}");
@@ -58,7 +58,8 @@ impl Guesses {
         status
     }
 
-    /// So many a second from this address until it is time to stop; what a busy machine delays is made up for.
+    /// Guesses this many times a second from this address until it is time to stop; after a delay on a busy machine it
+    /// catches up.
     fn keep_coming(&self, mut connection: Connection, name: Option<&str>, a_second: u32, stop: &AtomicBool) {
         let start = Instant::now();
         for number in 1.. {
@@ -129,7 +130,8 @@ fn clients_of_one_address_share_a_budget() {
     assert_no_vm_died(envoy);
 }
 
-/// Behind a load balancer, with as many trusted hops as there are, clients are told apart by what it says of them.
+/// Behind a load balancer, with the right number of trusted hops, clients are told apart by the addresses that it
+/// forwards.
 #[test]
 fn a_trusted_load_balancer_names_the_client() {
     let trust = |bootstrap: &mut Value| manager(bootstrap).add("xff_num_trusted_hops", 1);

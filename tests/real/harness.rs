@@ -1,4 +1,4 @@
-//! The harness itself: what the other tests rely on.
+//! The harness itself, which the other tests rely on.
 
 use metahub_testkit::bench::REPOSITORY;
 use metahub_testkit::config::Edit as _;

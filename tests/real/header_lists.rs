@@ -1,4 +1,4 @@
-//! Header lists of clients that are meant for somebody else: the registry behind MetaHub, or the other clients.
+//! Header lists of clients that are meant to affect others: the registry behind MetaHub, or the other clients.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use metahub_testkit::http::{Request, Response};
 use metahub_testkit::server::{Answer, Received};
 use metahub_testkit::stage::{self, stage};
 
-/// What speaks to a registry, to what stands before it, or of somebody else.
+/// Headers that are meant for a registry or its front end, or that claim another identity.
 const NOT_FOR_REGISTRIES: [&str; 10] = [
     "cookie",
     "proxy-authorization",
@@ -98,7 +98,7 @@ fn what_is_not_for_registries_does_not_reach_them() {
     assert_unharmed(&stage.envoy);
 }
 
-/// A front end that refuses what one client sends must not cost the others their HEAD, nor a shared answer.
+/// A front end that refuses one client's headers must not cost the others their HEAD, nor a shared answer.
 #[test]
 fn what_one_client_sends_is_not_held_against_the_others() {
     let rows: [(&str, fn(Request) -> Request); 3] = [
@@ -124,7 +124,7 @@ fn what_one_client_sends_is_not_held_against_the_others() {
     }
 }
 
-/// What refuses a request says so to clients of every kind.
+/// A refusal keeps its HTTP status for requests of every kind, gRPC included.
 #[test]
 fn a_refusal_is_one_whatever_the_request_says_that_it_is() {
     let stage = Stage::set();

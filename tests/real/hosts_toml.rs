@@ -48,7 +48,7 @@ impl Stage {
     }
 }
 
-/// Replaces `from`, which README.md's text must have so many times.
+/// Replaces `from`, which README.md's text must have this many times.
 fn replace(text: &str, from: &str, to: &str, times: usize) -> String {
     assert_eq!(text.matches(from).count(), times, "occurrences of {from:?} in:\n{text}");
     text.replace(from, to)
@@ -70,12 +70,12 @@ fn a_node_gets_its_image_or_none() {
     let error = stage.pull(&wrong).unwrap_err().to_string();
     assert!(error.contains(stage.containerd.header_refused()), "{error}");
 
-    // Without `server` a wrong password is no error: the node gets what every node gets.
+    // Without `server` a wrong password is not an error: the node gets the image that every node gets.
     let server = good.lines().next().unwrap();
     let unnoticed = stage.pull(&replace(&wrong, server, "", 1)).unwrap();
     assert_eq!(unnoticed.digest, stage.bench.list.digest(), "is `server` not needed any more?");
 
-    // With the header in one of the tables only, one of two tries comes without a login. What then happens depends on
+    // With the header in one of the tables only, one of two tries comes without a login. The result depends on
     // containerd's version; it is never another image.
     let root = without_table(&good, "[header]");
     let host = without_table(&good, &format!("[host.\"https://{TLS_HOST}:{}\".header]", stage.envoy.port()));

@@ -1,7 +1,6 @@
-//! A registry that closes a kept-alive connection in the moment of a request: the request is sent once more.
+//! A registry that closes a kept-alive connection at the moment of a request: the request is sent once more.
 //!
-//! It cannot be told from a registry that breaks the first attempt of each request, which is what the upstream does
-//! here.
+//! It cannot be told from a registry that breaks the first attempt of each request, so the upstream here does that.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;

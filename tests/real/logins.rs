@@ -54,7 +54,7 @@ fn a_password_is_computed_once() {
     assert_no_vm_died(&stage.envoy);
 }
 
-/// containerd sends a wrong password six times at once. That is no reason to lock the account.
+/// containerd sends a wrong password six times at once, which must not lock the account.
 #[test]
 fn a_burst_of_one_wrong_password_locks_nobody_out() {
     let stage = start();
@@ -117,7 +117,7 @@ fn rotation_revokes_at_once() {
         assert_error(&ask(&stage, "dear", "dear"), 401, "UNAUTHORIZED", &["wrong password"], true, "the old password");
         assert_serves(&stage, "dear", "fresh");
     }
-    // An account that is gone is gone, whatever was remembered of it.
+    // A removed account is refused, although its login was remembered.
     assert!(stage.envoy.reload(&old.changed(|config| config.rename("accounts.dear", "gone"))).unwrap());
     assert_eq!(ask(&stage, "dear", "dear").status, 401);
     assert_no_vm_died(&stage.envoy);

@@ -1,4 +1,4 @@
-//! What an operator sees of a request: our log lines, our counters, and whether the VMs are alive.
+//! An operator's view of a request: our log lines, our counters, and whether the VMs are alive.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -26,7 +26,7 @@ impl Protocol {
     }
 }
 
-/// The text of all log lines of ours that report a fault, without Envoy's prefix.
+/// The text of all of MetaHub's log lines that report a fault, without Envoy's prefix.
 pub(super) fn fault_lines(envoy: &Envoy) -> Vec<String> {
     let log = envoy.log();
     let ours = log.lines().filter(|line| !line.contains("[info]"));
@@ -67,7 +67,7 @@ fn stats(envoy: &Envoy, prefix: &str) -> BTreeMap<String, u64> {
     text.lines().filter_map(stat).collect()
 }
 
-/// What was seen before a request, so that what it adds can be told.
+/// The log and counters before a request, so that its own additions can be told.
 pub(super) struct Watch<'a> {
     envoy: &'a Envoy,
     lines: usize,

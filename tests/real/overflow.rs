@@ -1,5 +1,5 @@
-//! An Envoy whose connections to the registry are all in use says nothing of the registry: what it said earlier does
-//! not stand in, or a client could bring that about.
+//! An Envoy whose connections to the registry are all in use shows nothing about the registry: an earlier confirmation
+//! is not used instead, because a client could cause that.
 
 use std::time::Duration;
 

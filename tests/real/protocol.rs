@@ -1,4 +1,4 @@
-//! What a client sees of a request that is in order, over HTTP/1.1 and over HTTP/2.
+//! A client's view of a request that is in order, over HTTP/1.1 and over HTTP/2.
 
 use std::sync::Mutex;
 
@@ -16,7 +16,7 @@ use metahub_testkit::http::{Request, Response};
 use metahub_testkit::image::{Format, index};
 use metahub_testkit::stage::{Stage, stage};
 
-/// What describes a manifest: HEAD and GET must agree in all of it.
+/// The headers that describe a manifest: HEAD and GET must agree in all of them.
 const DESCRIBING: [&str; 6] = [
     "docker-content-digest",
     "content-length",
@@ -100,7 +100,7 @@ fn answers_by_tag_are_for_one_login_only() {
     let selected = get.header("x-metahub-selected").unwrap();
     assert!(selected.starts_with(&digest) && selected.contains("cpu:broadwell"), "{selected}");
 
-    // A client's condition is about the image it has, which upstream knows nothing of.
+    // A client's condition is about the image it has, which upstream does not know.
     let list = format!("\"{}\"", stage.bench.list.digest());
     for condition in [list, format!("\"{digest}\"")] {
         let request = ask("GET", &path("latest")).login("qnib-type1", "qnib-type1").header("if-none-match", condition);
@@ -108,7 +108,7 @@ fn answers_by_tag_are_for_one_login_only() {
     }
 }
 
-/// What is not a manifest by tag is the registry's own answer, byte for byte, for any login.
+/// The answer to any request but a manifest by tag is the registry's own, byte for byte, for any login.
 #[test]
 fn everything_else_is_untouched() {
     let stage = start(add_unfiltered);
@@ -215,7 +215,7 @@ fn without_authentication_the_login_names_the_machine_type() {
     assert_eq!(stage.envoy.send(&ask("GET", &path("latest"))).unwrap().status, 401);
 }
 
-/// Several machines at once, in every way: each gets its own image, whoever is served beside it.
+/// Several machines at once, in every way: each gets its own image, whichever others are served beside it.
 #[test]
 fn two_hundred_requests_at_once() {
     let stage = start(add_unfiltered);

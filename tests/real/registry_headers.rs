@@ -1,4 +1,4 @@
-//! What a registry says about cookies, proxies and MetaHub's own affairs does not reach its clients.
+//! A registry's headers about cookies, proxies and MetaHub's own results do not reach its clients.
 
 use super::observe::{PROTOCOLS, assert_no_vm_died};
 use metahub_testkit::bench::{Bench, REPOSITORY};
@@ -55,7 +55,7 @@ fn cookies_and_lies_of_a_registry_reach_nobody() {
                 assert_eq!(answer.status, *status, "{row}");
                 let lies = answer.headers.iter().filter(|(_, value)| value == LIE.as_bytes());
                 assert_eq!(lies.map(|(name, _)| name).collect::<Vec<_>>(), Vec::<&String>::new(), "{row}");
-                // What the filter itself says is there.
+                // The filter's own headers are there.
                 let own = ["x-metahub-machine-type", "x-metahub-selected"].map(|name| answer.header(name).is_some());
                 assert_eq!(own, [*chosen, *chosen], "{row}");
             }

@@ -1,4 +1,4 @@
-//! Changing machine types while the proxy works: nothing is lost, nothing is wrong, and nonsense is refused.
+//! Changing machine types while the proxy works: no request is lost or answered wrongly, and a broken file is refused.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ use metahub_testkit::wait_for;
 
 /// The shipped registry in MetaHub's configuration.
 const REGISTRY: &str = "registries.registry";
-/// How long there is load, and how long on a busy machine until it was enough.
+/// The duration of the load, and the limit for enough of it on a busy machine.
 const LOAD: Duration = Duration::from_secs(10);
 const LONGEST: Duration = Duration::from_secs(60);
 
@@ -51,7 +51,7 @@ fn a_new_machine_type_is_usable_within_a_second() {
     assert_no_vm_died(&stage.envoy);
 }
 
-/// What a thread of load asks for, and the answers it got.
+/// The requests of a thread of load, and the answers it got.
 struct Load<'a> {
     stage: &'a Stage,
     stop: AtomicBool,
@@ -123,7 +123,7 @@ fn reloads_under_load_lose_nothing() {
     assert_no_vm_died(&stage.envoy);
 }
 
-/// What is under way when the configuration changes is finished as it began: downloads, and selections.
+/// Downloads and selections that are under way when the configuration changes are finished as they began.
 #[test]
 fn requests_in_flight_survive() {
     let bench = Bench::build();
@@ -153,7 +153,7 @@ fn requests_in_flight_survive() {
         let selection = scope.spawn(move || ask(Request::head(&format!("/v2/{REPOSITORY}/manifests/latest"))));
         blob_gate.reached();
         index_gate.reached();
-        // The login and its machine type are gone, for whoever comes now.
+        // The login and its machine type are gone for new requests.
         let without = envoy.config().changed(|config| {
             config.rename("accounts.qnib-type1", "renamed");
             for machine_type in ["type1", "type3"] {

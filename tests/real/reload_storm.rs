@@ -18,12 +18,12 @@ use metahub_testkit::wait_for;
 const STORM: Duration = Duration::from_secs(16);
 /// How long it may take on a busy machine until enough was read and pulled in it.
 const LONGEST: Duration = Duration::from_secs(60);
-/// A new file that often.
+/// The interval between new files.
 const PACE: Duration = Duration::from_millis(200);
 /// Machine types of the huge configuration.
 const HUGE: usize = 3000;
-/// What memory may still grow by in the storm's second half, in KiB. The first huge configurations take 20 MiB, the
-/// later ones use them again; the second half brings half a dozen.
+/// The growth of memory that is allowed in the storm's second half, in KiB. The first huge configurations take 20 MiB,
+/// the later ones use them again; the second half brings half a dozen.
 const GROWTH: u64 = 16 * 1024;
 /// How long a configuration may wait for those before it.
 const SOON: Duration = Duration::from_secs(20);
@@ -102,7 +102,7 @@ fn storm(stage: &Stage, files: &[String], enough: impl Fn() -> bool, ended: impl
     samples
 }
 
-/// What Envoy has read since then.
+/// The configurations that Envoy has read since then.
 fn read_since(envoy: &Envoy, before: Updates) -> Updates {
     let now = envoy.updates().unwrap();
     Updates { accepted: now.accepted - before.accepted, refused: now.refused - before.refused }
@@ -158,7 +158,7 @@ fn a_storm_of_configurations_changes_nothing_but_machine_types() {
     let enough = pulls > 200 && is_enough(&stage.envoy, before);
     assert!(enough, "too little: {pulls} pulls, {accepted} and {refused}");
 
-    // The last good one, whatever came after it.
+    // The last good one is in force, although bad ones followed.
     for (good, image) in [(&skylake, SKYLAKE), (&broadwell, BROADWELL), (&skylake, SKYLAKE)] {
         stage.envoy.replace_config(good).unwrap();
         let right = stage.bench.digest(image);

@@ -55,7 +55,7 @@ fn chunked(port: u16, path: &str) -> String {
 }
 
 /// A request without a length that does not end with its headers would reach the registry in chunks, and a front end
-/// that refuses them, or waits for their end, would be everybody's trouble.
+/// that refuses them, or waits for their end, would trouble all clients.
 #[test]
 fn the_registry_hears_of_a_request_when_it_has_ended() {
     let bench = Bench::build();

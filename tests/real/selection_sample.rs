@@ -128,7 +128,7 @@ fn each_kind_of_rule_through_envoy() {
     assert!(failures.is_empty(), "{} of {} rows:\n{}", failures.len(), ROWS.len(), failures.join("\n"));
 }
 
-/// What the answer's bytes are, as rows write it.
+/// The position of the entry that the answer's bytes are, as rows write it.
 fn outcome(answer: &Response, row: usize, entries: usize, list: &Document) -> Option<i32> {
     match answer.status {
         404 if answer.text().contains("nothing fits; the index offers") => Some(NONE),

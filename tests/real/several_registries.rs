@@ -1,4 +1,5 @@
-//! envoy/several-registries, in front of imitations of its registries: who gets which request, with whose credentials.
+//! envoy/several-registries, in front of imitations of its registries: the registry that gets each request, and the
+//! credentials with it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -51,7 +52,7 @@ impl Stage {
         self.envoy.send(&request).unwrap()
     }
 
-    /// Nobody got another one's requests, under another name, with other credentials, or with `ns`.
+    /// No registry got another one's requests, or requests under another name, with other credentials, or with `ns`.
     fn assert_separate(&self) {
         for (server, host, credentials) in [(self.hub(), HUB, "Bearer hub-token"), (self.private(), PRIVATE, "Basic ")]
         {
@@ -69,7 +70,7 @@ impl Stage {
     }
 }
 
-/// A registry with the demo repository in every repository, for whoever has these credentials.
+/// A registry with the demo repository in every repository, for clients with these credentials.
 fn serve(request: &Received, credentials: &str) -> Vec<metahub_testkit::server::Act> {
     let bench = Bench::build();
     if request.header("authorization") != Some(credentials) {
@@ -95,7 +96,7 @@ fn host_name_and_ns_choose_the_registry() {
     let by_host_and_port = Some("docker-hub.example.com:8080");
     let tag = "/v2/tools/bench/manifests/latest";
     let rows = [
-        // Who gets a request, and as what path.
+        // The registry that gets a request, and the path there.
         (by_host, "/v2/bench/manifests/latest".to_owned(), hub, stage.hub(), "/v2/library/bench/manifests/latest"),
         (by_host_and_port, tag.to_owned(), hub, stage.hub(), tag),
         (by_host, format!("{tag}?ns={PRIVATE}"), hub, stage.hub(), tag),

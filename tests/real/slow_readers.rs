@@ -1,4 +1,4 @@
-//! Clients that read slowly or not at all hold no memory to speak of, and keep nobody else from being served.
+//! Clients that read slowly or not at all hold little memory, and do not keep other clients from being served.
 //!
 //! Nothing that they do is an error: a node with a slow disk is such a client. Times here are those of a busy machine.
 
@@ -25,11 +25,11 @@ use metahub_testkit::stage::{self, stage};
 use metahub_testkit::wait_for;
 
 const MIB: u64 = 1024 * 1024;
-/// What Envoy may take whatever clients do.
+/// The memory that Envoy may take, whatever clients do.
 const MEMORY: u64 = 500_000_000;
 /// For a thousand connections, and for what they cause, to come to rest.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// Where nothing has come for so long, nothing is on its way.
+/// If nothing has come for this long, nothing is on its way.
 const STILL: Duration = Duration::from_millis(500);
 /// Far more than fits into all buffers on the way.
 const BLOB_MIB: usize = 64;
@@ -72,7 +72,7 @@ impl Stage {
         }
     }
 
-    /// Everybody else gets what is known and what is new, and Envoy is well.
+    /// All other clients get known and new documents, and Envoy is well.
     fn assert_unharmed(&self, what: &str) {
         self.assert_serves("known");
         self.assert_serves(&format!("new/{}", what.replace(' ', "-")));
@@ -88,7 +88,7 @@ impl Stage {
         self.envoy.stat(name, "").unwrap()
     }
 
-    /// Waits until so many requests are under way, and nothing comes from upstream any more.
+    /// Waits until this many requests are under way, and nothing comes from upstream any more.
     fn wait_until_stalled(&self, requests: u64) {
         let all = || self.stat("http.clients.downstream_rq_active") == requests;
         self.wait_until_still(&format!("{requests} stalled requests"), all);
@@ -150,7 +150,7 @@ fn blob() -> Request {
     request("GET", &format!("known/blobs/sha256:{}", "0".repeat(64)))
 }
 
-/// So many clients that ask for a blob and do not read it.
+/// This many clients that ask for a blob and do not read it.
 fn stalled_downloads(stage: &Stage, count: usize) -> Vec<TcpStream> {
     (0..count).map(|_| blob().send_unread(stage.envoy.port()).unwrap()).collect()
 }
@@ -220,8 +220,8 @@ fn read_slowly(mut stream: TcpStream, read: &AtomicU64, stop: &AtomicBool) {
     }
 }
 
-/// All streams that one HTTP/2 connection may have: with windows that let everything come, but nobody reads it, and
-/// with windows that let nothing come.
+/// All streams that one HTTP/2 connection may have: with windows that let everything come to a client that does not
+/// read it, and with windows that let nothing come.
 #[test]
 fn one_hostile_http2_connection() {
     let stage = Stage::set(|_| {});

@@ -77,7 +77,7 @@ fn a_registry_must_prove_its_name() {
     assert_eq!(upstream.received("").len(), before, "credentials went to a server that proved nothing");
 }
 
-/// `make certs` keeps what is good, and makes anew what lacks a name.
+/// `make certs` keeps a valid certificate, and replaces one that lacks a name.
 #[test]
 fn certificates_are_made_once() {
     let folder = TempDir::new("certs").unwrap();

@@ -1,4 +1,4 @@
-//! Ways in which upstream may transfer what is in order: chunks, trailers, HTTP/2, slowly, and a lot of it.
+//! Ways in which upstream may transfer a sound answer: chunks, trailers, HTTP/2, slowly, and large ones.
 
 use serde_json::Value;
 
@@ -89,7 +89,7 @@ fn trailers_over_http2() {
     assert!(envoy.stat("cluster.registry.upstream_cx_http2_total", "").unwrap() > 0, "HTTP/2 was not spoken");
 }
 
-/// Indexes up to what clients accept are held whole, in whatever pieces they come.
+/// Indexes up to the size that clients accept are held whole, whichever pieces they come in.
 #[test]
 fn an_index_of_four_megabytes() {
     for (what, chunked) in [("with a length", false), ("in chunks", true)] {

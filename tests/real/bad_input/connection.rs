@@ -53,7 +53,7 @@ fn broken_in_the_middle_of_the_index() {
     Stage::set(&rows).check(&rows);
 }
 
-/// A client that goes away is no fault of anybody's, and takes nothing with it.
+/// A client that goes away does not count as a fault, and affects no other client.
 #[test]
 fn clients_that_go_away() {
     let (index, image_gate) = (Gate::default(), Gate::default());
@@ -96,7 +96,7 @@ fn answers_that_never_come() {
     assert_no_vm_died(&stage.envoy);
 }
 
-/// The same address, first with nobody there, then with a registry, then with nobody again.
+/// The same address, first without a server, then with a registry, then without one again.
 #[test]
 fn an_upstream_that_goes_and_comes_back() {
     let port = metahub_testkit::port::free();

@@ -7,7 +7,7 @@ use super::rows::{FEATURES, Row, Stage, index_with, sound_index};
 use metahub_testkit::bench::Bench;
 use metahub_testkit::server::Answer;
 
-/// An index that cannot be used, whatever else is in order.
+/// An index that cannot be used, although all else is in order.
 fn index(name: &'static str, answer: Answer, says: &'static [&'static str]) -> Row {
     Row {
         name,
@@ -20,7 +20,7 @@ fn index(name: &'static str, answer: Answer, says: &'static [&'static str]) -> R
     }
 }
 
-/// A sound index whose selected image is not what it says.
+/// A sound index whose selected image does not match its entry.
 fn child(name: &'static str, child: Answer, says: &'static [&'static str]) -> Row {
     Row { index: sound_index(), child: Some(child.acts()), ..index(name, Answer::new(200), says) }
 }
@@ -29,7 +29,7 @@ fn list(body: impl Into<Vec<u8>>) -> Answer {
     Answer::document(DOCKER_LIST, body)
 }
 
-/// An index that is sound, but for five megabytes of blanks.
+/// An index that is sound, except for five megabytes of blanks.
 fn vast() -> Vec<u8> {
     let mut bytes = Bench::build().list.bytes;
     bytes.resize(5 * 1024 * 1024, b' ');
@@ -110,7 +110,7 @@ fn unusable_children() {
     stage.check(&rows);
 }
 
-/// What upstream says of the image's bytes does not count; the digest that the client asked for is never wrong.
+/// Upstream's own digest of the image does not count; the digest that the client asked for is never wrong.
 #[test]
 fn upstreams_word_on_digests_does_not_count() {
     let bench = Bench::build();

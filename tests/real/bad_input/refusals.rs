@@ -8,7 +8,7 @@ use metahub_testkit::http::Request;
 use metahub_testkit::server::Answer;
 use metahub_testkit::stage::stage;
 
-/// Where a hostile registry would have clients send their passwords.
+/// The realm to which a hostile registry would make clients send their passwords.
 const EVIL: &str = r#"Bearer realm="http://evil.example/token",service="evil",scope="repository:x:pull""#;
 
 /// The path of a blob that upstream answers 401 to.
@@ -49,7 +49,7 @@ fn refusals_become_errors_of_our_own() {
             "TOOMANYREQUESTS",
             &["limits requests (429)"],
         ),
-        // The last one is a refusal of MetaHub as a whole, and says so in other words than a fault of one image.
+        // The last one is a refusal of MetaHub as a whole, and its message differs from that of a fault of one image.
         child("child-challenge", challenge(), 403, "DENIED", &["refuses MetaHub's access (401)"]),
     ];
     let stage = Stage::set(&rows);
@@ -66,7 +66,7 @@ fn refusals_become_errors_of_our_own() {
     }
 }
 
-/// A client that met upstream's challenge would send its password to whomever the challenge names.
+/// A client that got upstream's challenge would send its password to the host that the challenge names.
 #[test]
 fn upstreams_challenges_never_reach_a_client() {
     let stage = stage().server(|_| challenge().acts()).config(crate::real::logins::add_unfiltered).start().unwrap();
@@ -106,7 +106,7 @@ fn upstreams_challenges_never_reach_a_client() {
     assert_no_vm_died(envoy);
 }
 
-/// What upstream tells the client about the client's own request stays upstream's word, body and all.
+/// Upstream's answer to the client's own request reaches the client unchanged, body included.
 #[test]
 fn limits_and_not_found_pass() {
     let word = r#"{"errors":[{"code":"TOOMANYREQUESTS","message":"pull limit, see https://registry.example/limit"}]}"#;

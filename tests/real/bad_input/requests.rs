@@ -13,7 +13,7 @@ use metahub_testkit::http::Request;
 /// A password that must never be seen in a log, alone or encoded with its user.
 const SECRET: &str = "s3cret-Pa55word";
 
-/// `Authorization` values, and what must come of them.
+/// `Authorization` values, and their outcomes.
 struct Row {
     name: &'static str,
     values: Vec<Vec<u8>>,
@@ -21,7 +21,7 @@ struct Row {
     code: &'static str,
     says: &'static str,
     counter: &'static str,
-    /// What the log line has beside the message; without one there is no line.
+    /// The part of the log line beside the message; without one there is no line.
     line: Option<&'static str>,
 }
 
@@ -105,7 +105,7 @@ fn check(stage: &Stage, row: &Row, protocol: Protocol, method: &str) {
     assert_eq!(watch.counted(), expected, "{context}");
 }
 
-/// What clients may send beside the credentials, in any header: it never takes the VM down.
+/// Clients may send anything beside the credentials, in any header: it never takes the VM down.
 #[test]
 fn headers_that_are_not_text() {
     let stage = Stage::set(&[]);

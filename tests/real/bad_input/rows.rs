@@ -15,17 +15,17 @@ pub(super) const LOGIN: &str = "qnib-type1";
 /// Its image.
 pub(super) const FEATURES: &[&str] = &["cpu:broadwell"];
 
-/// One way in which upstream is broken, and what must come of it.
+/// One way in which upstream is broken, and the outcome.
 pub(super) struct Row {
     /// The repository below `fault/`.
     pub(super) name: &'static str,
-    /// What upstream does when it is asked for the tag.
+    /// The acts of upstream for a request for the tag.
     pub(super) index: Vec<Act>,
-    /// What it does when it is asked for the selected image.
+    /// The acts for a request for the selected image.
     pub(super) child: Option<Vec<Act>>,
     pub(super) status: u16,
     pub(super) code: &'static str,
-    /// What the message says beside the image's name and the machine type.
+    /// Parts of the message beside the image's name and the machine type.
     pub(super) says: &'static [&'static str],
     pub(super) counter: &'static str,
 }
@@ -42,14 +42,14 @@ impl Stage {
         Self { base: stage().server(broken(rows)).start().unwrap() }
     }
 
-    /// The demo image through MetaHub: what must work after every fault.
+    /// Pulls the demo image through MetaHub, which must work after every fault.
     pub(super) fn assert_serves(&self, row: &str) {
         let answer = self.envoy.send(&manifest(REPOSITORY).login(LOGIN, LOGIN)).unwrap();
         assert_eq!(answer.status, 200, "after {row}: {}", answer.text());
         assert_eq!(answer.body, self.bench.image(FEATURES).manifest.bytes, "after {row}");
     }
 
-    /// Sends every row's request in every way, and looks at everything that a client or an operator gets to see.
+    /// Sends every row's request in every way, and checks everything that a client or an operator sees.
     pub(super) fn check(&self, rows: &[Row]) {
         for row in rows {
             for protocol in PROTOCOLS {
@@ -89,7 +89,8 @@ impl Stage {
         self.assert_fault(&watch, row, &self.ask("GET", row, protocol), true, &context);
     }
 
-    /// HEAD says what GET says, also of an image that only GET returns: a client must not begin a pull that will fail.
+    /// HEAD answers as GET does, also for an image that only GET returns: a client must not begin a pull that will
+    /// fail.
     fn check_head(&self, row: &Row, protocol: Protocol) {
         let context = format!("HEAD {} over {protocol:?}", row.name);
         let watch = Watch::begin(&self.envoy);
@@ -116,7 +117,7 @@ fn image(row: &Row) -> String {
     format!("fault/{}:latest for machine type type1", row.name)
 }
 
-/// What the client gets to see.
+/// Checks the answer that the client sees.
 fn assert_refused(row: &Row, answer: &Response, has_body: bool, context: &str) {
     let image = image(row);
     let says = [row.says, &[image.as_str()]].concat();
@@ -125,7 +126,7 @@ fn assert_refused(row: &Row, answer: &Response, has_body: bool, context: &str) {
     assert_eq!(answer.header("docker-content-digest"), None, "{context}: nothing was selected");
 }
 
-/// What the operator reads.
+/// Checks the line that the operator reads.
 fn assert_tells(row: &Row, line: &str, context: &str) {
     let (image, login, status) = (image(row), format!("login {LOGIN:?}"), row.status.to_string());
     for part in row.says.iter().copied().chain([image.as_str(), login.as_str(), status.as_str()]) {
@@ -138,7 +139,7 @@ pub(super) fn manifest(repository: &str) -> Request {
     Request::get(&format!("/v2/{repository}/manifests/latest"))
 }
 
-/// What the upstream does: the demo repository, and the rows.
+/// The upstream's handler: the demo repository, and the rows.
 pub(super) fn broken(rows: &[Row]) -> impl Fn(&Received) -> Vec<Act> + Send + Sync + 'static {
     let bench = Bench::build();
     let mut answers: HashMap<String, Vec<Act>> = HashMap::new();
@@ -159,7 +160,7 @@ pub(super) fn broken(rows: &[Row]) -> impl Fn(&Received) -> Vec<Act> + Send + Sy
     move |request| answers.get(&request.path).cloned().unwrap_or_else(|| Answer::new(404).acts())
 }
 
-/// The demo's list, as it should be.
+/// The demo's list, unbroken.
 pub(super) fn sound_index() -> Vec<Act> {
     Answer::document(DOCKER_LIST, Bench::build().list.bytes).acts()
 }

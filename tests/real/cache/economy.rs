@@ -1,4 +1,4 @@
-//! What a pull costs upstream, and that a change there takes effect at once.
+//! The requests that a pull costs upstream; a change there takes effect at once.
 
 use std::collections::BTreeSet;
 

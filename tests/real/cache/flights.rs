@@ -17,14 +17,14 @@ const CLIENTS: usize = 12;
 const LOGIN: &str = "qnib-type1";
 const FEATURE: &str = "cpu:broadwell";
 
-/// Waits until so many requests of clients are under way in Envoy.
+/// Waits until this many requests of clients are under way in Envoy.
 fn wait_for_clients(stage: &Stage, count: u64) {
     let active = || stage.envoy.stat("http.clients.downstream_rq_active", "").ok();
     wait_for("the requests to arrive", Duration::from_secs(10), || active().filter(|active| *active == count)).unwrap();
 }
 
-/// Waits until nothing but what stands at the gate is under way to upstream, thirty times one after the other: then all
-/// have asked what they had to ask before, and wait for the same.
+/// Waits until only the requests at the gate are under way to upstream, thirty times in a row: then all clients have
+/// made their earlier requests, and wait for the same answer.
 fn wait_for_the_gate(stage: &Stage) {
     let stat = |name: &str| stage.envoy.stat(&format!("cluster.registry.upstream_rq_{name}"), "").ok();
     let mut calm = 0;
@@ -35,8 +35,8 @@ fn wait_for_the_gate(stage: &Stage) {
     .unwrap();
 }
 
-/// All ask for a reference while something stands at the gate (of the registry, if
-/// `gated_upstream`); the one who asked first goes away.
+/// All ask for a reference while something stands at the gate (of the registry, if `gated_upstream`); the client that
+/// asked first goes away.
 fn assert_shared(stage: &Stage, reference: &str, gate: &Gate, gated_upstream: bool) {
     let request = request("GET", reference, LOGIN, LOGIN);
     let begin = || {
@@ -65,7 +65,7 @@ fn assert_shared(stage: &Stage, reference: &str, gate: &Gate, gated_upstream: bo
 #[test]
 fn one_fetch_serves_all_who_wait() {
     let digest = metahub_testkit::bench::Bench::build().digest(&[FEATURE]);
-    // (What is asked for, what stands at the gate, and whether without a cache too: digests pass through then.)
+    // (The request, the document at the gate, and whether this also holds without a cache: digests pass through then.)
     for (reference, gated, always) in [("latest", "latest", true), ("latest", &digest, true), (&digest, &digest, false)]
     {
         for cache in [Value::Null, json!({ "bytes": 0 })].into_iter().filter(|cache| always || cache.is_null()) {
@@ -73,14 +73,15 @@ fn one_fetch_serves_all_who_wait() {
             let gate = Gate::default();
             stage.change(|state| state.gate = Some((gated.to_owned(), gate.clone())));
             assert_shared(&stage, reference, &gate, true);
-            // Who comes later than the tag's answer may have to ask for the tag again, with HEAD if the cache is on.
+            // A client that comes after the tag's answer may have to ask for the tag again, with HEAD if the cache is
+            // on.
             let gets = stage.asked().into_iter().filter(|asked| *asked == format!("GET {gated}")).count();
             assert_eq!(gets, 1, "{reference} while {gated} waits, {cache}");
         }
     }
 }
 
-/// However many wait, what they waited for is kept once.
+/// With any number of waiting clients, the document that they waited for is kept once.
 #[test]
 fn what_all_waited_for_takes_one_place() {
     let stage = Stage::set(Value::Null, |stage| stage.concurrency(1));

@@ -1,4 +1,4 @@
-//! What the cache takes, and what becomes of it when the configuration changes.
+//! The memory of the cache, and its content after the configuration changes.
 
 use serde_json::{Value, json};
 
@@ -56,7 +56,7 @@ fn bytes(envoy: &Envoy) -> u64 {
 fn the_cache_is_bounded_and_so_is_memory() {
     let stage = start("4MiB");
     let envoy = &stage.envoy;
-    // By then the rings and all that is not the cache's have their size.
+    // By then the rings and all other memory have their size.
     pull(envoy, 0..6_000);
     let (full, settled) = (bytes(envoy), envoy.resident().unwrap());
     assert!((MIB / 2..=4 * MIB).contains(&full), "{full} bytes");

@@ -1,4 +1,4 @@
-//! The cache in a real Envoy, before an upstream that keeps count of what it is asked.
+//! The cache in a real Envoy, before an upstream that counts its requests.
 
 mod economy;
 mod flights;
@@ -19,10 +19,10 @@ use metahub_testkit::port;
 use metahub_testkit::server::{Act, Answer, Gate, Received, Server};
 use metahub_testkit::stage::{self, stage};
 
-/// What the upstream says to HEAD.
+/// The upstream's answer to HEAD.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Heads {
-    /// What it says to GET, but for the body.
+    /// The answer to GET without the body.
     Complete,
     /// The same without a digest.
     WithoutDigest,
@@ -30,7 +30,7 @@ enum Heads {
     Refused,
 }
 
-/// What the upstream has, and how it behaves.
+/// The documents of the upstream, and how it behaves.
 struct State {
     /// By tag and by digest.
     documents: HashMap<String, Document>,
@@ -49,14 +49,14 @@ struct Stage {
     state: Arc<Mutex<State>>,
     port: u16,
     registry: Option<Server>,
-    /// How many of the upstream's requests were looked at.
+    /// How many of the upstream's requests were checked.
     looked_at: Cell<usize>,
 }
 
 stands_on_base!(Stage);
 
 impl Stage {
-    /// `cache` is what the configuration says of it; null, it says nothing, as it is shipped.
+    /// `cache` is the configuration's value; null leaves it out, as in the shipped file.
     fn with(cache: Value) -> Self {
         Self::set(cache, |stage| stage)
     }
@@ -74,7 +74,7 @@ impl Stage {
         Self { base, state, port, registry, looked_at: Cell::new(0) }
     }
 
-    /// Changes what the upstream has, or how it behaves.
+    /// Changes the documents of the upstream, or how it behaves.
     fn change(&self, change: impl FnOnce(&mut State)) {
         change(&mut self.state.lock().unwrap());
     }
@@ -105,7 +105,7 @@ impl Stage {
         }
     }
 
-    /// Method and reference of what the upstream was asked since the last call.
+    /// Method and reference of the upstream's requests since the last call.
     fn asked(&self) -> Vec<String> {
         let received = self.registry.as_ref().unwrap().received("/manifests/");
         let new = received.iter().skip(self.looked_at.replace(received.len()));
@@ -155,7 +155,7 @@ fn answer(state: &State, request: &Received) -> Vec<Act> {
     let Some(document) = state.documents.get(reference) else { return Answer::new(404).acts() };
     let mut answer = Answer::document(&document.media_type, document.bytes.clone());
     if state.names_digests && !(is_head && state.heads == Heads::WithoutDigest) {
-        // Of a document that was damaged, the name that it should have.
+        // The digest that a damaged document should have.
         let digest = if reference.starts_with("sha256:") { reference.to_owned() } else { document.digest() };
         answer = answer.header("docker-content-digest", &digest);
     }

@@ -1,4 +1,4 @@
-//! How long an upstream's word is believed, and what clients get while it says nothing.
+//! How long an upstream's confirmation is believed, and the answers of clients while it does not answer.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -41,7 +41,8 @@ fn within_the_ttl_upstream_is_not_asked_and_may_be_down() {
         stage.assert_gets("GET", "latest", "qnib-type1", BROADWELL);
         stage.assert_gets("HEAD", "latest", "qnib-type1", BROADWELL);
     }
-    // Upstream has told these nothing: another machine type's login, and nobody asked for a digest by itself.
+    // Upstream has confirmed nothing for these requests: the login of another machine type, and a digest that no client
+    // asked for by itself.
     assert_unavailable(&stage, "latest", "qnib-type2");
     assert_unavailable(&stage, &stage.bench.digest(&[BROADWELL]), "qnib-type1");
     assert_eq!(stage.ask("GET", "latest", "qnib-typo").status, 401);

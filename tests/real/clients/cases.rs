@@ -47,7 +47,7 @@ fn by_digest(client: &mut dyn Client, stage: &Stage) -> Result<()> {
     Ok(())
 }
 
-/// The registry knows that digest too: what MetaHub gave is not of MetaHub's making.
+/// The registry knows that digest too: MetaHub did not make up the manifest.
 fn directly(client: &mut dyn Client, stage: &Stage) -> Result<()> {
     for (_, features) in MACHINES {
         expect(&client.pull(&stage.directly(&stage.bench.digest(features)))?, stage, features)?;
@@ -64,7 +64,7 @@ fn unknown_account(client: &mut dyn Client, stage: &Stage) -> Result<()> {
     refuses_login(client, stage, &Login::new("qnib-type9", "qnib-type9"))
 }
 
-/// No image is better than a wrong one, and whoever can read the answer learns why.
+/// No image is better than a wrong one, and the answer says why.
 fn no_match(client: &mut dyn Client, stage: &Stage) -> Result<()> {
     client.log_in(&stage.front(), &login("arm1"))?;
     let error = failure(client.pull(&stage.tag()))?;

@@ -1,4 +1,4 @@
-//! What only curl can see: headers, and answers to `HEAD` beside those to `GET`.
+//! Checks that only curl can make: headers, and answers to `HEAD` beside those to `GET`.
 
 use metahub::oci::digest::Digest;
 
@@ -52,7 +52,7 @@ fn a_401_challenges_with_basic() {
     }
 }
 
-/// Replicas share nothing: what one answers to HEAD, another serves, as when a load balancer stands before them.
+/// Replicas share nothing: one replica serves the manifest that another named to HEAD, as behind a load balancer.
 #[test]
 fn head_from_one_envoy_and_get_by_digest_from_another() {
     let stage = start();

@@ -62,7 +62,7 @@ fn oci_client() {
     exercise("oci-client", &[], false, OciClient::build);
 }
 
-/// Starts a client and a stage for it, runs all cases, ends the client and looks for what it left behind.
+/// Starts a client and a stage for it, runs all cases, ends the client and looks for its leftovers.
 fn exercise<C: Client>(name: &'static str, programs: &[&str], sandboxed: bool, start: impl FnOnce() -> Result<C>) {
     if let Some(reason) = reason_to_skip(name, programs, sandboxed).unwrap() {
         return table::report(name, Err(format!("skipped: {reason}")), Duration::ZERO);

@@ -1,4 +1,4 @@
-//! What every client meets: the demo repository in a registry, and Envoy with the filter before it.
+//! The stage of every client: the demo repository in a registry, and Envoy with the filter before it.
 
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ pub(super) fn start() -> Stage {
     stage().config(add_logins).start().unwrap()
 }
 
-/// A second Envoy like the first, which it knows nothing of.
+/// A second Envoy like the first, independent of it.
 pub(super) fn another_envoy(stage: &Stage) -> Envoy {
     Builder::before(stage.registry().port()).config(add_logins).start().unwrap()
 }

@@ -9,7 +9,7 @@ use metahub_testkit::Result;
 /// How many tests report to the table.
 const CLIENTS: usize = 8;
 
-/// A client's cases with what came of them.
+/// A client's cases with their results.
 pub(crate) type Results = Vec<(&'static str, Result<()>)>;
 
 struct Row {
@@ -20,8 +20,7 @@ struct Row {
 
 static ROWS: Mutex<Vec<Row>> = Mutex::new(Vec::new());
 
-/// Takes down a client's results and how long they took, or why it was skipped. The last client's report prints the
-/// table.
+/// Records a client's results and how long they took, or why it was skipped. The last client's report prints the table.
 ///
 /// Written to standard error directly: the test runner hides what passing tests print by macro.
 pub(crate) fn report(client: &'static str, results: std::result::Result<Results, String>, took: Duration) {

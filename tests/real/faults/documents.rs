@@ -1,4 +1,4 @@
-//! Bodies that are not what they should be: encoded, too large, other bytes, and indexes that attack their reader.
+//! Wrong bodies: encoded, too large, other bytes, and indexes that attack their reader.
 
 use metahub::oci::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
 use serde_json::{Value, json};
@@ -7,12 +7,12 @@ use super::{FINE, Fault, OTHER_BYTES, answer, check};
 use metahub_testkit::bench::Bench;
 use metahub_testkit::tar::gzip;
 
-/// It is no index.
+/// It is not an index.
 const UNUSABLE: [&str; 2] = ["502", "502"];
 /// It is one, without anything for our machine.
 const NOTHING_FITS: [&str; 2] = ["404", "none"];
 
-/// Only where a document is met under a name that is no digest: what a pull gets, and what explain says.
+/// Only where a document is met under a name that is not a digest: the results of a pull and of explain.
 fn document(name: &'static str, verdicts: [&str; 2], body: impl Into<Vec<u8>>) -> Fault {
     let (row, body) = (format!("{} - - - - - - - {}", verdicts[0], verdicts[1]), body.into());
     answer(name, &row, move |sound| sound.document(body.clone()))
@@ -65,7 +65,7 @@ fn other_bytes() -> Vec<Fault> {
     ]
 }
 
-/// What is too large is said to be, however large it is.
+/// A document that is too large is reported as such, at any size.
 fn too_large() -> Vec<Fault> {
     vec![
         answer("a byte above 4 MiB", OTHER_BYTES, |sound| sound.body([b"{", vec![b' '; 4 << 20].as_slice()].concat())),

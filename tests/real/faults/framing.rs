@@ -1,4 +1,4 @@
-//! Where an answer begins and ends: what is no HTTP, what breaks off, and what has two lengths.
+//! The beginning and end of an answer: bytes that are not HTTP, answers that break off, and answers with two lengths.
 
 use super::sound::Sound;
 use super::{BROKEN, CUT, FINE, Fault, bytes, check, fault};
@@ -9,7 +9,7 @@ fn after(first: &str, times: usize) -> impl Fn(Sound) -> Vec<u8> + use<> {
     move |sound| [first.as_bytes(), &sound.bytes()].concat()
 }
 
-/// Closed after so many of the bytes.
+/// Closed after this many of the bytes.
 fn cut(name: String, verdicts: &str, at: impl Fn(&Sound) -> usize + Send + Sync + 'static) -> Fault {
     bytes(name, verdicts, move |sound| {
         let mut bytes = sound.bytes();

@@ -30,7 +30,8 @@ fn media_type(name: &'static str, verdicts: &str, value: impl Into<Vec<u8>>) -> 
     answer(name, verdicts, move |sound| sound.instead("content-type", &value))
 }
 
-/// A digest that is wrong is as good as none, but to HEAD nothing else is said: what it names is asked for.
+/// A wrong digest is treated as a missing one, but the answer to HEAD has nothing else, so the document that it names
+/// is asked for.
 fn digests() -> Vec<Fault> {
     vec![
         answer("no digest", FINE, |sound| sound.without("docker-content-digest")),
@@ -96,7 +97,7 @@ fn malformed_lines() -> Vec<Fault> {
     ]
 }
 
-/// What upstream says in our name, in Envoy's, or about its connection.
+/// Headers that upstream sends in MetaHub's name, in Envoy's, or about its connection.
 fn in_the_names_of_others() -> Vec<Fault> {
     vec![
         raw(

@@ -33,7 +33,7 @@ fn data(sound: &Sound, flags: u8) -> Vec<u8> {
     frames.flat_map(|(at, chunk)| frame(DATA, if at == last { flags } else { 0 }, sound.stream, chunk)).collect()
 }
 
-/// The answer as it should be.
+/// The right answer.
 fn whole(sound: &Sound) -> Vec<Act> {
     let bytes = match sound.method.as_str() {
         "HEAD" => head(sound, END_STREAM),

@@ -1,5 +1,5 @@
-//! What upstream can do wrong × where it can: the documented answer in the documented time, no wrong image, the next
-//! request as if nothing had been, and no VM dead.
+//! Every fault of upstream in every phase: the documented answer in the documented time, no wrong image, a next request
+//! that is not affected, and no dead VM.
 
 mod documents;
 mod framing;
@@ -30,22 +30,22 @@ use metahub_testkit::http::herd::{Herd, Outcome, allow_files};
 use metahub_testkit::server::{Act, Received};
 use metahub_testkit::stage::{self, stage};
 
-/// What comes at once, comes within this on a busy machine.
+/// An immediate answer comes within this time on a busy machine.
 const SOON: Duration = Duration::from_secs(10);
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(40);
 
-/// So many explanations are asked for together: fewer than may be under way on one worker.
+/// This many explanations are asked for together: fewer than may be under way on one worker.
 const EXPLANATIONS: usize = 12;
 
 // Rows that are often the same: tag, HEAD, index, child, nested, token, verify, blob, explain.
-/// Everything is as it should be.
+/// All is well in every phase.
 const FINE: &str = "200 200 200 200 200 200 200 200 200";
-/// There is no answer, or none that HTTP knows.
+/// There is no answer, or it is not HTTP.
 const BROKEN: &str = "503 503 503 503 503 503 503 5xx 503";
 /// The answer's head is fine; its body ends too early. An answer to HEAD has none.
 const CUT: &str = "503 200 503 503 503 503 503 cut 503";
-/// An answer, but not with the bytes that should come. Where only the status counts they do not matter.
+/// An answer with other bytes than the right ones. Where only the status counts they do not matter.
 const OTHER_BYTES: &str = "502 200 502 502 502 503 200 =200 502";
 
 /// One fault, and the verdict for each phase.
@@ -63,27 +63,27 @@ fn fault(name: impl Into<String>, verdicts: &str, acts: impl Fn(Sound) -> Vec<Ac
     Fault { name, acts: Box::new(acts), verdicts, within: SOON }
 }
 
-/// Bytes that are not what they should be, and then the connection is closed.
+/// Wrong bytes, and then the connection is closed.
 fn bytes(name: impl Into<String>, verdicts: &str, bytes: impl Fn(Sound) -> Vec<u8> + Send + Sync + 'static) -> Fault {
     fault(name, verdicts, move |sound| closing(bytes(sound)))
 }
 
-/// A whole answer that is another one than it should be.
+/// A whole answer that is not the right one.
 fn answer(name: impl Into<String>, verdicts: &str, answer: impl Fn(Sound) -> Sound + Send + Sync + 'static) -> Fault {
     bytes(name, verdicts, move |sound| answer(sound).bytes())
 }
 
-/// Envoy before a registry that does what a table says.
+/// Envoy before a registry that follows a table.
 struct Stage {
     base: stage::Stage,
     registry: Arc<Registry>,
-    /// So many requests are sent at the same time.
+    /// This many requests are sent at the same time.
     at_once: usize,
 }
 
 stands_on_base!(Stage);
 
-/// What the upstream of a stage does, and what it has met.
+/// The behaviour of a stage's upstream, and the faults that requests have met.
 struct Registry {
     content: Content,
     faults: Vec<Fault>,
@@ -97,7 +97,7 @@ impl Registry {
         Arc::new(Self { content: Content::build(), faults, armed, met })
     }
 
-    /// The sound answer to a request, or what the fault makes of it that is meant for it.
+    /// The sound answer to a request, or the answer with the fault that is meant for it.
     fn acts(&self, request: &Received, stream: u32, whole: impl Fn(&Sound) -> Vec<Act>) -> Vec<Act> {
         let sound = self.content.sound(request).on(stream);
         match Phase::of(request, &self.content) {
@@ -124,7 +124,7 @@ impl Stage {
         let theirs = Arc::clone(&registry);
         let serve = move |request: &Received, stream| theirs.acts(request, stream, whole);
         let one_stream_at_a_time = |bootstrap: &mut Value| {
-            // So that what ends a connection ends one request.
+            // So that a fault that ends a connection ends only one request.
             let options = http_of_cluster(bootstrap, "registry").at_mut("http2_protocol_options");
             options.add("max_concurrent_streams", 1);
         };
@@ -145,7 +145,7 @@ impl Stage {
                 "tokened": { "authentication": "none", "token_service": tokens },
             },
         });
-        // What the shipped file gives the registry for a manifest, and silence in general, would be waited for here.
+        // With the shipped file's time-outs for a manifest and for silence, this test would wait too long.
         let impatient = |bootstrap: &mut Value| {
             let manager = manager(bootstrap);
             manager.set("stream_idle_timeout", "20s");
@@ -207,7 +207,7 @@ impl Stage {
         assert_unharmed(&self.envoy);
     }
 
-    /// What is wrong with outcomes, a line for each that is.
+    /// The problems of outcomes, a line for each wrong one.
     fn judge<'a>(
         &self,
         cases: &[(usize, Phase)],

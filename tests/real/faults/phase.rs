@@ -1,4 +1,4 @@
-//! Where in a request's way an upstream fault can be met, and what the client asks for.
+//! The phases of a request in which it can meet an upstream fault, and the client's request for each.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -25,7 +25,7 @@ pub(super) enum Phase {
     Verify,
     /// A blob, which passes.
     Blob,
-    /// The GET of what is to be explained.
+    /// The GET of a document to be explained.
     Explain,
 }
 
@@ -62,7 +62,7 @@ impl Phase {
         format!("f{number}/{}", self.name())
     }
 
-    /// Which fault a request may be meant for, and in which phase; `None` for what is asked on the way.
+    /// The fault that a request may be meant for, and the phase; `None` for requests on the way to it.
     pub(super) fn of(request: &Received, content: &Content) -> Option<(usize, Self)> {
         let path = request.path.replace("%2F", "/").replace("%3A", ":");
         if path == "/v2/" {
@@ -87,7 +87,7 @@ impl Phase {
         meant.then_some((number(repository)?, phase))
     }
 
-    /// What the client asks for. The first request of [`Phase::Head`] makes the tag known.
+    /// The client's request. The first request of [`Phase::Head`] makes the tag known.
     pub(super) fn request(self, number: usize, content: &Content) -> Request {
         let repository = self.repository(number);
         let (host, path) = match self {
@@ -103,7 +103,7 @@ impl Phase {
         Request::get(&path).header("host", host).login(&format!("f{number}-type1"), "pw")
     }
 
-    /// Whether an answer with status 200 is what should have come.
+    /// Whether an answer with status 200 is the right one.
     pub(super) fn is_right(self, answer: &Response, content: &Content) -> bool {
         let bench = &content.bench;
         match self {

@@ -9,10 +9,10 @@ use metahub_testkit::bench::Bench;
 use metahub_testkit::image::{Document, Format, index};
 use metahub_testkit::server::{Act, Received};
 
-/// What a machine of `type1` gets.
+/// The features of the image that a machine of `type1` gets.
 pub(super) const FEATURES: &[&str] = &["cpu:broadwell"];
 
-/// What the upstream has in every repository.
+/// The documents that the upstream has in every repository.
 pub(super) struct Content {
     pub(super) bench: Bench,
     /// An index whose only entry is the bench's list.
@@ -36,7 +36,7 @@ impl Content {
         Self { bench, root, blob, list_digest, image_digest, by_digest }
     }
 
-    /// The answer to a request, as it should be.
+    /// The right answer to a request.
     pub(super) fn sound(&self, request: &Received) -> Sound {
         let path = request.path.split('?').next().unwrap_or_default();
         let reference = path.rsplit('/').next().unwrap_or_default();
@@ -137,7 +137,7 @@ impl Sound {
         sound.instead("docker-content-digest", digest)
     }
 
-    /// Says nothing of the length.
+    /// Leaves out the length.
     pub(super) fn endless(self) -> Self {
         Self { length: false, ..self }
     }

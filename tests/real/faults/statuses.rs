@@ -3,7 +3,7 @@
 use super::sound::Sound;
 use super::{BROKEN, Fault, answer, check};
 
-/// What comes along: another place, another realm, a cookie.
+/// Misleading headers: another location, another realm, a cookie.
 fn leading_astray(sound: Sound) -> Sound {
     sound
         .header("location", "http://evil.test/v2/x")
@@ -35,7 +35,7 @@ fn successes_that_are_none() -> Vec<Fault> {
     [201, 202, 203, 205, 206, 207, 226, 299].map(|number| status(number, row)).into_iter().chain([empty]).collect()
 }
 
-/// A tag's redirect would lead round the selection. Those of content are for clients, which verify.
+/// A tag's redirect would bypass the selection. Redirects of content are for clients, which verify.
 fn redirects() -> Vec<Fault> {
     let row = "502 200 =S 503 503 503 503 =S 502";
     [300, 301, 302, 303, 304, 305, 306, 307, 308, 399].map(|number| status(number, row)).into()
@@ -62,12 +62,12 @@ fn failures() -> Vec<Fault> {
     let row = "503 503 503 503 503 503 503 =S 503";
     let mut rows: Vec<Fault> =
         [500, 502, 503, 504, 505, 506, 507, 508, 511, 520, 599].into_iter().map(|number| status(number, row)).collect();
-    // This one says that HEAD is nothing that the registry knows.
+    // This one says that the registry does not support HEAD.
     rows.push(status(501, "503 200 503 503 503 503 503 =S 503"));
     rows
 }
 
-/// What is no status at all. Envoy lets numbers of three digits pass, and here that means to clients of blobs.
+/// Numbers that are not a status. Envoy passes on any number of three digits, here to clients of blobs.
 fn no_statuses() -> Vec<Fault> {
     let row = |text: &'static str, verdicts: &str| {
         answer(format!("status {text:?}"), verdicts, move |sound| leading_astray(sound.status(format!("{text} X"))))

@@ -1,4 +1,4 @@
-//! Upstreams that are slow, and slower than anybody waits.
+//! Upstreams that are slow, and upstreams slower than any client waits.
 
 use std::time::Duration;
 

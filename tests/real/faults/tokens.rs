@@ -1,4 +1,4 @@
-//! Answers of a token service: what clients make of them is made of them here, and nothing else.
+//! Answers of a token service: MetaHub accepts the ones that clients accept, and no others.
 
 use super::{Fault, answer, check};
 

@@ -1,4 +1,4 @@
-//! What a client must get when upstream is at fault.
+//! The answer that a client must get when upstream is at fault.
 
 use super::phase::Phase;
 use super::sound::Content;
@@ -8,11 +8,11 @@ use metahub_testkit::http::herd::Outcome;
 /// One word of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// `200`: what should have come.
+    /// `200`: the right answer.
     Right,
     /// `502`, `503` …: a registry error of MetaHub's with this status.
     Error(u16),
-    /// `5xx`: Envoy's own word, in the form of a registry error.
+    /// `5xx`: Envoy's own answer, in the form of a registry error.
     Envoys,
     /// `=418`: upstream's own answer, with this status.
     Passed(u16),
@@ -77,7 +77,7 @@ fn selects_nothing(answer: &Response) -> bool {
     document["digest"].is_string() && document["machine_types"][0]["selected"].is_null()
 }
 
-/// What upstream must never tell our clients.
+/// Checks that the client gets no header of upstream that is not meant for clients.
 fn discreet(answer: &Response) -> Result<(), String> {
     for (name, value) in &answer.headers {
         let value = String::from_utf8_lossy(value);

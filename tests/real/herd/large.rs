@@ -1,4 +1,4 @@
-//! Large indexes for many at once: what they take of the worker's time and of the VM's memory is bounded.
+//! Large indexes for many at once: their share of the worker's time and of the VM's memory is bounded.
 
 use metahub::oci::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
 use serde_json::json;
@@ -8,7 +8,7 @@ use metahub_testkit::bench::Bench;
 use metahub_testkit::http::Request;
 use metahub_testkit::server::Answer;
 
-/// An index with the demo's entries, filled up with others to about so many bytes.
+/// An index with the demo's entries, filled up with others to about this many bytes.
 fn large_index(bytes: usize, mark: &str) -> Vec<u8> {
     const ENTRIES: usize = 9000;
     let list = String::from_utf8(Bench::build().list.bytes).unwrap();
@@ -39,7 +39,7 @@ fn one_large_index_for_many() {
     stage.assert_pulls();
 }
 
-/// What waits in the filter's memory is bounded: beyond that clients are told to come back.
+/// The documents that wait in the filter's memory are bounded: further clients are told to come back.
 #[test]
 fn many_large_indexes_at_once() {
     const IMAGES: usize = 50;
@@ -73,8 +73,8 @@ fn many_large_indexes_at_once() {
     stage.assert_pulls();
 }
 
-/// As many different features as an index may have, and a nested index that is long in coming: what an explanation
-/// keeps of the one while it waits for the other.
+/// An index with as many different features as allowed, and a nested index that is slow: an explanation keeps the
+/// features while it waits for the nested index.
 fn hostile_index() -> Vec<u8> {
     const ENTRIES: usize = 9000;
     let mut features = (0..).map(|number: usize| format!("{number:x}:{number:x}"));

@@ -24,13 +24,13 @@ use metahub_testkit::wait_for;
 const CLIENTS: usize = 5000;
 /// All have their answers within this, also on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// What others wait at most meanwhile. An idle machine keeps 250 ms; this is what a busy one keeps.
+/// The longest that others wait meanwhile. An idle machine keeps 250 ms; a busy one keeps this.
 const OTHERS_WAIT: Duration = Duration::from_secs(5);
 const REPOSITORY: &str = "herd/image";
 const LOGIN: &str = "alice-type1";
 const FEATURES: &[&str] = &["cpu:broadwell"];
 
-/// A digest that nobody has, which takes the registry a while to say.
+/// A digest that does not exist, which takes the registry a while to say.
 const SLOW: &str = "sha256:5555555555555555555555555555555555555555555555555555555555555555";
 const SLOWLY: Duration = Duration::from_secs(10);
 
@@ -74,7 +74,7 @@ impl Stage {
         Self { base: stage.start().unwrap(), gate }
     }
 
-    /// What a machine of `type1` pulls.
+    /// The image that a machine of `type1` pulls.
     fn image(&self) -> &[u8] {
         &self.bench.image(FEATURES).manifest.bytes
     }
@@ -84,7 +84,7 @@ impl Stage {
         self.envoy.stat("http.clients.downstream_rq_total", "").unwrap_or_default()
     }
 
-    /// All ask at once; the gate opens when all wait. Meanwhile somebody else asks for something simple.
+    /// All ask at once; the gate opens when all wait. Meanwhile another client makes a simple request.
     fn herd(&self, what: &str, requests: &[Request], waits: bool) -> Vec<Outcome> {
         let mut herd = Herd::connect(self.envoy.port(), requests).unwrap();
         let taken = self.taken();
@@ -122,7 +122,7 @@ impl Stage {
         kill(process, Signal::SIGCONT).unwrap();
     }
 
-    /// What was asked of upstream, and how often.
+    /// The requests that upstream got, and how often.
     fn fetches(&self, part: &str) -> Vec<(String, usize)> {
         let mut counted: Vec<(String, usize)> = Vec::new();
         for Received { method, path, .. } in self.server().received(part) {
@@ -135,14 +135,14 @@ impl Stage {
         counted
     }
 
-    /// However often it was asked for, each document was fetched once.
+    /// Each document was fetched once, however many clients asked for it.
     fn assert_fetched_once(&self, part: &str, documents: usize) {
         let fetches = self.fetches(part);
         assert!(fetches.iter().all(|(_, count)| *count == 1), "fetched more than once: {fetches:?}");
         assert_eq!(fetches.len(), documents, "{fetches:?}");
     }
 
-    /// The next pull, of what the herd wanted and of something else.
+    /// The next pull, of the herd's image and of another one.
     fn assert_pulls(&self) {
         for repository in [REPOSITORY, "next/image"] {
             let request = Request::get(&format!("/v2/{repository}/manifests/latest")).login(LOGIN, "pw");
@@ -175,7 +175,8 @@ fn respond(request: &Received, bench: &Bench, document: &dyn Fn(&str) -> Option<
     }
 }
 
-/// Asks on a connection of its own every 50 ms whether the filter is there; returns what one answer took at most.
+/// Asks on a connection of its own every 50 ms whether the filter is there; returns the longest time that an answer
+/// took.
 fn probe(port: u16, stop: &AtomicBool) -> Result<Duration, String> {
     let mut longest = Duration::ZERO;
     let mut connection = Connection::open(port).map_err(|error| error.to_string())?;
@@ -205,7 +206,7 @@ fn code(answer: &Response) -> String {
     answer.json()["errors"][0]["code"].as_str().unwrap_or_default().to_owned()
 }
 
-/// A kind of herd: the same request from everybody.
+/// A kind of herd: the same request from every client.
 fn requests(count: usize, method: &str, host: &str, path: &str, login: &str) -> Vec<Request> {
     (0..count).map(|_| Request::new(method, path).header("host", host).login(login, "pw")).collect()
 }
@@ -214,7 +215,7 @@ fn turn() -> std::sync::MutexGuard<'static, ()> {
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Everybody wants one thing; `right` says what everybody gets.
+/// Every client makes the same request; `right` tells the answer that every client must get.
 fn assert_herd(
     what: &str,
     (method, host, path, login): (&str, &str, &str, &str),
@@ -330,8 +331,8 @@ fn explain() {
     stage.assert_pulls();
 }
 
-/// A worker that comes to its answers late writes them all the same: Envoy closes a connection that the client wants
-/// closed some time after the answer, whether that is written or not.
+/// A worker that is late with its answers still writes them: Envoy closes a connection that the client wants closed
+/// some time after the answer, whether that is written or not.
 #[test]
 fn a_worker_that_stands_still_loses_no_answer() {
     let _turn = turn();

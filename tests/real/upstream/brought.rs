@@ -32,7 +32,7 @@ fn ask(stage: &Stage, path: &str, bearer: &str) -> Response {
 fn the_subject_chooses_the_machine_type_and_the_registry_judges() {
     let stage = stage();
     let good = token(&stage, REPOSITORY);
-    // The same name, and a signature of nobody whom the registry trusts.
+    // The same name, and a signature by a key that the registry does not trust.
     stage.tokens().set(Mood::Revoked);
     let forged = token(&stage, REPOSITORY);
     stage.tokens().set(Mood::Issue(300));

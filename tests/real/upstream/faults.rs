@@ -1,4 +1,5 @@
-//! A token service that is down, slow or mad: registry errors, a filter that lives, and a next request that succeeds.
+//! A token service that is down, slow or faulty: registry errors, a filter that lives, and a next request that
+//! succeeds.
 
 use std::time::{Duration, Instant};
 
@@ -46,7 +47,7 @@ fn a_mad_token_service_makes_registry_errors() {
             assert_eq!((answer.status, code(&answer).as_str()), (status, expected), "{shown}: {}", answer.text());
             assert_eq!(answer.header("retry-after"), (status == 429).then_some("7"), "{shown}");
         }
-        // No expiry to speak of: nothing is kept, so that the next row asks again.
+        // The tokens expire almost at once, so that the next row asks again.
         stage.tokens().set(Mood::Issue(0));
         for path in [manifest(REPOSITORY), layer.clone()] {
             assert_eq!(stage.get(&path, "alice", "type1").status, 200, "after {shown}");
@@ -90,7 +91,7 @@ fn a_silent_token_service_is_given_up() {
 fn without_a_token_service_there_are_registry_errors() {
     let service = json!({ "cluster": "registry", "realm": "http://tokens.test/token" });
     let fields = json!({ "authentication": "upstream", "token_service": service });
-    // A cluster that exists and is no token service: the registry itself.
+    // A cluster that exists and is not a token service: the registry itself.
     let stage = Stage::with_passwords(fields);
     let answer = stage.get(&manifest(REPOSITORY), "alice", "type1");
     assert_eq!((answer.status, code(&answer).as_str()), (503, "UNAVAILABLE"), "{}", answer.text());
@@ -114,7 +115,7 @@ fn slow_and_careless_token_services() {
     assert_eq!(stage.get(&manifest(REPOSITORY), "alice", "type1").status, 200);
     assert!(started.elapsed() >= Duration::from_secs(2));
 
-    // (Another scope than above.) Without a word it is a minute: the next request has the same token.
+    // (Another scope than above.) Without `expires_in` a token lasts a minute: the next request has the same one.
     stage.tokens().set(Mood::NoExpiry);
     drop(stage.exchanges());
     for _ in 0..3 {
@@ -122,7 +123,7 @@ fn slow_and_careless_token_services() {
     }
     assert_eq!(stage.exchanges(), [format!("repository:{TALL}:pull")]);
 
-    // The registry refuses a token that nobody has used yet: the login is no good, and nobody goes in circles.
+    // The registry refuses a token that was never used: the login is refused, and neither MetaHub nor the client loops.
     stage.tokens().set(Mood::Ended);
     let answer = stage.get(&manifest(REPOSITORY), "bob", "type1");
     assert_eq!((answer.status, code(&answer).as_str()), (401, "UNAUTHORIZED"), "{}", answer.text());

@@ -1,4 +1,4 @@
-//! What one account got is not another's.
+//! An account's answers are not given to another account.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ fn a_lost_permission_counts_within_the_lifetime_of_a_token() {
         assert_eq!(stage.get(&manifest(REPOSITORY), user, "type1").status, 200);
     }
     stage.tokens().deny("bob");
-    // From two seconds on nothing is served with the token of before; that is asked for below.
+    // After two seconds nothing is served with the earlier token; this is checked below.
     let refused = || (stage.get(&manifest(REPOSITORY), "bob", "type1").status == 403).then_some(());
     let _ = wait_for("bob's token to end", Duration::from_millis(2100), refused);
     let layer = blob(REPOSITORY, &stage.bench.images[0].layer);

@@ -47,7 +47,7 @@ impl Kinds {
         let htpasswd = open.guarded(&Access::Htpasswd(&users)).unwrap();
         let token = open.guarded(&Access::Token(&tokens)).unwrap();
         let tls = open.guarded(&Access::Tls).unwrap();
-        // htpasswd knows no permissions; a proxy before it does.
+        // htpasswd has no permissions; a proxy before it has.
         let front = TlsFront::keeping(&format!("/v2/{KEPT}/"), &[htpasswd.port()]).unwrap();
         let kinds = vec![
             plain(&open),
@@ -63,7 +63,7 @@ impl Kinds {
         Login::new(&format!("{ACCOUNT}-{machine}"), password(ACCOUNT))
     }
 
-    /// That nobody followed a challenge, and that no VM died.
+    /// Checks that no client followed a challenge, and that no VM died.
     pub(super) fn assert_sound(&self) {
         assert!(!self.tokens.is_trapped(), "somebody followed the challenge");
         for kind in &self.kinds {

@@ -20,7 +20,7 @@ use metahub_testkit::skip::reason_to_skip;
 use metahub_testkit::{Failure, Result};
 
 const COLUMNS: [&str; 4] = ["right", "password", "type", "repository"];
-/// What the machine of a right login must get.
+/// The machine type of a right login, and the image that it must get.
 const MACHINE: (&str, &[&str]) = ("type2", &["cpu:skylake"]);
 /// Words of the clients' errors for a 403; docker, podman and skopeo show its code.
 const DENIED: [&str; 3] = ["denied", "403 Forbidden", "status 403"];
@@ -116,8 +116,8 @@ fn wrong_password(client: &mut dyn Client, kind: &Kind) -> Result<()> {
     fails("the pull", client.pull(&format!("{}/{REPOSITORY}:latest", kind.front)), client.refused())
 }
 
-/// MetaHub denies the machine type; a registry with users takes what is no machine type for a part of the account's
-/// name, and knows no such account.
+/// MetaHub denies the machine type. A registry with users takes a suffix that is not a machine type for a part of the
+/// account's name, and has no such account.
 fn forbidden_type(client: &mut dyn Client, kind: &Kind) -> Result<()> {
     let words = [&DENIED, client.refused()].concat();
     forbidden(client, kind, &kind.forbidden, REPOSITORY, &words)

@@ -92,12 +92,12 @@ impl Stage {
         wait_for("the registry to refuse a token", Duration::from_secs(10), || refused().then_some(())).unwrap();
     }
 
-    /// The scopes of the calls to the token service since the last look, without the pings'.
+    /// The scopes of the calls to the token service since the last check, without the pings'.
     fn exchanges(&self) -> Vec<String> {
         self.tokens().calls().into_iter().map(|call| call.scope).filter(|scope| !scope.is_empty()).collect()
     }
 
-    /// Nothing that this test used as a secret is in a log, and nobody followed the registry's challenge.
+    /// No secret of this test is in a log, and no client followed the registry's challenge.
     fn assert_discreet(&self, passwords: &[&str]) {
         use base64::Engine as _;
         let log = self.envoy.log();
@@ -139,7 +139,7 @@ fn add_token_service(registry: &mut Value) {
     registry.add("token_service", json!({ "cluster": "tokens", "realm": realm, "service": SERVICE }));
 }
 
-/// Says this of the registry, but for its host.
+/// Configures the registry with this, except for its host.
 fn set_registry(config: &mut Value, mut fields: Value) {
     fields.add("host", config.at("registries.registry.host").clone());
     config.set("registries.registry", fields);

@@ -40,7 +40,7 @@ fn a_wrong_password_gets_nothing_right_after_a_right_one() {
         ] {
             for method in ["GET", "HEAD"] {
                 let answer = stage.ask(method, &path, login, wrong);
-                // What HEAD cannot ask it must not learn either.
+                // HEAD must not learn anything that it cannot ask for.
                 assert!(matches!((method, answer.status), (_, 401) | ("HEAD", 404 | 405)), "{method} {path} {login}");
                 if answer.status == 401 {
                     assert_eq!(answer.header("www-authenticate"), Some("Basic realm=\"MetaHub\""), "{path}");

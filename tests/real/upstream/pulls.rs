@@ -1,4 +1,4 @@
-//! What tokens cost container clients: how many exchanges, and which of them they notice. The matrix runs these
+//! The cost of tokens for container clients: how many exchanges, and which of them they notice. The matrix runs these
 //! columns.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -35,9 +35,9 @@ pub(super) const COLUMNS: [Column; 4] = [
 /// A registry with tokens, and users enough that each check has one of its own.
 pub(super) struct Layers {
     stage: Stage,
-    /// Of whom MetaHub keeps nothing.
+    /// Users of whom MetaHub keeps nothing.
     newcomers: Logins,
-    /// Of whom it keeps tokens that have ended.
+    /// Users of whom it keeps tokens that have ended.
     guests: Logins,
 }
 
@@ -90,7 +90,7 @@ impl Layers {
         self.guests.next(client, &self.stage, machine)
     }
 
-    /// Pulls the slow image: how long that took, how many tokens it cost, and how often a client was sent round.
+    /// Pulls the slow image: how long that took, how many tokens it cost, and how often a client was redirected.
     fn pull_slowly(&self, client: &mut dyn Client, mood: Mood) -> Result<(Duration, u64, u64)> {
         self.newcomer(client, "type1")?;
         self.stage.tokens().set(mood);
@@ -101,7 +101,7 @@ impl Layers {
         let took = started.elapsed();
         self.stage.tokens().set(Mood::Issue(300));
         outcome?;
-        // The access log may be a moment late, which is no matter: a failed request would have failed the client.
+        // The access log may be a moment late, which does not matter: a failed request would have failed the client.
         let log = self.stage.envoy.log().split_off(logged);
         let failed = log.lines().find(|line| line.contains(&format!("GET /v2/{SLOW}/blobs/")) && line.contains(" 40"));
         match failed {
@@ -141,14 +141,14 @@ fn expiring(client: &mut dyn Client, layers: &Layers) -> Result<()> {
 }
 
 /// A token that ends while layers are fetched, although the service promised an hour. Several requests have it by then,
-/// and each of them is sent round.
+/// and each of them is redirected.
 fn lying(client: &mut dyn Client, layers: &Layers) -> Result<()> {
     let (took, exchanges, rounds) = layers.pull_slowly(client, Mood::LieOnce)?;
     let noticed = took < Duration::from_secs(3) || (rounds > 0 && (2..=rounds + 1).contains(&exchanges));
     if noticed { Ok(()) } else { Err(Failure::new(format!("{exchanges} exchanges, {rounds} rounds in {took:?}"))) }
 }
 
-/// The registry refuses the token that MetaHub keeps, whatever was promised: the client is sent round, and notices
+/// The registry refuses the token that MetaHub keeps, before its promised end: the client is redirected, and notices
 /// nothing.
 fn ended(client: &mut dyn Client, layers: &Layers) -> Result<()> {
     let stage = &layers.stage;

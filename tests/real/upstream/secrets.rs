@@ -1,5 +1,5 @@
-//! No secret gets out: not into Envoy's log, not into ours at its most talkative, not into what the admin port shows of
-//! MetaHub's doing, and not into an answer.
+//! No secret gets out: not into Envoy's log, not into MetaHub's most verbose log, not into the admin port's view of
+//! MetaHub, and not into an answer.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,7 +12,7 @@ use metahub_testkit::envoy::Builder;
 use metahub_testkit::http::{Request, Response};
 use metahub_testkit::token_service::{Mood, TokenService};
 
-/// A wrong password, and what stands where a hash should.
+/// A wrong password, and a text in the place of a hash.
 const WRONG: &str = "hunter2-wr0ng";
 const NO_HASH: &str = "pl4intext-by-mistake";
 /// The hash of an account's password; the account and the password are called `bound`.
@@ -30,7 +30,7 @@ fn from_environment() -> Value {
 
 #[test]
 fn every_mode_keeps_its_secrets() {
-    // (What is configured, whether there is a token service, the login that is right.)
+    // (The configuration, whether there is a token service, the right login.)
     let rows = [
         (json!({ "authentication": "accounts", "credentials": inline() }), false, BOUND),
         (json!({ "authentication": "accounts", "credentials": inline() }), true, BOUND),
@@ -83,7 +83,7 @@ fn talkative(builder: Builder) -> Builder {
         .filter_environment("HUB_PASSWORD", password("alice"))
 }
 
-/// Does all that can be done with logins, right and wrong, and all that can go wrong behind MetaHub; returns every
+/// Makes every kind of request with right and wrong logins, and causes every fault behind MetaHub; returns every
 /// answer.
 fn use_it(stage: &Stage, (user, password): (&str, &str)) -> Vec<(&'static str, String)> {
     let mut answers: Vec<Response> = Vec::new();
@@ -138,7 +138,7 @@ fn use_it(stage: &Stage, (user, password): (&str, &str)) -> Vec<(&'static str, S
         basic(basic(Request::get("/v2/"))),
     ];
     answers.extend(malformed.iter().map(|request| stage.envoy.send(request).unwrap()));
-    // Configurations that are refused say why, and not what stands there.
+    // The refusal of a configuration says why, and does not show the value.
     let config = stage.envoy.config();
     let wrong = [
         config.changed(|config| config.add("accounts.eve", json!({ "password": NO_HASH }))),
@@ -157,14 +157,14 @@ fn use_it(stage: &Stage, (user, password): (&str, &str)) -> Vec<(&'static str, S
     answers.into_iter().map(text).collect()
 }
 
-/// Tokens of MetaHub's own, of this login and of nobody, where it gives out any.
+/// MetaHub's tickets, of this login and of none, where it issues any.
 fn tickets(stage: &Stage, (user, password): (&str, &str)) -> Vec<String> {
     let request = || Request::get("/metahub/v1/token?service=metahub");
     let answers = [request().login(user, password), request()].map(|request| stage.envoy.send(&request).unwrap());
     answers.iter().filter_map(|answer| Some(answer.json()["token"].as_str()?.to_owned())).collect()
 }
 
-/// What such tokens are answered with, as they are and with one character changed.
+/// The answers to such tickets, unchanged and with one character changed.
 fn use_own(stage: &Stage, own: &[String]) -> Vec<(&'static str, String)> {
     let ask = |token: &str, path: &str| {
         let request = Request::get(path).header("authorization", format!("Bearer {token}"));

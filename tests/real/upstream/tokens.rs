@@ -61,16 +61,16 @@ fn tokens_that_expire_meanwhile_cost_no_request() {
     assert!(took > Duration::from_secs(3), "{exchanges} exchanges for {requests} requests in {took:?}");
 }
 
-/// Tokens that the registry does not want any more, although they promised to be good.
+/// Tokens that the registry refuses before the end that the service promised.
 #[test]
 fn a_token_that_ended_early_costs_at_most_one_redirect() {
-    // Each row has a user of its own: what another one has is good already.
+    // Each row has its own user, because another user's tokens are good already.
     let users: Vec<Login> = (0..10).map(|number| Login::new(&format!("user{number}"), "ended-pw")).collect();
     let stage = Stage::set(Some(TokenService::start(&users).unwrap()), upstream(), |envoy| envoy);
     let child = format!("/v2/{REPOSITORY}/manifests/{}", stage.bench.digest(&["cpu:broadwell"]));
     let layer = blob(REPOSITORY, &stage.bench.images[0].layer);
     let own = [format!("/metahub/v1/explain?image={REPOSITORY}:latest"), "/metahub/v1/machine-types".to_owned()];
-    // What MetaHub asks itself it asks again: manifests by tag, and those by digest that it keeps.
+    // MetaHub repeats its own requests: manifests by tag, and those by digest that it keeps.
     let v2 = [("/v2/".to_owned(), 307, 307), (manifest(REPOSITORY), 200, 200), (child, 200, 307), (layer, 307, 307)];
     let rows = v2.iter().flat_map(|(path, get, head)| [("GET", path, *get), ("HEAD", path, *head)]);
     let rows: Vec<_> = rows.chain(own.iter().map(|path| ("GET", path, 200))).zip(&users).collect();
@@ -95,10 +95,10 @@ fn a_token_that_ended_early_costs_at_most_one_redirect() {
     stage.assert_discreet(&["ended-pw"]);
 }
 
-/// A token that never was any good is not kept, and does not send the client round.
+/// A token that was never good is not kept, and the client is not redirected.
 #[test]
 fn a_new_token_that_the_registry_refuses_is_not_kept() {
-    // Each row has a user of its own: what another one has is good already.
+    // Each row has its own user, because another user's tokens are good already.
     let users: Vec<Login> = (0..3).map(|number| Login::new(&format!("user{number}"), "new-pw")).collect();
     let stage = Stage::set(Some(TokenService::start(&users).unwrap()), upstream(), |envoy| envoy);
     let paths = [manifest(REPOSITORY), blob(REPOSITORY, &stage.bench.images[0].layer), "/v2/".to_owned()];

@@ -1,5 +1,5 @@
-//! What one account may see is not another's, whatever MetaHub remembers: not of a good pull a moment ago, and not of a
-//! permission that was taken away since.
+//! An account's view is not another's, although MetaHub remembers it: not after a good pull a moment ago, and not after
+//! a permission was taken away.
 
 use std::time::Duration;
 
@@ -12,13 +12,14 @@ use metahub_testkit::http::Response;
 use metahub_testkit::token_service::Mood;
 use metahub_testkit::wait_for;
 
-/// What MetaHub may remember of answers; each test holds for all of them. An operator who lets it believe the
-/// registry's word for so long says himself how long that is.
+/// The cache settings; each test holds for all of them. An operator who lets MetaHub believe a confirmation for some
+/// time sets that time himself.
 fn caches() -> [Value; 3] {
     [json!({ "bytes": "64MiB" }), json!({ "bytes": 0 }), json!({ "tag_ttl": "2s", "serve_stale_on_error": "2s" })]
 }
 
-/// No word is believed for so long, and no token used. It passes by the clocks of Envoy, the registry and its tokens.
+/// No confirmation is believed, and no token used, for longer than this. It passes by the clocks of Envoy, the registry
+/// and its tokens.
 const FORGOTTEN: Duration = Duration::from_millis(2100);
 
 /// Everything that there is to ask about the demo repository, with each answer that an allowed login gets.
@@ -48,7 +49,7 @@ fn ask(stage: &Stage, (method, path): &(&str, String), login: &str, password: &s
     }
 }
 
-/// This login gets everything, twice: whatever can be remembered of it is.
+/// This login gets everything, twice, so that MetaHub remembers all that it can.
 fn assert_served(stage: &Stage, user: &str, password: &str) {
     for question in questions(stage).iter().cycle().take(2 * questions(stage).len()) {
         let answer = ask(stage, question, &format!("{user}-type1"), password);
@@ -81,7 +82,7 @@ fn permissions_and_passwords_of_metahubs_own_accounts() {
             config.add(&format!("accounts.{user}"), account(password(user), &everything));
         }
     });
-    // (What bob is now, and what he gets with his old password and with the new one.)
+    // (bob's state now, and his results with the old password and with the new one.)
     let rows = [
         ("bob", account(password("bob"), &["library/*"]), 403, 401, "another repository"),
         ("bob", account("n3w-password", &everything), 401, 200, "a new password"),
@@ -126,7 +127,7 @@ fn machine_types_of_metahubs_own_accounts() {
         assert_served(&stage, "bob", password("bob"));
         put_in_force(&stage, &fewer, cache);
         for question in questions(&stage) {
-            // What the other machine type gets, bob may still ask.
+            // bob may still ask `explain` about the other machine type.
             if !question.1.contains("explain") {
                 assert_eq!(ask(&stage, &question, "bob-type1", password("bob")).status, 403, "{question:?}");
             }
@@ -153,7 +154,7 @@ fn users_of_a_registry_with_passwords() {
         for user in [alice, bob] {
             assert_served(&stage, &user.user, &user.password);
         }
-        // What was remembered a moment ago is for its own password only.
+        // The remembered login is for its own password only.
         assert_refused(&stage, "alice", "hunter2-wrong", 401);
         assert_refused(&stage, "alice", &bob.password, 401);
         stage.guarded().replace_users(std::slice::from_ref(alice)).unwrap();
@@ -196,7 +197,7 @@ fn users_of_a_registry_with_tokens() {
     stage.assert_discreet(&["hunter2-wrong"]);
 }
 
-/// Waits until all answers to this user have this status, or what was said before may not be believed any more: the
+/// Waits until all answers to this user have this status, or earlier confirmations may not be believed any more: the
 /// caller asks once more.
 fn wait_while_remembered(stage: &Stage, user: &str, status: u16) {
     let (login, questions) = (format!("{user}-type1"), questions(stage));
