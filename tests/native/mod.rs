@@ -24,6 +24,7 @@ mod host_driver;
 mod house;
 mod layers;
 mod outcome;
+mod pages;
 mod planted_faults;
 mod promises;
 mod schema;

@@ -41,9 +41,19 @@ fn has(file: &Path, test: &str) -> bool {
     there && is_test(&fs::read_to_string(file).unwrap())
 }
 
+/// The files that may have tests.
+fn sources() -> Vec<PathBuf> {
+    ["src", "tests"].iter().flat_map(|folder| files(&root().join(folder), "rs")).collect()
+}
+
+/// Whether there is a test of this path.
+pub(super) fn exists(test: &str) -> bool {
+    sources().iter().any(|source| has(source, test))
+}
+
 #[test]
 fn every_test_that_the_pages_name_exists() {
-    let sources: Vec<PathBuf> = ["src", "tests"].iter().flat_map(|folder| files(&root().join(folder), "rs")).collect();
+    let sources = sources();
     for page in PAGES {
         let tests = named(&fs::read_to_string(root().join(page)).unwrap());
         assert!(tests.len() > 10, "{page} names {} tests", tests.len());
