@@ -103,10 +103,11 @@ check: ## Check format, lints, licences and documentation; run the tests that ne
 	cargo test --locked --quiet --manifest-path $(TRIM)/Cargo.toml --target-dir target/trim
 
 .PHONY: schema
-schema: ## Write docs/metahub.schema.json, which tells editors what metahub.yaml may say
+schema: ## Write what metahub.yaml may say: docs/metahub.schema.json for editors, docs/configuration.md for people
 	@$(INSTALL) rust
 	cargo run --quiet --locked --example schema > target/metahub.schema.json
-	@mv target/metahub.schema.json docs/metahub.schema.json
+	cargo run --quiet --locked --example schema -- page > target/configuration.md
+	@mv target/metahub.schema.json target/configuration.md docs
 
 .PHONY: docs
 docs: ## Build the book of docs/, target/book/index.html; fails if mdBook has a warning

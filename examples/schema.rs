@@ -1,5 +1,9 @@
-//! Prints the JSON Schema of `metahub.yaml`: `make schema` keeps it in `docs/metahub.schema.json`.
+//! Prints what the configuration's types say, for `make schema`: the JSON Schema of `metahub.yaml`, or with the
+//! argument `page` the page for people.
 
 fn main() {
-    println!("{:#}", metahub::config::schema());
+    match std::env::args().nth(1).as_deref() {
+        Some("page") => print!("{}", metahub::config::page()),
+        _ => println!("{:#}", metahub::config::schema()),
+    }
 }

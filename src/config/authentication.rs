@@ -7,10 +7,10 @@ use serde::Deserialize;
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 pub enum Authentication {
-    /// MetaHub, against `accounts`.
+    /// MetaHub does, by `accounts`.
     Accounts,
-    /// The registry itself, or its token service.
+    /// The registry, or its token service; clients log in there with their own passwords.
     Upstream,
-    /// Nobody: the login name only names the machine type.
+    /// No side does: any password is accepted, and the login only names the machine type.
     None,
 }

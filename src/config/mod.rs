@@ -29,4 +29,4 @@ pub use error::ConfigError;
 pub use login::{Login, ViewDenied};
 pub use registry::Registry;
 #[cfg(feature = "schema")]
-pub use schema::schema;
+pub use schema::{page, schema};

@@ -14,7 +14,7 @@ use super::authentication::Authentication;
 use crate::auth::secret::Secret;
 use crate::machine_type::Description;
 
-/// The configuration of MetaHub.
+/// The configuration of MetaHub: its kinds of machines, the registries behind it, and the accounts that may log in.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a map")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -23,9 +23,9 @@ use crate::machine_type::Description;
     schemars(rename = "configuration", extend("required" = ["machine_types", "registries"]))
 )]
 pub(super) struct RawConfig {
-    /// What each kind of machine can run, by the name that logins use: `type1: { features: ["cpu:broadwell"] }`. At
-    /// least one. A name is of lower-case letters, digits, `.`, `_` and `-`, starts with a letter or digit and has at
-    /// most 128 characters; `refuse`, `unfiltered` and `none` are reserved.
+    /// The kinds of machines, by the name that logins use. At least one. A name is of lower-case letters, digits, `.`,
+    /// `_` and `-`, starts with a letter or digit and has at most 128 characters; `refuse`, `unfiltered` and `none` are
+    /// reserved.
     #[serde(default)]
     #[cfg_attr(
         feature = "schema",
@@ -39,8 +39,8 @@ pub(super) struct RawConfig {
     #[cfg_attr(feature = "schema", schemars(extend("minProperties" = 1)))]
     pub(super) registries: Named<RawRegistry>,
 
-    /// Who may log in to registries with `authentication: accounts`, by login name. A name has no colon and no
-    /// control character.
+    /// The accounts of all registries with `authentication: accounts`, by login name. A name has no colon and no
+    /// control character. Default: none; at least one if a registry has `authentication: accounts`.
     #[serde(default)]
     #[cfg_attr(
         feature = "schema",
@@ -48,20 +48,21 @@ pub(super) struct RawConfig {
     )]
     pub(super) accounts: Named<RawAccount>,
 
-    /// What stands between account and machine type in a login name, as in `ops-type1`. Neither a colon nor a control
+    /// The text between account and machine type in a login name, as in `ops-type1`. No colon and no control
     /// character. Default: `-`.
     #[cfg_attr(feature = "schema", schemars(extend("pattern" = super::schema::NAME, "default" = "-")))]
     pub(super) username_separator: Option<String>,
 
-    /// The machine type, or `unfiltered`, of logins that name none. Without it such logins are refused.
+    /// The machine type, or `unfiltered`, of logins that name none. Default: such logins are refused.
     pub(super) default_machine_type: Option<String>,
 
-    /// What a client gets if no entry of an index fits its machine type. Default: `refuse`.
+    /// The answer to a client if no entry of an index fits its machine type. Default: `refuse`.
     #[cfg_attr(feature = "schema", schemars(extend("default" = "refuse")))]
     pub(super) on_no_match: Option<RawOnNoMatch>,
 
-    /// How clients reach MetaHub, as in `https://hub.example:8443`: scheme, host and port, nothing behind them.
-    /// Default: the host that a request names, with `https` unless it is loopback.
+    /// The address by which clients reach MetaHub, as in `https://hub.example:8443`: scheme, host and port, nothing
+    /// behind them. MetaHub names it to clients that fetch a token. Default: the host that a request names, with
+    /// `https` unless it is loopback.
     #[cfg_attr(feature = "schema", schemars(extend("pattern" = super::schema::ORIGIN)))]
     pub(super) public_url: Option<String>,
 
@@ -70,22 +71,22 @@ pub(super) struct RawConfig {
     /// `vm_config.environment_variables.host_env_keys` must list it. Default: a random key for each process.
     pub(super) token_key_env: Option<String>,
 
-    /// How values of a feature are compared, by the feature's key: `{ driver: at_least }`. Without a rule `nvcap` is
-    /// a `compute_capability` and everything else `exact`; the rule of `cpu` is fixed.
+    /// The rule by which values of a feature are compared, by the feature's key: `{ driver: at_least }`. The rule of
+    /// `cpu` is fixed. Default: `compute_capability` for `nvcap`, `exact` for everything else.
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(with = "super::schema::FeatureRules"))]
     pub(super) feature_rules: BTreeMap<String, String>,
 
-    /// The cache of manifests and indexes, which all workers of an Envoy share.
+    /// The cache of manifests and indexes, which all workers of an Envoy share. Default: the defaults of its keys.
     pub(super) cache: Option<RawCache>,
 }
 
-/// What a client gets if no entry fits.
+/// The answer if no entry fits.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 pub(super) enum RawOnNoMatch {
-    /// 404, with what the image offers.
+    /// An error 404 that lists what the image offers.
     Refuse,
     /// The whole index.
     Unfiltered,
@@ -98,16 +99,17 @@ pub(super) type RawMachineType = Description;
 #[serde(deny_unknown_fields, expecting = "a map")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "registry"))]
 pub(super) struct RawRegistry {
-    /// The registry's host, with its port if it has one: `registry.example:5000`. No scheme and no path. MetaHub's
-    /// own requests carry it.
+    /// The registry's host, with its port if it has one: `registry.example:5000`. No scheme and no path. MetaHub
+    /// names it in the requests that it makes itself.
     #[cfg_attr(feature = "schema", schemars(required, extend("pattern" = super::schema::HOST)))]
     pub(super) host: Option<String>,
 
-    /// Who checks passwords.
+    /// The side that checks passwords.
     #[cfg_attr(feature = "schema", schemars(required))]
     pub(super) authentication: Option<Authentication>,
 
-    /// What clients without a login get: a machine type, `unfiltered`, or `refuse`. Default: `refuse`.
+    /// The machine type of clients without a login; or `unfiltered`, which gets whole indexes; or `refuse`, which
+    /// makes such clients log in. Default: `refuse`.
     #[cfg_attr(feature = "schema", schemars(extend("default" = "refuse")))]
     pub(super) anonymous: Option<String>,
 
@@ -120,11 +122,11 @@ pub(super) struct RawRegistry {
     #[cfg_attr(feature = "schema", schemars(extend("pattern" = super::schema::REPOSITORY)))]
     pub(super) default_namespace: Option<String>,
 
-    /// Where bearer tokens come from, for registries that challenge with `Bearer`.
+    /// The source of bearer tokens, for registries that challenge with `Bearer`. Default: none.
     pub(super) token_service: Option<RawTokenService>,
 
     /// MetaHub's own login at this registry, for all clients. Not with `authentication: upstream`, where each client
-    /// brings its own.
+    /// brings its own; with `authentication: none` or `anonymous` only if they are `public`. Default: none.
     pub(super) credentials: Option<RawCredentials>,
 }
 
@@ -155,22 +157,25 @@ pub(super) struct RawTokenService {
     schemars(rename = "credentials", transform = super::schema::from_here_or_the_environment)
 )]
 pub(super) struct RawCredentials {
-    /// The user name. No colon and no control character.
+    /// The user name. No colon and no control character. Default: none; required without `username_env`.
     #[cfg_attr(feature = "schema", schemars(extend("pattern" = super::schema::NAME)))]
     pub(super) username: Option<String>,
 
     /// The password or access token. It may be rotated by a reload; it is left out of the configuration's hash.
+    /// Default: none; required without `password_env`.
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>", extend("pattern" = super::schema::TEXT)))]
     pub(super) password: Option<Secret>,
 
     /// The environment variable with the user name, which `vm_config.environment_variables.host_env_keys` must list.
+    /// Default: none; required without `username`.
     pub(super) username_env: Option<String>,
 
     /// The environment variable with the password, which `vm_config.environment_variables.host_env_keys` must list.
+    /// Default: none; required without `password`.
     pub(super) password_env: Option<String>,
 
-    /// Whether these credentials may serve clients that nobody has checked: needed with `authentication: none` and
-    /// with `anonymous`. Default: `false`.
+    /// Whether these credentials may serve clients whose password was not checked: needed with `authentication: none`
+    /// and with `anonymous`. Default: `false`.
     #[serde(default)]
     pub(super) public: bool,
 }
@@ -186,18 +191,20 @@ pub(super) struct RawCredentials {
 )]
 pub(super) struct RawAccount {
     /// A bcrypt hash, as `htpasswd -nbB -C 5 user password` prints it behind the colon. Costs 4 to 10; above 6 a
-    /// first login holds a worker for more than 5 ms.
+    /// first login holds a worker for more than 5 ms. Default: none; required without `passwords`.
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>", extend("pattern" = super::schema::BCRYPT)))]
     pub(super) password: Option<Secret>,
 
-    /// Up to four bcrypt hashes, any of which is valid: the old and the new one while you rotate.
+    /// Up to four bcrypt hashes, any of which is valid: the old and the new one while you rotate. Default: none;
+    /// required without `password`.
     #[cfg_attr(
         feature = "schema",
         schemars(with = "Option<Vec<String>>", length(min = 1, max = 4), inner(regex(pattern = super::schema::BCRYPT)))
     )]
     pub(super) passwords: Option<Vec<Secret>>,
 
-    /// The one machine type that this login stands for, or `unfiltered`, which gets whole indexes.
+    /// The one machine type that this login stands for, or `unfiltered`, which gets whole indexes. Default: none; the
+    /// login name says the machine type.
     #[serde(default, deserialize_with = "not_null")]
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub(super) machine_type: Option<String>,
@@ -215,7 +222,7 @@ pub(super) struct RawAccount {
     pub(super) repositories: Option<Vec<String>>,
 }
 
-/// How much is kept, and how long it is believed.
+/// How much is kept, and how long it counts as current.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a map")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "cache"))]

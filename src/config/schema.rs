@@ -4,6 +4,8 @@
 //! Draft 7, because that is what YAML editors know best. The schema refuses less than MetaHub does: what one field
 //! says of another (that an account's machine type exists) is not in it.
 
+mod page;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -11,6 +13,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
+pub use self::page::page;
 use super::raw::{Named, RawConfig};
 use crate::hardware::feature::Rule;
 use crate::machine_type::{MAX_NAME_LENGTH, RESERVED};

@@ -10,7 +10,7 @@ pub(crate) const RESERVED: [&str; 3] = ["refuse", "unfiltered", "none"];
 /// The longest name of a machine type, in bytes.
 pub(crate) const MAX_NAME_LENGTH: usize = 128;
 
-/// What a kind of machine can run, as the configuration describes it.
+/// The platform and the features of a kind of machine, which decide what it can run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a map")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "machine_type"))]
@@ -29,11 +29,11 @@ pub struct Description<T = String> {
     pub variant: Option<T>,
     /// What the machine has beyond its platform: `key:value` or flags, as in `["cpu:skylake", "nvcap:8.6",
     /// infiniband]`. Of several values of one key any may meet what an image asks for. The keys stand in the order in
-    /// which they matter.
+    /// which they matter. Default: none.
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(inner(regex(pattern = r"^\s*[!-+\--9;-~]+(:[!-+\--~]+)?\s*$"))))]
     pub features: Vec<T>,
-    /// Keys of features that outrank the number of keys an image asks for, the first most: `[cpu]`.
+    /// Keys of features that outrank the number of keys an image asks for, the first most: `[cpu]`. Default: none.
     #[serde(default)]
     pub prefer: Vec<T>,
 }

@@ -51,6 +51,27 @@ fn the_shipped_schema_is_what_the_types_say() {
 }
 
 #[test]
+fn the_shipped_page_is_what_the_types_say() {
+    let page = metahub::config::page();
+    assert!(text("docs/configuration.md") == page, "run: make schema");
+    let rows: Vec<Vec<&str>> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.strip_suffix(" |"))
+        .map(|row| row.split(" | ").map(str::trim).collect())
+        .collect();
+    for row in &rows {
+        assert!(row.len() == 4 && row.iter().all(|cell| !cell.is_empty()), "{row:?}");
+    }
+    let schema = shipped();
+    let keys = schema["definitions"].as_object().unwrap().values();
+    let keys: usize = keys.map(|definition| definition["properties"].as_object().unwrap().len()).sum();
+    assert_eq!(rows.len(), keys, "a key is missing or twice on the page");
+    for rule in Rule::CONFIGURABLE.map(Rule::word) {
+        assert!(page.contains(&format!("`{rule}`")), "{rule}");
+    }
+}
+
+#[test]
 fn shipped_configurations_fit_the_schema_and_name_it() {
     let schema = shipped();
     let files = files("metahub.yaml");
