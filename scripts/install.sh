@@ -281,6 +281,7 @@ needs_clients() {
     need podman podman
     need skopeo skopeo
     need curl curl
+    need jq jq # which the pages use
     needs_openssl # also signs the tokens of the tests' token service
     need iptables iptables
 }

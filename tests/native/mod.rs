@@ -24,7 +24,7 @@ mod host_driver;
 mod house;
 mod layers;
 mod outcome;
-mod pages;
+pub(crate) mod pages;
 mod planted_faults;
 mod promises;
 mod schema;

@@ -34,6 +34,7 @@ mod kept_connections;
 mod logins;
 mod observe;
 mod overflow;
+mod pages;
 mod protocol;
 mod registry_headers;
 mod reload;

@@ -6,11 +6,13 @@
 //! <!-- not run: needs a cluster -->
 //! ```
 
+use std::fs;
+
 use metahub::config::Config;
 use pulldown_cmark::{CodeBlockKind, Event, Tag, TagEnd};
 use serde_json::{Value, json};
 
-use super::Page;
+use super::{Page, root};
 use crate::native::{promises, schema};
 
 /// The languages that blocks may have: what is none of a shell or YAML is looked at by other tests, or is prose.
@@ -21,10 +23,11 @@ const OTHERS: [&str; 5] = ["json", "mermaid", "rust", "text", "toml"];
 const HASH: &str = "$2y$05$G0ZJwTQx2MUP8Q9yMmMbquMmTyiHnlNFpQiKlRlDTgmbDLmPuHWTi";
 
 /// A code block.
-struct Block {
-    place: String,
+pub(crate) struct Block {
+    /// Where it begins, for messages.
+    pub(crate) place: String,
     language: String,
-    text: String,
+    pub(crate) text: String,
     /// The comment directly above it.
     mark: Option<String>,
 }
@@ -55,6 +58,21 @@ fn blocks(page: &Page) -> Vec<Block> {
 /// The blocks of all pages.
 fn all() -> Vec<Block> {
     Page::all().iter().flat_map(blocks).collect()
+}
+
+/// The blocks whose mark says that this test runs them.
+pub(crate) fn run_by(test: &str) -> Vec<Block> {
+    let mark = format!("<!-- run by: {test} -->");
+    all().into_iter().filter(|block| block.mark.as_deref() == Some(&mark)).collect()
+}
+
+/// The configuration in `envoy/metahub.yaml`.
+pub(crate) fn shipped_configuration() -> Value {
+    let document = serde_saphyr::from_str(&fs::read_to_string(root().join("envoy/metahub.yaml")).unwrap()).unwrap();
+    let mut found = Vec::new();
+    configurations(&document, &mut found);
+    assert_eq!(found.len(), 1);
+    found.remove(0)
 }
 
 /// What is wrong with the mark of a block of commands.
@@ -97,7 +115,7 @@ fn wrong_marks_are_noticed() {
         ("```sh\ntrue\n```", false),
     ];
     for (text, right) in rows {
-        let page = Page { path: super::root().join("page.md"), text: format!("# Page\n\n{text}\n") };
+        let page = Page { path: root().join("page.md"), text: format!("# Page\n\n{text}\n") };
         let blocks = blocks(&page);
         assert_eq!((blocks.len(), blocks[0].text.as_str().trim()), (1, "true"), "{text}");
         assert_eq!(problem(blocks[0].mark.as_deref()).is_none(), right, "{text}");
@@ -158,4 +176,20 @@ fn yaml_is_read_and_configurations_are_accepted() {
         }
     }
     assert!(read > 8 && accepted > 6, "only {read} documents and {accepted} configurations were found");
+}
+
+/// The hash that operators compare is the one of the shipped file.
+#[test]
+fn the_pages_show_the_shipped_configurations_hash() {
+    let shipped = Config::parse(shipped_configuration().to_string().as_bytes(), &|_| None).unwrap();
+    let mut shown = 0;
+    for block in all() {
+        for before in ["configuration in force: 3 machine types, ", "\"configuration\":\""] {
+            for (_, after) in block.text.match_indices(before).map(|(at, _)| block.text.split_at(at + before.len())) {
+                assert!(after.starts_with(shipped.hash()), "{}: the hash is {}", block.place, shipped.hash());
+                shown += 1;
+            }
+        }
+    }
+    assert!(shown > 0, "no page shows it");
 }

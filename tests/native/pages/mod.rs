@@ -1,6 +1,6 @@
 //! The pages that people read, as Markdown: what they link to is there, and what they show is right.
 
-mod blocks;
+pub(crate) mod blocks;
 mod links;
 
 use std::fs;
