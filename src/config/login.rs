@@ -1,4 +1,4 @@
-//! Login names → account and view (the three rules of README, "Login names").
+//! Login names → account and view (the three rules of docs/accounts.md, "Login names").
 
 use super::configuration::Config;
 use crate::auth::account::{Account, Grant, View};

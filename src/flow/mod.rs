@@ -47,11 +47,11 @@ mod tests {
     use super::Counter;
 
     #[test]
-    fn readme_names_every_counter() {
-        let readme = include_str!("../../README.md");
+    fn the_page_on_operations_names_every_counter() {
+        let page = include_str!("../../docs/operations.md");
         for name in Counter::ALL.iter().map(|counter| counter.name()) {
             let short = name.strip_prefix("metahub").unwrap();
-            let named = readme.contains(&format!("`wasmcustom.{name}`")) || readme.contains(&format!("`{short}`"));
+            let named = page.contains(&format!("`wasmcustom.{name}`")) || page.contains(&format!("`{short}`"));
             assert!(named, "{name}");
         }
     }

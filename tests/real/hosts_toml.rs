@@ -1,4 +1,4 @@
-//! README.md's `hosts.toml` for nodes, word for word, and why each of its lines is there.
+//! The `hosts.toml` of docs/nodes.md, word for word, and why each of its lines is there.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -30,10 +30,10 @@ impl Stage {
         Some(Self { containerd, base })
     }
 
-    /// README.md's file with these credentials.
+    /// The page's file with these credentials.
     fn hosts(&self, password: &str) -> String {
-        let readme = include_str!("../../README.md");
-        let (_, rest) = readme.split_once("```toml\nserver = ").expect("hosts.toml in README.md");
+        let page = include_str!("../../docs/nodes.md");
+        let (_, rest) = page.split_once("```toml\nserver = ").expect("hosts.toml in docs/nodes.md");
         let (text, _) = rest.split_once("```").expect("its end");
         let text =
             replace(&format!("server = {text}"), "metahub.example", &format!("{TLS_HOST}:{}", self.envoy.port()), 3);
@@ -48,7 +48,7 @@ impl Stage {
     }
 }
 
-/// Replaces `from`, which README.md's text must have this many times.
+/// Replaces `from`, which the page's text must have this many times.
 fn replace(text: &str, from: &str, to: &str, times: usize) -> String {
     assert_eq!(text.matches(from).count(), times, "occurrences of {from:?} in:\n{text}");
     text.replace(from, to)

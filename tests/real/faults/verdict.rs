@@ -99,7 +99,7 @@ fn code(answer: &Response) -> String {
     answer.json()["errors"][0]["code"].as_str().unwrap_or_default().to_owned()
 }
 
-/// The codes of README's table of errors.
+/// The codes of the table of refusals in docs/operations.md.
 fn code_of(status: u16) -> &'static str {
     match status {
         401 => "UNAUTHORIZED",

@@ -110,11 +110,12 @@ fn add_account(config: &mut Value) {
     config.add(&format!("accounts.{ACCOUNT}"), account);
 }
 
-/// The cluster speaks TLS, as README.md says.
+/// The cluster speaks TLS, as docs/getting-started.md says.
 fn add_tls(bootstrap: &mut Value) {
-    let readme = include_str!("../../../README.md");
-    let (_, rest) =
-        readme.split_once("If the registry speaks\n   TLS, add under the cluster:\n\n   ```yaml\n").expect("README");
+    let page = include_str!("../../../docs/getting-started.md");
+    let (_, rest) = page
+        .split_once("If the registry speaks\n   TLS, add under the cluster:\n\n   ```yaml\n")
+        .expect("docs/getting-started.md");
     let (snippet, _) = rest.split_once("   ```\n").expect("the end of the snippet");
     let mut snippet = config::parse(snippet).unwrap();
     trusted_authority(&mut snippet).set("filename", authority().unwrap().display().to_string());

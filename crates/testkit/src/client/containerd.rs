@@ -86,7 +86,7 @@ impl Containerd {
         command
     }
 
-    /// Writes the `hosts.toml` that sends requests for the mirrored registry to `registry`, as README.md says.
+    /// Writes the `hosts.toml` that sends requests for the mirrored registry to `registry`, as docs/nodes.md says.
     fn write_hosts(&self, registry: &str) -> Result<()> {
         let header = self.login.as_ref().map_or_else(String::new, |login| {
             let token = base64::engine::general_purpose::STANDARD.encode(login.pair());
