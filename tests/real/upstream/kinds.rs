@@ -113,9 +113,7 @@ fn add_account(config: &mut Value) {
 /// The cluster speaks TLS, as docs/getting-started.md says.
 fn add_tls(bootstrap: &mut Value) {
     let page = include_str!("../../../docs/getting-started.md");
-    let (_, rest) = page
-        .split_once("If the registry speaks\n   TLS, add under the cluster:\n\n   ```yaml\n")
-        .expect("docs/getting-started.md");
+    let (_, rest) = page.split_once("TLS, add under the cluster:\n\n   ```yaml\n").expect("docs/getting-started.md");
     let (snippet, _) = rest.split_once("   ```\n").expect("the end of the snippet");
     let mut snippet = config::parse(snippet).unwrap();
     trusted_authority(&mut snippet).set("filename", authority().unwrap().display().to_string());
