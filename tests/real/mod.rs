@@ -36,6 +36,7 @@ mod observe;
 mod overflow;
 mod pages;
 mod protocol;
+mod registries_conf;
 mod registry_headers;
 mod reload;
 mod reload_storm;
