@@ -1,10 +1,10 @@
-//! Who may log in: passwords of `authentication: accounts`, checked once per login and process.
+//! Logins of `authentication: accounts`: a password is checked once per login and process.
 //!
-//! bcrypt takes 2 ms and more, a docker pull sends about ten requests, and an Envoy worker does nothing else
-//! meanwhile. So a login that was accepted is remembered in Envoy's shared data: in a fixed number of slots (shared
-//! data has no deletion), under a keyed digest of the complete credential and the account's hash lines. Another
-//! password, another account or a rotated hash never hits. Failures are remembered for ten seconds, because
-//! containerd sends a wrong password six times, and counted: a client that guesses soon waits instead of computing.
+//! bcrypt takes 2 ms and more, a docker pull sends about ten requests, and an Envoy worker does nothing else meanwhile.
+//! So a login that was accepted is remembered in Envoy's shared data: in a fixed number of slots (shared data has no
+//! deletion), under a keyed digest of the complete credential and the account's hash lines. Another password, another
+//! account or a rotated hash never finds it. Failures are remembered for ten seconds, because containerd sends a wrong
+//! password six times, and counted: a client that guesses soon waits instead of computing.
 
 mod budget;
 mod client;
@@ -23,27 +23,27 @@ use crate::auth::ticket::{Binding, Key};
 use crate::store::keys::{ProcessKey, digest, slot};
 use crate::store::resources::{Resources, Store};
 
-/// Remembered logins at most, over all workers. One slot takes about 150 bytes.
+/// The most logins that are remembered, over all workers. One slot takes about 150 bytes.
 const SLOTS: u32 = 16_384;
-/// Log lines about one wrong password in that time: as often as containerd sends it.
+/// The most log lines about one wrong password while it is remembered: containerd sends it this often.
 const LINES: u8 = 6;
 /// A check of one hash weighs 1 up to this cost (8 ms), and twice as much for each step above.
 const LIGHT_COST: u32 = 7;
 /// Format of the values in shared data.
 const FORMAT: u8 = 2;
-/// Until when an acceptance is remembered.
+/// The end of an acceptance: it is remembered for ever.
 const FOR_EVER: u64 = u64::MAX;
-/// What came of a password.
+/// The result of a password check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is one of the account's.
+    /// The password is one of the account's.
     Accepted,
-    /// It is not, or there is no such account.
+    /// The password is wrong, or there is no such account.
     Rejected {
-        /// Whether this is worth a log line: not where the same password comes again and again.
+        /// Whether to write a log line: only for the first few repeats of the same password.
         is_due: bool,
     },
-    /// Too many wrong ones lately; this one was not looked at.
+    /// Too many wrong passwords came lately; this one was not checked.
     Limited(Limit),
 }
 
@@ -86,7 +86,7 @@ pub fn verify(
     verdict
 }
 
-/// A wrong password comes again. That costs nothing and counts nowhere.
+/// A wrong password that comes again. It costs no check and is not counted.
 fn repeated(store: &dyn Store, slot: &str, key: &[u8; 32], rejection: Remembered) -> Verdict {
     let is_due = rejection.lines < LINES;
     if is_due {
@@ -105,7 +105,7 @@ fn check(hashes: &[PasswordHash], credentials: &Credentials) -> Verdict {
     }
 }
 
-/// What a check of all these hashes costs, in checks of a light one.
+/// The cost of a check of all these hashes, in checks of a light one.
 fn weight(hashes: &[PasswordHash]) -> u32 {
     hashes.iter().map(|hash| 1 << hash.cost().saturating_sub(LIGHT_COST)).sum()
 }
@@ -124,24 +124,24 @@ fn login_key(
     digest(process_key, &parts)
 }
 
-/// What MetaHub's tickets are bound to.
+/// The binding that tickets of this account carry.
 pub(crate) fn binding(key: &Key, account: &Account) -> Binding {
     let mut parts = vec![b"account".as_slice(), account.name().as_bytes()];
     parts.extend(account.hashes.iter().map(|hash| hash.line().as_bytes()));
     Binding::new(key.digest(&parts))
 }
 
-/// What is remembered of a password.
+/// The remembered result of a password check.
 #[derive(Clone, Copy)]
 struct Remembered {
-    /// Until when it is a rejection, in seconds since the Unix epoch; [`FOR_EVER`]: an acceptance.
+    /// The end of a rejection, in seconds since the Unix epoch; [`FOR_EVER`] for an acceptance.
     until: u64,
-    /// How many log lines were written about it.
+    /// The number of log lines that were written about it.
     lines: u8,
 }
 
 impl Remembered {
-    /// A slot's value: format, until when, lines, the complete key.
+    /// A slot's value: format, end, lines, the complete key.
     fn value(self, key: &[u8; 32]) -> Vec<u8> {
         let mut value = vec![FORMAT];
         value.extend_from_slice(&self.until.to_le_bytes());
@@ -150,7 +150,7 @@ impl Remembered {
         value
     }
 
-    /// What a slot holds of this key.
+    /// The result in a slot's value, if it is of this key.
     fn recall(value: &[u8], key: &[u8; 32]) -> Option<Self> {
         let (format, rest) = value.split_first()?;
         let (until, rest) = rest.split_first_chunk::<8>()?;

@@ -1,4 +1,4 @@
-//! Accounts of `authentication: accounts`, and what logins get to see.
+//! Accounts of `authentication: accounts`, and the views of logins.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use crate::auth::pattern::Pattern;
 use crate::machine_type::MachineType;
 use crate::oci::reference::Repository;
 
-/// What a client gets to see of an index.
+/// A client's view of an index.
 #[derive(Clone, Debug)]
 pub enum View {
     /// The entry that fits this machine type.
@@ -18,7 +18,7 @@ pub enum View {
 }
 
 impl View {
-    /// The machine type's name, or `unfiltered`: what people see in headers and messages.
+    /// The machine type's name, or `unfiltered`, as headers and messages show it.
     #[must_use]
     pub fn name(&self) -> &str {
         match self {
@@ -28,10 +28,10 @@ impl View {
     }
 }
 
-/// Which views an account may have.
+/// The views that an account may have.
 #[derive(Clone, Debug)]
 pub enum Grant {
-    /// The login stands for this one.
+    /// Only this view, which the login stands for.
     Bound(View),
     /// Any of these machine types (and `unfiltered`, if named).
     Of(BTreeSet<String>),
@@ -39,7 +39,7 @@ pub enum Grant {
     Any,
 }
 
-/// Somebody who may log in.
+/// An account that may log in.
 #[derive(Clone, Debug)]
 pub struct Account {
     pub(crate) name: String,

@@ -6,14 +6,14 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 
 use crate::auth::secret::Secret;
 
-/// Longest `Basic` value that is looked at, in bytes. Passwords are tens of bytes; ECR's, the longest known, about
+/// The longest `Basic` value that is read, in bytes. Passwords have tens of bytes; ECR's, the longest known, have about
 /// 2 KiB.
 const MAX_AUTHORIZATION: usize = 16 * 1024;
 
-/// Longest `Bearer` value that is looked at, in bytes: a ticket may carry the longest password.
+/// The longest `Bearer` value that is read, in bytes: a ticket may carry the longest password.
 const MAX_BEARER: usize = 32 * 1024;
 
-/// Longest login name, in bytes: it is searched for machine types and stands in log lines.
+/// The longest login name, in bytes: it is searched for machine types and stands in log lines.
 pub(crate) const MAX_USER: usize = 255;
 
 /// RFC 4648 with or without padding: some clients leave it out.
@@ -31,7 +31,7 @@ pub struct Credentials {
     pub password: Secret,
 }
 
-/// What somebody shows of who they are: a client to MetaHub, or MetaHub to a registry.
+/// The credentials that a client presents to MetaHub, or MetaHub to a registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Presented {
     /// Nothing.
@@ -45,7 +45,7 @@ pub enum Presented {
 /// Why an `Authorization` header is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidAuthorization {
-    /// More than one header: which one counts would depend on who reads it.
+    /// More than one header: each reader might take another one.
     #[error("more than one Authorization header")]
     Duplicate,
     /// Above the limit.
@@ -54,7 +54,7 @@ pub enum InvalidAuthorization {
     /// A scheme that is neither Basic nor Bearer.
     #[error("Authorization scheme is not Basic")]
     Scheme,
-    /// No bearer token: empty, or with characters that none has (RFC 6750 §2.1).
+    /// No bearer token: the text is empty, or has characters that no bearer token has (RFC 6750 §2.1).
     #[error("Authorization header without a bearer token")]
     Token,
     /// Not base64.
@@ -99,7 +99,7 @@ impl Presented {
     }
 }
 
-/// What follows `Basic `; `None` for an empty user with an empty password.
+/// Reads the rest of a header after `Basic `; `None` for an empty user with an empty password.
 fn basic(encoded: &[u8]) -> Result<Option<Credentials>, InvalidAuthorization> {
     // Envoy joins the values of repeated headers with a comma, which is in no scheme's alphabet.
     if encoded.contains(&b',') {
@@ -118,7 +118,7 @@ fn basic(encoded: &[u8]) -> Result<Option<Credentials>, InvalidAuthorization> {
     }
 }
 
-/// What follows `Bearer `.
+/// Reads the rest of a header after `Bearer `.
 fn bearer(token: &[u8]) -> Result<Secret, InvalidAuthorization> {
     if token.len() > MAX_BEARER {
         return Err(InvalidAuthorization::TooLong);
@@ -131,7 +131,7 @@ fn bearer(token: &[u8]) -> Result<Secret, InvalidAuthorization> {
     if valid { Ok(Secret::new(text.to_owned())) } else { Err(InvalidAuthorization::Token) }
 }
 
-/// What follows a scheme (with its blank), in any letter case, surrounding blanks removed.
+/// The rest of a header after a scheme (with its blank) in any letter case, surrounding blanks removed.
 fn strip_scheme<'a>(value: &'a [u8], scheme: &[u8]) -> Option<&'a [u8]> {
     let (start, rest) = value.trim_ascii_start().split_at_checked(scheme.len())?;
     start.eq_ignore_ascii_case(scheme).then(|| rest.trim_ascii())

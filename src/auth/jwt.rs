@@ -9,8 +9,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::auth::credentials::MAX_USER;
 use crate::text::json::Reader;
 
-/// The token's `sub`: not empty, 255 bytes at most, without control characters. `None` for what is no signed token or
-/// has no such name.
+/// The token's `sub`: not empty, 255 bytes at most, without control characters. `None` if the text is no signed token
+/// or has no such name.
 #[must_use]
 pub fn subject(token: &str) -> Option<String> {
     let mut parts = token.split('.');

@@ -1,4 +1,4 @@
-//! Who asks, and as what the registry is asked: credentials, accounts, passwords, tokens.
+//! Authentication of clients at MetaHub, and of MetaHub at registries: credentials, accounts, passwords, tokens.
 
 pub mod access;
 pub mod account;

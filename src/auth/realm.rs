@@ -1,4 +1,4 @@
-//! Where clients find MetaHub's token endpoint, as its challenges name it (RFC 6750 §3; distribution spec, token
+//! The URL of MetaHub's token endpoint, as its challenges name it (RFC 6750 §3; distribution spec, token
 //! authentication).
 
 use std::net::IpAddr;
@@ -7,7 +7,7 @@ use crate::text::headers::Headers;
 
 /// The endpoint.
 pub const PATH: &str = "/metahub/v1/token";
-/// Longest host, and longest `ns`, that is repeated in a challenge, in bytes.
+/// The longest host, and the longest `ns`, that a challenge repeats, in bytes.
 const MAX_LENGTH: usize = 255;
 
 /// The endpoint's URL for the client behind these request headers: under `public_url`, or else under the host that it
@@ -25,7 +25,7 @@ pub fn realm(public_url: Option<&str>, headers: Headers<'_>) -> Option<String> {
             format!("{}://{host}", if plain { "http" } else { "https" })
         }
     };
-    // What Envoy's routes may choose the registry by must be in the token request too.
+    // The token request must repeat `ns`, because Envoy's routes may choose the registry by it.
     let ns = headers.text(":path").and_then(namespace).map(|ns| format!("?ns={ns}")).unwrap_or_default();
     Some(format!("{base}{PATH}{ns}"))
 }

@@ -1,4 +1,4 @@
-//! What goes to a registry in `Authorization`: nothing, a password, or a bearer token from its token service.
+//! The `Authorization` that a registry gets: none, a password, or a bearer token from its token service.
 //!
 //! Tokens are kept in the process's memory under a keyed digest of upstream, identity, service and scope, so that one
 //! client's token never serves another, nor the same account with another password.
@@ -15,18 +15,18 @@ use crate::store::keys::{ProcessKey, digest, slot};
 use crate::store::resources::Resources;
 use crate::text::json::{Reader, Stop};
 
-/// Tokens that are kept, over all workers.
+/// The most tokens that are kept, over all workers.
 const SLOTS: u32 = 1024;
-/// Largest token that is kept, in bytes: with all slots full 16 MiB.
+/// The largest token that is kept, in bytes: full slots take 16 MiB together.
 const MAX_KEPT: usize = 16 * 1024;
-/// Largest token that is used, in bytes: registries accept headers of about this size at most.
+/// The largest token that is used, in bytes: registries accept headers of about this size at most.
 const MAX_TOKEN: usize = 64 * 1024;
 /// Lifetime of a token whose answer names none, in seconds (distribution spec, token authentication).
 const DEFAULT_LIFETIME: u64 = 60;
-/// Longest lifetime that is believed, in seconds.
+/// The longest lifetime that is believed, in seconds.
 const MAX_LIFETIME: u64 = 24 * 3600;
-/// A token younger than this has not expired, in seconds: what a registry says against a request with it is about the
-/// request. As long as clients keep a token at least (docker, containers/image).
+/// A token younger than this, in seconds, has not expired: a registry that refuses a request with it objects to the
+/// request. Clients keep a token at least this long (docker, containers/image).
 const RECENT: u64 = 60;
 /// Format of the values in shared data.
 const FORMAT: u8 = 2;
@@ -41,11 +41,11 @@ pub struct TokenService {
     pub host: String,
     /// Path and query, up to where `service=` and `scope=` are added.
     pub path: String,
-    /// What the registry calls itself there.
+    /// The registry's name there.
     pub service: Option<String>,
 }
 
-/// What a request needs before it can go upstream.
+/// The `Authorization` that a request needs before it can go upstream.
 #[derive(Debug)]
 pub enum Authorization {
     /// Nothing: upstream asks for no credentials.
@@ -61,7 +61,7 @@ pub enum Authorization {
 /// A request for a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenRequest {
-    /// Where.
+    /// The token service that is asked.
     pub service: TokenService,
     /// `:path` of the request, with service and scope.
     pub path: String,
@@ -89,8 +89,8 @@ fn basic(credentials: &Credentials) -> Secret {
     Secret::new(format!("Basic {}", STANDARD.encode(format!("{}:{}", credentials.user, credentials.password.expose()))))
 }
 
-/// What a request about `repository` (none for a ping) needs, for what is presented. A token that a client brought
-/// goes to the registry as it is: whoever gave it has said what it is good for.
+/// The `Authorization` of a request about `repository` (none for a ping), from the presented credentials. A token that
+/// a client brought goes to the registry as it is: its issuer has said what it is good for.
 pub fn authorize(
     resources: &dyn Resources,
     cluster: &str,
@@ -133,8 +133,8 @@ fn bearer(token: &str) -> Secret {
     Secret::new(format!("Bearer {token}"))
 }
 
-/// The two slots that a token may be in. With one, each of a few dozen tokens would push another one out now and then,
-/// and whose token that was would pay with an exchange.
+/// The two slots that a token may be in. With one slot, a few dozen tokens would now and then push each other out, and
+/// the next request with a lost token would pay with an exchange.
 fn token_slots(key: &[u8; 32]) -> impl Iterator<Item = String> {
     let mut other = *key;
     other.reverse();
@@ -148,7 +148,7 @@ fn token_slot(resources: &dyn Resources, key: &[u8; 32]) -> Option<String> {
     let worth = |name: &String| {
         let value = resources.get(name).unwrap_or_default();
         match Kept::read(&value) {
-            // It is taken again, so that there is never an old one beside the new one.
+            // The token's own slot is taken again, so that there is never an old token beside the new one.
             Some(kept) if kept.key == key => 0,
             Some(kept) if now < kept.until => kept.until,
             _ => 1,
@@ -184,7 +184,7 @@ fn encode(text: &str) -> String {
     encoded
 }
 
-/// What a token service answers, as far as it is used.
+/// The answer of a token service, as far as it is used.
 #[derive(Default)]
 struct TokenAnswer<'a> {
     token: Option<Cow<'a, str>>,
@@ -194,7 +194,7 @@ struct TokenAnswer<'a> {
 }
 
 impl<'a> TokenAnswer<'a> {
-    /// `None` for what is not JSON, or has something else in the place of these.
+    /// Reads an answer; `None` if it is not JSON, or a token in it is not a string.
     fn read(body: &'a [u8]) -> Option<Self> {
         let mut answer = Self::default();
         let mut reader = Reader::new(std::str::from_utf8(body).ok()?);
@@ -218,7 +218,7 @@ impl<'a> TokenAnswer<'a> {
     }
 }
 
-/// A lifetime as it is written. One of the wrong type makes no token useless.
+/// A lifetime as it is written. A lifetime of the wrong type does not make the token useless.
 fn lifetime<'a>(reader: &mut Reader<'a>) -> Result<Option<Cow<'a, str>>, Stop> {
     match reader.peek() {
         Some(b'n') => reader.null().map(|_| None),
@@ -229,7 +229,8 @@ fn lifetime<'a>(reader: &mut Reader<'a>) -> Result<Option<Cow<'a, str>>, Stop> {
 }
 
 /// Whole seconds: `300`, `300.0` and, in a string, the same. Services written in languages without integers, or whose
-/// configuration is text, answer like that, and clients in Python read it. What is no positive number is no promise.
+/// configuration is text, answer like that, and clients in Python read it. Text that is no positive number promises no
+/// lifetime: 0.
 fn seconds(text: &str) -> u64 {
     let (whole, fraction) = text.trim().split_once('.').unwrap_or((text.trim(), "0"));
     let is_number =
@@ -244,7 +245,7 @@ impl TokenRequest {
     /// [`InvalidToken`].
     pub fn redeem(&self, resources: &dyn Resources, body: &[u8]) -> Result<Secret, InvalidToken> {
         let answer = TokenAnswer::read(body).ok_or(InvalidToken::Malformed)?;
-        // An empty one is as good as none, as for containerd and docker.
+        // An empty token is treated as absent, as containerd and docker do.
         let given = [&answer.access_token, &answer.token].into_iter().flatten().find(|token| !token.is_empty());
         let token = given.ok_or(InvalidToken::Malformed)?.as_ref();
         if token.len() > MAX_TOKEN {
@@ -280,8 +281,8 @@ impl TokenRequest {
         self.kept_since(resources).is_some_and(|(kept, since)| kept == *token && recent(since))
     }
 
-    /// Forgets a token (its header value) that the registry does not want. One that has taken its place meanwhile
-    /// stays.
+    /// Forgets a token (its header value) that the registry has refused. A token that has taken its place in the
+    /// meantime stays.
     pub fn forget(&self, resources: &dyn Resources, token: &Secret) {
         let Some(key) = &self.key else { return };
         for slot in token_slots(key) {
@@ -293,7 +294,7 @@ impl TokenRequest {
     }
 }
 
-/// A slot's value: format, until when and since when, the complete key, the token.
+/// A slot's value: format, end and start of the lifetime, the complete key, the token.
 fn remember(key: &[u8; 32], since: u64, seconds: u64, token: &str) -> Vec<u8> {
     let mut value = vec![FORMAT];
     value.extend_from_slice(&since.saturating_add(seconds).to_le_bytes());

@@ -1,8 +1,9 @@
 //! MetaHub's tickets, which are its own bearer tokens: sealed, short-lived, and kept by nobody but the client.
 //!
-//! `mh1.` and then base64url of a nonce and of what XChaCha20-Poly1305 makes of the login. Only who has the key can
-//! read or make one, so a replica with the same key accepts it without knowing of it. A ticket is bound to a place (the
-//! registry that it is for), and carries no permission: what its login may do is looked up at every request.
+//! `mh1.` and then base64url of a nonce and of what XChaCha20-Poly1305 makes of the login. Only holders of the key can
+//! read or make one, so a replica with the same key accepts a ticket that another one made. A ticket is bound to a
+//! place (the registry that it is for), and carries no permission: the permissions of its login are looked up at every
+//! request.
 
 use std::fmt;
 
@@ -14,18 +15,18 @@ use chacha20poly1305::{KeyInit as _, XChaCha20Poly1305, XNonce};
 use crate::auth::secret::Secret;
 use crate::store::keys::mac;
 
-/// How every ticket begins. Whatever begins so never goes to a registry.
+/// The beginning of every ticket. A token that begins like this never goes to a registry.
 pub const PREFIX: &str = "mh1.";
-/// How long a ticket is good, in seconds: long enough for a pull, short enough to be forgotten.
+/// The lifetime of a ticket, in seconds: long enough for a pull, and short enough that a lost ticket does little harm.
 pub const LIFETIME: u64 = 300;
-/// Bytes of a nonce: so many that random ones never meet, whoever shares the key.
+/// The length of a nonce, in bytes: so long that random ones never meet, even where replicas share the key.
 const NONCE: usize = 24;
 
 /// The key that tickets are sealed with.
 #[derive(Clone)]
 pub struct Key([u8; 32]);
 
-/// A digest of an account's name and hash lines: another one when its passwords change, or when it is another account.
+/// A digest of an account's name and hash lines: each account has its own, and it changes with the passwords.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Binding([u8; 32]);
 
@@ -36,7 +37,7 @@ impl Binding {
         Self(digest)
     }
 
-    /// Of a login without an account.
+    /// The binding of a login without an account.
     pub const NONE: Self = Self([0; 32]);
 }
 
@@ -46,24 +47,24 @@ impl fmt::Debug for Binding {
     }
 }
 
-/// What a ticket says of a login.
+/// The contents of a ticket, which stand for a login.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ticket {
     /// The login name, 255 bytes at most; empty for a client without one.
     pub user: String,
     /// The password, where a registry must be shown it.
     pub password: Option<Secret>,
-    /// What must still be the same when the ticket is used.
+    /// The binding, which must still be the same when the ticket is used.
     pub binding: Binding,
 }
 
 /// Why a ticket is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidTicket {
-    /// Damaged, made with another key, or for another registry. Which of them nobody can tell.
+    /// Damaged, made with another key, or made for another registry. The three cannot be told apart.
     #[error("the token is damaged, of another MetaHub, or for another registry")]
     Foreign,
-    /// It was good.
+    /// The ticket was good, but has expired.
     #[error("the token has expired")]
     Expired,
 }
@@ -96,7 +97,7 @@ impl Key {
         plain.push(u8::try_from(ticket.user.len()).ok()?);
         plain.extend_from_slice(ticket.user.as_bytes());
         if let Some(password) = &ticket.password {
-            // Tells an empty password from none.
+            // The colon tells an empty password from no password.
             plain.push(b':');
             plain.extend_from_slice(password.expose().as_bytes());
         }

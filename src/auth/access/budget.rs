@@ -1,8 +1,10 @@
-//! How many wrong passwords are looked at in ten seconds: of one login name at one client, of one client, and of all.
+//! Limits on the wrong passwords that are checked in ten seconds: for one login name at one client, for one client, and
+//! for all clients together.
 //!
-//! What all may fail together is divided: a client that has not failed lately draws from a reserve. One client can
-//! exhaust neither part, so it locks nobody else out. Counts are in a fixed number of slots under keyed digests, so
-//! that nobody can aim at another one's; where two meet in one slot, the count of the earlier one is forgotten.
+//! The budget of all clients has two parts: a client that has not failed lately draws from a reserve. One client can
+//! exhaust neither part, so it cannot lock out the others. Counts are kept in a fixed number of slots under keyed
+//! digests, so that nobody can aim at another client's count. Where two counts share a slot, the earlier one is
+//! forgotten.
 
 use std::fmt;
 
@@ -16,30 +18,29 @@ pub(super) const FAILURE_SECONDS: u64 = 10;
 const SLOTS: u32 = 16_384;
 /// Failed checks of one login name at one client.
 pub(super) const NAME: u32 = 10;
-/// What failed checks of one client may weigh. No single check weighs more: four hashes of cost 10 are the dearest
-/// account.
+/// The most that failed checks of one client may weigh. No single check weighs more: the most expensive account has
+/// four hashes of cost 10.
 pub(super) const CLIENT: u32 = 32;
-/// What the failed checks of all clients may weigh that have failed before, the first one of each left out. A client
-/// can spend its budget twice in this window, at the end of its own and at the start of the next; that must not
-/// exhaust this one.
+/// The most that failed checks of all clients may weigh, without the first one of each client. A client can spend its
+/// budget twice in this window, at the end of its own and at the start of the next; that must not exhaust this one.
 pub(super) const AGAIN: u32 = 2 * CLIENT;
-/// What the first failed checks of all clients may weigh.
+/// The most that the first failed checks of all clients may weigh.
 pub(super) const FIRST: u32 = 64;
-/// How often a count is written before a check goes uncounted because other workers are always faster.
+/// The number of attempts to write a count. A check goes uncounted if other workers are faster each time.
 const TRIES: u32 = 16;
 
-/// Why a password was not looked at.
+/// The reason why a password was not checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
-    /// When to try again, in seconds.
+    /// The time after which the client may try again, in seconds.
     pub retry_after: u64,
-    /// Whose budget is spent.
+    /// The budget that is spent.
     pub scope: Scope,
     /// Whether this is the first time in the window that a budget refuses something: it is worth one log line.
     pub is_due: bool,
 }
 
-/// Whom a budget is for, as a log line says it.
+/// The clients that share a budget, as log lines name them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// One login name at one client.
@@ -67,7 +68,8 @@ impl fmt::Display for Scope {
 pub(super) struct Budgets([Budget; 3]);
 
 impl Budgets {
-    /// The same for names that are accounts and names that are none, so that nobody learns which is which.
+    /// The budgets of a login name at a client. They are the same for accounts and unknown names, so that nobody learns
+    /// which is which.
     pub(super) fn of(resources: &dyn Resources, process_key: &ProcessKey, user: &str, client: Client) -> Self {
         let client = client.bytes();
         let name = digest(process_key, &[b"failures of a name", user.as_bytes(), &client]);
@@ -78,7 +80,7 @@ impl Budgets {
         Self([name, client, all])
     }
 
-    /// Why no password is looked at now.
+    /// The limit that keeps passwords from being checked now, if a budget is spent.
     pub(super) fn limit(&self, resources: &dyn Resources) -> Option<Limit> {
         let now = resources.now();
         let spent = || self.0.iter().filter(|budget| budget.count.spent >= budget.most());
@@ -91,9 +93,9 @@ impl Budgets {
         Some(Limit { retry_after, scope, is_due })
     }
 
-    /// Counts a failed check of this weight. Only now: right passwords must not use up, even for a moment, what nodes
-    /// that log in at the same time share. So while one check is under way in each worker, a client may fail in each;
-    /// that is nobody's first failure but once.
+    /// Counts a failed check of this weight. A check is counted only after it has failed: right passwords must not use
+    /// up, even for a moment, a budget that nodes share which log in at the same time. So a client may fail in each
+    /// worker that has a check under way; only one of these failures counts as its first.
     pub(super) fn spend(&self, resources: &dyn Resources, weight: u32) {
         let [name, client, _] = &self.0;
         let spend = |budget: &Budget, weight: u32| {
@@ -119,7 +121,7 @@ impl Budget {
         Self { scope, slot, key, count }
     }
 
-    /// What all clients share that have not failed lately, or that have.
+    /// The budget that all clients share that have not failed lately, or that have.
     fn of_all(resources: &dyn Resources, is_first: bool) -> Self {
         if is_first {
             Self::read(resources, Scope::First, "metahub.failures.first".to_owned(), [0; 32])
@@ -137,8 +139,8 @@ impl Budget {
         }
     }
 
-    /// Changes the count that is there now: others have counted while a password was looked at. What it was before;
-    /// `None` if it could not be written.
+    /// Changes the count that is stored now, because others have counted while a password was checked. Returns the
+    /// count before the change; `None` if it could not be written.
     fn write(&self, resources: &dyn Resources, change: impl Fn(Count) -> Count) -> Option<Count> {
         (0..TRIES).find_map(|_| {
             let (value, version) = resources.get_versioned(&self.slot).unzip();
@@ -150,18 +152,18 @@ impl Budget {
     }
 }
 
-/// What was spent in a window that began with the first failure.
+/// The weight that was spent in a window, which began with the first failure.
 #[derive(Clone, Copy)]
 struct Count {
     since: u64,
     spent: u32,
-    /// A line was written about the spent budget.
+    /// Whether a line was written about the spent budget.
     told: bool,
 }
 
 impl Count {
-    /// The count of this key in a slot, or a new one where there is none of this window. One that begins in the future
-    /// was written before the clock was set back.
+    /// The count of this key in a slot, or a new one where there is none of this window. A window that begins in the
+    /// future was written before the clock was set back.
     fn current(value: Option<&[u8]>, key: &[u8; 32], now: u64) -> Self {
         let new = Self { since: now, spent: 0, told: false };
         let stored = value.and_then(|value| Self::parse(value, key));
@@ -180,7 +182,7 @@ impl Count {
         (stored == key).then_some(count)
     }
 
-    /// A slot's value: since when, how much, whether told, the complete key.
+    /// A slot's value: start, weight, whether it was logged, the complete key.
     fn value(self, key: &[u8; 32]) -> Vec<u8> {
         let mut value = self.since.to_le_bytes().to_vec();
         value.extend_from_slice(&self.spent.to_le_bytes());

@@ -1,4 +1,4 @@
-//! Clients as failed logins are counted for them.
+//! Clients, as their failed logins are counted.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -31,7 +31,7 @@ impl Client {
 }
 
 impl fmt::Display for Client {
-    /// As a log line names it.
+    /// The client, as log lines name it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Some(IpAddr::V4(address)) => write!(f, "{address}"),

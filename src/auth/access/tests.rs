@@ -22,12 +22,12 @@ fn config(passwords: &[&str]) -> Config {
 
 const REJECTED: Verdict = Verdict::Rejected { is_due: true };
 
-/// From one and the same client.
+/// A login attempt, always from the same client.
 fn attempt(memory: &Map, config: &Config, user: &str, password: &str) -> Verdict {
     attempt_from("10.0.0.1", memory, config, user, password)
 }
 
-/// From this address; one that is none is unknown.
+/// A login attempt from this address; a text that is no address stands for an unknown one.
 fn attempt_from(address: &str, memory: &Map, config: &Config, user: &str, password: &str) -> Verdict {
     let credentials = Credentials { user: user.to_owned(), password: Secret::new(password.to_owned()) };
     verify(memory, config.decoy(), config.accounts.get(user), &credentials, &|| address.parse().ok())
@@ -79,7 +79,7 @@ fn a_wrong_password_is_computed_once_in_ten_seconds() {
     assert_eq!(attempt(&memory, &config, "user", "wrong"), REJECTED, "it is looked at again, and said again");
 }
 
-/// It costs a call into Envoy.
+/// Asking for the address costs a call into Envoy.
 #[test]
 fn the_address_is_asked_for_where_a_password_is_checked() {
     let (memory, config, asked) = (Map::default(), config(&["one"]), std::cell::Cell::new(0));

@@ -82,7 +82,7 @@ fn dozens_of_tokens_push_none_of_them_out() {
     }
     let lost: Vec<u32> = (0..100).filter(|number| exchange(&memory, None, &name(*number)).is_some()).collect();
     assert!(lost.is_empty(), "{lost:?}");
-    // One that is refused leaves nothing older behind.
+    // A refused token leaves no older one behind.
     let Authorization::Kept(token, request) =
         authorize(&memory, "hub", Some(&service()), &Presented::Nothing, Some(&Repository::parse(&name(7)).unwrap()))
     else {

@@ -1,4 +1,4 @@
-//! Each budget at its bound, who shares it, and what is said about it.
+//! Each budget at its bound, the clients that share it, and the log lines about it.
 
 use super::*;
 use crate::auth::access::budget::{AGAIN, CLIENT, FIRST, NAME};
@@ -11,7 +11,7 @@ fn limited(verdict: Verdict) -> (Scope, u64, bool) {
     }
 }
 
-/// One process, and guesses that no two are alike.
+/// One process, and guesses that all differ.
 struct Process {
     memory: Map,
     config: Config,
@@ -42,7 +42,7 @@ impl Process {
         self.guess(address, &format!("name{}", self.next()))
     }
 
-    /// How many of so many guesses are looked at.
+    /// The number of `guesses` that are checked.
     fn looked_at(&self, guesses: u32, address: impl Fn(u32) -> String) -> u32 {
         (0..guesses).map(|number| u32::from(self.guess_any(&address(number)) == REJECTED)).sum()
     }
@@ -136,7 +136,7 @@ fn clients_that_have_failed_share_a_budget_and_leave_the_reserve_alone() {
     for address in ["10.0.0.2", "10.0.0.3"] {
         assert_eq!(process.looked_at(100, |_| address.to_owned()), CLIENT, "{address}");
     }
-    // 31 of each were not their first failures; the third client has its first one, and what is left of 64.
+    // 31 failures of each client were not its first. The third client has its first one and the rest of 64.
     assert_eq!(process.looked_at(100, |_| "10.0.0.4".to_owned()), 1 + AGAIN - 2 * (CLIENT - 1));
     process.at(4);
     assert_eq!(limited(process.login("10.0.0.4", "user", "one")), (Scope::Again, 6, false));
@@ -156,7 +156,7 @@ fn first_failures_of_many_clients_are_bounded() {
     assert_eq!(process.login("10.0.0.9", "other", "other"), Verdict::Accepted);
 }
 
-/// What all guessing costs the process, whoever guesses.
+/// The cost of all guessing in the process is bounded, no matter which clients guess.
 #[test]
 fn all_guesses_together_are_bounded() {
     let process = Process::start();
@@ -209,7 +209,7 @@ fn dear_checks_weigh_more() {
 fn failures_that_several_workers_count_at_once_are_all_counted() {
     let process = Process::start();
     let client = Client::at("10.0.0.2".parse().ok());
-    // Each has looked before any other has counted.
+    // Each worker has read the counts before any other has counted.
     let key = ProcessKey::of(&process.memory).unwrap();
     let workers: Vec<_> = (0..8).map(|_| Budgets::of(&process.memory, &key, "user", client)).collect();
     for worker in &workers {
