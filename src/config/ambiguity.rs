@@ -18,7 +18,7 @@ struct Composed<'a> {
     suffix: &'a str,
 }
 
-/// Refuses a configuration with a login that is nobody's.
+/// Refuses a configuration with an ambiguous login.
 ///
 /// # Errors
 /// [`ConfigError`] for the first of the accounts with such a login.
@@ -28,7 +28,7 @@ pub(super) fn refuse(
     separator: &str,
 ) -> Result<(), ConfigError> {
     let mut known = None;
-    // A login of a longer account is refused before anybody looks at it.
+    // A login with a longer account name is refused for its length before accounts are looked up.
     for long in accounts.keys().filter(|name| name.len() <= MAX_USER) {
         for (short, rest) in splits(long, separator).filter(|(short, _)| accounts.contains_key(*short)) {
             let composed = known.get_or_insert_with(|| composed(machine_types, separator));
@@ -148,7 +148,7 @@ mod tests {
         names
     }
 
-    /// Machine type by machine type this takes 6 s and 13 s, like this a hundredth of a second.
+    /// A comparison machine type by machine type takes 6 s and 13 s here; this takes a hundredth of a second.
     #[test]
     fn many_nested_accounts_and_machine_types_are_no_work() {
         let nested: Vec<String> = (1..=400).map(|length| vec!["a"; length].join("-")).collect();

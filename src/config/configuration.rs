@@ -1,4 +1,4 @@
-//! The configuration as everything behind this folder sees it: validated.
+//! The validated configuration, the only form that code outside this folder sees.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -54,8 +54,8 @@ impl Config {
         self.machine_types.len()
     }
 
-    /// The machine types that a caller may use, by name: an account's, or all where there are no accounts. Who sees
-    /// whole indexes may see them explained for every type.
+    /// The machine types that a caller may use, by name: an account's, or all where there are no accounts. An account
+    /// that may see whole indexes may see them explained for every type.
     #[must_use]
     pub fn allowed_machine_types(&self, account: Option<&Account>) -> Vec<Arc<MachineType>> {
         let unfiltered = account.is_none_or(|account| account.may_use(&View::Unfiltered));
@@ -71,14 +71,14 @@ impl Config {
         self.cache
     }
 
-    /// What an operator should know although the configuration is in force.
+    /// Problems that an operator should know of, although the configuration is in force.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
-    /// A hash that no password matches, as expensive as the dearest account's: an unknown account costs what a wrong
-    /// password costs. `None` without accounts.
+    /// A hash that no password matches. Its check costs as much as that of the most expensive account, so that an
+    /// unknown account costs as much as a wrong password. `None` without accounts.
     pub(crate) const fn decoy(&self) -> Option<&PasswordHash> {
         self.decoy.as_ref()
     }

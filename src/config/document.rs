@@ -28,12 +28,12 @@ pub(super) struct Value {
     pub(super) kind: Option<Kind>,
 }
 
-/// What a value is.
+/// The kinds of values.
 #[derive(Clone, PartialEq, Oneof)]
 pub(super) enum Kind {
     #[prost(int32, tag = "1")]
     Null(i32),
-    /// Doubles are all that a Struct knows, so JSON text means them too.
+    /// A Struct has doubles only, so numbers in JSON text are doubles too.
     #[prost(double, tag = "2")]
     Number(f64),
     #[prost(string, tag = "3")]
@@ -100,7 +100,7 @@ mod tests {
         let values = kinds.map(|kind| Value { kind: Some(kind) }).to_vec();
         let value = Value { kind: Some(Kind::List(List { values })) };
         assert_eq!(decode(&bytes), Some(Map { fields: vec![Field { key: "a".to_owned(), value }] }));
-        // What is not written is the default, what is not known is skipped: fields of all wire types.
+        // A missing field has its default, and an unknown field is skipped, whatever its wire type.
         assert_eq!(decode(b""), Some(Map::default()));
         assert_eq!(decode(&field(1, b"")), Some(Map { fields: vec![Field::default()] }));
         let unknown = [b"\x78\x96\x01" as &[u8], b"\x7d\0\0\0\0", b"\x79\0\0\0\0\0\0\0\0", &field(15, b"x")].concat();

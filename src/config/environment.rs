@@ -3,7 +3,7 @@
 /// Looks up a variable of Envoy's environment.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// What to say of a variable of Envoy's environment that is not there.
+/// The message about a variable that Envoy's environment lacks.
 pub(super) fn unset(variable: &str) -> String {
     format!(
         "the environment variable {variable} is not set; start Envoy with it and list it in \

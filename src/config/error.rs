@@ -7,7 +7,7 @@ use std::fmt;
 pub struct ConfigError {
     /// Path of the field, such as `machine_types.type1.features[0]`; empty for the document as a whole.
     pub field: String,
-    /// What is wrong, and what would be right.
+    /// The problem, and how to correct it.
     pub message: String,
 }
 

@@ -19,7 +19,7 @@ pub(super) fn of(document: &Map) -> String {
     format!("sha256:{}", hex(&hasher.hash.finalize()))
 }
 
-/// Gathers small pieces: each update of a hash has a price.
+/// Gathers small pieces, because each update of a hash takes time.
 struct Hasher {
     hash: Sha256,
     buffer: Vec<u8>,
@@ -29,8 +29,8 @@ struct Hasher {
 const FLUSH: usize = 4096;
 
 impl Hasher {
-    /// `secret` is the rest of the path to what is left out; empty off that path. Each part is preceded by its kind
-    /// and length, so that no two documents put in the same bytes.
+    /// `secret` is the rest of the path to the value that is left out; it is empty off that path. Each part is preceded
+    /// by its kind and length, so that no two documents put in the same bytes.
     fn map(&mut self, map: &Map, secret: &[&str]) {
         self.part(b'{', map.fields.len(), &[]);
         for Field { key, value } in &map.fields {

@@ -14,7 +14,7 @@ pub enum ViewDenied {
     NoMachineType {
         /// The login name.
         user: String,
-        /// Between account and machine type.
+        /// The separator between account and machine type.
         separator: String,
     },
     /// The account may not be this machine type.
@@ -32,7 +32,7 @@ pub enum ViewDenied {
 pub struct Login<'a> {
     /// The account.
     pub account: &'a Account,
-    /// What it gets to see, once the password is right.
+    /// The view that it gets once the password is right.
     pub view: Result<View, ViewDenied>,
 }
 
@@ -73,8 +73,8 @@ impl Config {
     }
 
     /// `authentication: upstream`: the account that the registry knows, and what the login gets to see once the
-    /// registry has accepted the password. A machine type without an account is nobody's login; that too is said only
-    /// behind the registry's answer, or guessing would tell the names of machine types.
+    /// registry has accepted the password. A machine type without an account is no login. The client learns even that
+    /// only after the registry's answer: otherwise guessing would reveal the names of machine types.
     pub fn upstream_login<'u>(&'u self, user: &'u str) -> (&'u str, Result<View, ViewDenied>) {
         let named = splits(user, &self.username_separator)
             .find_map(|(account, name)| Some((account, self.machine_types.get(name)?)));

@@ -17,7 +17,7 @@ impl MachineTypes {
     /// Validates each of `raw`, which is sorted by name.
     ///
     /// # Errors
-    /// [`ConfigError`] for none at all, and for the first that cannot be accepted.
+    /// [`ConfigError`] if there is no machine type, and for the first that cannot be accepted.
     pub(super) fn new(
         Named(raw): Named<RawMachineType>,
         rules: &FeatureRules,
@@ -50,7 +50,7 @@ impl MachineTypes {
     /// A machine type by name, or the unfiltered view.
     ///
     /// # Errors
-    /// What to say of a name that is neither.
+    /// A message about a name that is neither.
     pub(super) fn view(&self, name: &str) -> Result<View, String> {
         match self.get(name) {
             Some(machine_type) => Ok(View::Machine(Arc::clone(machine_type))),

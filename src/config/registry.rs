@@ -20,17 +20,17 @@ pub struct Registry {
     pub cluster: String,
     /// `:authority` of callouts.
     pub host: String,
-    /// Who checks passwords.
+    /// The party that checks passwords.
     pub authentication: Authentication,
-    /// What clients without credentials get to see; `None`: they are refused.
+    /// The view of clients without credentials; `None` if they are refused.
     pub anonymous: Option<View>,
     /// Whether a client may bring a bearer token of its own, which the registry checks.
     pub accept_jwt: bool,
-    /// For registries that want bearer tokens.
+    /// The token service of a registry that wants bearer tokens.
     pub token_service: Option<TokenService>,
-    /// MetaHub's own, for all clients.
+    /// MetaHub's own credentials, for all clients.
     pub credentials: Option<Credentials>,
-    /// Where repositories of one component are.
+    /// The namespace of repositories with one component.
     pub default_namespace: Option<Repository>,
 }
 

@@ -1,8 +1,8 @@
 //! JSON Schema of `metahub.yaml`, for the editors of those who write it. `make schema` writes it to
-//! `docs/metahub.schema.json`. No part of the filter: the feature `schema` belongs to tests and examples.
+//! `docs/metahub.schema.json`. It is no part of the filter: the feature `schema` belongs to tests and examples.
 //!
-//! Draft 7, because that is what YAML editors know best. The schema refuses less than MetaHub does: what one field
-//! says of another (that an account's machine type exists) is not in it.
+//! Draft 7, because that is what YAML editors know best. The schema refuses less than MetaHub does: it does not check
+//! one field against another (whether an account's machine type exists).
 
 mod page;
 
@@ -46,7 +46,7 @@ pub(super) const REPOSITORY: &str = "^[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*(/[a-z0-
 pub(super) const PATTERN: &str =
     "^(\\*\\*?|[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*)(/(\\*\\*?|[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*)){0,127}$";
 
-/// What `make schema` writes.
+/// The schema that `make schema` writes.
 #[must_use]
 pub fn schema() -> Value {
     let mut settings = SchemaSettings::draft07();
@@ -60,7 +60,7 @@ pub fn schema() -> Value {
     root
 }
 
-/// The file that Envoy reads by ECDS. What is Envoy's is left to Envoy, but for the way to MetaHub's part.
+/// The file that Envoy reads by ECDS. Envoy's own fields are left to Envoy, except for the path to MetaHub's part.
 fn resource_file(configuration: &Schema) -> Value {
     let is = |name: &str| json!({ "const": format!("type.googleapis.com/google.protobuf.{name}") });
     let structure = json!({ "properties": { "@type": is("Struct"), "value": configuration } });
@@ -108,8 +108,8 @@ fn resource_file(configuration: &Schema) -> Value {
     })
 }
 
-/// Leaves out what says nothing to those who write YAML: formats of Rust's numbers, and where the lines of comments
-/// end.
+/// Leaves out details that do not help people who write YAML: formats of Rust's numbers, and where the lines of
+/// comments end.
 fn tidy(schema: &mut Schema) {
     schema.remove("format");
     if let Some(Value::String(description)) = schema.get_mut("description") {
@@ -117,7 +117,7 @@ fn tidy(schema: &mut Schema) {
     }
 }
 
-/// What a machine type may be called.
+/// The names that a machine type may have.
 pub(super) fn machine_type_names() -> Value {
     json!({ "pattern": "^[a-z0-9][a-z0-9._-]*$", "maxLength": MAX_NAME_LENGTH, "not": { "enum": RESERVED } })
 }
@@ -192,8 +192,8 @@ mod tests {
         jsonschema::validator_for(&configuration).unwrap()
     }
 
-    /// What only MetaHub itself refuses: where one field must fit another, the environment, and what no pattern says
-    /// well.
+    /// Configurations that only MetaHub itself refuses: where one field must fit another, where the environment
+    /// decides, and where no pattern expresses the rule well.
     fn not_in_the_schema() -> Vec<(&'static str, Value)> {
         let with_credentials = |authentication: &str| {
             let credentials = json!({ "username": "u", "password": "p", "public": true });

@@ -12,8 +12,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<Map, ConfigError> {
         return Err(ConfigError::new("", "the plugin configuration is empty"));
     }
     let mut document = if bytes.trim_ascii_start().first() == Some(&b'{') {
-        // A Struct begins so too, where its first field has 123 bytes: a line's end, which is the field's tag, and a
-        // bracket.
+        // A Struct whose first field has 123 bytes begins like this too: with a line feed, which is the field's tag,
+        // and a bracket.
         json::read(bytes)
             .or_else(|error| if bytes.starts_with(b"\n{") { Map::decode(bytes).map_err(|_| error) } else { Err(error) })
     } else {
@@ -49,7 +49,7 @@ pub(super) mod tests {
         prost_types::Struct { fields: fields.collect() }
     }
 
-    /// What Envoy makes of YAML.
+    /// The Struct that Envoy makes of YAML.
     pub(in crate::config) fn encoded(document: &Json) -> Vec<u8> {
         object(document).encode_to_vec()
     }

@@ -49,7 +49,7 @@ fn the_base_is_accepted() {
     assert!(config.hash().starts_with("sha256:"));
 }
 
-/// What is refused, and by which field: a value in the place of the base configuration's.
+/// Refused values, and the field that each refusal names. Each value replaces the base configuration's.
 pub(super) fn refusals() -> Vec<(&'static str, Value, &'static str)> {
     vec![
         ("/surprise", json!(1), "surprise"),

@@ -1,4 +1,4 @@
-//! The values of a `google.protobuf.Struct` as serde hands them to derived types, and what it says of wrong ones.
+//! The values of a `google.protobuf.Struct` as serde hands them to derived types, and the messages about wrong ones.
 
 use std::{fmt, iter, vec};
 
@@ -34,7 +34,7 @@ fn members<'de>(map: Map) -> Members<'de> {
     MapDeserializer::new(map.fields.into_iter().map(member))
 }
 
-/// One value. What has been read of it is freed: of thousands of machine types there is nothing twice.
+/// One value. Parts that have been read are freed, so that thousands of machine types are never in memory twice.
 struct Node(Value);
 
 impl Node {
@@ -115,7 +115,7 @@ impl<'de> Deserializer<'de> for Node {
     }
 }
 
-/// What is wrong with a value. It never quotes it: serde's own errors would, and it may be a password.
+/// The problem with a value. It never quotes the value, as serde's own errors would: it may be a password.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 struct Problem {
@@ -136,7 +136,7 @@ impl de::Error for Problem {
     }
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        // In the words of those who write YAML.
+        // The message uses the words of YAML.
         let expected = match expected.to_string() {
             words if words == "a sequence" => "a list".to_owned(),
             words if words == "a boolean" => "true or false".to_owned(),

@@ -1,4 +1,4 @@
-//! What types a field may have, in both forms, and in which words others are refused.
+//! The types that a field may have, in both forms, and the messages that refuse others.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use super::super::Config;
 use super::super::source::tests::encoded;
 use super::super::tests::{parse, with};
 
-/// serde's own words would be of Rust, and would quote the value.
+/// serde's own messages use the words of Rust, and quote the value.
 #[test]
 fn wrong_types_are_told_in_the_words_of_yaml() {
     let rows = [
