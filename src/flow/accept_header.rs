@@ -1,10 +1,10 @@
-//! `Accept`: what upstream hears of it. A tag's own document is always asked for with the same four types: what a
-//! registry makes of a client's other wishes would be remembered for all.
+//! The `Accept` header that upstream gets. A tag's own document is always asked for with the same four types: an answer
+//! to one client's other types would be remembered for all.
 
 use crate::oci::media_type;
 use crate::text::headers::Headers;
 
-/// Longest `Accept` of a client's that goes upstream, all its headers together, in bytes.
+/// The longest `Accept` of a client that goes upstream, all its headers together, in bytes.
 const MAX_BYTES: usize = 1024;
 
 /// Ranges besides the four types with which container runtimes ask, and which no registry prefers to them.
@@ -21,8 +21,8 @@ pub(super) fn all() -> String {
     media_type::ALL.join(", ")
 }
 
-/// What the client accepts: all its `Accept` headers in one, but for those that are not UTF-8. One that is too long is
-/// taken for the four types.
+/// The types that the client accepts: all its `Accept` headers in one, except those that are not UTF-8. A list that is
+/// too long is replaced by the four types.
 pub(super) fn sent(headers: Headers<'_>) -> String {
     if is_too_long(headers) {
         return all();

@@ -1,4 +1,4 @@
-//! What a request arrives with.
+//! A request as it arrives: its route, its headers and the client's address.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -12,12 +12,13 @@ pub struct Arrival<'a> {
     pub cluster: Option<&'a str>,
     /// All request headers.
     pub headers: Headers<'a>,
-    /// The client's address. To ask costs a call into Envoy, so it is asked only where a password must be checked.
+    /// The client's address. Asking costs a call into Envoy, so the address is asked for only where a password must be
+    /// checked.
     pub address: &'a dyn Fn() -> Option<IpAddr>,
 }
 
 impl fmt::Debug for Arrival<'_> {
-    /// Without the headers: `Authorization` is one of them.
+    /// The headers are left out: `Authorization` is one of them.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Arrival").field("cluster", &self.cluster).finish_non_exhaustive()
     }

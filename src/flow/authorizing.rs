@@ -1,4 +1,4 @@
-//! What is to go upstream waits for a registry token, and the token service's answer.
+//! Requests that wait for a registry token, and the token service's answer.
 
 use super::decision::Next;
 use super::fault::Fault;
@@ -12,7 +12,7 @@ use crate::oci::errors::Code;
 use crate::store::resources::Resources;
 use crate::text::headers::HeaderChange;
 
-/// What goes upstream once it has its `Authorization`.
+/// The request that goes upstream once it has its `Authorization`.
 #[derive(Debug)]
 pub(super) enum Outgoing {
     /// The client's own request, with these changes.
@@ -21,11 +21,11 @@ pub(super) enum Outgoing {
     Callout(Callout),
 }
 
-/// What waits for a registry token.
+/// A request that waits for a registry token.
 #[derive(Debug)]
 pub(super) struct Authorizing {
     request: TokenRequest,
-    /// What the request is once `outgoing` has gone.
+    /// The state of the request once `outgoing` has gone.
     pub(super) next: Next,
     pub(super) outgoing: Outgoing,
     /// What is counted of it once it has gone.
@@ -72,7 +72,7 @@ impl Authorizing {
             200 if !headers.is_encoded() => self.request.redeem(resources, body).map_err(|error| {
                 fail(&Fault::upstream(format!("the token service {host} cannot be understood: {error}")))
             }),
-            // The client's credentials, or MetaHub's.
+            // The service refuses the client's credentials, or MetaHub's.
             status @ 401 => {
                 let growth = session.distrust(resources);
                 Err(Box::new(session.refused(status).growing(growth)))

@@ -1,15 +1,16 @@
 //! A request's headers → refuse, answer, or send on to upstream.
 //!
-//! The order of the stages is the security of it, and each has a type that only the stage before it can make:
+//! The order of the stages keeps it secure, and each has a type that only the stage before it can make:
 //!
-//! 1. [`Servable`]: what nobody is served is refused before anything is looked up, and to everybody alike, so that it
-//!    tells nothing of accounts or machine types. Health is answered here: a probe has no login.
-//! 2. The registry, which says what a login is. Tickets are given out here: who asks for one logs in by it.
+//! 1. [`Servable`]: requests that MetaHub never serves are refused before anything is looked up, and to all clients
+//!    alike, so that the refusal tells nothing of accounts or machine types. Health is answered here: a probe has no
+//!    login.
+//! 2. The registry, whose settings say what a login is. Tickets are given out here: a client logs in by asking for one.
 //! 3. [`Identified`]: nobody learns anything of permissions, images or machine types before this.
 //! 4. [`Permitted`]: before anything is asked for or read from the cache in a repository.
 //! 5. [`Planned`]: an answer of MetaHub's own or a request to the registry.
 //! 6. [`Verified`]: where the registry owns the passwords, its answer comes before every answer of MetaHub's own.
-//! 7. The exchange with upstream begins, and nothing of the client's credentials goes with it by itself.
+//! 7. The exchange with upstream begins, and no part of the client's credentials goes with it by itself.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -57,7 +58,7 @@ struct Site<'a> {
     headers: Headers<'a>,
 }
 
-/// Takes a request up. `worker` is what is kept under `config` only.
+/// Takes up a request. `worker` holds the state that is kept under `config` only.
 ///
 /// ```
 /// use metahub::config::Config;
@@ -110,7 +111,7 @@ fn decide(
     Ok(identify(servable, site, arrival)?.permit()?.plan(site).verify(site).exchange(resources))
 }
 
-/// Finds out who calls.
+/// Identifies the caller.
 fn identify<'a>(
     Servable { path, method, request }: Servable<'a>,
     site: Site<'a>,
@@ -127,7 +128,7 @@ struct Identified<'a> {
     path: &'a str,
     method: Method,
     request: Request,
-    /// The namespace that goes before the repository that the client has named, if one does.
+    /// The namespace that is put before the client's repository, if there is one.
     namespace: Option<&'a Repository>,
     repository: Option<Repository>,
     caller: Caller<'a>,
@@ -150,7 +151,7 @@ impl<'a> Identified<'a> {
 struct Permitted<'a>(Identified<'a>);
 
 impl<'a> Permitted<'a> {
-    /// What to do, upstream's `Authorization` aside.
+    /// The plan for the request, upstream's `Authorization` aside.
     fn plan(self, site: Site<'_>) -> Planned<'a> {
         let Identified { path, method, request, namespace, repository, mut caller } = self.0;
         let mut session = caller.session(site.registry);
@@ -176,15 +177,15 @@ impl<'a> Permitted<'a> {
     }
 }
 
-/// What comes of a request that is allowed.
+/// The plan for a request that is allowed.
 enum Plan {
-    /// An answer of MetaHub's own, about which the registry was not asked.
+    /// An answer of MetaHub's own, for which the registry was not asked.
     Answer(LocalReply),
-    /// A request to the registry, or an answer on what it has said to this very caller before.
+    /// A request to the registry, or an answer that it has confirmed to this very caller before.
     Registry(Decision),
 }
 
-/// A request of which it is known what comes of it.
+/// A request with its plan.
 struct Planned<'a> {
     path: &'a str,
     plan: Plan,
@@ -209,7 +210,7 @@ impl<'a> Planned<'a> {
     }
 }
 
-/// A request that says nothing to a caller on whom the registry's answer is still to come.
+/// A request whose answer tells nothing to a caller whom the registry has not accepted yet.
 struct Verified<'a> {
     path: &'a str,
     decision: Decision,
@@ -227,7 +228,7 @@ impl Verified<'_> {
     }
 }
 
-/// What to do with an allowed request.
+/// The decision about an allowed request.
 fn take_up(
     site: Site<'_>,
     session: &Session,
@@ -298,13 +299,13 @@ fn dispatch(
     })
 }
 
-/// Goes upstream as it is, and its answer comes back as it is.
+/// Lets a request and its answer pass unchanged.
 fn passing() -> Decision {
     Decision::new(Next::Pass, Step::Continue(Vec::new()))
 }
 
-/// Makes a request for a manifest by tag one that asks what the tag points to. Each change costs a call into Envoy, so
-/// there are as few as possible; an answer to HEAD has no body whose encoding could matter.
+/// Turns a request for a manifest by tag into one that asks what the tag points to. Each change costs a call into
+/// Envoy, so there are as few as possible; an answer to HEAD has no body whose encoding could matter.
 fn ask_what_it_points_to(headers: Headers<'_>) -> Vec<HeaderChange> {
     let mut changes = Vec::new();
     if headers.first(":method") != Some(b"HEAD") {

@@ -1,7 +1,7 @@
-//! The bytes of a document that many may wait for: shared instead of copied, with what was found out about them.
+//! The bytes of a document that many may wait for: shared instead of copied, with the facts found out about them.
 //!
-//! A fleet that pulls one image waits for one answer. Its bytes are hashed once and parsed once, whoever of the waiting
-//! comes first, and nobody has a copy of them.
+//! A fleet that pulls one image waits for one answer. Its bytes are hashed once and parsed once, for the first request
+//! that needs it, and no request has a copy of them.
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
@@ -53,7 +53,7 @@ impl Body {
         })
     }
 
-    /// What this is, by its content alone.
+    /// The nature of the document, by its content alone.
     #[must_use]
     pub fn nature(&self) -> &Nature {
         self.0.nature.get_or_init(|| match self.0.index.get() {
@@ -62,14 +62,14 @@ impl Body {
         })
     }
 
-    /// The same of what is said to be an index, which saves a reading if that is true.
+    /// The same for a document that is said to be an index, which saves a reading if that is true.
     #[must_use]
     pub fn nature_of_index(&self) -> &Nature {
         let _ = self.index();
         self.nature()
     }
 
-    /// Where the index that this is leads a walk. The same walk of machines that are alike is made once.
+    /// The next turn of a walk that enters this index. Machines that are alike share the result.
     pub fn enter(&self, walk: Walk, machine: &MachineType, on_no_match: OnNoMatch) -> Turn {
         let key = (walk, machine.fingerprint(), on_no_match == OnNoMatch::Unfiltered);
         if let Some(turn) = self.0.turns.borrow().get(&key) {
@@ -84,7 +84,8 @@ impl Body {
         turn
     }
 
-    /// Where the cache keeps these bytes: `keep` puts them there for the first who asks, and only then the cache grows.
+    /// The place where the cache keeps these bytes. The first call stores them by `keep`, and only then does the cache
+    /// grow.
     pub fn kept(&self, keep: impl FnOnce() -> (Option<Location>, CacheGrowth)) -> (Option<Location>, CacheGrowth) {
         let mut growth = CacheGrowth::default();
         let location = self.0.kept.get_or_init(|| {
@@ -95,7 +96,7 @@ impl Body {
         (*location, growth)
     }
 
-    /// The index that this is.
+    /// The document as an index.
     ///
     /// # Errors
     /// As [`Index::parse`].

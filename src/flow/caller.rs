@@ -1,4 +1,4 @@
-//! `Authorization` → who calls, what it gets to see, and what the registry is shown for it.
+//! `Authorization` → the caller, its view, and the credentials that the registry gets for it.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ use crate::store::keys::{Identity, ProcessKey};
 use crate::store::resources::Resources;
 use crate::text::headers::Headers;
 
-/// What a client is told before it has logged in.
+/// The message to a client that has not logged in.
 const LOG_IN: &str = "log in to MetaHub with the login of a machine type";
 /// The user in log lines of clients that did not log in.
 const ANONYMOUS: &str = "anonymous";
@@ -35,7 +35,7 @@ pub(super) struct Caller<'a> {
     pub(super) user: String,
     pub(super) view: Result<View, ViewDenied>,
     pub(super) account: Option<&'a Account>,
-    /// What the registry is shown.
+    /// The credentials that the registry gets.
     pub(super) presented: Presented,
     /// How the client is asked for better credentials.
     challenge: Challenge,
@@ -60,7 +60,7 @@ impl Caller<'_> {
         self.login == Login::Anonymous
     }
 
-    /// What the caller has with a registry. Its name and challenge go with it.
+    /// The caller's session with a registry, which takes its name and challenge along.
     pub(super) fn session(&mut self, registry: &Arc<Registry>) -> Session {
         let challenge = std::mem::replace(&mut self.challenge, Challenge::basic());
         Session::new(registry, std::mem::take(&mut self.user), challenge)
@@ -75,8 +75,8 @@ impl Caller<'_> {
     }
 }
 
-/// Who sends this request. A bare one is always asked for credentials, also where it may go on without: docker learns
-/// the scheme from its bare ping and containerd sends credentials only when asked.
+/// The caller of this request. A request without credentials is always asked for them, even where clients may go on
+/// without: docker learns the scheme from its bare ping and containerd sends credentials only when asked.
 pub(super) fn identify<'a>(
     config: &'a Config,
     resources: &dyn Resources,
@@ -84,12 +84,12 @@ pub(super) fn identify<'a>(
     registry: &Registry,
     arrival: Arrival<'_>,
 ) -> Result<Caller<'a>, Box<LocalReply>> {
-    // More than one header is for nobody to choose from.
+    // MetaHub does not choose one of several headers.
     let mut values = arrival.headers.all("authorization");
     let authorization = values.next().filter(|_| values.next().is_none());
     if let Some(known) = authorization.and_then(|value| known_callers.find(resources, &registry.cluster, value)) {
         let account = known.account.map(|name| config.accounts.get(&name).ok_or(name));
-        // Without its account a login would be without the limits of it; then it is looked at again.
+        // Without its account a known login would escape the account's limits. Then it is checked again.
         if let Ok(account) = account.transpose() {
             let caller = logged_in(known.user, known.view, account, shared(registry));
             return Ok(Caller { identity: known.identity, ..caller });
@@ -126,7 +126,7 @@ fn look_at<'a>(
     }
 }
 
-/// What the client shows of who it is.
+/// The credentials that the client presents.
 pub(super) fn presented(headers: Headers<'_>) -> Result<Presented, Box<LocalReply>> {
     Presented::decode(headers.all("authorization")).map_err(|error| malformed(&error.to_string(), headers))
 }
@@ -199,7 +199,7 @@ fn by_name<'a>(config: &Config, registry: &Registry, user: String) -> Caller<'a>
     logged_in(user, view, None, shared(registry))
 }
 
-/// A ticket. What its login may do is looked up now, not when it was made.
+/// The caller of a ticket. The permissions of its login are looked up now, not when the ticket was made.
 fn by_ticket<'a>(
     config: &'a Config,
     resources: &dyn Resources,
@@ -212,7 +212,7 @@ fn by_ticket<'a>(
         return Err(malformed("tokens are of no use here; log in with a user name and a password", headers));
     };
     let ticket = ticket::open(config, resources, registry, token).map_err(|refused| {
-        // Every ticket ends; that is nothing to tell an operator.
+        // Every ticket expires, so operators need no line about that.
         let told = refused == InvalidTicket::Foreign;
         let line = told.then(|| format!("401 {}: {refused}", target(headers)));
         invalid_ticket(config, registry, headers, &refused.to_string(), line)
@@ -299,8 +299,8 @@ fn invalid_ticket(
     Box::new(LocalReply::from(reply).reporting(Report { line, ..Report::count(Counter::TokenInvalid) }))
 }
 
-/// A token that the client brought and that only the registry can judge. Failure is answered as a wrong password is:
-/// whoever can log in must not become anonymous by mistake.
+/// A token that the client brought and that only the registry can judge. A token that is refused is answered like a
+/// wrong password: a client that can log in must not become anonymous by mistake.
 fn by_jwt<'a>(config: &Config, token: Secret, headers: Headers<'_>) -> Result<Caller<'a>, Box<LocalReply>> {
     let user = jwt::subject(token.expose())
         .ok_or_else(|| malformed("the bearer token is no JSON Web Token with a subject", headers))?;
@@ -318,7 +318,8 @@ fn logged_in<'a>(
     Caller { user, view, account, presented, challenge, identity, login }
 }
 
-/// What MetaHub itself presents. Where each client brings its own there is nothing (and no configuration with both).
+/// The credentials that MetaHub itself presents. There are none where each client brings its own: no configuration may
+/// have both.
 fn shared(registry: &Registry) -> Presented {
     registry.credentials.clone().map_or(Presented::Nothing, Presented::Password)
 }

@@ -12,10 +12,10 @@ use crate::text::headers::Headers;
 #[derive(Clone, Debug)]
 pub(super) struct Challenge(Cow<'static, str>);
 
-/// What is wrong with a bearer token (RFC 6750 §3.1). Clients that see one do not ask for the same token for ever.
+/// The error of a bearer token (RFC 6750 §3.1). Clients that see one do not ask for the same token for ever.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum TokenError {
-    /// Expired, revoked, or none of ours: another one may do.
+    /// Expired, revoked, or not a ticket of MetaHub's: another one may do.
     Invalid,
     /// Good, but of a client that did not log in.
     Insufficient,
@@ -31,13 +31,13 @@ impl TokenError {
 }
 
 impl Challenge {
-    /// For a user name and a password. The answer to wrong ones: with any other, containerd would fall back to an
-    /// anonymous token and silently pull the wrong image.
+    /// The challenge for a user name and a password. It also answers wrong ones: with any other challenge, containerd
+    /// would fall back to an anonymous token and silently pull the wrong image.
     pub(super) fn basic() -> Self {
         Self(Cow::Borrowed("Basic realm=\"MetaHub\""))
     }
 
-    /// For a ticket where clients may be anonymous, for a user name and a password elsewhere.
+    /// The challenge for a ticket where clients may be anonymous, and for a user name and a password elsewhere.
     pub(super) fn of(config: &Config, registry: &Registry, headers: Headers<'_>, error: Option<TokenError>) -> Self {
         let realm = registry.anonymous.as_ref().and_then(|_| realm(config.public_url.as_deref(), headers));
         let Some(realm) = realm else { return Self::basic() };

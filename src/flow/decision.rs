@@ -1,4 +1,4 @@
-//! What an event comes to, and what is still undecided afterwards.
+//! The decision about an event, and the state of a request that is still undecided afterwards.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use crate::oci::reference::Repository;
 use crate::store::cache::{CacheGrowth, CacheScope};
 use crate::store::resources::Resources;
 
-/// What an undecided request has around it.
+/// The context in which a request is decided.
 #[derive(Clone, Copy)]
 pub(super) struct Context<'a> {
     pub(super) resources: &'a dyn Resources,
@@ -18,7 +18,7 @@ pub(super) struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    /// Where the cache keeps what is of this repository.
+    /// The part of the cache that is of this repository.
     pub(super) fn scope(self, repository: &'a Repository) -> CacheScope<'a> {
         CacheScope { cluster: &self.session.registry.cluster, repository }
     }
@@ -26,11 +26,11 @@ impl<'a> Context<'a> {
 
 /// A request about which upstream's next answer decides something.
 pub(super) trait Undecided: fmt::Debug {
-    /// One event further. An answer that refuses the caller never comes here.
+    /// Takes the request one event further. An answer that refuses the caller never comes here.
     fn advance(self: Box<Self>, at: Context<'_>, event: &Event<'_>) -> Decision;
 
-    /// What to ask upstream for once more, with another token: the callout that is under way, or one instead of the
-    /// client's own request, which has gone. `None` where only the client's own request will do.
+    /// The callout to send once more with another token: the one that is under way, or one that replaces the client's
+    /// own request, which has gone. `None` where only the client's own request will do.
     fn repeat(&mut self, session: &Session) -> Option<Callout>;
 
     /// Whether the client's request itself waits, and has not gone upstream.
@@ -47,7 +47,7 @@ pub(super) trait Undecided: fmt::Debug {
     }
 }
 
-/// What a request is after an event.
+/// The state of a request after an event.
 #[derive(Debug)]
 pub(super) enum Next {
     /// Everything is decided.
@@ -58,11 +58,11 @@ pub(super) enum Next {
     Undecided(Box<dyn Undecided>),
 }
 
-/// What an event comes to.
+/// The decision about an event.
 #[derive(Debug)]
 pub(super) struct Decision {
     pub(super) next: Next,
-    /// What to do. `Authorization` for upstream is not in it: the exchange adds it.
+    /// The step to take. `Authorization` for upstream is not in it: the exchange adds it.
     pub(super) step: Step,
     pub(super) reports: Vec<Report>,
 }
@@ -82,7 +82,7 @@ impl Decision {
         self
     }
 
-    /// With how the cache grew.
+    /// The same decision, with reports of how the cache grew.
     pub(super) fn growing(mut self, growth: CacheGrowth) -> Self {
         self.reports.extend(Report::of_growth(growth));
         self

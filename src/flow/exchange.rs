@@ -1,4 +1,4 @@
-//! A request from its first step to its last: what it has with its registry, and what is still undecided of it.
+//! A request from its first step to its last: its session with the registry, and the state of what is undecided.
 
 use super::authorizing::{Authorizing, Outgoing};
 use super::decision::{Context, Decision, Next, Undecided};
@@ -26,18 +26,18 @@ enum Way {
     Passing(Session),
     /// Upstream's next answer decides more.
     Undecided(Session, Box<dyn Undecided>),
-    /// What is to go upstream waits for a registry token.
+    /// The request to upstream waits for a registry token.
     Authorizing(Session, Box<Authorizing>),
 }
 
-/// What comes of an event.
+/// The effects of an event.
 #[derive(Debug)]
 pub struct Effects {
     /// The state afterwards.
     pub exchange: Exchange,
-    /// What to do.
+    /// The step to take.
     pub step: Step,
-    /// What to count and log.
+    /// The reports to count and log.
     pub reports: Vec<Report>,
 }
 
@@ -52,7 +52,7 @@ impl Effects {
         Self { exchange: Exchange(exchange), step, reports: Vec::new() }
     }
 
-    /// What was decided, done with this session: what goes upstream gets its `Authorization`.
+    /// The effects of a decision under this session: a request that goes upstream gets its `Authorization`.
     fn of(mut session: Session, Decision { next, mut step, reports }: Decision) -> Self {
         match &mut step {
             Step::Resume(changes) => session.complete(changes),
@@ -79,8 +79,8 @@ impl Effects {
 }
 
 impl Exchange {
-    /// Takes up what was decided about a request's headers. What goes upstream gets its `Authorization`, by way of the
-    /// token service if need be, and has none of the client's. `path` is the client's.
+    /// Carries out the decision about a request's headers. A request that goes upstream gets the registry's
+    /// `Authorization`, through the token service if need be, and never the client's. `path` is the client's.
     pub(super) fn begin(
         resources: &dyn Resources,
         mut session: Session,
@@ -116,7 +116,7 @@ impl Exchange {
         Effects::new(Way::Authorizing(session, Box::new(authorizing)), Step::CallOut(callout))
     }
 
-    /// One event further.
+    /// Takes the request one event further.
     #[must_use]
     pub fn advance(self, resources: &dyn Resources, event: &Event<'_>) -> Effects {
         match event {
@@ -124,7 +124,7 @@ impl Exchange {
                 let message = "MetaHub has too many requests under way; try again later";
                 (*overloaded(Code::Unavailable, message, "overfull")).into()
             }
-            // What answers a request that has not gone upstream, or has been answered, is Envoy itself (408, 504).
+            // Envoy itself answers a request that has not gone upstream, or has been answered (408, 504).
             Event::ResponseHeaders { .. } if self.holds_request() => {
                 Effects::new(Way::Done, Step::Continue(Vec::new()))
             }
@@ -147,7 +147,7 @@ impl Exchange {
     #[must_use]
     pub fn suffices(&self, status: &[u8]) -> Option<&'static [&'static str]> {
         match &self.0 {
-            // All that passes but a challenge.
+            // Every answer passes as it is, except a challenge.
             Way::Passing(_) if status != b"401" => Some(&[]),
             Way::Undecided(_, state) => state.suffices(status),
             _ => None,

@@ -27,15 +27,15 @@ use crate::select::{DeadEnd, Walk};
 use crate::store::cache::Cache;
 use crate::text::headers::Headers;
 
-/// What is to be explained, and how: all that does not change on the way.
+/// The question: all that does not change until it is answered.
 #[derive(Debug)]
 pub(super) struct Question {
     pub(super) query: ExplainQuery,
-    /// Those that the caller may use, by name.
+    /// The machine types that the caller may use, by name.
     pub(super) machine_types: Vec<Arc<MachineType>>,
     pub(super) on_no_match: OnNoMatch,
     pub(super) cache: Cache,
-    /// Explanations are bounded.
+    /// The place among the explanations that may be under way.
     pub(super) _permit: Permit,
 }
 
@@ -141,7 +141,7 @@ impl Explain {
         let answer = match fetch::top(&at.session.registry, reference.as_str(), answer) {
             Ok(answer) => Ok(answer),
             Err(Unusable::Fault(fault)) => Err(fault),
-            // What a client would read for itself is put into words here.
+            // An answer that a pulling client would read for itself is put into words here.
             Err(Unusable::Relayed(answer)) => fetch::manifest(&at.session.registry, reference.as_str(), Some(answer)),
         };
         let Answer { headers, body } = match answer {

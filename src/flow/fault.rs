@@ -1,4 +1,4 @@
-//! Why a request comes to nothing, as its client and its operator are told.
+//! The reasons why requests fail, as clients and operators are told.
 
 use super::report::Counter;
 use crate::flow::reply::Reply;
@@ -6,22 +6,22 @@ use crate::oci::errors::Code;
 use crate::select::DeadEnd;
 use crate::text::headers::Headers;
 
-/// What upstream says of when to try again and of its limit, which a client gets with MetaHub's own error. The
-/// `RateLimit` fields (draft-ietf-httpapi-ratelimit-headers) as Docker Hub sends them.
+/// Headers in which upstream says when to try again and what its limit is. A client gets them with MetaHub's own error.
+/// The `RateLimit` fields (draft-ietf-httpapi-ratelimit-headers) are named as Docker Hub sends them.
 const TOLD_ON: [&str; 5] =
     ["retry-after", "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset", "docker-ratelimit-source"];
 
 /// Envoy says that it did not ask upstream, because of a limit of its own.
 pub(super) const OVERLOADED: &str = "x-envoy-overloaded";
 
-/// Why a request comes to nothing: what the client is told is what the log says.
+/// The reason why a request fails. The client and the log get the same words.
 #[derive(Debug)]
 pub(super) struct Fault {
     pub(super) code: Code,
     pub(super) counter: Counter,
     pub(super) message: String,
     told: Vec<(&'static str, String)>,
-    /// It says nothing of the registry: MetaHub's own Envoy has refused or limited the request.
+    /// Whether MetaHub's own Envoy has refused or limited the request: then the fault says nothing of the registry.
     pub(super) own: bool,
 }
 
@@ -43,7 +43,7 @@ impl Fault {
         Self::dead_end(&DeadEnd::TooLarge)
     }
 
-    /// There is no answer. Envoy does not tell which of the two it is.
+    /// There is no answer. Envoy does not tell which of these reasons it has.
     #[cold]
     pub(super) fn broke_off(host: &str, reference: &str) -> Self {
         let message = format!(
@@ -65,7 +65,8 @@ impl Fault {
         Self::upstream(format!("the registry {host} is not available ({status}); try again later")).retrying(headers)
     }
 
-    /// The client asked for nothing wrong where an index cannot be used; it did where nothing fits its machine.
+    /// Where an index cannot be used, the fault is upstream's; where nothing fits the client's machine, its image is
+    /// unknown.
     pub(super) fn dead_end(dead_end: &DeadEnd) -> Self {
         match dead_end {
             DeadEnd::NothingFits(_) => Self::new(Code::ManifestUnknown, Counter::NoMatch, dead_end.to_string()),
@@ -73,7 +74,7 @@ impl Fault {
         }
     }
 
-    /// With what upstream says of when to try again, and of its limit.
+    /// The same fault, with upstream's headers about when to try again and about its limit.
     pub(super) fn retrying(mut self, headers: Headers<'_>) -> Self {
         self.told = TOLD_ON.iter().filter_map(|name| Some((*name, headers.text(name)?.to_owned()))).collect();
         self

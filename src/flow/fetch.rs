@@ -1,4 +1,4 @@
-//! Requests of MetaHub's own for manifests, and what their answers are worth.
+//! MetaHub's own requests for manifests, and the checks of their answers.
 
 use super::fault::{Fault, OVERLOADED};
 use super::report::Counter;
@@ -12,11 +12,11 @@ use crate::oci::media_type::{self, DOCKER_LIST, DOCKER_MANIFEST, Kind, essence};
 use crate::oci::reference::Repository;
 use crate::text::headers::Headers;
 
-/// Largest manifest that is read, in bytes: the limit of an index holds for every manifest.
+/// The largest manifest that is read, in bytes: the limit of an index holds for every manifest.
 pub const MAX_MANIFEST: usize = MAX_BYTES;
 
-/// Largest manifest that is an answer of MetaHub's own, in bytes. Envoy holds such an answer until its client has read
-/// it, so larger ones pass from upstream, which Envoy slows down instead (`transfer.rs`).
+/// The largest manifest that is an answer of MetaHub's own, in bytes. Envoy holds such an answer until its client has
+/// read it, so larger ones pass from upstream, which Envoy slows down instead (`transfer.rs`).
 pub(super) const LARGE: usize = 64 * 1024;
 
 /// A callout for a manifest of these types, or of any. `reference` is a tag or a digest.
@@ -41,9 +41,9 @@ fn request(method: &str, session: &Session, repository: &Repository, reference: 
     Callout { cluster: registry.cluster.clone(), headers }
 }
 
-/// Whether a content type is true of a document. What a document is, its content decides; what is said wrongly of it is
-/// never kept: runtimes refuse a manifest whose own `mediaType` is another than its `Content-Type`. Of one that does
-/// not say what it is, only a type of manifests is true. No type at all is no lie.
+/// Whether a content type is true of a document. The content decides what a document is, and a wrong type is never
+/// kept: runtimes refuse a manifest whose own `mediaType` differs from its `Content-Type`. If a document does not say
+/// what it is, only a type of manifests is true. No type at all is not wrong.
 pub(super) fn is_true(media_type: &str, body: &Body) -> bool {
     let said = Kind::of(media_type);
     let nature = if said == Kind::Index { body.nature_of_index() } else { body.nature() };
@@ -54,9 +54,9 @@ pub(super) fn is_true(media_type: &str, body: &Body) -> bool {
     (said == Kind::Index) == nature.is_index && (media_type.is_empty() || fits())
 }
 
-/// Whether a document confirms what a content type says of it. Where a client's `Accept` went upstream nothing else
-/// will do: a registry may call a document whatever that client wants, and the others would hear it from the cache. A
-/// document that does not say what it is must be of a kind that need not: Docker's say it.
+/// Whether a document confirms its content type. This is required where a client's `Accept` went upstream: a registry
+/// may give a document any type that this client wants, and the others would get that type from the cache. A document
+/// that does not say what it is must be of a kind that need not; Docker's documents say it.
 pub(super) fn is_confirmed(media_type: &str, body: &Body) -> bool {
     let must_say =
         || Kind::of(media_type) == Kind::Unknown || [DOCKER_LIST, DOCKER_MANIFEST].contains(&essence(media_type));
@@ -93,7 +93,7 @@ pub(super) fn top<'a>(
         200 => Ok(answer),
         500.. | 0 => Err(Unusable::Fault(Fault::unavailable(host, headers))),
         status @ (201..=299) => invalid(format!("the registry {host} answered {status} to a manifest request")),
-        // A client that followed would get the whole index from there, and choose from it by its platform alone.
+        // A client that followed the redirect would get the whole index, and choose from it by its platform alone.
         status @ (300..=399) => invalid(format!(
             "the registry {host} redirects manifests ({status}); put MetaHub in front of the one that it leads to"
         )),
@@ -123,7 +123,7 @@ pub(super) fn found(registry: &Registry, what: &str, headers: Headers<'_>) -> Re
             let message = format!("the registry {host} does not have the manifest {what}; push the image again");
             Err(Fault::new(Code::ManifestUnknown, Counter::InvalidManifest, message))
         }
-        // Not a fault of the moment: nothing that was known before may stand in for it.
+        // This fault does not pass by itself, so no earlier answer may stand in for it.
         403 => {
             let message = format!("the registry {host} does not allow {what} (403); ask there for it");
             Err(Fault::new(Code::Denied, Counter::UpstreamFailed, message))
@@ -140,7 +140,7 @@ pub(super) fn found(registry: &Registry, what: &str, headers: Headers<'_>) -> Re
     }
 }
 
-/// Whether an answer has the media type of a descriptor; one that says none has.
+/// Whether an answer has the media type of a descriptor; an answer that names none has it.
 pub(super) fn has_type(descriptor: &Descriptor, headers: Headers<'_>) -> Result<(), Fault> {
     let Descriptor { media_type: expected, digest, .. } = descriptor;
     let content_type = headers.first("content-type").map_or(expected.as_bytes(), |value| value);

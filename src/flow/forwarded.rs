@@ -1,4 +1,4 @@
-//! Which headers of a client's request reach a registry. Only what stands here does: any other header may mean
+//! The headers of a client's request that reach a registry. Only those named here do: any other header may mean
 //! something to the registry or to what stands before it (a cookie, `X-Remote-User`, `X-HTTP-Method-Override`,
 //! `X-Original-URL`, `X-Forwarded-Host`), and MetaHub has decided about the request without it.
 
@@ -6,9 +6,9 @@ use std::borrow::Cow;
 
 use crate::text::headers::{HeaderChange, Headers};
 
-/// What any request may bring. `Authorization` is replaced (`session.rs`), `x-envoy-internal` and the like are
-/// Envoy's, `Content-Length` is 0. A pattern and not a list: the compiler looks at the length first, and every request
-/// passes here.
+/// The headers that any request may bring. `Authorization` is replaced (`session.rs`), `x-envoy-internal` and the like
+/// are Envoy's, `Content-Length` is 0. This is a pattern and not a list: the compiler looks at the length first, and
+/// every request passes here.
 fn may_always_go(name: &str) -> bool {
     matches!(
         name,
@@ -40,7 +40,8 @@ fn may_always_go(name: &str) -> bool {
     )
 }
 
-/// What a request whose answer passes as it is may bring besides: parts of a document, and whether it has changed.
+/// The headers that a request whose answer passes as it is may bring besides: they ask for parts of a document, or
+/// whether it has changed.
 fn may_pass(name: &str) -> bool {
     matches!(
         name,
@@ -55,17 +56,17 @@ fn may_pass(name: &str) -> bool {
     )
 }
 
-/// Longest value that goes upstream with a request for a manifest, in bytes: a registry's front end refuses headers
+/// The longest value that goes upstream with a request for a manifest, in bytes: a registry's front end refuses headers
 /// that are too long, and a refused request must not be the client's choice. `Accept` has a limit of its own
 /// (`accept_header.rs`).
 const MAX_VALUE: usize = 256;
 
-/// What becomes of a request on its way.
+/// The purpose of a request on its way upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
     /// The answer to it goes to the client as it is.
     Pass,
-    /// MetaHub asks for a manifest: what the answer is must not depend on the client.
+    /// MetaHub asks for a manifest: the answer must not depend on the client.
     Manifest,
 }
 

@@ -1,12 +1,12 @@
 //! Callers that one worker knows while a configuration is in force, so that a request with a login that was checked
-//! before costs no look into the process's memory.
+//! before does not read the process's memory.
 //!
-//! A new configuration begins with nobody known, which is how rotation and lost permissions take effect at once. Only
-//! logins that MetaHub itself has checked, or that nobody checks, are kept: what a registry has accepted is the
-//! registry's to say each time. Passwords are not kept. A login is recognised by two SipHashes of its complete
-//! `Authorization` header behind secrets that nobody knows (the standard library's hasher, whose keys are fixed, so
-//! that they go in front), 128 bits: to be taken for somebody else, one would have to guess them. (HMAC-SHA256 took
-//! three quarters of all instructions that a remembered login costs.)
+//! A new configuration begins without known callers, so that rotation and lost permissions take effect at once. Only
+//! logins that MetaHub itself has checked, or that nobody checks, are kept: a registry that checks logins is asked each
+//! time. Passwords are not kept. A login is recognised by two SipHashes of its complete `Authorization` header behind
+//! secrets that nobody knows (the standard library's hasher, whose keys are fixed, so that they go in front), 128 bits:
+//! to be taken for somebody else, one would have to guess them. (HMAC-SHA256 took three quarters of all instructions
+//! that a remembered login costs.)
 
 use std::cell::{OnceCell, RefCell};
 use std::fmt;
@@ -17,13 +17,13 @@ use crate::config::ViewDenied;
 use crate::store::keys::Identity;
 use crate::store::resources::Random;
 
-/// Callers that are known at most. Where two meet in one place, the earlier one is forgotten.
+/// The most callers that are known. Where two share a place, the earlier one is forgotten.
 const PLACES: usize = 1024;
 
-/// What a login is recognised by.
+/// The mark by which a login is recognised.
 type Mark = [u64; 2];
 
-/// What is known of a caller.
+/// A known caller.
 #[derive(Clone)]
 pub(super) struct KnownCaller {
     pub(super) user: String,
@@ -47,15 +47,14 @@ impl fmt::Debug for KnownCallers {
 }
 
 impl KnownCallers {
-    /// What this header at this registry is recognised by, and its place. `None` without randomness: then nobody is
-    /// known.
+    /// The mark of this header at this registry, and its place. `None` without randomness: then no caller is known.
     fn recognise(&self, random: &dyn Random, cluster: &str, authorization: &[u8]) -> Option<(Mark, usize)> {
         let key = (*self.key.get_or_init(|| random.random()))?;
         let (one, other) = key.split_first_chunk::<16>()?;
         let hash = |key: &[u8]| {
             let mut hasher = DefaultHasher::new();
             hasher.write(key);
-            // Keeps ("a", "bc") apart from ("ab", "c").
+            // The length keeps ("a", "bc") apart from ("ab", "c").
             hasher.write_usize(cluster.len());
             hasher.write(cluster.as_bytes());
             hasher.write(authorization);
@@ -65,7 +64,7 @@ impl KnownCallers {
         Some(([first, hash(other)], usize::try_from(first % PLACES as u64).ok()?))
     }
 
-    /// Who sends this header to this registry.
+    /// The known caller that sends this header to this registry.
     pub(super) fn find(&self, random: &dyn Random, cluster: &str, authorization: &[u8]) -> Option<KnownCaller> {
         let (mark, place) = self.recognise(random, cluster, authorization)?;
         let all = self.known.borrow();

@@ -1,4 +1,4 @@
-//! Answers of MetaHub's own: the reply, what is counted, and the line for operators.
+//! MetaHub's own answers: the reply, the counter, and the line for operators.
 
 use super::report::{Counter, Report};
 use crate::flow::reply::Reply;
@@ -6,7 +6,7 @@ use crate::oci::errors::Code;
 use crate::store::cache::CacheGrowth;
 use crate::text::headers::Headers;
 
-/// An answer of MetaHub's own (Envoy calls it a local reply), with what is counted and logged of it.
+/// An answer of MetaHub's own (Envoy calls it a local reply), with its reports.
 #[derive(Debug)]
 pub(super) struct LocalReply {
     pub(super) reply: Reply,
@@ -25,7 +25,7 @@ impl LocalReply {
         self
     }
 
-    /// With how the cache grew.
+    /// The same answer, with reports of how the cache grew.
     pub(super) fn growing(mut self, growth: CacheGrowth) -> Self {
         self.reports.extend(Report::of_growth(growth));
         self
@@ -45,7 +45,7 @@ pub(super) fn refuse(code: Code, counter: Counter, message: &str) -> Box<LocalRe
     rejected(Reply::error(code, message), counter, line)
 }
 
-/// A worker has too much under way; one line an hour tells of it.
+/// A refusal because a worker has too much under way; one log line an hour says so.
 #[cold]
 pub(super) fn overloaded(code: Code, message: &str, topic: &str) -> Box<LocalReply> {
     let reply = Reply::error(code, message).with("retry-after", "1");

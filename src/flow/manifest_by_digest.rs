@@ -1,6 +1,6 @@
-//! A manifest by digest: content that is known is answered from the cache once upstream has said, to the caller's own
-//! credentials, that it is there; anything else is fetched once for everybody who asks at that moment. What is large
-//! passes from upstream to each client (`transfer.rs` says why). Its bytes are never changed.
+//! A manifest by digest: known content is answered from the cache once upstream has said, to the caller's own
+//! credentials, that it is there; other content is fetched once for all callers that ask at that moment. A large
+//! manifest passes from upstream to each client (`transfer.rs` says why). The bytes of a manifest are never changed.
 
 use super::accept_header;
 use super::decision::{Context, Decision, Next, Undecided};
@@ -33,7 +33,7 @@ enum State {
     Revalidating(Location),
     /// A callout for the manifest, while the client's own request waits.
     Fetching,
-    /// The same, after the client's own request has gone upstream, from where it cannot go once more.
+    /// The same, after the client's own request has gone upstream and cannot go again.
     FetchingAfterHead,
 }
 
@@ -65,7 +65,7 @@ impl Undecided for ManifestByDigest {
 }
 
 impl ManifestByDigest {
-    /// Asks upstream with HEAD for what is known, and for all of what is not.
+    /// Asks upstream with HEAD about a known manifest, and with GET for an unknown one.
     pub(super) fn begin(
         at: Context<'_>,
         repository: Repository,
@@ -127,7 +127,7 @@ impl ManifestByDigest {
         match headers.status() {
             200 => {}
             500.. | 0 => return self.fail(at, &Fault::unavailable(host, headers)),
-            // Passed on; redirects of content are followed by clients, which verify what they get.
+            // The answer is passed on: clients follow redirects of content, and verify what they get.
             _ => return served::relay(headers, body).into(),
         }
         if body.len() > MAX_MANIFEST {

@@ -41,7 +41,7 @@ use crate::store::cache::{Cache, CacheGrowth, Resolution};
 use crate::store::keys::Identity;
 use crate::text::headers::HeaderChange;
 
-/// Who pulls what, and how: all that does not change on the way.
+/// The request: all that does not change until it is answered.
 #[derive(Debug)]
 pub(super) struct TagRequest {
     pub(super) repository: Repository,
@@ -57,7 +57,8 @@ pub(super) struct TagRequest {
 }
 
 impl TagRequest {
-    /// What the answer depends on besides the tag, in bytes: machine types alike in what they offer get the same.
+    /// The view on which the answer depends besides the tag, in bytes: machine types with the same offer get the same
+    /// image.
     fn view(&self) -> [u8; 17] {
         let mut view = [u8::from(self.on_no_match == OnNoMatch::Unfiltered); 17];
         let (_, fingerprint) = view.split_at_mut(1);
@@ -90,8 +91,8 @@ pub(super) struct ManifestByTag {
 enum State {
     /// Upstream was asked with HEAD what the tag points to, and may confirm what is known.
     Revalidating(Option<Box<Resolution>>),
-    /// The same by a callout, because the client's own request is to fetch the manifest, or was answered in a way that
-    /// would be held against others and that its own headers may have brought about.
+    /// The same by a callout, because the client's own request is to fetch the manifest, or got an answer that its own
+    /// headers may have caused and that would affect other clients.
     Confirming(Option<Box<Resolution>>),
     /// A callout for what the tag points to.
     FetchingTop(TopReference),
@@ -106,18 +107,18 @@ enum State {
 enum TopReference {
     /// By the tag.
     Tag,
-    /// By the tag, because a HEAD has not told; whether it never will.
+    /// By the tag, because a HEAD was of no use; whether it never will be of any.
     TagAfterHead { useless: bool },
     /// By the digest that a HEAD has named.
     Digest(Digest),
 }
 
-/// Whose HEAD upstream has answered.
+/// The sender of the HEAD that upstream has answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asked {
-    /// The client's own, with what is forwarded of its headers.
+    /// The client, with the headers that are forwarded.
     ByClient,
-    /// MetaHub's, which is the same for everybody.
+    /// MetaHub, with the same HEAD for all clients.
     ByCallout,
 }
 
@@ -162,8 +163,8 @@ impl Undecided for ManifestByTag {
 }
 
 impl ManifestByTag {
-    /// Answers at once, asks for confirmation of what is known, or asks for all of it. `ask` says what makes the
-    /// client's request one for confirmation.
+    /// Answers at once, asks for confirmation of a known resolution, or asks for the document. `ask` gives the changes
+    /// that turn the client's request into one for confirmation.
     pub(super) fn begin(at: Context<'_>, asked: TagRequest, ask: impl FnOnce() -> Vec<HeaderChange>) -> Decision {
         let mut manifest =
             Self { asked, state: State::Revalidating(None), own: Own::Here, growth: CacheGrowth::default() };
@@ -240,7 +241,7 @@ impl ManifestByTag {
         }
     }
 
-    /// Calls out for what a state waits for.
+    /// Makes the callout that a state waits for.
     fn fetch(mut self, at: Context<'_>, state: State) -> Decision {
         self.state = state;
         if self.own == Own::Here {
@@ -280,7 +281,7 @@ impl ManifestByTag {
                 return self.fail(at, &fault);
             }
             (_, Some(named)) => named.clone(),
-            // A digest that is wrong is as good as none: what counts is what the index says of its entries.
+            // A wrong digest is treated as absent: only the index's descriptors of its entries count.
             (_, None) => body.digest().clone(),
         };
         let lesson = self.learn_from_head(at, &by, named.is_some());
@@ -324,16 +325,17 @@ impl ManifestByTag {
         if confirmable { Lesson::Resolution } else { Lesson::Unconfirmable }
     }
 
-    /// What the tag points to.
+    /// Takes up the document that the tag points to.
     fn on_top(self, at: Context<'_>, top: Top, media_type: &str, body: &Body, source: Counter) -> Decision {
-        // What is said to be an index and is none, is a fault that the walk finds.
+        // A document that is said to be an index and is none is a fault that the walk finds.
         if !body.nature().is_index && Kind::of(media_type) != Kind::Index {
             return self.pass_through(at, top, media_type, body, "not an index", source);
         }
         self.on_index(at, top, body, Walk::begin(), Some((media_type, source)))
     }
 
-    /// The index that a walk stands before. `whole` is said of the tag's own document, which may be passed through.
+    /// Takes up the index that a walk stands before. `whole` is given for the tag's own document, which may be passed
+    /// through.
     fn on_index(self, at: Context<'_>, top: Top, body: &Body, walk: Walk, whole: Option<(&str, Counter)>) -> Decision {
         match (body.enter(walk, &self.asked.machine_type, self.asked.on_no_match), whole) {
             (Turn::Image { descriptor, reason, missing }, _) => {
@@ -349,7 +351,7 @@ impl ManifestByTag {
         }
     }
 
-    /// A nested index, from the cache or else from upstream.
+    /// Takes up a nested index, from the cache or else from upstream.
     fn into_nested(self, at: Context<'_>, top: Top, descriptor: Descriptor, walk: Walk) -> Decision {
         let document = self.asked.recent.find(
             &self.asked.cache,

@@ -1,14 +1,14 @@
-//! What the registry gets to see of the path of a client's own request.
+//! The path of a client's own request, as the registry gets it.
 
 use crate::oci::reference::Repository;
 use crate::request::Request;
 use crate::request::query::RETRY;
 
-/// Longest `?ns=` that is looked at, in bytes: no host name has more than 253.
+/// The longest `?ns=` that is read, in bytes: no host name has more than 253.
 const MAX_NAMESPACE: usize = 270;
 
 /// The path of the request as it goes upstream, if it is another than the client's, `sent`: with the namespace that was
-/// put before the repository, and of a manifest's query with what routes may need, `routed`.
+/// put before the repository, and with `routed`, the part of a manifest's query that routes may need.
 pub(super) fn path(sent: &str, request: &Request, namespace: Option<&Repository>, routed: &str) -> Option<String> {
     if let Request::Manifest(repository, reference) = request {
         let parts = ["/v2/", repository.as_str(), "/manifests/", reference.as_str(), routed];
@@ -28,8 +28,8 @@ pub(super) fn routed(path: &str) -> String {
     namespace(path).map_or_else(String::new, |pair| format!("?{pair}"))
 }
 
-/// Whether `ns` looks like a registry's host, as far as there is one. It goes upstream with the request that asks what
-/// a tag points to, and that a registry's front end refuses it must not be the client's choice. It is not left out
+/// Whether `ns` looks like a registry's host, if there is one. It goes upstream with the request that asks what a tag
+/// points to, and a client must not be able to make a registry's front end refuse that request. It is not left out
 /// instead, because the route was chosen by it.
 pub(super) fn names_a_host(path: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:%[]/".contains(&byte);
@@ -38,7 +38,7 @@ pub(super) fn names_a_host(path: &str) -> bool {
     })
 }
 
-/// How containerd names the registry that it means.
+/// The key by which containerd names the registry that it means.
 const NAMESPACE: &str = "ns=";
 
 fn namespace(path: &str) -> Option<&str> {

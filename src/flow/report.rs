@@ -1,11 +1,11 @@
-//! What is counted, and what operators read of it.
+//! Counters, and the log lines that operators read.
 
 use crate::store::cache::CacheGrowth;
 
 /// Declares each counter once: what it counts, what it is called here, and the metric's name.
 macro_rules! counters {
     ($($(#[$what:meta])+ $counter:ident = $name:literal,)+) => {
-        /// What is counted. One request may count once on its way to upstream and once on its way back.
+        /// A counter. One request may count once on its way to upstream and once on its way back.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Counter {
             $($(#[$what])+ $counter,)+
@@ -47,13 +47,13 @@ counters! {
     InvalidManifest = "invalid_manifest",
     /// The upstream is down, slow, broken, or refuses MetaHub.
     UpstreamFailed = "upstream_failed",
-    /// Upstream refused a token that was kept; another one was asked for, or the client sent round once more.
+    /// Upstream refused a token that was kept. Another one was asked for, or the client was sent round once more.
     TokenRefused = "token_refused",
-    /// A client that did not log in was served as one.
+    /// A client that did not log in was served.
     Anonymous = "anonymous",
     /// A ticket was given out.
     TokenIssued = "token_issued",
-    /// A ticket had expired, was revoked, or was none.
+    /// A ticket had expired, was revoked, or was no ticket of MetaHub's.
     TokenInvalid = "token_invalid",
     /// A machine type got less than it could use of an image that is made in variants.
     MissingVariant = "missing_variant",
@@ -63,7 +63,7 @@ counters! {
     CacheMiss = "cache_miss",
     /// A document had to make room in the cache.
     CacheEvicted = "cache_evicted",
-    /// What the cache takes, in bytes; not a counter but a gauge.
+    /// The size of the cache, in bytes; not a counter but a gauge.
     CacheBytes = "cache_bytes",
     /// A tag was answered with what was known before, because upstream is down.
     ServedStale = "served_stale",
@@ -79,16 +79,16 @@ impl Counter {
     }
 }
 
-/// What an operator gets to know.
+/// A report to the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
-    /// What is counted.
+    /// The counter that rises.
     pub counter: Counter,
-    /// By how much; negative for gauges only.
+    /// The amount; negative for gauges only.
     pub amount: i64,
-    /// One log line that names the field, the user or the image, never a secret; `None` for what is no fault.
+    /// One log line that names the field, the user or the image, never a secret; `None` if nothing is wrong.
     pub line: Option<String>,
-    /// What the line is about, where one line an hour about it is enough.
+    /// The topic of the line, where one line an hour about it is enough.
     pub topic: Option<String>,
 }
 
@@ -101,7 +101,8 @@ impl Report {
         Self { counter, amount, line: None, topic: None }
     }
 
-    /// How the cache grew, which operators see as a gauge: what is left out once is wrong for ever.
+    /// Reports of how the cache grew, which operators see as a gauge: a change that is left out once makes it wrong for
+    /// ever.
     pub(super) fn of_growth(growth: CacheGrowth) -> impl Iterator<Item = Self> {
         let amounts = [(Counter::CacheBytes, growth.bytes), (Counter::CacheEvicted, growth.evicted)];
         amounts.into_iter().filter(|(_, amount)| *amount != 0).map(|(counter, amount)| Self::amount(counter, amount))

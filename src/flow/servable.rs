@@ -1,4 +1,4 @@
-//! What MetaHub serves at all, by method, path and body: the same for everybody.
+//! The requests that MetaHub serves at all, by method, path and body: the same for all clients.
 
 use super::exchange::Effects;
 use super::local_reply::{LocalReply, refuse, rejected, target};
@@ -45,8 +45,8 @@ fn brings_a_body(headers: Headers<'_>) -> bool {
     headers.has("transfer-encoding") || headers.first("content-length").is_some_and(|length| length != b"0")
 }
 
-/// Whether it takes more than its headers to know whether a request brings a body: one that is to be served, without a
-/// length.
+/// Whether the headers alone do not tell if a request brings a body: this is a request that is to be served, and it has
+/// no length.
 #[must_use]
 pub fn may_bring_a_body(headers: Headers<'_>) -> bool {
     Method::parse(headers.first(":method").unwrap_or_default()).is_ok() && !headers.has("content-length")

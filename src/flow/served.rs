@@ -56,7 +56,7 @@ pub(super) struct ServedManifest<'a> {
 }
 
 impl ServedManifest<'_> {
-    /// What is said about the manifest. `Vary` and `Cache-Control`: one path has many answers.
+    /// The headers about the manifest. `Vary` and `Cache-Control` are there because one path has many answers.
     pub(super) fn headers(&self) -> Vec<(&'static str, String)> {
         let Resolution { served, reason, .. } = self.resolution;
         let mut headers = document(&served.media_type, served.digest.as_str());
@@ -77,14 +77,14 @@ impl ServedManifest<'_> {
     }
 }
 
-/// What is said about every manifest.
+/// The headers about every manifest.
 pub(super) fn document(content_type: &str, digest: &str) -> Vec<(&'static str, String)> {
     let mut headers = vec![
         ("docker-content-digest", digest.to_owned()),
         ("etag", ["\"", digest, "\""].concat()),
         ("docker-distribution-api-version", "registry/2.0".to_owned()),
     ];
-    // Without parameters: what an index adds there has no business in a header.
+    // The parameters are dropped: text that an index adds there has no business in a header.
     let content_type = media_type::essence(content_type);
     if !content_type.is_empty() {
         headers.push(("content-type", content_type.to_owned()));
@@ -101,7 +101,7 @@ pub(super) fn relay(headers: Headers<'_>, body: &Body) -> LocalReply {
     reply.into()
 }
 
-/// Upstream limits requests (429), and the answer to a HEAD has no body that could say so.
+/// The answer where upstream limits requests (429): its own answer to a HEAD has no body that could say so.
 pub(super) fn limited(headers: Headers<'_>, host: &str) -> LocalReply {
     let message = format!("the registry {host} limits requests (429); try again later");
     let mut reply = Reply::error(Code::TooManyRequests, &message);
@@ -109,7 +109,7 @@ pub(super) fn limited(headers: Headers<'_>, host: &str) -> LocalReply {
     reply.into()
 }
 
-/// Those of upstream's headers that a client gets. A value that is not UTF-8 is left out.
+/// The headers of upstream's answer that a client gets. A value that is not UTF-8 is left out.
 fn relayed(headers: Headers<'_>) -> impl Iterator<Item = (Cow<'static, str>, String)> {
     let relayed = headers.0.iter().filter(|(name, _)| RELAYED.contains(&name.as_str()));
     relayed.filter_map(|(name, value)| Some((Cow::Owned(name.clone()), std::str::from_utf8(value).ok()?.to_owned())))

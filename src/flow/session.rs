@@ -1,4 +1,4 @@
-//! A request's session with its registry: what is sent as `Authorization`, and what a refusal of it means.
+//! A request's session with its registry: the `Authorization` that is sent, and the meaning of a refusal.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::store::keys::Identity;
 use crate::store::resources::Resources;
 use crate::text::headers::{HeaderChange, Headers};
 
-/// The registry of a request, the login that it is of, and what the registry gets as `Authorization`.
+/// The registry of a request, its login, and the `Authorization` that the registry gets.
 #[derive(Clone, Debug)]
 pub(super) struct Session {
     pub(super) registry: Arc<Registry>,
@@ -30,17 +30,17 @@ pub(super) struct Session {
     challenge: Challenge,
     authorization: Option<Secret>,
     token: Option<Box<Token>>,
-    /// What must be changed of the client's own request before it goes upstream, `Authorization` aside.
+    /// Changes to the client's own request before it goes upstream, `Authorization` aside.
     pub(super) stripped: Vec<HeaderChange>,
     /// The part of the client's query that routes may need, with its question mark; or nothing.
     pub(super) query: String,
-    /// The client was sent round before.
+    /// Whether the client was sent round before.
     pub(super) repeated: bool,
-    /// What upstream has confirmed to this caller earlier, which a refusal ends.
+    /// The trust in what upstream has confirmed to this caller earlier, which a refusal ends.
     pub(super) trust: Option<Box<Trust>>,
 }
 
-/// In which repository a caller was believed, by which credential.
+/// The repository in which a caller was believed, and the credential.
 #[derive(Clone, Debug)]
 pub(super) struct Trust {
     pub(super) cache: Cache,
@@ -48,14 +48,14 @@ pub(super) struct Trust {
     pub(super) identity: Identity,
 }
 
-/// A token of the token service's, in use.
+/// A token of the token service that is in use.
 #[derive(Clone, Debug)]
 struct Token {
-    /// How to get another one.
+    /// The request for another one.
     request: TokenRequest,
-    /// It is of an earlier request and may have ended since.
+    /// Whether it is of an earlier request and may have expired since.
     kept: bool,
-    /// Where to send the client for another try; empty if this is one.
+    /// The path to which the client is sent for its second try; empty if this is the second.
     again: String,
 }
 
@@ -74,7 +74,7 @@ impl Session {
         }
     }
 
-    /// Finds out what a request has to show to its registry. Returns what must be asked of the token service first.
+    /// Finds out which `Authorization` a request needs. Returns the request for a token that must be answered first.
     /// `path` is the client's; `goes_itself` says that the client's own request goes upstream, and no callout.
     pub(super) fn authorize(
         &mut self,
@@ -109,7 +109,7 @@ impl Session {
         None
     }
 
-    /// A registry token that was just made goes with all that follows.
+    /// Uses a registry token that was just made for all that follows.
     pub(super) fn present(&mut self, token: Secret) {
         self.authorization = Some(token);
     }
@@ -122,7 +122,7 @@ impl Session {
         }
     }
 
-    /// The client's own request goes upstream with these changes: completes them by what must be changed besides.
+    /// Completes the changes with which the client's own request goes upstream.
     pub(super) fn complete(&mut self, changes: &mut Vec<HeaderChange>) {
         let mut others = std::mem::take(&mut self.stripped);
         others.retain(|change| !changes.iter().any(|given| given.name() == change.name()));
@@ -130,13 +130,13 @@ impl Session {
         changes.push(self.authorization());
     }
 
-    /// A callout to the registry gets its `Authorization`.
+    /// Adds `Authorization` to a callout to the registry.
     pub(super) fn authorize_callout(&self, callout: &mut Callout) {
         callout.headers.extend(self.authorization.iter().map(|value| ("authorization", value.expose().to_owned())));
     }
 
-    /// Sends the client round once more, because its request has gone upstream and cannot go again. What was learned in
-    /// this round lets the next one go another way.
+    /// Sends the client round once more, because its request has gone upstream and cannot go again. The facts that were
+    /// learned in this round let the next one go another way.
     #[cold]
     pub(super) fn go_round(&self, repository: &Repository, reference: &str) -> LocalReply {
         if self.repeated {
@@ -150,8 +150,8 @@ impl Session {
         moved(location).into()
     }
 
-    /// The registry, or its token service, has refused this caller: nothing that it has confirmed before stands in for
-    /// its answer any more. Returns what the cache grew by.
+    /// Ends the trust in earlier confirmations, because the registry or its token service has refused this caller: they
+    /// no longer stand in for its answer. Returns how the cache grew.
     pub(super) fn distrust(&self, resources: &dyn Resources) -> CacheGrowth {
         let Some(Trust { cache, repository, identity }) = self.trust.as_deref() else { return CacheGrowth::default() };
         let scope = CacheScope { cluster: &self.registry.cluster, repository };
@@ -163,15 +163,15 @@ impl Session {
         if status == 403 { self.distrust(resources) } else { CacheGrowth::default() }
     }
 
-    /// With a token of the token service's; `path` is the client's.
+    /// Uses a token of the token service; `path` is the client's.
     fn with_token(&mut self, request: &TokenRequest, kept: bool, path: &str) {
         let separator = if path.contains('?') { '&' } else { '?' };
         let again = if self.repeated { String::new() } else { format!("{path}{separator}{RETRY}") };
         self.token = Some(Box::new(Token { request: request.clone(), kept, again }));
     }
 
-    /// What to exchange because an answer with this status refuses a token of an earlier request; that one is not
-    /// renewed once more.
+    /// The request for a new token, if an answer with this status refuses a token of an earlier request. The new one is
+    /// not renewed once more.
     pub(super) fn renew(&mut self, resources: &dyn Resources, status: u64) -> Option<TokenRequest> {
         if status == 401 {
             self.forget(resources);
@@ -182,11 +182,10 @@ impl Session {
         Some(token.request.clone())
     }
 
-    /// Whether a status refuses a token of an earlier request. 401 does. 400 is what ECR Public says to an expired
-    /// token (aws/containers-roadmap#2835), without a challenge, and what every registry says to a bad request: it is
-    /// about the token only if that is old enough to have expired, and even then the token, which others share, is not
-    /// forgotten but stays until a new one takes its place. So a client that sends bad requests costs one exchange a
-    /// minute.
+    /// Whether a status refuses a token of an earlier request. 401 does. 400 is ECR Public's answer to an expired token
+    /// (aws/containers-roadmap#2835), without a challenge, and every registry's answer to a bad request. It is about
+    /// the token only if that is old enough to have expired. Even then the token, which others share, is not forgotten
+    /// but stays until a new one takes its place. So a client that sends bad requests costs one exchange a minute.
     pub(super) fn refuses_kept_token(&self, resources: &dyn Resources, status: u64) -> bool {
         let (Some(token), Some(authorization)) = (&self.token, &self.authorization) else { return false };
         token.kept && (status == 401 || status == 400 && !token.request.is_recent(resources, authorization))
@@ -198,9 +197,10 @@ impl Session {
         }
     }
 
-    /// What an answer with this status means: `None`, unless the registry refuses what it was sent. Its challenge never
-    /// reaches the client, which would send its password to whomever it names. A request whose headers have gone
-    /// upstream cannot be sent again, so if it was an old token that was refused the client is sent round once.
+    /// The reply to the client if an answer with this status is a refusal; `None` if it is not. The registry's
+    /// challenge never reaches the client, which would send its password to the host that it names. A request whose
+    /// headers have gone upstream cannot be sent again, so if it was an old token that was refused the client is sent
+    /// round once.
     pub(super) fn refusal(&self, resources: &dyn Resources, status: u64, headers: Headers<'_>) -> Option<LocalReply> {
         let again = self.token.as_ref().map(|token| &token.again).filter(|again| !again.is_empty());
         let again = again.filter(|_| self.refuses_kept_token(resources, status));
@@ -219,7 +219,7 @@ impl Session {
         Some(refusal.growing(growth))
     }
 
-    /// The login is right, but the registry does not let it have this.
+    /// The reply where the login is right, but the registry does not let it have this.
     #[cold]
     fn denied(&self) -> LocalReply {
         let host = &self.registry.host;
@@ -242,7 +242,8 @@ impl Session {
         *rejected(Reply::error(Code::Denied, &message), Counter::UpstreamFailed, line)
     }
 
-    /// A fault, in words that name what was asked for: to the client, and in one line with the login and the registry.
+    /// The reply about a fault, in words that name what was asked for: for the client, and in one log line with the
+    /// login and the registry.
     #[cold]
     pub(super) fn fail(&self, fault: &Fault, message: &str) -> LocalReply {
         let (status, host) = (fault.code.status(), &self.registry.host);

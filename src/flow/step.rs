@@ -1,4 +1,4 @@
-//! What happens to a request, and what is to be done next: all that the host has to know of the flow.
+//! The events of a request and the steps that follow: all that the host has to know of the flow.
 
 use super::body::Body;
 use super::reply::Reply;
@@ -23,7 +23,7 @@ pub enum Event<'a> {
     },
     /// A callout was answered; `None` if the connection broke or the answer was cut off.
     CalloutAnswered(Option<Answer<'a>>),
-    /// A callout cannot be made, or its answer not be taken: what waits on this worker holds too much already.
+    /// A callout cannot be made, or its answer cannot be taken: waiting requests hold too much on this worker already.
     Overfull,
 }
 
@@ -47,8 +47,8 @@ impl<'a> Event<'a> {
     }
 }
 
-/// A request of MetaHub's own to an upstream cluster. Identical ones under way at the same time may be sent once: the
-/// same `Authorization` gets the same answer.
+/// A request of MetaHub's own to an upstream cluster. Identical callouts under way at the same time may be sent once:
+/// the same `Authorization` gets the same answer.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Callout {
     /// The Envoy cluster.
@@ -58,14 +58,14 @@ pub struct Callout {
 }
 
 impl Callout {
-    /// How long its text is, in bytes.
+    /// The length of its text, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.cluster.len() + self.headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>()
     }
 }
 
-/// What to do next. There is always exactly one thing.
+/// The next step. There is always exactly one.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Step {
     /// Let the headers go on with these changes.
@@ -78,6 +78,6 @@ pub enum Step {
     CallOut(Callout),
     /// Answer the client instead of upstream.
     Reply(Reply),
-    /// Break off the answer that is on its way to the client; this is why.
+    /// Break off the answer that is on its way to the client; the reply says why.
     Cut(Reply),
 }

@@ -1,5 +1,5 @@
-//! Tickets, MetaHub's own tokens, as one registry's clients get and show them: which key seals them, and where they are
-//! good.
+//! MetaHub's tickets, as one registry's clients get and show them: the key that seals them, and the place where they
+//! are good.
 
 use crate::auth::access;
 use crate::auth::account::Account;
@@ -27,7 +27,7 @@ pub(super) fn open(
     key.open(&place(&key, registry), token, resources.now())
 }
 
-/// What a ticket of this account is bound to.
+/// The binding of this account's tickets.
 pub(super) fn binding(config: &Config, resources: &dyn Resources, account: &Account) -> Option<Binding> {
     key(config, resources).map(|key| access::binding(&key, account))
 }
@@ -37,7 +37,7 @@ fn key(config: &Config, resources: &dyn Resources) -> Option<Key> {
     config.token_key.clone().or_else(|| Some(Key::derive(ProcessKey::of(resources)?.expose())))
 }
 
-/// Where a ticket is good: one registry's passwords must never reach another.
+/// The place where a ticket is good: one registry's passwords must never reach another.
 fn place(key: &Key, registry: &Registry) -> [u8; 32] {
     let authentication = match registry.authentication {
         Authentication::Accounts => "accounts",

@@ -1,7 +1,7 @@
 //! `/metahub/v1/token`: MetaHub's tickets, where clients may be anonymous (distribution spec, token authentication).
 //!
-//! Everybody gets one, with a login or without, so that one challenge serves both. Scopes are not looked at: what a
-//! ticket is good for is decided when it is used.
+//! Every client gets one, with or without a login, so that one challenge serves both. Scopes are not read: the
+//! permissions of a ticket are decided when it is used.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ pub(super) fn only_get() -> Box<LocalReply> {
     Box::new(reply.into())
 }
 
-/// A ticket for whoever asks: with credentials that are right, or without any.
+/// The answer to a client that asks for a ticket, with right credentials or without any.
 pub(super) fn issue(
     config: &Config,
     resources: &dyn Resources,
@@ -65,7 +65,7 @@ pub(super) fn issue(
     }
 }
 
-/// What a ticket must hold of a login: no more than is needed to look it up again.
+/// The ticket of a login, which holds no more than is needed to look the login up again.
 fn ticket_of(
     config: &Config,
     resources: &dyn Resources,

@@ -1,9 +1,9 @@
 //! A large manifest of a tag: the client's own request fetches it by digest, and it passes from upstream instead of
-//! being an answer of MetaHub's own. So Envoy slows upstream down for a client that reads slowly; an answer of
-//! MetaHub's own it would hold whole, for each of a thousand such clients.
+//! being an answer of MetaHub's own. So Envoy slows upstream down for a client that reads slowly. It would hold an
+//! answer of MetaHub's own whole, for each of a thousand such clients.
 //!
-//! What passes is checked on its way: size, digest and media type are the descriptor's, or the answer is cut off before
-//! its last piece.
+//! The manifest is checked on its way: if size, digest and media type are not the descriptor's, the answer is cut off
+//! before its last piece.
 
 use super::decision::{Context, Decision, Next, Undecided};
 use super::fault::Fault;
@@ -15,31 +15,31 @@ use crate::oci::digest::Verifier;
 use crate::oci::index::Descriptor;
 use crate::text::headers::{HeaderChange, Headers};
 
-/// Headers of upstream's answer that stay; the others are said by MetaHub or not at all.
+/// Headers of upstream's answer that stay; MetaHub sets the others itself or leaves them out.
 const KEPT: [&str; 7] = [":status", "accept-ranges", "age", "connection", "content-length", "date", "server"];
 
 /// A manifest that passes.
 #[derive(Debug)]
 pub(super) struct Transfer {
     pub(super) descriptor: Descriptor,
-    /// What is said about the manifest.
+    /// The headers about the manifest.
     pub(super) headers: Vec<(&'static str, String)>,
-    /// What is counted and logged if upstream has it.
+    /// The reports to count and log if upstream has it.
     pub(super) reports: Vec<Report>,
-    /// Which image, for which machine type: for messages.
+    /// The image and the machine type, for messages.
     pub(super) what: String,
-    /// The client asked with HEAD.
+    /// Whether the client asked with HEAD.
     pub(super) head: bool,
     pub(super) progress: Progress,
 }
 
-/// How far it has come.
+/// The progress of a transfer.
 #[derive(Debug, Default)]
 pub(super) enum Progress {
     /// The response has not begun.
     #[default]
     Asked,
-    /// So many bytes of the body have passed.
+    /// A part of the body has passed: its checksum so far, and its length in bytes.
     Passing(Verifier, u64),
 }
 
@@ -117,7 +117,7 @@ impl Transfer {
             let fault = self.wrong_size(&received.to_string());
             return self.cut(at, &fault);
         }
-        // Envoy tells of the end after the last byte, with an empty piece. Then it would be too late: a client that was
+        // Envoy announces the end after the last byte, with an empty piece. That would be too late: a client that was
         // told the length has the whole of it.
         if received == *size && !piece.is_empty() && !verifier.clone().matches() {
             let fault = Fault::invalid(format!("the manifest behind {digest} hashes to something else"));
@@ -139,7 +139,7 @@ impl Transfer {
         at.session.fail(fault, &format!("{}: {}", self.what, fault.message)).into()
     }
 
-    /// The client has the headers and a part of the body already.
+    /// Cuts off an answer of which the client has the headers and a part of the body already.
     fn cut(&self, at: Context<'_>, fault: &Fault) -> Decision {
         let Decision { step, next, reports } = self.fail(at, fault);
         let step = if let Step::Reply(reply) = step { Step::Cut(reply) } else { step };

@@ -1,4 +1,4 @@
-//! What one worker keeps for itself while a configuration is in force.
+//! The state that one worker keeps for itself while a configuration is in force.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -11,10 +11,10 @@ use crate::oci::reference::Repository;
 use crate::store::cache::{Cache, CacheScope};
 use crate::store::resources::Store;
 
-/// Explanations under way on one worker. Each holds the indexes that it has read.
+/// The most explanations under way on one worker. Each holds the indexes that it has read.
 const MAX_EXPLANATIONS: u32 = 16;
 
-/// What one worker keeps for itself under one configuration.
+/// The state that one worker keeps for itself under one configuration.
 #[derive(Debug, Default)]
 pub struct WorkerState {
     pub(super) known_callers: KnownCallers,
@@ -22,16 +22,16 @@ pub struct WorkerState {
     pub(super) recent: Rc<Recent>,
 }
 
-/// Indexes that are kept parsed. The cache keeps none above 512 KiB, so that they take 2 MiB, as much again several
-/// times parsed, and what each different machine type came to.
+/// The most indexes that are kept parsed. The cache keeps none above 512 KiB, so that their bytes take 2 MiB, their
+/// parsed form several times as much again, and the results of different machine types the rest.
 const MAX_RECENT: usize = 4;
 
-/// What was last read from the cache of what tags point to: a fleet that asks with HEAD where a tag has moved reads one
-/// index as often as it has clients, and is to parse it once.
+/// The documents behind tags that were last read from the cache. Where a tag has moved, a fleet that asks with HEAD
+/// reads one index as often as it has clients, and is to parse it once.
 #[derive(Debug, Default)]
 pub(super) struct Recent(RefCell<VecDeque<Read>>);
 
-/// A document of the cache, with all that was found out about it.
+/// A document of the cache, with all facts found out about it.
 #[derive(Clone, Debug)]
 struct Read {
     cluster: String,
@@ -84,7 +84,7 @@ impl WorkerState {
     }
 }
 
-/// One of those that are under way, until it is dropped.
+/// One explanation under way, until this is dropped.
 #[derive(Debug)]
 pub(super) struct Permit(Rc<Cell<u32>>);
 

@@ -23,7 +23,7 @@ fn headers(authorization: &str) -> Vec<(String, Vec<u8>)> {
         .to_vec()
 }
 
-/// With no address.
+/// A request without the client's address.
 fn arrival(headers: &[(String, Vec<u8>)]) -> Arrival<'_> {
     Arrival { cluster: None, headers: Headers(headers), address: &|| None }
 }

@@ -1,4 +1,4 @@
-//! What answers a manifest by tag: the manifest with all that is said, kept, counted and logged of it, or the fault.
+//! Answers to a manifest by tag: the manifest with its headers, cache records and reports, or the fault.
 
 use super::resolved::{Lesson, Resolved, Top};
 use super::{Age, ManifestByTag, Own};
@@ -18,7 +18,7 @@ use crate::store::cache::{CacheGrowth, Location, Resolution};
 use crate::text::headers::HeaderChange;
 
 impl ManifestByTag {
-    /// The tag's own document, as it is.
+    /// Answers with the tag's own document, as it is.
     pub(super) fn pass_through(
         self,
         at: Context<'_>,
@@ -31,7 +31,7 @@ impl ManifestByTag {
         let served = Descriptor { media_type: media_type.to_owned(), digest: top.clone(), size: body.len() as u64 };
         let location = self.asked.cache.locate(at.resources, at.scope(&self.asked.repository), top.as_str());
         let reason = format!("passed through: {why}");
-        // A type that is wrong would be remembered, and the truth refused as a lie from then on.
+        // A wrong type would be remembered, and the true one would be refused from then on.
         let lesson = if fetch::is_true(media_type, body) { lesson } else { Lesson::Nothing };
         let resolution = Resolution { top, served, reason, missing: String::new(), location };
         self.answer(at, Resolved { resolution, lesson }, body, source)
@@ -57,7 +57,7 @@ impl ManifestByTag {
         (self, location)
     }
 
-    /// Remembers what the tag came to, and answers with the manifest.
+    /// Remembers what the tag resolved to, and answers with the manifest.
     pub(super) fn answer(mut self, at: Context<'_>, resolved: Resolved, body: &Body, source: Counter) -> Decision {
         self.learn(at, &resolved);
         if body.len() > LARGE {
@@ -91,7 +91,7 @@ impl ManifestByTag {
         Decision::undecided(transfer, step).growing(growth)
     }
 
-    /// Upstream has just told this caller what the tag points to.
+    /// Remembers that upstream has just told this caller what the tag points to.
     pub(super) fn learn(&mut self, at: Context<'_>, Resolved { resolution, lesson }: &Resolved) {
         let (cache, asked, view) = (self.asked.cache, &self.asked, self.asked.view());
         let mut growth = if *lesson == Lesson::Resolution {
@@ -131,7 +131,7 @@ impl ManifestByTag {
         reports
     }
 
-    /// An image that is made in variants, but not in this machine's: worth building.
+    /// The report of an image that is made in variants, but not in this machine's, which is worth building.
     fn missing_variant(&self, Resolution { reason, missing: features, .. }: &Resolution) -> Report {
         let (image, name) = (self.image(), self.asked.machine_type.name());
         let line = format!("{image} has no variant for {features}: machine type {name} falls back to {reason}");
@@ -142,8 +142,8 @@ impl ManifestByTag {
         Image { repository: &self.asked.repository, tag: &self.asked.tag }
     }
 
-    /// No image, and one line that says why, for the client and for the log; unless upstream is down, and what it said
-    /// to this caller earlier may stand in.
+    /// Answers with the fault, in one line for the client and for the log, unless upstream is down and an earlier
+    /// answer of it to this caller may stand in.
     pub(in crate::flow) fn fail(mut self, at: Context<'_>, fault: &Fault) -> Decision {
         let (image, name) = (self.image(), self.asked.machine_type.name());
         let message = format!("{image} for machine type {name}: {}", fault.message);

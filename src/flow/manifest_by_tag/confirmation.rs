@@ -1,4 +1,4 @@
-//! What upstream confirms of a tag: by its answer to a HEAD, and by what it has answered earlier.
+//! Upstream's confirmations of a tag: by its answer to a HEAD, or by an earlier answer.
 
 use super::resolved::{Lesson, Resolved, Top};
 use super::{Age, Asked, ManifestByTag, State, TopReference};
@@ -12,7 +12,7 @@ use crate::store::cache::{Cache, Resolution};
 use crate::text::headers::Headers;
 
 impl ManifestByTag {
-    /// An answer on what upstream has said to this caller before, if it is not too old.
+    /// Answers from what upstream has confirmed to this caller before, if that is not too old.
     pub(super) fn on_earlier_confirmation(self, at: Context<'_>, age: Age) -> Result<Decision, Box<Self>> {
         let Some(resolution) = self.earlier_confirmation(at, age) else { return Err(Box::new(self)) };
         if resolution.served.size > LARGE as u64 {
@@ -62,7 +62,7 @@ impl ManifestByTag {
         match headers.status() {
             200 => {}
             429 => return served::limited(headers, &at.session.registry.host).into(),
-            // Not a registry that is down, but one that does not know HEAD.
+            // The registry is not down, but does not know HEAD.
             405 | 501 => return self.fetch(at, State::FetchingTop(TopReference::TagAfterHead { useless: true })),
             500.. | 0 => {
                 let fault = Fault::unavailable(&at.session.registry.host, headers);
@@ -74,7 +74,7 @@ impl ManifestByTag {
         let Some(digest) = digest else {
             return self.fetch(at, State::FetchingTop(TopReference::TagAfterHead { useless: true }));
         };
-        // What others who waited for the same answer have made of it meanwhile is known now.
+        // Other requests that waited for the same answer may have stored its resolution in the meantime.
         let known = known.filter(|known| known.top == digest).or_else(|| {
             let learned = self.asked.cache.resolution(
                 at.resources,

@@ -1,4 +1,4 @@
-//! What a tag points to and what it came to, with what the cache is to learn of it.
+//! The document that a tag points to, and what the tag resolved to, with the lesson for the cache.
 
 use crate::oci::digest::Digest;
 use crate::store::cache::{Location, Resolution};
@@ -7,27 +7,27 @@ use crate::text::printable::printable;
 /// Longest list of missing features that is kept and logged, in bytes.
 const MAX_MISSING: usize = 200;
 
-/// What the cache is to learn of an answer.
+/// The facts that the cache learns from an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lesson {
-    /// What the tag came to, and that upstream has confirmed it to this caller.
+    /// The resolution, and that upstream has confirmed it to this caller.
     Resolution,
-    /// That upstream has confirmed it. The cache has the resolution.
+    /// Only that upstream has confirmed it: the cache has the resolution.
     Confirmation,
-    /// The same. No HEAD could confirm the resolution, so that it would be of no use.
+    /// Only that upstream has confirmed it: a resolution would be of no use, because no HEAD could confirm it.
     Unconfirmable,
     /// Nothing.
     Nothing,
 }
 
-/// What the tag points to, as upstream has said in this request.
+/// The document that the tag points to, as upstream has said in this request.
 #[derive(Clone, Debug)]
 pub(super) struct Top {
     pub(super) digest: Digest,
     pub(super) lesson: Lesson,
 }
 
-/// What the tag came to in this request.
+/// The resolution of the tag in this request.
 #[derive(Debug)]
 pub(super) struct Resolved {
     pub(super) resolution: Resolution,
@@ -35,13 +35,13 @@ pub(super) struct Resolved {
 }
 
 impl Resolved {
-    /// The manifest is not where the cache looked for it.
+    /// The same, where the manifest is not in the place that the resolution names.
     pub(super) fn anew(self) -> Self {
         let lesson = if self.lesson == Lesson::Confirmation { Lesson::Resolution } else { self.lesson };
         Self { lesson, ..self }
     }
 
-    /// The cache keeps the manifest here.
+    /// The same, where the cache keeps the manifest here.
     pub(super) fn at(self, location: Option<Location>) -> Self {
         let Self { resolution, lesson } = if location == self.resolution.location { self } else { self.anew() };
         Self { resolution: Resolution { location, ..resolution }, lesson }
