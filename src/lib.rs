@@ -27,6 +27,6 @@ pub mod flow;
 
 pub mod host;
 
-// What the library's own tests share with those that see it from outside, who call it by its name.
+// The library's own tests share code with tests that see it from outside, and that code calls it by its name.
 #[cfg(test)]
 extern crate self as metahub;

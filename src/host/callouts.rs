@@ -1,10 +1,11 @@
 //! Callouts under way, as they are sent and delivered. They belong to a worker and not to the stream that wants them,
 //! so that identical ones are sent once, and a client that disconnects leaves the others their answer.
 //!
-//! Envoy sends them only from callbacks of the filter's root: in the name of a stream they would end with it. So a
-//! stream asks for a tick, and waits. In the callback of an answer nothing is sent either: there a request whose
-//! connection then broke was answered 503 and not repeated. Envoy carries out what streams decide in one callback by
-//! nesting each reply in the one before, until V8's stack is full: hence the bound on deliveries in one callback.
+//! Envoy sends them only from callbacks of the filter's root: a callout in the name of a stream would end with the
+//! stream. So a stream asks for a tick, and waits. No callout is sent in the callback of an answer either: a request
+//! that was sent there, and whose connection then broke, was answered 503 and not repeated. Envoy carries out what
+//! streams decide in one callback by nesting each reply in the one before, until V8's stack is full: hence the bound on
+//! deliveries in one callback.
 
 use std::cell::{Cell, RefCell};
 use std::fmt::Debug;
@@ -17,11 +18,11 @@ use crate::flow::{Callout, MAX_MANIFEST};
 
 /// How long upstream may take to answer. Clients wait 30 s and more for headers.
 pub const TIMEOUT: Duration = Duration::from_secs(15);
-/// How long after it was asked for a tick comes: the shortest time that Envoy knows.
+/// The time after which a tick comes that was asked for: the shortest that Envoy knows.
 pub const TICK: Duration = Duration::from_millis(1);
-/// Deliveries in one callback. V8's stack ended at 305.
+/// The most deliveries in one callback. V8's stack was full at 305.
 const BATCH: usize = 64;
-/// How long a worker delivers before it looks after other clients. The last delivery of a batch may take longer.
+/// The time for which a worker delivers before it serves other clients. The last delivery of a batch may take longer.
 const SLICE: Duration = Duration::from_millis(10);
 /// Answers above this size are worked off in a tick, one after the other.
 const SMALL: usize = 64 * 1024;
@@ -34,32 +35,32 @@ const RETRY: [(&str, &str); 2] =
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotSent<E> {
     /// The cluster takes no more at present. Envoy does not tell whether all its connections are in use or it has no
-    /// host; so this must not pass for a registry that is down, whose earlier word may stand in.
+    /// host; so this must not count as a registry that is down, whose earlier answers may stand in.
     Busy(E),
     /// There is no such cluster, or the host cannot send at all.
     Impossible(E),
 }
 
-/// What sends the callouts of one worker and reaches those who wait for them.
+/// The host's part in callouts: it sends those of one worker, and reaches the requests that wait for them.
 pub trait Sender {
-    /// Somebody who waits.
+    /// A request that waits.
     type Waiting;
-    /// What the host names a callout by when it is answered.
+    /// The host's name for a callout, by which it announces the answer.
     type Id: Ord;
     /// Why a call into the host failed.
     type Error: Debug;
 
-    /// Sends a callout with [`headers`] and [`TIMEOUT`], in the name of the worker, whatever was delivered before. It
-    /// is answered after this has returned.
+    /// Sends a callout with [`headers`] and [`TIMEOUT`], in the name of the worker, no matter which stream got the last
+    /// delivery. It is answered after this has returned.
     ///
     /// # Errors
     /// It was not sent.
     fn send(&self, callout: &Callout) -> Result<Self::Id, NotSent<Self::Error>>;
-    /// From now on there is a tick every [`TICK`], or there is none; whether that could be done.
+    /// Switches ticks on, one every [`TICK`], or off; returns whether that could be done.
     fn set_ticking(&self, ticking: bool) -> bool;
     /// The time since the Unix epoch, to the millisecond or finer.
     fn time(&self) -> Option<Duration>;
-    /// Hands over what became of a callout; whether whoever waited was still there.
+    /// Hands over the outcome of a callout; returns whether the request that waited was still there.
     fn deliver(&self, waiting: Self::Waiting, outcome: &Outcome) -> bool;
 }
 
@@ -71,7 +72,7 @@ pub fn headers(callout: &Callout) -> impl Iterator<Item = (&str, &str)> {
 /// All callouts of one worker.
 pub struct Callouts<S: Sender> {
     flights: RefCell<Flights<S::Waiting, S::Id>>,
-    /// A tick was asked for.
+    /// Whether a tick was asked for.
     ticking: Cell<bool>,
 }
 
@@ -87,7 +88,7 @@ impl<S: Sender> Callouts<S> {
         self.flights.borrow().now()
     }
 
-    /// Lets somebody whose request began at `since` wait for the answer to a callout.
+    /// Lets a request that began at `since` wait for the answer to a callout.
     ///
     /// # Errors
     /// [`Full`].
@@ -97,7 +98,7 @@ impl<S: Sender> Callouts<S> {
         Ok(())
     }
 
-    /// Sends what waits to be sent, delivers a batch, and sends what that led to.
+    /// Sends the callouts that wait, delivers a batch, and sends the callouts that this led to.
     pub fn on_tick(&self, sender: &S) {
         self.send(sender);
         self.deliver(sender);
@@ -106,8 +107,8 @@ impl<S: Sender> Callouts<S> {
     }
 
     /// A callout has ended with a body of `size` bytes. `take` gives its headers and so many bytes of its body, or
-    /// `None` if it broke off; where there is no room for them, it is not called. Those who wait have the answer at
-    /// once if that is little work and nothing else waits.
+    /// `None` if it broke off; where there is no room for them, it is not called. The requests that wait have the
+    /// answer at once if that is little work and nothing else waits.
     pub fn answered(
         &self,
         sender: &S,
@@ -157,7 +158,7 @@ impl<S: Sender> Callouts<S> {
         while delivered < BATCH && begin.is_none_or(|begin| !is_over(sender, begin)) {
             // The borrow must end before the stream joins another flight.
             let Some((waiting, outcome)) = self.flights.borrow_mut().next_delivery() else { return };
-            // Most answers have one who waits, and to look at the clock is a call into Envoy.
+            // Most answers have one request that waits, and a look at the clock is a call into Envoy.
             if begin.is_none() && self.flights.borrow().has_deliveries() {
                 begin = sender.time();
             }
@@ -173,7 +174,7 @@ fn is_over(sender: &impl Sender, begin: Duration) -> bool {
     now.checked_sub(begin).is_none_or(|since| since >= SLICE)
 }
 
-/// What a callout comes to that was not sent.
+/// The outcome of a callout that was not sent.
 fn refused<E: Debug>(callout: &Callout, not_sent: &NotSent<E>) -> Outcome {
     let (NotSent::Busy(error) | NotSent::Impossible(error)) = not_sent;
     log::error!(

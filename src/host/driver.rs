@@ -11,7 +11,7 @@ use crate::flow::{self, Answer, Arrival, Effects, Event, Exchange, Report, Step}
 use crate::oci::errors::Code;
 use crate::text::headers::{HeaderChange, Headers};
 
-/// What the proxy does with the headers or the body that it has just shown.
+/// The proxy's next action on the headers or the body that it has just shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FilterStatus {
     /// They go on.
@@ -22,15 +22,15 @@ pub enum FilterStatus {
     Replied,
 }
 
-/// What one stream waits for.
+/// The event that one stream waits for.
 #[derive(Debug, Default)]
 enum State {
-    /// For nothing: nothing has begun, or everything is decided.
+    /// None: nothing has begun, or everything is decided.
     #[default]
     Idle,
-    /// For the end of its request, about which nothing was decided yet.
+    /// The end of its request, about which nothing was decided yet.
     Incomplete,
-    /// For the next event of its exchange. The headers at hand are the request's, until upstream's response is here.
+    /// The next event of its exchange. The headers at hand are the request's, until upstream's response is here.
     Open(Side, Exchange),
 }
 
@@ -47,8 +47,7 @@ pub struct Driver {
     state: Cell<State>,
     /// When its request began.
     since: Cell<Moment>,
-    /// Its request calls itself gRPC, and this is the status of MetaHub's own answer: Envoy puts it elsewhere and
-    /// says 200.
+    /// The status of MetaHub's own answer, if the request calls itself gRPC: Envoy puts it elsewhere and says 200.
     grpc: Cell<Option<u16>>,
 }
 
@@ -64,8 +63,8 @@ impl Driver {
         self.on_request(host, Headers(&headers))
     }
 
-    /// A piece of the request's body, `size` bytes long, or its end. One that waits, waits with its request: to let
-    /// it go on would let the request go on, with the client's own `Authorization`.
+    /// A piece of the request's body, `size` bytes long, or its end. A piece of a request that waits has to wait too:
+    /// if it went on, the request would, with the client's own `Authorization`.
     pub fn on_request_body(&self, host: &impl Host, size: usize, end: bool) -> FilterStatus {
         match self.state.take() {
             State::Idle => FilterStatus::Continue,
@@ -74,7 +73,7 @@ impl Driver {
                 self.take(host, Side::Request, flow::unexpected_body(Headers(&headers)))
             }
             State::Incomplete if end => {
-                // Without a length Envoy would send it in chunks, of which there are none.
+                // Without a length Envoy would announce a body in chunks, and there are none.
                 let _ = host.change_header(Side::Request, &HeaderChange::Set("content-length", "0".to_owned()));
                 self.on_request(host, Headers(&host.headers(Side::Request)))
             }
@@ -97,7 +96,7 @@ impl Driver {
         }
         let exchange = match self.state.take() {
             State::Open(_, exchange) => exchange,
-            // What answers a request before its end is Envoy itself.
+            // Envoy itself answers a request before its end.
             state => {
                 self.state.set(state);
                 return FilterStatus::Continue;
@@ -126,7 +125,7 @@ impl Driver {
         }
     }
 
-    /// A callout that this stream waits for has come to this.
+    /// The outcome of a callout that this stream waits for.
     pub fn on_callout(&self, host: &impl Host, outcome: &Outcome) {
         let event = match outcome {
             Outcome::Answered(answered) => {
@@ -144,7 +143,7 @@ impl Driver {
         }
     }
 
-    /// Shows where the exchange stands; one that is done where nothing has begun.
+    /// Shows the exchange; one that is done if nothing has begun.
     pub fn inspect<T>(&self, look: impl FnOnce(&Exchange) -> T) -> T {
         let state = self.state.take();
         let seen = if let State::Open(_, exchange) = &state { look(exchange) } else { look(&Exchange::default()) };
@@ -229,7 +228,7 @@ fn publish(host: &impl Host, report: &Report) {
     }
 }
 
-/// What the exchange needs of a response's headers. A header or two are cheaper than all of them, and an answer as
+/// The response headers that the exchange needs. A header or two are cheaper than all of them, and an answer as
 /// expected needs no more.
 fn response_headers(host: &impl Host, exchange: &Exchange) -> Vec<(String, Vec<u8>)> {
     let status = host.header(Side::Response, ":status").unwrap_or_default();
@@ -245,7 +244,7 @@ fn change_headers<H: Host>(host: &H, side: Side, changes: &[HeaderChange]) -> Re
     changes.iter().try_for_each(|change| host.change_header(side, change))
 }
 
-/// Answers as well as can be: where this fails nothing else is left.
+/// Answers the client. If that fails, there is nothing else to do.
 fn reply(host: &impl Host, reply: &Reply) -> FilterStatus {
     let _ = host.reply(reply);
     FilterStatus::Replied

@@ -3,7 +3,7 @@
 //!
 //! Nothing here knows Envoy: the host sends what [`Flights::next_to_send`] names, tells what was answered, and takes
 //! deliveries one by one for as long as it has time. Answers are delivered in the order in which they came, all of one
-//! before the next: so whoever waits for the same thing next, after a token for example, meets in one flight again.
+//! before the next: so requests that wait for the same thing next, after a token for example, meet in one flight again.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
@@ -12,12 +12,11 @@ use crate::flow::Callout;
 use crate::flow::body::Body;
 use crate::text::headers::Headers;
 
-/// What all that waits on one worker may hold together, in bytes: requests that wait and answers that are not
-/// delivered yet.
+/// The most bytes that one worker may hold: in requests that wait, and in answers that are not delivered yet.
 pub const MAX_HELD: usize = 128 * 1024 * 1024;
-/// What a request that waits takes besides its own text, in bytes: an upper bound of its state.
+/// The size of a request that waits, besides its own text, in bytes: an upper bound of its state.
 const PER_WAITING: usize = 4 * 1024;
-/// How often the text of a callout is held for each request that waits: in the request, in its state, in its callout.
+/// The number of copies of a callout's text for each request that waits: in the request, in its state, in its callout.
 const COPIES: usize = 3;
 
 /// The number of a flight.
@@ -32,7 +31,7 @@ pub struct Answered {
     pub body: Body,
 }
 
-/// What became of a callout.
+/// The outcome of a callout.
 #[derive(Clone, Debug)]
 pub enum Outcome {
     /// It was answered.
@@ -59,7 +58,7 @@ struct Flight<W> {
     held: usize,
 }
 
-/// All callouts of one worker; `W` is what identifies somebody who waits, `I` what the host names a callout by.
+/// All callouts of one worker; `W` identifies a request that waits, `I` is the host's name for a callout.
 pub struct Flights<W, I> {
     flights: BTreeMap<Number, Flight<W>>,
     /// The newest flight of each callout.
@@ -106,8 +105,8 @@ impl<W, I: Ord> Flights<W, I> {
         self.held + bytes <= MAX_HELD
     }
 
-    /// Lets somebody whose request began at `since` wait for the answer to a callout. An answer that came before that
-    /// is not theirs: upstream has not answered it to this request.
+    /// Lets a request that began at `since` wait for the answer to a callout. An answer that came before that does not
+    /// count: upstream has not given it to this request.
     ///
     /// # Errors
     /// [`Full`].
@@ -133,8 +132,7 @@ impl<W, I: Ord> Flights<W, I> {
         Ok(())
     }
 
-    /// A callout that is to be sent now; the host says with [`Flights::sent`] or [`Flights::not_sent`] what became of
-    /// it.
+    /// A callout that is to be sent now; the host says with [`Flights::sent`] or [`Flights::not_sent`] whether it was.
     pub fn next_to_send(&mut self) -> Option<(Number, Rc<Callout>)> {
         let number = self.to_send.pop_front()?;
         let flight = self.flights.get(&number);
@@ -147,7 +145,7 @@ impl<W, I: Ord> Flights<W, I> {
         self.by_id.insert(id, flight);
     }
 
-    /// The host cannot send it, and this is what it comes to.
+    /// The host cannot send it, and this is its outcome.
     pub fn not_sent(&mut self, flight: Number, outcome: Outcome) {
         self.land(flight, outcome, 0);
     }
@@ -174,7 +172,7 @@ impl<W, I: Ord> Flights<W, I> {
         self.to_deliver.push_back(number);
     }
 
-    /// Somebody who waits, and what became of their callout.
+    /// A request that waits, and the outcome of its callout.
     pub fn next_delivery(&mut self) -> Option<(W, Outcome)> {
         loop {
             let number = *self.to_deliver.front()?;
@@ -189,7 +187,7 @@ impl<W, I: Ord> Flights<W, I> {
         }
     }
 
-    /// Everybody has the answer.
+    /// Ends a flight: every request has the answer.
     fn end(&mut self, number: Number) {
         let flight = self.flights.remove(&number);
         debug_assert!(flight.is_some(), "flight {number} ended twice");
@@ -207,7 +205,7 @@ impl<W, I: Ord> Flights<W, I> {
         !self.to_send.is_empty() || !self.to_deliver.is_empty()
     }
 
-    /// Whether somebody waits for a delivery.
+    /// Whether a request waits for a delivery.
     #[must_use]
     pub fn has_deliveries(&self) -> bool {
         let waits = |id| self.flights.get(id).is_some_and(|flight| !flight.waiting.is_empty());

@@ -1,13 +1,13 @@
-//! Log lines that one an hour is enough of, for each topic and all workers of the process.
+//! The limit of log lines: one an hour for each topic, over all workers of the process.
 
 use sha2::{Digest as _, Sha256};
 
 use crate::store::keys::slot;
 use crate::store::resources::Resources;
 
-/// How long one line about a topic is enough, in seconds.
+/// The time for which one line about a topic is enough, in seconds.
 const QUIET_SECONDS: u64 = 3600;
-/// Topics that are remembered. Where two meet in one slot, both are said more often.
+/// The most topics that are remembered. Where two share a slot, both are logged more often.
 const TOPICS: u32 = 1024;
 
 /// Whether a log line about this topic was not written in the last hour; it counts as written now. Lines without a

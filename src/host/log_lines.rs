@@ -34,7 +34,7 @@ impl Log for Collector {
 
 /// The result of an action, and what this thread has logged in it.
 pub fn collect<T>(action: impl FnOnce() -> T) -> (T, Vec<Line>) {
-    // One for all threads; the first to come installs it.
+    // All threads share one collector; the first to come installs it.
     if log::set_logger(&Collector).is_ok() {
         log::set_max_level(LevelFilter::Info);
     }

@@ -1,8 +1,8 @@
-//! What a proxy must do for the core, and what is the same for all of them: the [`Driver`] of a stream, and
-//! [`Callouts`] under way, with those who wait for them.
+//! The traits that a proxy implements for the core, and the parts that all proxies share: the [`Driver`] of a stream,
+//! and [`Callouts`] under way, with the requests that wait for them.
 //!
-//! An adapter implements [`Host`] for its streams and [`Sender`] for what sends callouts, hands each callback of the
-//! proxy to the driver, and decides nothing.
+//! An adapter implements [`Host`] for its streams and [`Sender`] for the part that sends callouts, hands each callback
+//! of the proxy to the driver, and decides nothing.
 
 pub mod callouts;
 pub mod driver;
@@ -41,7 +41,7 @@ pub trait Host {
 
     /// The configuration that this stream began with; `None` where there was none.
     fn config(&self) -> Option<&Config>;
-    /// What this stream's worker keeps for itself under that configuration.
+    /// The state that this stream's worker keeps for itself under that configuration.
     fn worker(&self) -> &WorkerState;
     /// The store that all workers share, the clock, and randomness.
     fn resources(&self) -> &dyn Resources;
@@ -81,12 +81,12 @@ pub trait Host {
     /// The present moment: [`Callouts::now`].
     fn moment(&self) -> Moment;
 
-    /// Adds to a counter or, also a negative amount, to a gauge.
+    /// Adds to a counter, or to a gauge, for which the amount may be negative.
     fn count(&self, counter: Counter, amount: i64);
 }
 
-/// Says what there is to say of a configuration that is in force from now on, and makes the store as large as it
-/// wants it. `count` is [`Host::count`].
+/// Reports on a configuration that is in force from now on, and gives the cache the size that it wants. `count` is
+/// [`Host::count`].
 pub fn put_in_force(config: &Config, resources: &dyn Resources, count: impl Fn(Counter, i64)) {
     for warning in config.warnings() {
         log::warn!("{warning}");

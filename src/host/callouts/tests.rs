@@ -3,7 +3,7 @@ use std::rc::Weak;
 use super::*;
 use crate::host::log_lines::collect;
 
-/// A host that counts what is asked of it; who waits is a number, and some have gone.
+/// A host that counts the calls into it. A request that waits is a number, and some have gone.
 #[derive(Default)]
 struct Fake {
     sent: RefCell<Vec<String>>,
@@ -67,7 +67,7 @@ fn answer(_size: usize) -> Option<(Vec<(String, Vec<u8>)>, Vec<u8>)> {
     Some((vec![(":status".to_owned(), b"200".to_vec())], b"x".to_vec()))
 }
 
-/// So many wait for one answer, which is asked for.
+/// Lets this many requests wait for one answer, which is asked for.
 fn crowd(host: &Fake, size: u32) -> Callouts<Fake> {
     let callouts = Callouts::default();
     (0..size).for_each(|waiting| callouts.join(host, callout("a"), waiting, callouts.now()).unwrap());
@@ -125,8 +125,7 @@ fn what_a_delivery_leads_to_is_sent_with_the_next_tick() {
         callouts.on_tick(&host);
         *host.follow_up.borrow_mut() = Rc::downgrade(&callouts);
         callouts.answered(&host, 1, size, answer);
-        // Within the callback of an answer Envoy has not done with that request; and a large one is delivered by a
-        // tick.
+        // Within the callback of an answer Envoy is not done with that request. A large answer is delivered by a tick.
         assert!(host.ticking.get() && *host.sent.borrow() == ["first"], "{size}");
         callouts.on_tick(&host);
         assert_eq!(*host.sent.borrow(), ["first", "next"], "{size}");

@@ -50,7 +50,7 @@ fn an_answer_is_for_those_who_asked_before_it_came() {
     flights.join(callout("tag"), 1, early).unwrap();
     assert_eq!(send_all(&mut flights, 1), ["tag"]);
     flights.answered(1, 1, || Some(answer(b"x")));
-    // One that waited for something else meanwhile, a token for example, and one that is new.
+    // One request waited for something else meanwhile, a token for example; the other is new.
     flights.join(callout("tag"), 2, early).unwrap();
     flights.join(callout("tag"), 3, flights.now()).unwrap();
     assert_eq!(deliver_all(&mut flights), [1, 2], "the answer came before the third's request");
