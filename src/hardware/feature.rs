@@ -91,7 +91,7 @@ impl FeatureRules {
     }
 }
 
-/// What a feature in the configuration or a key may look like: printable ASCII without blanks and commas (the
+/// Checks the text of a feature in the configuration, or of a key: printable ASCII without blanks and commas (the
 /// annotation `org.metahub.features` separates by commas).
 pub(crate) fn check_text(text: &str) -> Result<(), String> {
     if text.is_empty() {
@@ -112,7 +112,7 @@ pub(crate) fn check_text(text: &str) -> Result<(), String> {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Feature {
     text: Box<str>,
-    /// Kept because ranking asks for the key again and again.
+    /// This is kept because ranking asks for the key again and again.
     key_length: u16,
 }
 
@@ -176,7 +176,7 @@ impl fmt::Display for Feature {
 /// How near an image's value is to the machine's: greater is nearer. Comparable within one key only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Nearness {
-    /// The key says no more than equal or not.
+    /// Values of the key are equal or not, and no more.
     Equal,
     /// The image's version: the higher, the nearer to the machine's.
     Version(Version),

@@ -1,4 +1,4 @@
-//! What hardware is called, and what runs on what: features and their rules, microarchitectures, versions.
+//! Names of hardware, and the rules of what runs on it: features, microarchitectures, versions.
 
 pub mod feature;
 pub mod microarchitecture;

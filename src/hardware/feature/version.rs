@@ -32,7 +32,8 @@ impl fmt::Display for Version {
     }
 }
 
-/// What a compute capability's code is restricted to (CUDA programming guide, "feature sets"). Later is nearer.
+/// The feature set that the code of a compute capability uses (CUDA programming guide, "feature sets"). Later is
+/// nearer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum Set {
     /// `8.6`: runs on every device of the same major and an equal or higher minor number.
