@@ -20,7 +20,7 @@ pub(crate) struct OfferedKey {
     pub(crate) place: usize,
 }
 
-/// What the features say.
+/// The features of a machine type, read.
 pub(super) struct Features<'d> {
     /// The `cpu` values with their positions.
     pub(super) cpus: Vec<(usize, &'d str)>,

@@ -8,7 +8,7 @@ use crate::text::json::{Json, json};
 /// The most machine types of a page.
 pub const MAX_PAGE: usize = 1000;
 
-/// The machine types of the page that begins behind the name `after`, and one more, if there are more.
+/// The machine types of the page that begins after the name `after`, and one more, if there are more.
 pub(crate) fn behind<'m>(
     machine_types: &'m [Arc<MachineType>],
     after: Option<&str>,

@@ -25,8 +25,8 @@ pub(crate) use description::{MAX_NAME_LENGTH, RESERVED};
 use features::Features;
 pub(crate) use features::{Key, OfferedKey};
 
-/// Rises whenever the same index and machine type may lead to another selection than before: decisions outlive a
-/// filter's replacement in the shared cache.
+/// The version of the rules of selection. It rises whenever the same index and machine type may lead to another
+/// selection than before, because decisions in the shared cache outlive a filter's replacement.
 const SELECTION_VERSION: u32 = 1;
 
 /// A stable digest of everything about a machine type that influences selection, its name not included.
@@ -56,7 +56,7 @@ pub struct MachineType {
     architecture: PlatformWord,
     /// A variant that is not a level of the table; compared as text.
     variant: Option<String>,
-    /// None an ancestor of another: otherwise an ancestor could seem nearer than its descendant.
+    /// None of them is an ancestor of another: otherwise an ancestor could seem nearer than its descendant.
     cpus: Vec<Microarchitecture>,
     /// Microarchitectures that archspec does not know.
     named_cpus: Vec<String>,
@@ -146,13 +146,13 @@ impl MachineType {
         self.variant.as_deref().or(highest)
     }
 
-    /// What the machine offers, in words, in the order of the configuration: `cpu:skylake`, `nvcap:8.6`.
+    /// The machine's offers in words, in the order of the configuration: `cpu:skylake`, `nvcap:8.6`.
     #[must_use]
     pub fn features(&self) -> Vec<String> {
         self.order.iter().flat_map(|key| self.offered_words(*key)).collect()
     }
 
-    /// What looks like a mistake but may be meant; the configuration's log says it once.
+    /// Problems that look like mistakes but may be meant; each is logged once per configuration.
     #[must_use]
     pub fn warnings(&self) -> &[FieldError] {
         &self.warnings
@@ -180,7 +180,7 @@ impl MachineType {
         }
     }
 
-    /// What the machine has in the place of a requirement that it does not meet, in words.
+    /// The machine's own values in the place of a requirement that it does not meet, in words.
     pub(crate) fn instead(&self, requirement: &Requirement<'_>) -> Vec<String> {
         match requirement {
             Requirement::Os(_) => vec![self.os.to_string()],
@@ -202,7 +202,7 @@ impl MachineType {
         self.offers.get(position)
     }
 
-    /// What the machine offers besides `cpu`, sorted by key.
+    /// The machine's offers besides `cpu`, sorted by key.
     pub(crate) fn offers(&self) -> &[OfferedKey] {
         &self.offers
     }
@@ -229,7 +229,7 @@ impl MachineType {
         key.map_or("", |key| self.key_name(*key))
     }
 
-    /// What the machine offers at the position that a [`Key`] has.
+    /// The machine's offer at the position that a [`Key`] has.
     fn offered(&self, position: usize) -> Option<&OfferedKey> {
         let offered = self.offers.get(position);
         debug_assert!(offered.is_some(), "there is no offer at position {position}");
@@ -261,8 +261,8 @@ impl MachineType {
     fn runs(&self, wanted: &CpuRequirement) -> Option<Match> {
         match &wanted.level {
             Level::Known(level) => {
-                // The farthest of the CPUs that run it: so an ancestor is never nearer than its descendant, even on a
-                // type that stands for machines of several microarchitectures.
+                // The farthest of the CPUs that run it counts, so that an ancestor is never nearer than its descendant,
+                // even on a type that stands for machines of several microarchitectures.
                 let generations = self.cpus.iter().filter_map(|cpu| cpu.generations_to(*level)).max()?;
                 let isa_features = u16::from(level.isa_features());
                 let exact = self.cpus.contains(level);

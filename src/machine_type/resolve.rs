@@ -1,4 +1,4 @@
-//! Which platform a description means: fields that are given, fields that follow, contradictions.
+//! The platform that a description means: fields that are given, fields that follow, contradictions.
 
 use super::description::Description;
 use crate::hardware::microarchitecture::{self, Microarchitecture};
@@ -100,7 +100,7 @@ fn insert<T: Ord>(list: &mut Vec<T>, item: T) {
     }
 }
 
-/// Without the ancestors of others.
+/// The list without ancestors of its other members.
 fn most_specific(cpus: Vec<Microarchitecture>) -> Vec<Microarchitecture> {
     if cpus.len() < 2 {
         return cpus;
