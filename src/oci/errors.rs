@@ -17,7 +17,7 @@ pub enum Code {
     NameInvalid,
     /// A tag that breaks the grammar.
     TagInvalid,
-    /// A digest that is none.
+    /// A text that is no digest.
     DigestInvalid,
     /// A body where none belongs.
     SizeInvalid,

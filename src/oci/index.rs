@@ -1,13 +1,13 @@
 //! Manifest lists and OCI indexes: bytes from the wire into typed entries (OCI image spec, image-index.md; Docker
 //! manifest list v2.2).
 //!
-//! Lenient where real lists are odd: unknown fields, `null` for what is optional, duplicates. An entry whose fields
-//! cannot be read (wrong types, no digest, a feature list beyond the limits) is set aside and never selected; the
-//! others stay usable, and the set-aside one is named in messages. The whole document is refused only when it is no
-//! index: not JSON, no `manifests`, `layers` beside `manifests`, or beyond the limits.
+//! Parsing is lenient where real lists are odd: unknown fields, `null` for an optional value, duplicates. An entry
+//! whose fields cannot be read (wrong types, no digest, a feature list beyond the limits) is set aside and never
+//! selected; the others stay usable, and messages name the one that was set aside. The whole document is refused only
+//! when it is no index: not JSON, no `manifests`, `layers` beside `manifests`, or beyond the limits.
 //!
-//! Entries are views of a few tables, because large lists repeat themselves: words stand there once, and what a machine
-//! makes of a platform or feature is found once for all entries.
+//! Entries are views of a few tables, because large lists repeat themselves: words stand there once, and a platform or
+//! feature is compared with a machine once for all entries.
 
 mod descriptor;
 mod entries;
@@ -50,7 +50,7 @@ pub const FEATURES_ANNOTATION: &str = "org.metahub.features";
 pub struct Unreadable {
     /// Its position in the list, from 0.
     pub position: usize,
-    /// What is wrong, printable.
+    /// The problem, printable.
     pub problem: String,
 }
 
@@ -91,7 +91,7 @@ pub enum IndexError {
 }
 
 impl Index {
-    /// What the document is by its content.
+    /// The nature of the document, by its content.
     #[must_use]
     pub fn nature(&self) -> Nature {
         Nature { is_index: true, media_type: self.own_media_type.clone() }

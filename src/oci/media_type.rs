@@ -12,14 +12,14 @@ pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.
 /// The four types that MetaHub asks for, in the order in which it prefers them.
 pub const ALL: [&str; 4] = [OCI_INDEX, DOCKER_LIST, OCI_MANIFEST, DOCKER_MANIFEST];
 
-/// What a `Content-Type` (or a descriptor's `mediaType`) says a document is.
+/// The kind of document that a `Content-Type` (or a descriptor's `mediaType`) names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A manifest list or an OCI index.
     Index,
     /// A manifest of one image or artifact.
     Manifest,
-    /// Anything else, including nothing: the document itself must tell.
+    /// Any other type, or none: the document itself must tell.
     Unknown,
 }
 

@@ -1,4 +1,4 @@
-//! What registries speak of: digests, media types, platforms, indexes, errors.
+//! The terms of registries: digests, media types, platforms, indexes, errors.
 
 pub mod digest;
 pub mod errors;

@@ -1,4 +1,4 @@
-//! How manifests are named: repository, tag or digest (OCI distribution spec, §Pulling manifests).
+//! The names of manifests: repository, tag or digest (OCI distribution spec, §Pulling manifests).
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ pub struct Repository(String);
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Tag(String);
 
-/// How a manifest is named.
+/// The name of a manifest in its repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reference {
     /// By a name that can move.

@@ -1,9 +1,9 @@
-//! What an index says of a manifest (OCI image spec, descriptor.md).
+//! Descriptors of manifests (OCI image spec, descriptor.md).
 
 use crate::oci::digest::Digest;
 use crate::oci::media_type;
 
-/// What an entry points to (OCI image spec, descriptor.md).
+/// The descriptor of the manifest that an entry points to (OCI image spec, descriptor.md).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Descriptor {
     /// The media type of the manifest, as the index spells it.
@@ -15,7 +15,7 @@ pub struct Descriptor {
 }
 
 impl Descriptor {
-    /// Whether this is said of a document of this media type and length; its digest is another question.
+    /// Whether the descriptor fits a document of this media type and length; its digest is not compared.
     #[must_use]
     pub fn describes(&self, media_type: &str, body: &[u8]) -> bool {
         media_type::same(media_type, &self.media_type) && body.len() as u64 == self.size

@@ -11,16 +11,16 @@ use crate::oci::platform::Platform;
 use crate::text::json::{Reader, Stop};
 use crate::text::printable::printable;
 
-/// What has been read of the entries.
+/// The entries that have been read.
 pub(super) struct Entries<'a> {
-    /// How many there are, those beyond a limit included.
+    /// The number of entries, those beyond a limit included.
     pub(super) count: usize,
     pub(super) too_many_features: bool,
     records: Vec<Record>,
     unreadable: Vec<Unreadable>,
     digests: String,
     features: FeatureLists,
-    /// With the words that each is written with.
+    /// The platforms, each with the words in which it is written.
     platforms: Interner<(WrittenPlatform<'a>, PlatformRow)>,
     media_types: Interner<MediaType>,
 }
@@ -44,7 +44,7 @@ impl<'a> Entries<'a> {
         let position = self.count;
         self.count += 1;
         if position >= MAX_ENTRIES || self.too_many_features {
-            // Read over, so that an error after it is still reported as what it is.
+            // The entry is skipped, so that an error after it is still reported as what it is.
             return json.skip();
         }
         let mark = self.features.mark();
@@ -124,7 +124,7 @@ impl<'a> Entries<'a> {
     }
 }
 
-/// Moves the different ones of sorted numbers to the front; how many they are.
+/// Moves the different ones of sorted numbers to the front; returns how many they are.
 fn without_repetitions(numbers: &mut [u32]) -> usize {
     let (mut length, mut last) = (0, None);
     for at in 0..numbers.len() {
@@ -138,7 +138,7 @@ fn without_repetitions(numbers: &mut [u32]) -> usize {
     length
 }
 
-/// How many different keys it asks for, `cpu` and variant being one.
+/// Counts the different keys that an entry asks for; `cpu` and variant are one.
 fn count_keys(record: &mut Record, of_entries: &[u32], features: &[FeatureRow]) {
     let mut key = None;
     for number in record.features.of(of_entries) {

@@ -26,7 +26,7 @@ impl<'a> Entry<'a> {
         self.record.position as usize
     }
 
-    /// What the entry points to.
+    /// The descriptor of the manifest that the entry points to.
     #[must_use]
     pub fn descriptor(&self) -> Descriptor {
         let digest = Digest::known(self.record.algorithm, self.digest());

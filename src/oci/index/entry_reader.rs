@@ -1,4 +1,4 @@
-//! One entry of `manifests` as it is written, in one pass. A value of the wrong type is read over and noted, so that it
+//! One entry of `manifests` as it is written, in one pass. A value of the wrong type is skipped and noted, so that it
 //! spoils this entry only.
 
 use std::borrow::Cow;
@@ -17,7 +17,7 @@ const MAX_WORD_LENGTH: usize = 256;
 /// A member of an object: `None` while it has not been met, `Some(None)` when it is `null` or wrong.
 type Member<T> = Option<Option<T>>;
 
-/// An entry that has all that a descriptor must have.
+/// An entry with all members that a descriptor must have.
 pub(super) struct WrittenEntry<'a> {
     pub(super) media_type: Cow<'a, str>,
     pub(super) digest: Cow<'a, str>,
@@ -67,7 +67,7 @@ pub(super) fn read<'a>(
     })
 }
 
-/// What an entry has.
+/// The members of an entry.
 #[derive(Default)]
 struct Members<'a> {
     media_type: Member<Cow<'a, str>>,
@@ -228,8 +228,8 @@ impl EntryReader<'_> {
         Ok(number)
     }
 
-    /// Reads a member's value unless it is `null`. A second one makes the entry ambiguous: another reader might take
-    /// that.
+    /// Reads a member's value unless it is `null`. A second value makes the entry ambiguous, because another reader
+    /// might take that one.
     fn once<'a, T>(
         &mut self,
         member: &mut Member<T>,
@@ -245,7 +245,7 @@ impl EntryReader<'_> {
         Ok(())
     }
 
-    /// Notes that a value has the wrong type, and reads over it.
+    /// Notes that a value has the wrong type, and skips it.
     fn wrong<T>(&mut self, json: &mut Reader<'_>, name: &str, expected: &str) -> Result<Option<T>, Stop> {
         self.note(|| format!("{name}: expected {expected}"));
         json.skip()?;

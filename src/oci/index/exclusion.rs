@@ -10,7 +10,7 @@ use crate::oci::platform::Platform;
 pub enum Exclusion {
     /// An attestation or another document about an image (`unknown/unknown`, or BuildKit's annotation).
     Attestation,
-    /// No platform: in an index of images it is not one of them.
+    /// No platform: such an entry of an index of images is not one of them.
     NoPlatform,
     /// Its media type is neither an image manifest's nor an index's.
     NotAManifest,

@@ -10,7 +10,7 @@ pub(super) struct FeatureLists {
     numbers: Vec<u32>,
 }
 
-/// What there was before an entry.
+/// The lengths of the lists before an entry.
 pub(super) struct Mark {
     features: usize,
     numbers: usize,
@@ -41,7 +41,7 @@ impl FeatureLists {
         Span { start: number(mark.numbers), length: number(self.numbers.len() - mark.numbers) }
     }
 
-    /// Forgets the list from there on: of an entry that cannot be used.
+    /// Forgets the list from there on, because its entry cannot be used.
     pub(super) fn back_to(&mut self, mark: &Mark) {
         self.features.truncate(mark.features);
         self.numbers.truncate(mark.numbers);

@@ -1,7 +1,7 @@
 //! Values that repeat themselves, kept once and known by their numbers.
 //!
-//! Lists of many entries repeat a few words thousands of times. What was met last finds most repetitions; it is no map,
-//! so that no choice of words can make it slow. A value that it misses is kept twice.
+//! Lists of many entries repeat a few words thousands of times. A table of the words met last finds most repetitions.
+//! It is no map, so that no choice of words can make it slow. A value that it misses is kept twice.
 
 /// Values, each known by its place in the order of arrival.
 pub(super) struct Interner<T> {
@@ -42,7 +42,7 @@ impl<T> Interner<T> {
         self.values.len()
     }
 
-    /// Forgets all values but the first ones. The places may still name the others; nobody believes them.
+    /// Forgets all values but the first ones. The places may still name the others, so that each is checked.
     pub(super) fn truncate(&mut self, length: usize) {
         self.values.truncate(length);
     }
@@ -72,7 +72,7 @@ pub(super) fn number(length: usize) -> u32 {
 /// The numbers that words were met under last; two lists of words that share a place push each other out.
 struct LastMet {
     places: [u32; PLACES],
-    /// Never needed: a place is always among these.
+    /// A place that is never needed: each one is among these.
     other: u32,
 }
 

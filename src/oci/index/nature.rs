@@ -1,12 +1,12 @@
-//! What a document is, whether or not it can be used.
+//! The nature of a document, whether or not it can be used.
 
 use std::borrow::Cow;
 
 use crate::oci::media_type::Kind;
 use crate::text::json::{NOT_THE_END, Reader, Stop, TOO_DEEP};
 
-/// What a document is by its content alone. The registry's `Content-Type` does not count: a machine must not be handed
-/// a whole index by accident.
+/// The nature of a document, by its content alone. The registry's `Content-Type` does not count: a machine must not be
+/// handed a whole index by accident.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Nature {
     /// It is an index, usable or not: it has `manifests` or the `mediaType` of one.
@@ -16,7 +16,7 @@ pub struct Nature {
 }
 
 impl Nature {
-    /// What these bytes are; those that are no JSON object are nothing.
+    /// The nature of these bytes; bytes that are no JSON object have none.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         let text = std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed);
@@ -34,7 +34,8 @@ impl Nature {
         let whole = read.is_ok();
         let is_index = match read.and_then(|()| json.end()) {
             Ok(()) => found.is_index,
-            // Others may well read this further than we do, and find there what they take for an index.
+            // Other readers may well read this further than MetaHub does, and find something that they take for an
+            // index.
             Err(Stop) => match json.malformed().problem {
                 TOO_DEEP => true,
                 NOT_THE_END => found.is_index,

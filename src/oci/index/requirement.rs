@@ -1,4 +1,4 @@
-//! What an entry asks of a machine.
+//! The requirements of an entry: all that it asks of a machine.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use crate::hardware::feature::{CPU, Feature};
 use crate::hardware::microarchitecture::Microarchitecture;
 use crate::text::printable::printable;
 
-/// What a `cpu` requirement asks for.
+/// The level that a `cpu` requirement asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Level {
     /// A microarchitecture of the table: the machine's is it or descends from it.
@@ -17,7 +17,7 @@ pub enum Level {
     Variant(String),
 }
 
-/// How an entry comes to ask for a level.
+/// The part of an entry that asks for a level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Origin {
     /// A feature `cpu:…`.
@@ -31,7 +31,7 @@ pub enum Origin {
 /// A requirement of the key `cpu`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CpuRequirement {
-    /// What it asks for.
+    /// The level that it asks for.
     pub level: Level,
     /// Where it comes from.
     pub origin: Origin,

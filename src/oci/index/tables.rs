@@ -1,4 +1,4 @@
-//! An index as it is kept: what its entries repeat, once; and of each entry no more than numbers.
+//! An index as it is kept: values that its entries repeat stand there once, and an entry is no more than numbers.
 //!
 //! A platform or media type that the interner misses stands there twice; features are sorted, and stand there once.
 
@@ -12,7 +12,7 @@ use crate::oci::digest::Algorithm;
 use crate::oci::media_type::Kind;
 use crate::oci::platform::Platform;
 
-/// What an index says of its entries.
+/// The tables of an index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Tables {
     pub(super) records: Vec<Record>,
@@ -100,7 +100,7 @@ impl PlatformRow {
         Self { cpu: level.map(|level| CpuRequirement { level, origin }), names_cpu, platform }
     }
 
-    /// What it asks of a machine.
+    /// The requirements of the platform.
     pub(crate) fn requirements(&self) -> impl Iterator<Item = Requirement<'_>> {
         let Platform { os, architecture, os_version, .. } = &self.platform;
         let version = os_version.as_deref().map(Requirement::OsVersion);
@@ -113,7 +113,7 @@ impl PlatformRow {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FeatureRow {
     pub(crate) feature: Feature,
-    /// What it asks for if its key is `cpu`.
+    /// The requirement, if its key is `cpu`.
     pub(crate) cpu: Option<CpuRequirement>,
 }
 
