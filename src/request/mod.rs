@@ -19,7 +19,7 @@ pub enum Method {
     Head,
 }
 
-/// What a client asks for.
+/// The request of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
     /// `GET /v2/`: does this registry exist, and who may use it?
@@ -36,7 +36,7 @@ pub enum Request {
     Health,
     /// `/metahub/v1/token`
     Token,
-    /// `/metahub/v1/machine-types`, from behind this name on
+    /// `/metahub/v1/machine-types`, from the first name after this one on
     MachineTypes(Option<String>),
     /// `/metahub/v1/explain`
     Explain(Box<ExplainQuery>),
@@ -88,7 +88,7 @@ pub enum InvalidRequest {
          push to the registry behind it"
     )]
     Unsupported,
-    /// What it names breaks the grammar of names.
+    /// A name in the path breaks the grammar of names.
     #[error(transparent)]
     Name(#[from] InvalidReference),
     /// `explain` was asked for no image, or for one whose name breaks the grammar.

@@ -5,10 +5,10 @@ use crate::oci::reference::{Reference, Repository, Tag};
 /// Marks the one repetition of a request whose token had expired.
 pub const RETRY: &str = "metahub-retry=1";
 
-/// Longest value that is looked at, in bytes; no image or machine type has a longer name.
+/// The longest value that is read, in bytes; no image or machine type has a longer name.
 const MAX_VALUE: usize = 512;
 
-/// What `explain` is asked for.
+/// The query of `explain`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExplainQuery {
     /// The repository.
@@ -17,9 +17,9 @@ pub struct ExplainQuery {
     pub reference: Reference,
     /// Only this machine type.
     pub machine_type: Option<String>,
-    /// Only machine types behind this one, in the order of their names: where the page before ended.
+    /// Only machine types after this one, in the order of their names: the previous page ended there.
     pub after: Option<String>,
-    /// The query without `after`, as it was sent: what the next page's is made of.
+    /// The query without `after`, as it was sent: the next page's query is made of it.
     pub rest: String,
 }
 
@@ -30,7 +30,7 @@ pub fn explain(query: &str) -> Option<ExplainQuery> {
     let image = single(query, "image")?;
     let machine_type = single(query, "machine_type");
     if machine_type.is_none() && query.split('&').any(|pair| pair.starts_with("machine_type=")) {
-        // Narrowed to what cannot be read is not the same as not narrowed.
+        // A machine type that cannot be read is not the same as none.
         return None;
     }
     let (name, reference) = if let Some((name, digest)) = image.split_once('@') {
@@ -50,7 +50,7 @@ pub fn explain(query: &str) -> Option<ExplainQuery> {
     })
 }
 
-/// Where the page before ended.
+/// The name at which the previous page ended.
 #[must_use]
 pub fn after(query: &str) -> Option<String> {
     single(query, "after")
@@ -63,7 +63,7 @@ fn single(query: &str, key: &str) -> Option<String> {
     if values.next().is_some() || value.len() > MAX_VALUE { None } else { decode(value) }
 }
 
-/// Percent-decoding (RFC 3986 §2.1); `None` for a malformed escape or what is not UTF-8.
+/// Percent-decoding (RFC 3986 §2.1); `None` for a malformed escape, or text that is not UTF-8.
 fn decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
