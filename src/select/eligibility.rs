@@ -1,4 +1,4 @@
-//! What an index asks for, held against a machine once: thousands of entries share a few platforms and features.
+//! The requirements of an index, compared with a machine once: thousands of entries share a few platforms and features.
 
 use crate::hardware::feature::{Match, Nearness};
 use crate::machine_type::MachineType;
@@ -58,7 +58,7 @@ impl Eligibility {
         }
     }
 
-    /// What the machine meets of what the entry asks for, operating system and architecture apart.
+    /// The requirements of the entry that the machine meets, operating system and architecture apart.
     pub(super) fn matches(&self, entry: &Entry<'_>) -> impl Iterator<Item = Met> {
         let cpu = entry.platform_number().and_then(|number| self.platform(number)?.cpu);
         let cpu = cpu.map(|found| Met { place: self.cpu_place, found });

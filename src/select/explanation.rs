@@ -28,7 +28,7 @@ pub struct Image {
     pub media_type: String,
     /// Its digest.
     pub digest: Digest,
-    /// What it says, if it is an index.
+    /// The document as an index, if it is one.
     pub index: Option<Rc<Index>>,
 }
 
@@ -38,13 +38,14 @@ pub struct Explanation {
     name: String,
     media_type: String,
     walks: Walks,
-    /// Those that are still to be explained, in the order of their names.
+    /// The machine types that are still to be explained, in the order of their names.
     machine_types: Vec<Arc<MachineType>>,
     first_page: bool,
 }
 
 impl Explanation {
-    /// Explains `image` for these machine types, which are in the order of their names, from behind `after` on.
+    /// Explains `image` for these machine types, which are in the order of their names, from the first after `after`
+    /// on.
     #[must_use]
     pub fn new(image: Image, machine_types: &[Arc<MachineType>], after: Option<&str>, on_no_match: OnNoMatch) -> Self {
         let machine_types: Vec<_> = listing::behind(machine_types, after).cloned().collect();
@@ -52,13 +53,13 @@ impl Explanation {
         Self { name: image.name, media_type: image.media_type, walks, machine_types, first_page: after.is_none() }
     }
 
-    /// A nested index that is to be looked into and is not here yet. It must be [added](Self::add) before the next.
+    /// A nested index that the explanation needs and does not have yet. It must be [added](Self::add) before the next.
     #[must_use]
     pub fn wants(&mut self) -> Option<Descriptor> {
         self.walks.wants()
     }
 
-    /// Adds a nested index, or what a pull would say of it if it cannot be used.
+    /// Adds a nested index, or the message of a pull if it cannot be used.
     pub fn add(&mut self, descriptor: Descriptor, index: Result<Rc<Index>, String>) {
         self.walks.add(descriptor, index);
     }

@@ -1,4 +1,4 @@
-//! What an index offers, in words for someone whose machine fits none of it.
+//! The offer of an index, in words for a user whose machine fits none of it.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -8,7 +8,7 @@ use crate::oci::index::Index;
 /// How many entries an [`IndexSummary`] names.
 const MAX_OFFERED: usize = 8;
 
-/// What an index offers, for a message to someone whose machine fits none of it.
+/// The offer of an index, for a message to a user whose machine fits none of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IndexSummary {
     /// How many entries the index has, of whatever kind.
@@ -22,7 +22,7 @@ pub struct IndexSummary {
 }
 
 impl IndexSummary {
-    /// What `index` offers to any machine; attestations and the like are not part of it.
+    /// The offer of `index` to all machines; attestations and the like are not part of it.
     #[must_use]
     pub fn of(index: &Index) -> Self {
         let mut offered = Vec::new();

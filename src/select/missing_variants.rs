@@ -9,7 +9,7 @@ use crate::oci::index::Index;
 pub struct MissingVariant {
     /// The key, such as `cpu`.
     pub key: String,
-    /// What the machine has and no image asks for: `cpu:icelake`.
+    /// The machine's features that no image asks for: `cpu:icelake`.
     pub features: Vec<String>,
     /// Whether some image that fits asks for the key at all, only for less: then the image is made in variants of
     /// this key, and the machine's is one of those worth building.

@@ -1,4 +1,4 @@
-//! Which entry of an index a machine gets.
+//! The selection of the entry of an index that a machine gets.
 //!
 //! An entry is *eligible* when the machine meets all of its requirements. Among the eligible the first of these that
 //! makes a difference decides:
@@ -36,12 +36,12 @@ pub use reason::{Criterion, Reason};
 pub use resolver::{DeadEnd, MAX_LEVELS, OnNoMatch, Turn, Walk};
 pub use unmet::{Unmet, unmet};
 
-/// What an index comes to for a machine type.
+/// The result of selection from an index for a machine type.
 #[derive(Clone, Debug)]
 pub enum Selection<'a> {
     /// This entry; when it is a nested index, selection goes on in there.
     Selected {
-        /// What to serve.
+        /// The entry to serve.
         entry: Entry<'a>,
         /// Why this one.
         reason: Reason,

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::oci::index::{Entry, Index};
 use crate::text::printable::printable;
 
-/// What made the selected entry win over the next best.
+/// The criterion by which the selected entry won over the next best.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Criterion {
     /// No other entry fits.
@@ -59,7 +59,7 @@ impl fmt::Display for Criterion {
 pub struct Reason {
     /// Platform and features of the entry, printable.
     pub entry: String,
-    /// What made it win.
+    /// The criterion by which it won.
     pub criterion: Criterion,
     /// How many entries fit the machine.
     pub eligible: usize,

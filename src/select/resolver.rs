@@ -1,5 +1,5 @@
 //! The walk from what a tag points to, through the indexes nested in it, to the image that a machine gets. Pulls and
-//! `explain` both go it, so that one says what the other comes to.
+//! `explain` share it, so that `explain` tells what a pull returns.
 //!
 //! It does no I/O. The caller brings the index that a walk asks for and gets the next [`Turn`]. A nested index is
 //! chosen by what its descriptor says, and selection does not come back out of it.
@@ -10,10 +10,10 @@ use super::{IndexSummary, Reason, Selection, missing_variants, select};
 use crate::machine_type::MachineType;
 use crate::oci::index::{Descriptor, Index, IndexError, MAX_BYTES};
 
-/// Indexes that are followed below each other, the first included.
+/// The most indexes that are followed below each other, the first included.
 pub const MAX_LEVELS: u32 = 3;
 
-/// What to do when no entry of an index fits.
+/// The answer when no entry of an index fits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnNoMatch {
     /// 404 with a message that says what the index offers.
@@ -30,21 +30,21 @@ pub struct Walk {
     missing: Vec<String>,
 }
 
-/// What the index that a walk stood before leads to.
+/// The turn that a walk takes at the index that it stood before.
 #[derive(Clone, Debug)]
 pub enum Turn {
     /// The walk ends at this image.
     Image {
         /// The image.
         descriptor: Descriptor,
-        /// Why this entry of the last index.
+        /// The reason for this entry of the last index.
         reason: Reason,
         /// Features of the machine for which the indexes on the way have only lesser variants.
         missing: Vec<String>,
     },
     /// The walk goes on in this index.
     Nested(Descriptor, Walk),
-    /// What the tag points to is served as it is; why, in words.
+    /// The document that the tag points to is served as it is; the text says why.
     Whole(&'static str),
     /// There is no image.
     DeadEnd(DeadEnd),
@@ -65,7 +65,7 @@ pub enum DeadEnd {
     Unusable {
         /// It is in another index.
         nested: bool,
-        /// What is wrong with it.
+        /// The problem with it.
         error: IndexError,
     },
 }

@@ -1,4 +1,4 @@
-//! What keeps a machine from running an image.
+//! The requirements that keep a machine from running an image.
 
 use std::fmt;
 
@@ -9,9 +9,9 @@ use crate::text::printable::printable;
 /// A requirement that a machine does not meet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unmet {
-    /// What the entry asks for, printable: `cpu:icelake`, `architecture arm64`.
+    /// The requirement of the entry, printable: `cpu:icelake`, `architecture arm64`.
     pub requirement: String,
-    /// What the machine has of it, empty for nothing.
+    /// The machine's own values of it; empty if it has none.
     pub offered: Vec<String>,
 }
 
@@ -22,7 +22,7 @@ impl fmt::Display for Unmet {
     }
 }
 
-/// What keeps `machine` from running `entry`; empty when nothing does. An entry with an
+/// The requirements that keep `machine` from running `entry`; empty when nothing does. An entry with an
 /// [exclusion](Entry::exclusion) is not selected even then.
 #[must_use]
 pub fn unmet(entry: &Entry<'_>, machine: &MachineType) -> Vec<Unmet> {

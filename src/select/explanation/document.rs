@@ -11,13 +11,13 @@ use crate::oci::media_type;
 use crate::select::unmet;
 use crate::text::json::{Json, json};
 
-/// Entries that a list of the answer names; how many more there are is said beside it.
+/// The most entries that a list of the answer names; the number of the others stands beside it.
 const MAX_LISTED: usize = 1000;
 
-/// Names in a list that is only an illustration.
+/// The most names in a list that is only an illustration.
 const EXAMPLES: usize = 8;
 
-/// What an answer is made of.
+/// The parts of an answer.
 pub(super) struct Document<'e> {
     /// The image, as it was asked for.
     pub(super) image: &'e str,
@@ -29,7 +29,7 @@ pub(super) struct Document<'e> {
 }
 
 impl Document<'_> {
-    /// What every page says.
+    /// The members of every page.
     pub(super) fn members(self) -> Vec<(&'static str, Json)> {
         let Self { image, media_type, walks, page: Page { outcomes, .. }, next } = self;
         let selected: BTreeSet<&str> =
@@ -55,7 +55,7 @@ impl Document<'_> {
     }
 }
 
-/// What only the first page says: all entries, and what could not be read.
+/// The members of the first page only: all entries, and those that could not be read.
 pub(super) fn entries(walks: &Walks) -> [(&'static str, Json); 3] {
     let entries = walks.entries().take(MAX_LISTED).map(|(index, entry)| describe(index, &entry));
     [
@@ -65,7 +65,7 @@ pub(super) fn entries(walks: &Walks) -> [(&'static str, Json); 3] {
     ]
 }
 
-/// Bounded as well: an index may have nothing but unreadable entries.
+/// This list is bounded as well: an index may have nothing but unreadable entries.
 fn unreadable(walks: &Walks) -> Json {
     let root = walks.root().into_iter().flat_map(|index| index.unreadable().iter().map(ToString::to_string));
     let unlisted = walks.unlisted().map(|at| format!("{}: not looked into, one of too many", at.digest));
@@ -99,7 +99,8 @@ fn describe(index: &Digest, entry: &Entry<'_>) -> Json {
     })
 }
 
-/// An entry that none of these machines gets: what a machine would need, and which have that but get better.
+/// An entry that none of these machines gets, with the needs of a machine that would, and the machines that meet them
+/// but get a better entry.
 fn unselected(index: &Digest, entry: &Entry<'_>, machines: &[&MachineType]) -> Json {
     let fits = machines.iter().filter(|machine| unmet(entry, machine).is_empty()).map(|machine| machine.name());
     json!({

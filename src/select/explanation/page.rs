@@ -1,4 +1,4 @@
-//! What fits into one answer: machine types in the order of their names, as many as the walks can tell of.
+//! The page of an answer: machine types in the order of their names, as many as the walks can tell of.
 
 use std::sync::Arc;
 
@@ -9,11 +9,11 @@ use crate::machine_type::listing::MAX_PAGE;
 /// One page of an explanation.
 pub(super) struct Page<'e> {
     pub(super) outcomes: Vec<Outcome<'e>>,
-    /// The name behind which the next page begins; `None` on the last one.
+    /// The name after which the next page begins; `None` on the last one.
     pub(super) next_after: Option<&'e str>,
 }
 
-/// What machine types that are alike get.
+/// The outcome for machine types that are alike.
 pub(super) struct Outcome<'e> {
     pub(super) machine_types: Vec<&'e MachineType>,
     pub(super) verdict: &'e Verdict,

@@ -10,13 +10,13 @@ use crate::oci::digest::Digest;
 use crate::oci::index::{Descriptor, Entry, Index, MAX_BYTES};
 use crate::select::{DeadEnd, MAX_LEVELS, OnNoMatch, Turn, Walk};
 
-/// Nested indexes that are fetched for one answer, what its first machine type leads to not counted.
+/// The most nested indexes that are fetched for one answer, besides those that its first machine type leads to.
 const MAX_NESTED: usize = 16;
-/// Entries of all indexes together that are looked at for one answer, likewise: as many as one index may have.
+/// The most entries of all indexes together that one answer reads, likewise: as many as one index may have.
 const MAX_ENTRIES: usize = 10_000;
-/// Comparisons of an entry with a machine type that one answer may cost: about 10 ms of a worker.
+/// The most comparisons of an entry with a machine type that one answer may cost: about 10 ms of a worker.
 const MAX_WORK: usize = 4000;
-/// What a machine type costs beside its entries, in such comparisons: an image of few entries must not let a thousand
+/// The cost of a machine type beside its entries, in such comparisons: an image of few entries must not let a thousand
 /// types into one answer.
 const TYPE_WORK: usize = 16;
 
@@ -27,10 +27,10 @@ pub(super) struct Walks {
     /// `None`: the image is no index.
     root: Option<Rc<Index>>,
     nested: BTreeMap<Descriptor, Result<Rc<Index>, String>>,
-    /// Entries of all these indexes, and of one that was too much.
+    /// The number of entries of all these indexes, and of one that was too much.
     known: usize,
     on_no_match: OnNoMatch,
-    /// Those that this answer can be about: one for the machine types that are alike, in the order of their first
+    /// The groups that this answer can be about: one for the machine types that are alike, in the order of their first
     /// names.
     groups: Vec<Group>,
 }
@@ -50,7 +50,7 @@ enum Progress {
     Done(Verdict),
 }
 
-/// What a machine type gets.
+/// The verdict for a machine type.
 #[derive(Debug)]
 pub(super) struct Verdict {
     /// The digest that a pull returns.
@@ -80,7 +80,7 @@ impl Group {
     }
 }
 
-/// How many different machine types an answer may be about that looks at so many entries.
+/// The most different machine types that an answer may be about if it reads this many entries.
 fn most_groups(entries: usize) -> usize {
     (MAX_WORK / (entries + TYPE_WORK)).max(1)
 }
@@ -114,10 +114,11 @@ impl Walks {
         Self { digest, root, nested: BTreeMap::new(), known, on_no_match, groups }
     }
 
-    /// A nested index that is to be looked into and is not here yet.
+    /// A nested index that the walks need and do not have yet.
     pub(super) fn wants(&mut self) -> Option<Descriptor> {
         let full = self.nested.len() >= MAX_NESTED || self.known >= MAX_ENTRIES;
-        // What is too much for this answer is for the next one, which begins with the machine type that leads there.
+        // An index that is too much for this answer is left to the next one, which begins with the machine type that
+        // leads there.
         let in_reach = if full { 1 } else { self.groups.len() };
         if let Some(awaited) = self.groups.iter().take(in_reach).find_map(Group::awaits) {
             return Some(awaited.clone());
@@ -133,7 +134,7 @@ impl Walks {
         None
     }
 
-    /// Adds a nested index, or why a pull cannot use it, and lets those go on who await it.
+    /// Adds a nested index, or why a pull cannot use it, and lets the walks go on that await it.
     pub(super) fn add(&mut self, descriptor: Descriptor, index: Result<Rc<Index>, String>) {
         let first = self.groups.first().and_then(Group::awaits) == Some(&descriptor);
         self.known = self.known.saturating_add(index.as_ref().map_or(0, |index| index.entries().len()));
@@ -147,7 +148,7 @@ impl Walks {
         }
     }
 
-    /// The first nested index, level by level, that is not here.
+    /// The first nested index, level by level, that is missing.
     pub(super) fn unlisted(&self) -> Option<Descriptor> {
         let mut level: Vec<&Index> = self.root.iter().map(Rc::as_ref).collect();
         for _ in 1..MAX_LEVELS {
@@ -200,7 +201,7 @@ impl Walks {
     }
 }
 
-/// Through all indexes that are here.
+/// Goes on through all indexes that are here.
 fn go_on(
     group: &mut Group,
     digest: &Digest,
