@@ -1,5 +1,5 @@
-//! What this Envoy has seen of its registries: manifests by their content, and what tags came to. It is
-//! bounded, shared by all workers, and found by content.
+//! The cache of what this Envoy has seen of its registries: manifests by their content, and what tags resolved to.
+//! It is bounded, shared by all workers, and found by content.
 //!
 //! Everything lives in the process-wide [`Store`], which has no deletion, so all keys come from fixed sets:
 //!
@@ -7,12 +7,12 @@
 //!   of the oldest of its ring. A slot's value carries its complete key, so a slot that was taken over in the meantime
 //!   is a miss and never another document.
 //! - *facts*: small records in a hash table of 4 KiB buckets (`facts.rs`). They say where a document is, what a tag
-//!   came to for a machine type ([`Resolution`]), and when that was last confirmed for whom.
+//!   resolved to for a machine type ([`Resolution`]), and when that was last confirmed to which caller.
 //!
-//! Nothing in here grants anything. Keys carry upstream cluster and repository, because access is checked per
-//! repository: a document is served only after the registry has just said, to the caller's own credentials, that the
-//! tag or digest is there in that repository, or has said so within `tag_ttl` to the same credential. A document is
-//! hashed before it is stored; memory is not hashed again when it is read.
+//! The cache grants no access. Keys carry upstream cluster and repository, because access is checked per repository: a
+//! document is served only after the registry has just said, to the caller's own credentials, that the tag or digest is
+//! there in that repository, or has said so within `tag_ttl` to the same credential. A document is hashed before it is
+//! stored; memory is not hashed again when it is read.
 
 mod documents;
 mod facts;
@@ -32,20 +32,20 @@ use crate::oci::reference::Tag;
 use crate::store::keys::Identity;
 use crate::store::resources::{Resources, Store};
 
-/// How long a registry that answers HEAD with less than GET is not asked with HEAD, in seconds.
+/// The time for which a registry that answers HEAD with less than GET is not asked with HEAD, in seconds.
 const HEADLESS_SECONDS: u64 = 300;
 
-/// Where the process keeps how large its cache is.
+/// The key of the size of the process's cache.
 const SIZE: &str = "metahub.cache.bytes";
 
 impl Cache {
-    /// Makes the process's memory as large as configured: what is beyond is emptied. To be called once per
+    /// Gives the process's memory the configured size: everything beyond it is emptied. To be called once per
     /// configuration.
     #[must_use]
     pub fn resize(&self, store: &dyn Store) -> CacheGrowth {
         let (value, version) = store.get_versioned(SIZE).unwrap_or_default();
         let before = value.try_into().map_or(0, u64::from_le_bytes);
-        // Each worker comes here, and at the same time: what is emptied twice would be counted twice.
+        // All workers come here at the same time, and a slot that is emptied twice would be counted twice.
         if before == self.bytes || !store.set_if_unchanged(SIZE, &self.bytes.to_le_bytes(), version) {
             return CacheGrowth::default();
         }
@@ -53,13 +53,13 @@ impl Cache {
         documents::empty_beyond(self, &before, store).and(facts::empty_beyond(self, &before, store))
     }
 
-    /// What the tag last came to for machine types that are alike; `view` says what they are.
+    /// The tag's last resolution for machine types that are alike; `view` identifies them.
     #[must_use]
     pub fn resolution(&self, store: &dyn Store, scope: CacheScope<'_>, tag: &Tag, view: &[u8]) -> Option<Resolution> {
         facts::recall(self, store, &scope.resolution_key(tag, view), Resolution::decode)
     }
 
-    /// Keeps what a tag came to.
+    /// Keeps the resolution of a tag.
     #[must_use]
     pub fn keep_resolution(
         &self,
@@ -73,7 +73,7 @@ impl Cache {
     }
 
     /// Keeps that upstream has just refused the identity something in the repository. Each refusal is another number
-    /// than the one before, whatever the clock says.
+    /// than the one before, even if the clock was set back.
     #[must_use]
     pub(crate) fn keep_refused(
         &self,
@@ -85,13 +85,12 @@ impl Cache {
         facts::keep(self, resources, &scope.refusal_key(identity), &refusal.to_le_bytes())
     }
 
-    /// The last refusal of the identity in the repository: about when it was. 0 if there was none.
+    /// The last refusal of the identity in the repository: its approximate time, or 0 if there was none.
     fn refusal(&self, store: &dyn Store, scope: CacheScope<'_>, identity: &Identity) -> u64 {
         facts::recall(self, store, &scope.refusal_key(identity), number).unwrap_or(0)
     }
 
-    /// What the tag came to for this identity when upstream last confirmed it; nothing, if it has refused the identity
-    /// since.
+    /// The resolution that upstream has last confirmed to this identity; `None` if it has refused the identity since.
     #[must_use]
     pub(crate) fn confirmed(
         &self,
@@ -107,7 +106,7 @@ impl Cache {
         Some(confirmed).filter(|confirmed| confirmed.refusal == refusal)
     }
 
-    /// Forgets that upstream has confirmed this to the identity: it says now that there is no such tag.
+    /// Forgets that upstream has confirmed this to the identity, because it now says that there is no such tag.
     #[must_use]
     pub(crate) fn forget_confirmed(
         &self,
@@ -142,13 +141,13 @@ impl Cache {
         facts::recall(self, store, &scope.tag_key(tag), |_| Some(())).is_some()
     }
 
-    /// Keeps that the tag was seen, with a digest to its HEAD.
+    /// Keeps that the tag was seen, and that the answer to its HEAD had a digest.
     #[must_use]
     pub fn keep_tag(&self, store: &dyn Store, scope: CacheScope<'_>, tag: &Tag) -> CacheGrowth {
         facts::keep(self, store, &scope.tag_key(tag), b"1")
     }
 
-    /// Forgets what the tag came to and that it was seen.
+    /// Forgets the tag's resolution, and that it was seen.
     #[must_use]
     pub fn forget_tag(&self, store: &dyn Store, scope: CacheScope<'_>, tag: &Tag, view: &[u8]) -> CacheGrowth {
         let resolution = facts::forget(self, store, &scope.resolution_key(tag, view));
@@ -192,7 +191,8 @@ impl Cache {
         self.document(store, scope, digest, self.locate(store, scope, digest)?)
     }
 
-    /// Keeps a document whose bytes were found to have this digest. Of one that is too large is kept that it was seen.
+    /// Keeps a document whose bytes were found to have this digest. If the document is too large, only the fact that it
+    /// was seen is kept.
     #[must_use]
     pub fn keep_document(
         &self,
@@ -204,7 +204,8 @@ impl Cache {
     ) -> (Option<Location>, CacheGrowth) {
         let key = scope.document_key(digest);
         let Some(bucket) = facts::bucket(self, store, &key) else { return (None, CacheGrowth::default()) };
-        // All who waited for one answer bring the same document; each copy would push out another one.
+        // All requests that waited for one answer bring the same document, and each copy would push out another
+        // document.
         let known = bucket.record(&key).and_then(Location::decode).filter(|location| {
             let document = documents::read(self, store, &key, *location);
             document.is_some_and(|known| known.media_type == media_type && known.body == body)

@@ -5,16 +5,16 @@ use std::collections::HashMap;
 
 use crate::store::resources::{Clock, Random, Store};
 
-/// The store of one process, with a clock to turn. What is random is the same every time.
+/// The store of one process, with a clock to turn. Its random bytes are the same every time.
 #[derive(Default)]
 pub struct Map {
     /// The values by key.
     pub values: RefCell<HashMap<String, Vec<u8>>>,
     /// Seconds since the Unix epoch.
     pub now: Cell<u64>,
-    /// There is no randomness.
+    /// Whether there is no randomness.
     pub mute: bool,
-    /// So many times another worker is faster to write.
+    /// The number of times that another worker is faster to write.
     pub lost: Cell<u32>,
 }
 
@@ -46,7 +46,7 @@ impl Store for Map {
         self.get(key).map(|value| (value, Some(1)))
     }
     fn set_if_unchanged(&self, key: &str, value: &[u8], version: Option<u32>) -> bool {
-        // As Envoy: without a version nothing is compared.
+        // As in Envoy, nothing is compared without a version.
         if version.is_some() && self.lost.get() > 0 {
             self.lost.set(self.lost.get() - 1);
             return false;

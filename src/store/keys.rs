@@ -1,4 +1,4 @@
-//! Keys of what is kept: digests under a key that each process makes for itself, and the slots that they fall into.
+//! Keys of stored values: digests under a key that each process makes for itself, and the slots that they fall into.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ impl fmt::Debug for ProcessKey {
 }
 
 impl ProcessKey {
-    /// This process's, made by whichever worker comes first; `None` without randomness.
+    /// The key of this process, which the first worker to come makes; `None` without randomness.
     pub(crate) fn of(resources: &dyn Resources) -> Option<Self> {
         if let Some(key) = resources.get(KEY).and_then(|key| key.try_into().ok()) {
             return Some(Self(key));
@@ -35,8 +35,8 @@ impl ProcessKey {
     }
 }
 
-/// A keyed digest of a registry's cluster and of the complete credentials that are presented for it: what is kept for
-/// one caller is kept under it.
+/// A keyed digest of a registry's cluster and of the complete credentials that are presented for it. Values of one
+/// caller are kept under it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Identity([u8; 32]);
 
@@ -48,7 +48,7 @@ impl Identity {
         Self(digest(process_key, &parts))
     }
 
-    /// One that no credentials have.
+    /// An identity that no credentials have.
     #[cfg(test)]
     pub(crate) const fn for_tests(byte: u8) -> Self {
         Self([byte; 32])

@@ -1,7 +1,8 @@
-//! What the host keeps for the core: a store that all workers of the process share, a clock, and randomness.
+//! The resources that the host has for the core: a store that all workers of the process share, a clock, and
+//! randomness.
 
-/// Values that all workers of one process share: Envoy's shared data, or a map. A value that cannot be read or
-/// written is as good as none.
+/// Values that all workers of one process share: Envoy's shared data, or a map. A value that cannot be read or written
+/// is treated as absent.
 pub trait Store {
     /// The value under a key.
     fn get(&self, key: &str) -> Option<Vec<u8>>;
@@ -11,7 +12,8 @@ pub trait Store {
     fn set_once(&self, key: &str, value: &[u8]) -> Option<Vec<u8>>;
     /// The value under a key, and its version.
     fn get_versioned(&self, key: &str) -> Option<(Vec<u8>, Option<u32>)>;
-    /// Sets the value under a key unless somebody else has done so since this version was read; whether it did.
+    /// Sets the value under a key unless another worker has done so since this version was read; returns whether it
+    /// did.
     fn set_if_unchanged(&self, key: &str, value: &[u8], version: Option<u32>) -> bool;
 }
 

@@ -12,7 +12,7 @@ use crate::store::resources::Store;
 const SLOT_BYTES: [u32; 3] = [4 * 1024, 32 * 1024, 512 * 1024];
 /// Each ring gets one in so many bytes of the cache.
 const SHARE: u64 = 4;
-/// How often the head of a ring is looked at again because another worker moved it in the meantime.
+/// The number of attempts to move the head of a ring, because another worker may have moved it in the meantime.
 const ATTEMPTS: u32 = 3;
 
 /// A manifest or an index.
@@ -25,7 +25,7 @@ pub struct Document {
 }
 
 impl Document {
-    /// Whether this is what a descriptor says, as upstream's would have to be.
+    /// Whether this document is as a descriptor says, as upstream's would have to be.
     #[must_use]
     pub fn is_described_by(&self, descriptor: &Descriptor) -> bool {
         descriptor.describes(&self.media_type, &self.body)
@@ -41,7 +41,8 @@ pub struct Location {
 }
 
 impl Location {
-    /// Of a document for which no slot is large enough: there is nothing, but it was found to have its digest.
+    /// The location of a document for which no slot is large enough. Nothing is there, but the document was found to
+    /// have its digest.
     const NOWHERE: Self = Self { slot_bytes: u32::MAX, slot: 0 };
 
     /// Whether the document is larger than 32 KiB, or may be.
@@ -61,7 +62,7 @@ impl Location {
     }
 
     fn name(self) -> String {
-        // Put together by hand, because each request comes here and `format!` takes five times as long.
+        // The key is put together by hand, because each request comes here and `format!` takes five times as long.
         ["metahub.document.", &self.slot_bytes.to_string(), ".", &self.slot.to_string()].concat()
     }
 }
@@ -73,7 +74,7 @@ fn slots(cache: &Cache, slot_bytes: u32) -> u32 {
 
 /// The document at a location, if it is still this one.
 pub(super) fn read(cache: &Cache, store: &dyn Store, key: &[u8], location: Location) -> Option<Document> {
-    // What a larger cache kept beyond the slots of this one is gone.
+    // A document that a larger cache kept beyond the slots of this one is gone.
     if location.slot >= slots(cache, location.slot_bytes) {
         return None;
     }

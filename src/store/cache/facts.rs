@@ -12,11 +12,11 @@ use crate::store::resources::Store;
 
 /// Size of a bucket, in bytes.
 const BUCKET_BYTES: usize = 4096;
-/// Largest record, in bytes, so that a bucket holds a few of any size.
+/// The largest record, in bytes, so that a bucket holds a few of any size.
 const MAX_RECORD: usize = 1024;
 /// Facts get one in so many bytes of the cache.
 const SHARE: u64 = 4;
-/// How often a bucket is looked at again because another worker wrote to it in the meantime.
+/// The number of attempts to write to a bucket, because another worker may have written to it in the meantime.
 const ATTEMPTS: u32 = 3;
 
 const fn buckets(cache: &Cache) -> u64 {
@@ -34,12 +34,12 @@ fn bucket_name(cache: &Cache, key: &[u8]) -> Option<String> {
     hasher.finish().checked_rem(buckets(cache)).map(name)
 }
 
-/// The records of a bucket's value; a damaged rest is as good as none.
+/// The records of a bucket's value; a damaged rest is treated as absent.
 fn records(mut value: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     std::iter::from_fn(move || Some((take(&mut value)?, take(&mut value)?)))
 }
 
-/// What the record under a key says; one that was forgotten says nothing.
+/// The record under a key, decoded; a record that was forgotten is treated as absent.
 pub(super) fn recall<T>(
     cache: &Cache,
     store: &dyn Store,
@@ -59,7 +59,7 @@ pub(super) fn forget(cache: &Cache, store: &dyn Store, key: &[u8]) -> CacheGrowt
     keep(cache, store, key, &[])
 }
 
-/// What was seen of a key's bucket, so that it need not be read again to be written to.
+/// A key's bucket as it was read, so that it need not be read again before it is written to.
 pub(super) struct Bucket {
     name: String,
     value: Vec<u8>,
@@ -82,8 +82,8 @@ impl Bucket {
         records(&self.value).find(|(known, _)| *known == key).map(|(_, record)| record)
     }
 
-    /// The same for whoever did something else in the meantime: a bucket that was not there is looked for again,
-    /// because without a version nothing would be compared.
+    /// The same bucket for a caller that did something else in the meantime. A bucket that was not there is looked for
+    /// again, because without a version nothing would be compared.
     pub(super) fn refreshed(self, store: &dyn Store) -> Self {
         if self.version.is_none() { Self::at(self.name, store) } else { self }
     }

@@ -1,7 +1,7 @@
 //! Fields of variable length in one value: two bytes of length (little-endian), then the field.
 
-/// Appends a field. Nothing that is kept in records is longer than the 64 KiB that a length can say; what is anyway,
-/// is cut off, and does not decode to what it was.
+/// Appends a field. No field of a record is longer than the 64 KiB that a length can say. If one is, it is cut off, and
+/// does not decode to what it was.
 pub(super) fn put(record: &mut Vec<u8>, field: &[u8]) {
     let length = u16::try_from(field.len()).unwrap_or(u16::MAX);
     record.extend_from_slice(&length.to_le_bytes());

@@ -1,4 +1,4 @@
-//! What a tag came to for a machine type.
+//! The resolution of a tag for a machine type.
 
 use super::documents::Location;
 use super::record::{put, take, take_number, take_text};
@@ -8,29 +8,29 @@ use crate::oci::index::Descriptor;
 /// Format of the records; to be raised whenever they or the rules of selection change.
 const FORMAT: u8 = 2;
 
-/// What a tag came to for all machine types that are alike. It holds as long as the tag points to `top`.
+/// The resolution of a tag for all machine types that are alike. It holds as long as the tag points to `top`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolution {
-    /// What the tag pointed to: an index, or the single manifest that was passed through.
+    /// The document that the tag pointed to: an index, or the single manifest that was passed through.
     pub top: Digest,
     /// The manifest that was served. Its digest is `top`'s if nothing had to be selected.
     pub served: Descriptor,
-    /// Why this one, in words.
+    /// The reason for this one, in words.
     pub reason: String,
     /// The features for which the image has no variant, joined; empty if it has them all.
     pub missing: String,
-    /// Where the manifest was kept.
+    /// The place where the manifest was kept.
     pub location: Option<Location>,
 }
 
-/// A resolution that upstream has confirmed to somebody.
+/// A resolution that upstream has confirmed to a caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Confirmed {
-    /// When, in seconds since the Unix epoch.
+    /// The time of the confirmation, in seconds since the Unix epoch.
     pub at: u64,
     /// The last refusal of the same caller before that; 0 if there was none.
     pub refusal: u64,
-    /// What.
+    /// The resolution that was confirmed.
     pub resolution: Resolution,
 }
 

@@ -1,4 +1,4 @@
-//! Where something was seen, and under which keys it is kept.
+//! The place where something was seen, and the keys under which it is kept.
 
 use super::record::put;
 use crate::oci::reference::{Repository, Tag};
@@ -15,37 +15,37 @@ pub struct CacheScope<'a> {
 
 /// The complete keys, each of a kind of its own.
 impl CacheScope<'_> {
-    /// Of a document, and of where it is.
+    /// The key of a document, and of its location.
     pub(super) fn document_key(self, digest: &str) -> Vec<u8> {
         self.key(b'd', &[digest.as_bytes()])
     }
 
-    /// Of what a tag came to.
+    /// The key of a tag's resolution.
     pub(super) fn resolution_key(self, tag: &Tag, view: &[u8]) -> Vec<u8> {
         self.key(b't', &[tag.as_str().as_bytes(), view])
     }
 
-    /// Of what a tag came to when upstream confirmed it to the identity.
+    /// The key of a tag's resolution that upstream confirmed to the identity.
     pub(super) fn confirmed_key(self, tag: &Tag, view: &[u8], identity: &Identity) -> Vec<u8> {
         self.key(b'c', &[tag.as_str().as_bytes(), view, identity.as_bytes()])
     }
 
-    /// Of the identity's last refusal.
+    /// The key of the identity's last refusal.
     pub(super) fn refusal_key(self, identity: &Identity) -> Vec<u8> {
         self.key(b'r', &[identity.as_bytes()])
     }
 
-    /// Of a tag that was seen.
+    /// The key of a tag that was seen.
     pub(super) fn tag_key(self, tag: &Tag) -> Vec<u8> {
         self.key(b'k', &[tag.as_str().as_bytes()])
     }
 
-    /// Of when the registry last answered HEAD with less than GET.
+    /// The key of the time at which the registry last answered HEAD with less than GET.
     pub(super) fn headless_key(self) -> Vec<u8> {
         self.key(b'h', &[])
     }
 
-    /// What it is about, where, and the parts, with their lengths, which keep ("ab", "c") apart from ("a", "bc").
+    /// A key: its kind, the scope, and the parts with their lengths, which keep ("ab", "c") apart from ("a", "bc").
     fn key(self, kind: u8, parts: &[&[u8]]) -> Vec<u8> {
         let mut key = Vec::with_capacity(256);
         key.push(kind);

@@ -1,4 +1,4 @@
-//! How large the cache is and how long it is believed.
+//! The size of the cache, and the time for which it is believed.
 
 /// The smallest cache, in bytes: below this there is no slot for most manifests.
 pub const MIN_BYTES: u64 = 1024 * 1024;
@@ -10,7 +10,7 @@ pub const DEFAULT_BYTES: u64 = 64 * 1024 * 1024;
 /// The cache as configured. It holds no data itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cache {
-    /// What documents and facts may take together, in bytes; 0 switches the cache off.
+    /// The most bytes that documents and facts may take together; 0 switches the cache off.
     pub bytes: u64,
     /// How long a tag may be answered without asking upstream, in seconds.
     pub tag_ttl: u64,
@@ -31,7 +31,7 @@ impl Cache {
         self.bytes > 0
     }
 
-    /// Whether `tag_ttl` or `serve_stale_on_error` let tags be answered on an earlier word of upstream.
+    /// Whether `tag_ttl` or `serve_stale_on_error` let tags be answered from an earlier confirmation of upstream.
     #[must_use]
     pub const fn trusts_earlier_confirmations(&self) -> bool {
         self.is_on() && (self.tag_ttl > 0 || self.serve_stale_on_error > 0)

@@ -12,7 +12,7 @@ fn cache(bytes: u64) -> Cache {
     Cache { bytes, ..Cache::default() }
 }
 
-/// What the memory takes, keys aside.
+/// The size of the memory, keys aside.
 fn taken(memory: &Map) -> u64 {
     memory.values.borrow().values().map(|value| value.len() as u64).sum()
 }
