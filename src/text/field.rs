@@ -1,4 +1,4 @@
-//! What is wrong with a field of something that people write.
+//! The problem with a field of a text that people write.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ pub struct FieldError {
     /// The path relative to the machine type (`features[0]`), empty for the type itself (its name); for feature rules
     /// the key.
     pub field: String,
-    /// What is wrong and what to write instead.
+    /// The problem, and the text to write instead.
     pub message: String,
 }
 

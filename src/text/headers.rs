@@ -18,7 +18,7 @@ impl<'a> Headers<'a> {
         self.all(name).next()
     }
 
-    /// The first value of a header as text; one that is not UTF-8 is as good as none.
+    /// The first value of a header as text; one that is not UTF-8 is treated as absent.
     #[must_use]
     pub fn text(self, name: &str) -> Option<&'a str> {
         self.first(name).and_then(|value| std::str::from_utf8(value).ok())

@@ -2,7 +2,7 @@
 //!
 //! With `serde_json`, one bad entry spoils the others unless each entry is found first and then read again; that and
 //! what followed took three to six times as long (docs/performance.md). Here a value of the wrong type is no error of
-//! the document, so that once is enough. What is JSON is the same for both: the tests compare them.
+//! the document, so that once is enough. Both accept the same JSON: the tests compare them.
 
 use std::borrow::Cow;
 
@@ -70,7 +70,7 @@ impl<'a> Reader<'a> {
             reader.expect(b':', "expected a colon")?;
             let unescaped;
             let name = if escaped {
-                // A name that is no text is none that anybody looks for.
+                // A name that is no text is not one that callers look for.
                 unescaped = unescape(raw).unwrap_or_default();
                 &unescaped
             } else {
@@ -141,7 +141,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// What stands between two brackets, separated by commas.
+    /// The values between two brackets, separated by commas.
     fn nested(
         &mut self,
         open: u8,
@@ -200,7 +200,7 @@ impl<'a> Reader<'a> {
         Ok((raw, escaped))
     }
 
-    /// What follows a backslash.
+    /// The rest of an escape, after its backslash.
     fn escape(&mut self) -> Result<(), Stop> {
         let digits = match self.byte() {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => 0,

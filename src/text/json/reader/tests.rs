@@ -1,4 +1,4 @@
-//! What is JSON, and what its strings say, against `serde_json`.
+//! The JSON that is accepted, and the text of its strings, compared with `serde_json`.
 
 use proptest::prelude::*;
 use serde::de::IgnoredAny;
