@@ -229,8 +229,8 @@ fn lifetime<'a>(reader: &mut Reader<'a>) -> Result<Option<Cow<'a, str>>, Stop> {
 }
 
 /// Whole seconds: `300`, `300.0` and, in a string, the same. Services written in languages without integers, or whose
-/// configuration is text, answer like that, and clients in Python read it. Text that is no
-/// positive number gives 0.
+/// configuration is text, answer like that, and clients in Python read it. Text that is no positive
+/// number gives 0.
 fn seconds(text: &str) -> u64 {
     let (whole, fraction) = text.trim().split_once('.').unwrap_or((text.trim(), "0"));
     let is_number =

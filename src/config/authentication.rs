@@ -1,8 +1,8 @@
-//! How MetaHub knows who asks.
+//! The ways in which clients are authenticated.
 
 use serde::Deserialize;
 
-/// Who checks a password.
+/// The party that checks passwords.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
