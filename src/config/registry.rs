@@ -137,7 +137,7 @@ fn credentials(raw: RawCredentials, field: &str, environment: Environment<'_>) -
             environment(&variable).ok_or_else(|| ConfigError::new(format!("{field}.{name}_env"), unset(&variable)))
         }
         (Some(_), Some(_)) => {
-            Err(ConfigError::new(format!("{field}.{name}"), "is there twice, inline and from the environment"))
+            Err(ConfigError::new(format!("{field}.{name}"), "is given twice, inline and from the environment"))
         }
         (None, None) => Err(ConfigError::new(format!("{field}.{name}"), format!("missing, and so is {name}_env"))),
     };

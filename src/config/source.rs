@@ -19,7 +19,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Map, ConfigError> {
     } else {
         Map::decode(bytes).map_err(|_| ConfigError::new("", "neither JSON text nor a google.protobuf.Struct"))
     }?;
-    document.sort().map_err(|key| ConfigError::new("", format!("the key `{key}` is twice in one map")))?;
+    document.sort().map_err(|key| ConfigError::new("", format!("the key `{key}` is there twice in one map")))?;
     Ok(document)
 }
 
@@ -98,7 +98,7 @@ pub(super) mod tests {
         let structure = ["a", "b", "a"].map(entry).concat();
         for document in [r#"{"accounts":{"a":1,"b":2,"a":3}}"#, r#"{"a":1,"\u0061":1}"#, &structure] {
             let error = read(document.as_bytes()).unwrap_err();
-            assert_eq!(error.to_string(), "the key `a` is twice in one map", "{document:?}");
+            assert_eq!(error.to_string(), "the key `a` is there twice in one map", "{document:?}");
         }
     }
 

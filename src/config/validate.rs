@@ -72,7 +72,7 @@ fn public_url(url: String, warnings: &mut Vec<String>) -> Result<String, ConfigE
     }
     Err(ConfigError::new(
         "public_url",
-        "must be https:// or http:// and a host with an optional port, nothing behind it",
+        "must be https:// or http:// and a host with an optional port, and nothing after it",
     ))
 }
 
@@ -119,7 +119,8 @@ fn hashes(path: &str, one: Option<Secret>, several: Option<Vec<Secret>>) -> Resu
     match (one, several) {
         (Some(line), None) => Ok(vec![read(format!("{path}.password"), &line)?]),
         (None, Some(lines)) if lines.len() > MAX_PASSWORDS => {
-            let message = format!("more than {MAX_PASSWORDS}: each costs a wrong password one more bcrypt");
+            let message =
+                format!("more than {MAX_PASSWORDS}: with each of them a wrong password costs one more bcrypt check");
             Err(ConfigError::new(format!("{path}.passwords"), message))
         }
         (None, Some(lines)) if !lines.is_empty() => {

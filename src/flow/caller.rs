@@ -260,7 +260,8 @@ fn account_by_ticket<'a>(
     headers: Headers<'_>,
 ) -> Result<Caller<'a>, Box<LocalReply>> {
     let revoked = || {
-        let line = format!("401 login {:?}: its token is of a password that is not the account's", ticket.user);
+        let line =
+            format!("401 login {:?}: its token was made with a password that is no longer the account's", ticket.user);
         let problem = "the account or its password has changed; log in again";
         invalid_ticket(config, registry, headers, problem, Some(line))
     };

@@ -223,7 +223,10 @@ impl Session {
     #[cold]
     fn denied(&self) -> LocalReply {
         let host = &self.registry.host;
-        let message = format!("the registry {host} does not allow this to the login {:?}; ask there for it", self.user);
+        let message = format!(
+            "the registry {host} does not let the login {:?} have this; ask its operator for access",
+            self.user
+        );
         *refuse(Code::Denied, Counter::Denied, &message)
     }
 

@@ -58,7 +58,7 @@ pub(super) fn issue(
             })
         }
         Presented::Token(_) => {
-            let problem = "a token is given for a user name and a password, or for nothing";
+            let problem = "a token is given out for a user name and a password, or without any";
             let line = format!("401 {}: {problem}", target(headers));
             Err(rejected(Challenge::basic().reply(problem), Counter::Unauthorized, line))
         }

@@ -178,7 +178,7 @@ fn is_over(sender: &impl Sender, begin: Duration) -> bool {
 fn refused<E: Debug>(callout: &Callout, not_sent: &NotSent<E>) -> Outcome {
     let (NotSent::Busy(error) | NotSent::Impossible(error)) = not_sent;
     log::error!(
-        "503 Envoy refuses a request to its cluster {:?} ({error:?}); does it have one of that name, with an address?",
+        "503 Envoy refuses a request to its cluster {:?} ({error:?}); check that it exists and has an address",
         callout.cluster
     );
     match not_sent {
