@@ -21,7 +21,7 @@ pub enum InvalidHash {
     /// Not bcrypt, or damaged.
     #[error("not a bcrypt hash; make one with: htpasswd -nbB -C 5 user password")]
     NotBcrypt,
-    /// Too slow for a proxy.
+    /// The cost is too high for a proxy.
     #[error("bcrypt cost {0} is above {MAX_COST}: one login would hold a worker too long")]
     TooDear(u32),
 }

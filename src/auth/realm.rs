@@ -13,8 +13,8 @@ const MAX_LENGTH: usize = 255;
 /// The endpoint's URL for the client behind these request headers: under `public_url`, or else under the host that it
 /// asked for. `None` for a host that cannot stand in a URL.
 ///
-/// The scheme is `https` off loopback, whatever Envoy saw: TLS may end before it, and clients that follow an `http`
-/// realm send passwords in clear.
+/// The scheme is `https` off loopback, even where Envoy saw `http`: TLS may end before it, and clients that follow an
+/// `http` realm send passwords in clear.
 #[must_use]
 pub fn realm(public_url: Option<&str>, headers: Headers<'_>) -> Option<String> {
     let base = match public_url {

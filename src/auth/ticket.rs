@@ -76,7 +76,7 @@ impl fmt::Debug for Key {
 }
 
 impl Key {
-    /// A key from a secret that nobody can guess, of any length.
+    /// The key that is made of a secret of any length, which must be hard to guess.
     #[must_use]
     pub fn derive(secret: &[u8]) -> Self {
         Self(mac(secret, &[b"metahub token key"]))

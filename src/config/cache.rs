@@ -4,7 +4,8 @@ use super::error::ConfigError;
 use super::raw::{RawCache, RawSize};
 use crate::store::cache::{Cache, DEFAULT_BYTES, MAX_BYTES, MIN_BYTES};
 
-/// Longest time that a tag may be answered without asking upstream, and while it is down, in seconds: a week.
+/// The longest time for which a tag may be answered without asking upstream, and while upstream is down, in seconds: a
+/// week.
 const MAX_SECONDS: u64 = 7 * 24 * 3600;
 
 pub(super) fn cache(raw: Option<RawCache>) -> Result<Cache, ConfigError> {

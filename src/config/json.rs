@@ -69,7 +69,7 @@ impl<'de> Visitor<'de> for AnyKind {
         Ok(Kind::List(List { values }))
     }
 
-    /// With all keys: one that is there twice is noticed when they are sorted.
+    /// Keeps all keys: a key that is there twice is noticed when they are sorted.
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Kind, A::Error> {
         let mut fields = Vec::new();
         while let Some((key, value)) = map.next_entry()? {

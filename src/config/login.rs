@@ -56,7 +56,7 @@ impl Config {
         })
     }
 
-    /// `authentication: none`: what a login name stands for, whatever the password. The default never applies to a
+    /// `authentication: none`: the view that a login name stands for, with any password. The default never applies to a
     /// name that contains the separator: a typo must not get a wrong image.
     ///
     /// # Errors

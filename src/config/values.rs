@@ -80,7 +80,7 @@ impl<'de> Deserializer<'de> for Node {
         }
     }
 
-    /// A map only: derived code would take a list for the fields in their order.
+    /// Takes a map only: derived code would take a list for the fields in their order.
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _: &'static str,

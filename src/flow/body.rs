@@ -99,7 +99,7 @@ impl Body {
     /// The document as an index.
     ///
     /// # Errors
-    /// As [`Index::parse`].
+    /// The errors of [`Index::parse`].
     pub fn index(&self) -> Result<Rc<Index>, IndexError> {
         self.0.index.get_or_init(|| Index::parse(self).map(Rc::new)).clone()
     }

@@ -50,7 +50,7 @@ pub(super) struct Caller<'a> {
 enum Login {
     Anonymous,
     Claimed,
-    /// With a password that MetaHub has checked, or that nobody checks.
+    /// By a password that MetaHub has checked, or that no party checks.
     Checked,
 }
 

@@ -2,11 +2,11 @@
 //! before does not read the process's memory.
 //!
 //! A new configuration begins without known callers, so that rotation and lost permissions take effect at once. Only
-//! logins that MetaHub itself has checked, or that nobody checks, are kept: a registry that checks logins is asked each
-//! time. Passwords are not kept. A login is recognised by two SipHashes of its complete `Authorization` header behind
-//! secrets that nobody knows (the standard library's hasher, whose keys are fixed, so that they go in front), 128 bits:
-//! to be taken for somebody else, one would have to guess them. (HMAC-SHA256 took three quarters of all instructions
-//! that a remembered login costs.)
+//! logins that MetaHub itself has checked, or that no party checks, are kept: a registry that checks logins is asked
+//! each time. Passwords are not kept. A login is recognised by two SipHashes of its complete `Authorization` header
+//! behind secrets that nobody knows (the standard library's hasher, whose keys are fixed, so that they go in front),
+//! 128 bits: an attacker would have to guess them to pass for another caller. (HMAC-SHA256 took three quarters of all
+//! instructions that a remembered login costs.)
 
 use std::cell::{OnceCell, RefCell};
 use std::fmt;
@@ -72,7 +72,7 @@ impl KnownCallers {
         (*stored == mark).then(|| known.clone())
     }
 
-    /// From now on this header's sender is known at this registry.
+    /// Makes this header's sender known at this registry.
     pub(super) fn keep(&self, random: &dyn Random, cluster: &str, authorization: &[u8], known: KnownCaller) {
         let Some((mark, place)) = self.recognise(random, cluster, authorization) else { return };
         let mut all = self.known.borrow_mut();

@@ -107,7 +107,7 @@ enum State {
 enum TopReference {
     /// By the tag.
     Tag,
-    /// By the tag, because a HEAD was of no use; whether it never will be of any.
+    /// By the tag, because a HEAD was of no use; `useless` if no HEAD ever will be.
     TagAfterHead { useless: bool },
     /// By the digest that a HEAD has named.
     Digest(Digest),

@@ -115,7 +115,7 @@ enum Hasher {
 }
 
 impl Verifier {
-    /// Before the first byte.
+    /// A verifier before the first byte.
     #[must_use]
     pub fn new(expected: &Digest) -> Self {
         let hasher = match expected.algorithm {
@@ -125,7 +125,7 @@ impl Verifier {
         Self { expected: expected.clone(), hasher }
     }
 
-    /// The next bytes.
+    /// Takes in the next bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         match &mut self.hasher {
             Hasher::Sha256(hasher) => hasher.update(bytes),

@@ -82,7 +82,7 @@ impl Request {
 /// Why a request is refused before anything else is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRequest {
-    /// The method writes, or the path is none that MetaHub serves.
+    /// The method writes, or MetaHub does not serve the path.
     #[error(
         "MetaHub is read-only: it serves GET and HEAD of manifests, blobs, tags and referrers; \
          push to the registry behind it"

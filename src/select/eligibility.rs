@@ -6,9 +6,9 @@ use crate::oci::index::{Entry, FeatureRow, Index, PlatformRow, Requirement};
 
 /// The platforms and features of one index, as one machine meets them.
 pub(super) struct Eligibility {
-    /// By the number of the platform; `None` where the machine does not meet it.
+    /// The platforms, by their numbers; `None` where the machine does not meet it.
     platforms: Vec<Option<MetPlatform>>,
-    /// By the number of the feature, likewise.
+    /// The features, by their numbers, likewise.
     features: Vec<Option<Met>>,
     cpu_place: usize,
     places: usize,

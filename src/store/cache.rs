@@ -135,7 +135,7 @@ impl Cache {
         facts::keep(self, resources, &scope.confirmed_key(tag, view, identity), &confirmed.encode())
     }
 
-    /// Whether the tag was seen in the repository at all, whatever the machine type: then a HEAD is worth while.
+    /// Whether the tag was seen in the repository at all, for any machine type: then a HEAD is worth while.
     #[must_use]
     pub fn knows_tag(&self, store: &dyn Store, scope: CacheScope<'_>, tag: &Tag) -> bool {
         facts::recall(self, store, &scope.tag_key(tag), |_| Some(())).is_some()

@@ -25,7 +25,7 @@ impl Map {
         self.values.borrow().len()
     }
 
-    /// Whether there is none.
+    /// Whether there are no values.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

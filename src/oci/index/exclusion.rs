@@ -5,7 +5,7 @@ use std::fmt;
 use crate::oci::media_type::Kind;
 use crate::oci::platform::Platform;
 
-/// Why a readable entry is never selected, whatever the machine.
+/// Why a readable entry is never selected for any machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exclusion {
     /// An attestation or another document about an image (`unknown/unknown`, or BuildKit's annotation).

@@ -21,7 +21,7 @@ impl FeatureLists {
         Self { features: Interner::new(), numbers: Vec::new() }
     }
 
-    /// Adds a feature to the last list; the error says in words why it is none.
+    /// Adds a feature to the last list; the error says in words why the text is no feature.
     pub(super) fn add(&mut self, text: &str) -> Result<(), String> {
         let number = match self.features.find([text], |known| known.as_str() == text) {
             Ok(number) => number,

@@ -167,7 +167,7 @@ impl Walks {
         self.groups.len()
     }
 
-    /// The number of the group of this machine type, and what a pull by it comes to; `None` if this answer cannot tell.
+    /// The number of the group of this machine type, and the result of a pull by it; `None` if this answer cannot tell.
     pub(super) fn verdict(&self, machine_type: &MachineType) -> Option<(usize, &Verdict)> {
         let alike = |group: &Group| group.machine_type.fingerprint() == machine_type.fingerprint();
         let (number, group) = self.groups.iter().enumerate().find(|(_, group)| alike(group))?;

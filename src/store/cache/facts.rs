@@ -27,7 +27,7 @@ fn name(bucket: u64) -> String {
     ["metahub.facts.", &bucket.to_string()].concat()
 }
 
-/// The bucket of a key; `None` if there is none at all.
+/// The name of a key's bucket; `None` if there are no buckets at all.
 fn bucket_name(cache: &Cache, key: &[u8]) -> Option<String> {
     let mut hasher = DefaultHasher::new();
     hasher.write(key);
@@ -66,7 +66,7 @@ pub(super) struct Bucket {
     version: Option<u32>,
 }
 
-/// Looks into the bucket of a key; `None` if there is none at all.
+/// Looks into the bucket of a key; `None` if there are no buckets at all.
 pub(super) fn bucket(cache: &Cache, store: &dyn Store, key: &[u8]) -> Option<Bucket> {
     Some(Bucket::at(bucket_name(cache, key)?, store))
 }
@@ -88,7 +88,7 @@ impl Bucket {
         if self.version.is_none() { Self::at(self.name, store) } else { self }
     }
 
-    /// As [`keep`].
+    /// Keeps a record, as [`keep`] does.
     pub(super) fn keep(mut self, store: &dyn Store, key: &[u8], record: &[u8]) -> CacheGrowth {
         if key.len() + record.len() > MAX_RECORD {
             return CacheGrowth::default();
