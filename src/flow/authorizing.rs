@@ -28,7 +28,7 @@ pub(super) struct Authorizing {
     /// The state of the request once `outgoing` has gone.
     pub(super) next: Next,
     pub(super) outgoing: Outgoing,
-    /// The report to count once it has gone.
+    /// The reports to count once it has gone.
     pub(super) reports: Vec<Report>,
 }
 

@@ -43,7 +43,7 @@ impl Fault {
         Self::dead_end(&DeadEnd::TooLarge)
     }
 
-    /// There is no answer. Envoy does not tell which of these reasons it has.
+    /// There is no answer. Envoy does not tell which of these causes it has.
     #[cold]
     pub(super) fn broke_off(host: &str, reference: &str) -> Self {
         let message = format!(
@@ -65,8 +65,8 @@ impl Fault {
         Self::upstream(format!("the registry {host} is not available ({status}); try again later")).retrying(headers)
     }
 
-    /// Where an index cannot be used, the fault is upstream's; where nothing fits the client's machine, its image is
-    /// unknown.
+    /// Where an index cannot be used, the fault is upstream's. Where nothing fits the client's machine, there is no
+    /// such image for it.
     pub(super) fn dead_end(dead_end: &DeadEnd) -> Self {
         match dead_end {
             DeadEnd::NothingFits(_) => Self::new(Code::ManifestUnknown, Counter::NoMatch, dead_end.to_string()),

@@ -82,7 +82,7 @@ impl Counter {
 /// A report to the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
-    /// The counter that rises.
+    /// The counter or gauge that changes.
     pub counter: Counter,
     /// The amount; negative for gauges only.
     pub amount: i64,

@@ -45,8 +45,8 @@ fn brings_a_body(headers: Headers<'_>) -> bool {
     headers.has("transfer-encoding") || headers.first("content-length").is_some_and(|length| length != b"0")
 }
 
-/// Whether the headers alone do not tell if a request brings a body: this is a request that is to be served, and it has
-/// no length.
+/// Whether the headers alone do not tell if a request brings a body: true for one that is to be served and has no
+/// length.
 #[must_use]
 pub fn may_bring_a_body(headers: Headers<'_>) -> bool {
     Method::parse(headers.first(":method").unwrap_or_default()).is_ok() && !headers.has("content-length")

@@ -18,7 +18,7 @@ use crate::flow::{Callout, MAX_MANIFEST};
 
 /// How long upstream may take to answer. Clients wait 30 s and more for headers.
 pub const TIMEOUT: Duration = Duration::from_secs(15);
-/// The time after which a tick comes that was asked for: the shortest that Envoy knows.
+/// The time after which a requested tick comes: the shortest that Envoy knows.
 pub const TICK: Duration = Duration::from_millis(1);
 /// The most deliveries in one callback. V8's stack was full at 305.
 const BATCH: usize = 64;

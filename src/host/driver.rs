@@ -125,7 +125,7 @@ impl Driver {
         }
     }
 
-    /// The outcome of a callout that this stream waits for.
+    /// Takes the outcome of a callout that this stream waits for.
     pub fn on_callout(&self, host: &impl Host, outcome: &Outcome) {
         let event = match outcome {
             Outcome::Answered(answered) => {

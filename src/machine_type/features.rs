@@ -20,7 +20,7 @@ pub(crate) struct OfferedKey {
     pub(crate) place: usize,
 }
 
-/// The features of a machine type, read.
+/// The features of a machine type, by key.
 pub(super) struct Features<'d> {
     /// The `cpu` values with their positions.
     pub(super) cpus: Vec<(usize, &'d str)>,

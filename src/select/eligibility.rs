@@ -6,7 +6,7 @@ use crate::oci::index::{Entry, FeatureRow, Index, PlatformRow, Requirement};
 
 /// The platforms and features of one index, as one machine meets them.
 pub(super) struct Eligibility {
-    /// The platforms, by their numbers; `None` where the machine does not meet it.
+    /// The platforms, by their numbers; `None` where the machine does not meet one.
     platforms: Vec<Option<MetPlatform>>,
     /// The features, by their numbers, likewise.
     features: Vec<Option<Met>>,

@@ -13,7 +13,7 @@ use crate::oci::index::{Descriptor, Index, IndexError, MAX_BYTES};
 /// The most indexes that are followed below each other, the first included.
 pub const MAX_LEVELS: u32 = 3;
 
-/// The answer when no entry of an index fits.
+/// The action when no entry of an index fits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnNoMatch {
     /// 404 with a message that says what the index offers.

@@ -141,7 +141,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The values between two brackets, separated by commas.
+    /// Reads the values between two brackets, separated by commas.
     fn nested(
         &mut self,
         open: u8,
@@ -200,7 +200,7 @@ impl<'a> Reader<'a> {
         Ok((raw, escaped))
     }
 
-    /// The rest of an escape, after its backslash.
+    /// Reads the rest of an escape, after its backslash.
     fn escape(&mut self) -> Result<(), Stop> {
         let digits = match self.byte() {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => 0,
