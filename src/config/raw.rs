@@ -1,6 +1,6 @@
 //! The configuration as it is written: every key that exists, nothing checked yet but its type.
 //!
-//! What these types and their comments say is what `docs/metahub.schema.json` tells operators and their editors. Its
+//! `docs/metahub.schema.json` tells operators and their editors what these types and their comments say. Its
 //! patterns refuse nothing that the validation behind these types accepts.
 
 use std::collections::BTreeMap;

@@ -27,7 +27,7 @@ pub struct Description<T = String> {
     /// The variant of the architecture: `v3`, `v8.2`. Default: it follows from a `cpu` feature; one that contradicts
     /// it is refused.
     pub variant: Option<T>,
-    /// What the machine has beyond its platform: `key:value` or flags, as in `["cpu:skylake", "nvcap:8.6",
+    /// The abilities of the machine beyond its platform: `key:value` or flags, as in `["cpu:skylake", "nvcap:8.6",
     /// infiniband]`. Of several values of one key any may meet what an image asks for. The keys stand in the order in
     /// which they matter. Default: none.
     #[serde(default)]

@@ -48,3 +48,42 @@ fn files_and_lines_stay_readable() {
     assert!(seen > 200, "only {seen} files were found");
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
+
+/// Words that begin no sentence of a comment, because a sentence names its subject. English capitalises them nowhere
+/// else.
+const NO_SUBJECTS: [&str; 6] = ["Who", "What", "Whoever", "Whatever", "Whose", "Whom"];
+
+/// The comment of a line, if it has one.
+fn comment(line: &str) -> Option<&str> {
+    line.trim_start().strip_prefix("//").or_else(|| line.split_once(" // ").map(|(_, comment)| comment))
+}
+
+/// The first word of a line's comment that is among those words.
+fn without_subject(line: &str) -> Option<&str> {
+    let mut words = comment(line)?.split(|letter: char| !letter.is_alphabetic());
+    words.find(|word| NO_SUBJECTS.contains(word))
+}
+
+#[test]
+fn sentences_of_comments_name_their_subjects() {
+    for line in
+        ["/// What it is.", "    //! It is. Who asks?", "x(); // Whoever comes", "// - `a`: Whose it is", "//Whom"]
+    {
+        assert!(without_subject(line).is_some(), "{line}");
+    }
+    for line in ["/// Says what it is.", "let text = \"What is it?\";", "// A whole WHATWG, Whatsoever"] {
+        assert!(without_subject(line).is_none(), "{line}");
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (mut seen, mut problems) = (0, Vec::new());
+    visit(&root.join("src"), &mut |path, text| {
+        seen += 1;
+        let lines = text.lines().enumerate();
+        problems.extend(lines.filter_map(|(number, line)| {
+            let word = without_subject(line)?;
+            Some(format!("{}:{}: {word}", path.strip_prefix(root).unwrap().display(), number + 1))
+        }));
+    });
+    assert!(seen > 100, "only {seen} files were found");
+    assert!(problems.is_empty(), "sentences that name no subject:\n{}", problems.join("\n"));
+}

@@ -12,7 +12,7 @@ use super::super::raw::{
     RawAccount, RawCache, RawConfig, RawCredentials, RawMachineType, RawRegistry, RawTokenService,
 };
 
-/// What stands above the tables.
+/// The text above the tables.
 const HEAD: &str = "# Configuration
 
 MetaHub's configuration is what `metahub.yaml` has below `configuration.value`. This page lists its keys. It is
@@ -101,7 +101,7 @@ const ACCOUNTS: &str = r#"accounts:
 const CACHE: &str = "cache: { bytes: 1GiB, tag_ttl: 30s, serve_stale_on_error: 2h }
 ";
 
-/// What `make schema` writes to `docs/configuration.md`.
+/// The page that `make schema` writes to `docs/configuration.md`.
 #[must_use]
 pub fn page() -> String {
     let schema = super::schema();
@@ -145,7 +145,7 @@ fn choices(field: &Value) -> Vec<&Value> {
     items(field, "oneOf").chain(nested).collect()
 }
 
-/// What a value is.
+/// The type of a value, in words.
 fn type_of(schema: &Value, sections: &[Section]) -> String {
     let reference = text(schema, "$ref").rsplit('/').next().unwrap_or_default();
     if let Some(section) = sections.iter().find(|section| section.definition == reference) {
