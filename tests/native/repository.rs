@@ -1,8 +1,11 @@
-//! What keeps the repository in order: the checks of `make lint` reach all that they are for.
+//! What keeps the repository in order: the checks of `make lint` reach all that they are for, and git's hook runs them.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
+
+use metahub_testkit::temp::TempDir;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -33,4 +36,46 @@ fn every_shell_script_is_checked() {
     let checked: Vec<&str> = check.split_whitespace().collect();
     let missing: Vec<&&str> = scripts.iter().filter(|script| !checked.contains(script)).collect();
     assert!(missing.is_empty(), "make lint does not check {missing:?}");
+}
+
+/// Runs a program in a repository of its own, before whose programs on the path stand those in its folder `bin`.
+fn run_in(repository: &Path, program: &str, arguments: &[&str]) -> Output {
+    let path = format!("{}:{}", repository.join("bin").display(), std::env::var("PATH").unwrap());
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(repository).env("PATH", path);
+    // No configuration but the repository's counts, and no repository but this one, should git itself run these tests.
+    command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
+    for name in ["GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE", "GIT_PREFIX"] {
+        command.env_remove(name);
+    }
+    command.output().expect(program)
+}
+
+#[test]
+fn the_hook_refuses_a_commit_that_lint_refuses() {
+    let directory = TempDir::new("hook").unwrap();
+    let repository = directory.path();
+    fs::create_dir(repository.join("bin")).unwrap();
+    for name in [".githooks", "Makefile"] {
+        symlink(root().join(name), repository.join(name)).unwrap();
+    }
+    let git = |arguments: &[&str]| run_in(repository, "git", arguments);
+    assert!(git(&["init", "--quiet"]).status.success());
+    let identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"];
+    let commit = [&identity[..], &["commit", "--quiet", "--allow-empty", "--message", "test"]].concat();
+    let make = repository.join("bin/make");
+
+    symlink("/bin/false", &make).unwrap();
+    assert!(git(&commit).status.success(), "the hook is opt-in");
+    fs::remove_file(&make).unwrap();
+    assert!(run_in(repository, "make", &["hooks"]).status.success());
+
+    symlink("/bin/false", &make).unwrap();
+    assert!(!git(&commit).status.success(), "what make refuses is not committed");
+    fs::remove_file(&make).unwrap();
+    symlink("/bin/echo", &make).unwrap();
+    let committed = git(&commit);
+    let said = [committed.stdout, committed.stderr].concat();
+    assert!(committed.status.success());
+    assert_eq!(String::from_utf8(said).unwrap(), "--no-print-directory lint\n");
 }
