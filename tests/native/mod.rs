@@ -33,3 +33,4 @@ mod scripted_registry;
 pub(crate) mod selection;
 mod support_images;
 mod support_plateau;
+mod workflows;
