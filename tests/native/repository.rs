@@ -1,4 +1,5 @@
-//! What keeps the repository in order: the checks of `make lint` reach all that they are for, and git's hook runs them.
+//! What keeps the repository in order: the checks of `make lint` reach all that they are for, git's hook runs them, and
+//! the changelog has the version at hand.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -78,4 +79,31 @@ fn the_hook_refuses_a_commit_that_lint_refuses() {
     let said = [committed.stdout, committed.stderr].concat();
     assert!(committed.status.success());
     assert_eq!(String::from_utf8(said).unwrap(), "--no-print-directory lint\n");
+}
+
+/// The versions of the changelog, newest first, each with its date.
+fn versions(changelog: &str) -> Vec<(&str, &str)> {
+    let headings = changelog.lines().filter_map(|line| line.strip_prefix("## "));
+    headings.map(|heading| heading.split_once(" - ").unwrap_or_else(|| panic!("{heading} has no date"))).collect()
+}
+
+fn is_date(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    let is_number = |part: &&str| part.bytes().all(|byte| byte.is_ascii_digit());
+    parts.iter().map(|part| part.len()).eq([4, 2, 2]) && parts.iter().all(is_number)
+}
+
+#[test]
+fn the_changelog_has_a_date_for_each_version_but_the_next() {
+    let changelog = fs::read_to_string(root().join("CHANGELOG.md")).unwrap();
+    let versions = versions(&changelog);
+    let [(current, date), earlier @ ..] = versions.as_slice() else { panic!("no version") };
+    assert_eq!(*current, env!("CARGO_PKG_VERSION"), "the newest version is the package's");
+    assert!(*date == "unreleased" || is_date(date), "{current}: {date}");
+    assert!(!earlier.is_empty() && earlier.iter().all(|(_, date)| is_date(date)), "{earlier:?}");
+    let dates: Vec<&str> = earlier.iter().map(|(_, date)| *date).collect();
+    assert!(dates.is_sorted_by(|newer, older| newer > older), "{dates:?}");
+    let known = ["Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"];
+    let sections: Vec<&str> = changelog.lines().filter_map(|line| line.strip_prefix("### ")).collect();
+    assert!(sections.iter().all(|section| known.contains(section)), "{sections:?}");
 }
