@@ -1,5 +1,5 @@
-//! What keeps the repository in order: the checks of `make lint` reach all that they are for, git's hook runs them, and
-//! the changelog has the version at hand.
+//! What keeps the repository in order: the checks of `make lint` reach all that they are for, git's hook runs them, the
+//! changelog has the version at hand, and what CONTRIBUTING.md names exists.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -106,4 +106,44 @@ fn the_changelog_has_a_date_for_each_version_but_the_next() {
     let known = ["Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"];
     let sections: Vec<&str> = changelog.lines().filter_map(|line| line.strip_prefix("### ")).collect();
     assert!(sections.iter().all(|section| known.contains(section)), "{sections:?}");
+}
+
+/// What a page has in code form: between backquotes, or in a block.
+fn code(page: &str) -> Vec<&str> {
+    page.split('`').skip(1).step_by(2).collect()
+}
+
+#[test]
+fn what_contributing_names_exists() {
+    let page = fs::read_to_string(root().join("CONTRIBUTING.md")).unwrap();
+    let folders = [".github/", "crates/", "docs/", "fuzz/", "scripts/", "src/", "tests/"];
+    let is_path = |span: &&str| folders.iter().any(|folder| span.starts_with(folder)) && !span.contains('*');
+    let paths: Vec<&str> = code(&page).into_iter().filter(is_path).collect();
+    assert!(paths.len() > 10, "{paths:?}");
+    let missing: Vec<&&str> = paths.iter().filter(|path| !root().join(path).exists()).collect();
+    assert!(missing.is_empty(), "there is no {missing:?}");
+
+    let makefile = include_str!("../../Makefile");
+    let targets: Vec<&str> = code(&page).into_iter().filter_map(|span| span.strip_prefix("make ")).collect();
+    assert!(targets.len() > 5, "{targets:?}");
+    let unknown: Vec<&&str> =
+        targets.iter().filter(|name| !makefile.contains(&format!("\n.PHONY: {name}\n"))).collect();
+    assert!(unknown.is_empty(), "the Makefile has no {unknown:?}");
+}
+
+/// Tests stand in files that their paths name: `native::selection::values::versions` in
+/// `tests/native/selection/values.rs`.
+#[test]
+fn the_tests_that_contributing_names_exist() {
+    let page = fs::read_to_string(root().join("CONTRIBUTING.md")).unwrap();
+    let command = page.lines().find_map(|line| line.strip_prefix("cargo test --locked --test metahub ")).unwrap();
+    let named = code(&page).into_iter().filter(|span| span.starts_with("native::") && !span.contains(' '));
+    let tests: Vec<&str> = named.chain([command]).collect();
+    assert!(tests.len() >= 2, "{tests:?}");
+    for test in tests {
+        let (module, name) = test.rsplit_once("::").unwrap();
+        let file = root().join("tests").join(module.replace("::", "/")).with_extension("rs");
+        let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{test}: {error}"));
+        assert!(text.contains(&format!("#[test]\nfn {name}() {{\n")), "there is no {test}");
+    }
 }
