@@ -105,6 +105,7 @@ impl Machine {
     }
 }
 
+/// Issue 11: the wasm-opt of Debian 13 did not start.
 #[test]
 fn an_unpacked_wasm_opt_finds_its_library() {
     let machine = Machine::bare().with_package(LINKED);

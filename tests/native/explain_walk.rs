@@ -204,6 +204,7 @@ fn around(node: Node) -> Node {
     Node::Index { entries: vec![((Some("amd64"), Vec::new()), node)], kind: Kind::Sound }
 }
 
+/// Issue 11: an explanation said something else than a pull.
 #[test]
 fn four_levels_of_nesting_are_too_deep_in_the_words_of_a_pull() {
     let three = around(around(around(Node::Image)));
@@ -211,7 +212,7 @@ fn four_levels_of_nesting_are_too_deep_in_the_words_of_a_pull() {
     assert_eq!(said[0], (None, "indexes are nested deeper than 3 levels".to_owned()));
 }
 
-/// Selection never leads to the first of these, and yet it ended all explanations.
+/// Issue 11: selection never leads to the first of these, and yet it ended all explanations.
 #[test]
 fn a_nested_index_that_is_too_large_concerns_only_those_whom_it_fits() {
     let vast = Node::Index { entries: Vec::new(), kind: Kind::Vast };

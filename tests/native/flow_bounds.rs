@@ -26,6 +26,7 @@ fn a_worker_that_is_full_says_so() {
     }
 }
 
+/// Issue 11: 960 explanations at once took all memory of the VM.
 #[test]
 fn explanations_are_bounded() {
     let (config, worker) = (parse(&configuration()), WorkerState::default());

@@ -29,6 +29,7 @@ fn retyped(upstream: &ScriptedRegistry, media_type: &str) -> Response {
     upstream.index.clone().unwrap().without("content-type").with("content-type", media_type)
 }
 
+/// Issue 11: an index under the type of an image was served to every machine.
 #[test]
 fn an_index_is_one_whatever_its_content_type() {
     for media_type in
@@ -50,6 +51,7 @@ fn an_index_is_one_whatever_its_content_type() {
     }
 }
 
+/// Issue 11: an index under the type of an image stayed in the cache.
 #[test]
 fn a_wrong_content_type_is_not_kept_by_digest_either() {
     let mut upstream = demo();
@@ -68,6 +70,7 @@ fn a_wrong_content_type_is_not_kept_by_digest_either() {
 
 /// A registry that gives a document the type that the client has asked for: the first client does not decide for the
 /// others.
+/// Issue 11: within `tag_ttl` the `Accept` of one client decided for all.
 #[test]
 fn what_one_client_accepts_is_not_kept_for_the_others() {
     let oci = br#"{"schemaVersion":2,"config":{},"layers":[]}"#.to_vec();
@@ -192,6 +195,7 @@ fn head_is_given_up_only_where_it_is_useless_and_for_minutes() {
 }
 
 /// A front end may refuse the headers of a client that are forwarded; that must not affect other clients.
+/// Issue 11: one refused header list made MetaHub ask with GET instead of HEAD for an hour.
 #[test]
 fn what_a_client_brings_about_is_not_held_against_others() {
     let mut document = configuration();
@@ -254,6 +258,7 @@ fn a_client_adds_nothing_to_what_a_registry_is_asked() {
     assert_eq!(set, [(":method", "HEAD"), ("accept", accept.as_str()), (":path", path)]);
 }
 
+/// Issue 11: a user whose permission was revoked was served stale answers.
 #[test]
 fn a_refusal_ends_what_was_confirmed() {
     let mut document = configuration();
@@ -318,6 +323,7 @@ fn a_tag_that_is_gone_is_gone_while_the_registry_is_down() {
     assert_eq!(pull(&document, &upstream).status, 503);
 }
 
+/// Issue 11: a client that filled the connections of Envoy brought stale answers about.
 #[test]
 fn a_full_envoy_is_no_registry_that_is_down() {
     let mut document = configuration();

@@ -194,6 +194,7 @@ fn an_index_that_cannot_be_used_is_refused() {
 }
 
 /// Such an index may be pushed (the OCI conformance suite does): nothing is wrong with it, and it has no image.
+/// Issue 11: such an index was refused as a fault of the registry.
 #[test]
 fn an_index_without_entries_has_nothing_that_fits() {
     let empty = || Response::new(200, OCI_INDEX, "{\"schemaVersion\":2,\"manifests\":[]}");

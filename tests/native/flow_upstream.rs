@@ -226,6 +226,7 @@ fn a_callout_whose_token_is_refused_is_repeated_with_another_one() {
 }
 
 /// Registries answer 400 to bad requests too, and all clients that may use the token share it.
+/// Issue 11: such an answer made the token forgotten.
 #[test]
 fn a_bad_request_of_one_client_costs_the_others_no_token() {
     let config = parse(&registry("upstream", token_service()));

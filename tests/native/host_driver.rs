@@ -59,6 +59,7 @@ fn a_body_is_refused_before_the_decision_and_while_it_waits() {
     }
 }
 
+/// Issue 11: a request that Envoy answers itself hung while a token was awaited.
 #[test]
 fn what_envoy_answers_itself_passes() {
     let (config, upstream) = (parse(&configuration()), demo());
@@ -79,6 +80,7 @@ fn what_envoy_answers_itself_passes() {
     }
 }
 
+/// Issue 11: refusals of what called itself gRPC were 200.
 #[test]
 fn an_answer_to_what_calls_itself_grpc_keeps_its_status() {
     let (config, upstream) = (parse(&configuration()), demo());

@@ -14,6 +14,7 @@ use metahub_testkit::server::{Act, Answer, Gate, Received};
 use metahub_testkit::stage::stage;
 use metahub_testkit::wait_for;
 
+/// Issue 11: a client that filled the connections of Envoy brought stale answers about.
 #[test]
 fn a_full_envoy_is_no_registry_that_is_down() {
     let (gate, bench) = (Gate::default(), Bench::build());

@@ -29,6 +29,7 @@ fn serve(request: &Received, bench: &Bench) -> Vec<Act> {
     REMOVED.iter().chain(&REMOVED).fold(answer, |answer, name| answer.header(name, LIE)).to(request)
 }
 
+/// Issue 11: `Set-Cookie` and a registry's own `x-metahub-*` reached clients.
 #[test]
 fn cookies_and_lies_of_a_registry_reach_nobody() {
     let bench = Bench::build();

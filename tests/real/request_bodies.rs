@@ -1,5 +1,7 @@
 //! Nothing that MetaHub serves takes a body: a request that brings one is refused before Envoy has to hold it, and the
 //! registry never sees it.
+//!
+//! Issue 11: 60 requests with bodies of 7 MB each took 354 MB.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;

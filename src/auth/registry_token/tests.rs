@@ -93,6 +93,7 @@ fn dozens_of_tokens_push_none_of_them_out() {
     assert!(token.expose() == "Bearer t" && exchange(&memory, None, &name(7)).is_some());
 }
 
+/// Issue 11: digits in a string, fractions and an empty `access_token` beside a `token` were not read.
 #[test]
 fn reads_answers() {
     let long = format!(r#"{{"token":"{}"}}"#, "x".repeat(MAX_TOKEN + 1));

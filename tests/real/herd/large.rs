@@ -1,4 +1,7 @@
 //! Large indexes for many at once: their share of the worker's time and of the VM's memory is bounded.
+//!
+//! Issue 11: 250 pulls of one index of 2.8 MB made a probe wait for 11.6 s, and 960 explanations took all memory of the
+//! VM.
 
 use metahub::oci::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
 use serde_json::json;

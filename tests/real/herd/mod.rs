@@ -1,5 +1,7 @@
 //! Thousands of clients that wait for one answer in one worker, and large indexes for many at once: all are answered,
 //! from one fetch, while others are served.
+//!
+//! Issue 11: 305 clients that waited for one answer overflowed the stack of the worker, and all its requests were cut.
 
 mod large;
 
