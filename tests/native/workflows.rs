@@ -8,7 +8,7 @@ use metahub_testkit::config::{Edit as _, parse};
 use serde_json::{Value, json};
 
 /// What people run before a change lands, and what runs each night.
-const TARGETS: [&str; 4] = ["advisories", "check", "fuzz", "test"];
+const TARGETS: [&str; 5] = ["advisories", "check", "docs", "fuzz", "test"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
