@@ -3,12 +3,12 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use metahub::auth::secret::Secret;
-use metahub::auth::ticket::{Binding, InvalidTicket, Key, PREFIX, Ticket};
+use metahub::auth::ticket::{Binding, InvalidTicket, PREFIX, Ticket, TicketKey};
 
 use super::input::Input;
 
 pub(crate) fn check(bytes: &[u8]) {
-    let key = Key::derive(b"a secret of thirty-two characters");
+    let key = TicketKey::derive(b"a secret of thirty-two characters");
     let text = String::from_utf8_lossy(bytes);
     for token in [text.clone().into_owned(), format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes))] {
         assert_eq!(key.open(b"hub", &token, 0), Err(InvalidTicket::Foreign), "nobody has sealed it");

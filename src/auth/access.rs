@@ -19,7 +19,7 @@ pub(crate) use self::client::Client;
 use crate::auth::account::Account;
 use crate::auth::credentials::Credentials;
 use crate::auth::password::PasswordHash;
-use crate::auth::ticket::{Binding, Key};
+use crate::auth::ticket::{Binding, TicketKey};
 use crate::store::keys::{ProcessKey, digest, slot};
 use crate::store::resources::{Resources, Store};
 
@@ -125,7 +125,7 @@ fn login_key(
 }
 
 /// The binding that tickets of this account carry.
-pub(crate) fn binding(key: &Key, account: &Account) -> Binding {
+pub(crate) fn binding(key: &TicketKey, account: &Account) -> Binding {
     let mut parts = vec![b"account".as_slice(), account.name().as_bytes()];
     parts.extend(account.hashes.iter().map(|hash| hash.line().as_bytes()));
     Binding::new(key.digest(&parts))

@@ -24,7 +24,7 @@ const NONCE: usize = 24;
 
 /// The key that tickets are sealed with.
 #[derive(Clone)]
-pub struct Key([u8; 32]);
+pub struct TicketKey([u8; 32]);
 
 /// A digest of an account's name and hash lines: each account has its own, and it changes with the passwords.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -69,13 +69,13 @@ pub enum InvalidTicket {
     Expired,
 }
 
-impl fmt::Debug for Key {
+impl fmt::Debug for TicketKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[redacted]")
     }
 }
 
-impl Key {
+impl TicketKey {
     /// The key that is made of a secret of any length, which must be hard to guess.
     #[must_use]
     pub fn derive(secret: &[u8]) -> Self {
@@ -144,8 +144,8 @@ mod tests {
         Ticket { user: user.into(), password: password.map(|text| Secret::new(text.into())), binding: Binding([9; 32]) }
     }
 
-    fn key() -> Key {
-        Key::derive(b"a secret of thirty-two characters")
+    fn key() -> TicketKey {
+        TicketKey::derive(b"a secret of thirty-two characters")
     }
 
     #[test]
@@ -174,9 +174,9 @@ mod tests {
     fn only_the_key_and_the_place_open_it() {
         let token = key().seal(b"hub", &ticket("me", Some("pw")), 1000, [1; NONCE]).unwrap();
         let token = token.expose();
-        let again = Key::derive(b"a secret of thirty-two characters");
+        let again = TicketKey::derive(b"a secret of thirty-two characters");
         assert!(again.open(b"hub", token, 900).is_ok(), "a replica");
-        let other = Key::derive(b"a secret of thirty-two characterz");
+        let other = TicketKey::derive(b"a secret of thirty-two characterz");
         assert_eq!(other.open(b"hub", token, 900), Err(InvalidTicket::Foreign));
         assert_eq!(key().open(b"other", token, 900), Err(InvalidTicket::Foreign));
         // Every single changed character, and every cut.

@@ -7,7 +7,7 @@ use super::machine_types::MachineTypes;
 use super::registry::Registry;
 use crate::auth::account::{Account, View};
 use crate::auth::password::PasswordHash;
-use crate::auth::ticket::Key;
+use crate::auth::ticket::TicketKey;
 use crate::machine_type::MachineType;
 use crate::select::OnNoMatch;
 use crate::store::cache::Cache;
@@ -23,7 +23,7 @@ pub struct Config {
     pub(crate) on_no_match: OnNoMatch,
     pub(crate) cache: Cache,
     pub(crate) public_url: Option<String>,
-    pub(crate) token_key: Option<Key>,
+    pub(crate) token_key: Option<TicketKey>,
     pub(super) decoy: Option<PasswordHash>,
     pub(super) hash: String,
     pub(super) warnings: Vec<String>,

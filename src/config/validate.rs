@@ -12,7 +12,7 @@ use crate::auth::password::PasswordHash;
 use crate::auth::pattern::Pattern;
 use crate::auth::realm::is_loopback;
 use crate::auth::secret::Secret;
-use crate::auth::ticket::Key;
+use crate::auth::ticket::TicketKey;
 use crate::hardware::feature::FeatureRules;
 use crate::select::OnNoMatch;
 use std::collections::BTreeMap;
@@ -77,10 +77,10 @@ fn public_url(url: String, warnings: &mut Vec<String>) -> Result<String, ConfigE
 }
 
 /// The key that seals tickets, from Envoy's environment: replicas that share it accept each other's tickets.
-fn token_key(variable: &str, environment: Environment<'_>) -> Result<Key, ConfigError> {
+fn token_key(variable: &str, environment: Environment<'_>) -> Result<TicketKey, ConfigError> {
     let refuse = |message| Err(ConfigError::new("token_key_env", message));
     match environment(variable) {
-        Some(secret) if secret.trim().len() >= MIN_KEY => Ok(Key::derive(secret.trim().as_bytes())),
+        Some(secret) if secret.trim().len() >= MIN_KEY => Ok(TicketKey::derive(secret.trim().as_bytes())),
         Some(_) => refuse(format!(
             "the environment variable {variable} is shorter than {MIN_KEY} characters; make one with: \
              openssl rand -base64 32"

@@ -6,8 +6,8 @@
 //!    alike, so that the refusal tells nothing of accounts or machine types. Health is answered here: a probe has no
 //!    login.
 //! 2. The registry, whose settings say what a login is. Tickets are given out here: a client logs in by asking for one.
-//! 3. [`Identified`]: nobody learns anything of permissions, images or machine types before this.
-//! 4. [`Permitted`]: before anything is asked for or read from the cache in a repository.
+//! 3. [`Authenticated`]: nobody learns anything of permissions, images or machine types before this.
+//! 4. [`Allowed`]: before anything is asked for or read from the cache in a repository.
 //! 5. [`Planned`]: an answer of MetaHub's own or a request to the registry.
 //! 6. [`Verified`]: where the registry owns the passwords, its answer comes before every answer of MetaHub's own.
 //! 7. The exchange with upstream begins, and no part of the client's credentials goes with it by itself.
@@ -108,23 +108,23 @@ fn decide(
         return token_endpoint::issue(config, resources, registry, arrival);
     }
     let site = Site { config, resources, registry, worker, headers };
-    Ok(identify(servable, site, arrival)?.permit()?.plan(site).verify(site).exchange(resources))
+    Ok(authenticate(servable, site, arrival)?.allow()?.plan(site).verify(site).exchange(resources))
 }
 
 /// Identifies the caller.
-fn identify<'a>(
+fn authenticate<'a>(
     Servable { path, method, request }: Servable<'a>,
     site: Site<'a>,
     arrival: Arrival<'_>,
-) -> Result<Identified<'a>, Box<LocalReply>> {
+) -> Result<Authenticated<'a>, Box<LocalReply>> {
     let (request, namespace) = request.in_namespace(site.registry.default_namespace.as_ref());
-    let caller = caller::identify(site.config, site.resources, &site.worker.known_callers, site.registry, arrival)?;
+    let caller = caller::authenticate(site.config, site.resources, &site.worker.known_callers, site.registry, arrival)?;
     let repository = request.repository().cloned();
-    Ok(Identified { path, method, request, namespace, repository, caller })
+    Ok(Authenticated { path, method, request, namespace, repository, caller })
 }
 
 /// A request whose caller is known, as far as MetaHub can check it.
-struct Identified<'a> {
+struct Authenticated<'a> {
     path: &'a str,
     method: Method,
     request: Request,
@@ -134,8 +134,8 @@ struct Identified<'a> {
     caller: Caller<'a>,
 }
 
-impl<'a> Identified<'a> {
-    fn permit(self) -> Result<Permitted<'a>, Box<LocalReply>> {
+impl<'a> Authenticated<'a> {
+    fn allow(self) -> Result<Allowed<'a>, Box<LocalReply>> {
         if let (Some(account), Some(repository)) = (self.caller.account, &self.repository)
             && !account.may_pull(repository)
         {
@@ -143,17 +143,17 @@ impl<'a> Identified<'a> {
             let message = format!("account {name:?} may not pull from {repository}; ask for it, or log in as another");
             return Err(refuse(Code::Denied, Counter::Denied, &message));
         }
-        Ok(Permitted(self))
+        Ok(Allowed(self))
     }
 }
 
 /// A request for something that its caller may have.
-struct Permitted<'a>(Identified<'a>);
+struct Allowed<'a>(Authenticated<'a>);
 
-impl<'a> Permitted<'a> {
+impl<'a> Allowed<'a> {
     /// The plan for the request, upstream's `Authorization` aside.
     fn plan(self, site: Site<'_>) -> Planned<'a> {
-        let Identified { path, method, request, namespace, repository, mut caller } = self.0;
+        let Authenticated { path, method, request, namespace, repository, mut caller } = self.0;
         let mut session = caller.session(site.registry);
         session.repeated = onward::is_repeated(path);
         if let Request::Manifest(..) = request {

@@ -42,12 +42,12 @@ pub(super) struct Caller<'a> {
     /// A keyed digest of the upstream cluster and the complete credential. `None` where nothing may be kept for the
     /// caller: a token that only the registry can judge, or no key.
     pub(super) identity: Option<Identity>,
-    login: Login,
+    proof: Proof,
 }
 
 /// How far a caller's login was checked.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Login {
+enum Proof {
     Anonymous,
     Claimed,
     /// By a password that MetaHub has checked, or that no party checks.
@@ -57,7 +57,7 @@ enum Login {
 impl Caller<'_> {
     /// Whether the client did not log in.
     pub(super) fn is_anonymous(&self) -> bool {
-        self.login == Login::Anonymous
+        self.proof == Proof::Anonymous
     }
 
     /// The caller's session with a registry, which takes its name and challenge along.
@@ -77,7 +77,7 @@ impl Caller<'_> {
 
 /// The caller of this request. A request without credentials is always asked for them, even where clients may go on
 /// without: docker learns the scheme from its bare ping and containerd sends credentials only when asked.
-pub(super) fn identify<'a>(
+pub(super) fn authenticate<'a>(
     config: &'a Config,
     resources: &dyn Resources,
     known_callers: &KnownCallers,
@@ -96,7 +96,7 @@ pub(super) fn identify<'a>(
         }
     }
     let caller = look_at(config, resources, registry, arrival)?;
-    if let (Some(value), true) = (authorization, caller.login == Login::Checked) {
+    if let (Some(value), true) = (authorization, caller.proof == Proof::Checked) {
         let Caller { user, view, account, identity, .. } = &caller;
         let account = account.map(|account| account.name().to_owned());
         let known = KnownCaller { user: user.clone(), view: view.clone(), account, identity: *identity };
@@ -145,12 +145,12 @@ pub(super) fn by_password<'a>(
     credentials: Credentials,
 ) -> Result<Caller<'a>, Box<LocalReply>> {
     let identity = identity(resources, registry, &["Basic", &credentials.user, credentials.password.expose()]);
-    let (caller, login) = match registry.authentication {
-        Authentication::Accounts => (by_account(config, resources, registry, arrival, credentials)?, Login::Checked),
-        Authentication::Upstream => (by_upstream(config, credentials), Login::Claimed),
-        Authentication::None => (by_name(config, registry, credentials.user), Login::Checked),
+    let (caller, proof) = match registry.authentication {
+        Authentication::Accounts => (by_account(config, resources, registry, arrival, credentials)?, Proof::Checked),
+        Authentication::Upstream => (by_upstream(config, credentials), Proof::Claimed),
+        Authentication::None => (by_name(config, registry, credentials.user), Proof::Checked),
     };
-    Ok(Caller { identity, login, ..caller })
+    Ok(Caller { identity, proof, ..caller })
 }
 
 /// `authentication: accounts`.
@@ -247,7 +247,7 @@ fn anonymous_by_ticket<'a>(
         presented: shared(registry),
         challenge,
         identity: identity(resources, registry, &[]),
-        login: Login::Anonymous,
+        proof: Proof::Anonymous,
     }
 }
 
@@ -315,8 +315,8 @@ fn logged_in<'a>(
     account: Option<&'a Account>,
     presented: Presented,
 ) -> Caller<'a> {
-    let (challenge, identity, login) = (Challenge::basic(), None, Login::Claimed);
-    Caller { user, view, account, presented, challenge, identity, login }
+    let (challenge, identity, proof) = (Challenge::basic(), None, Proof::Claimed);
+    Caller { user, view, account, presented, challenge, identity, proof }
 }
 
 /// The credentials that MetaHub itself presents. There are none where each client brings its own: no configuration may

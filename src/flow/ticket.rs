@@ -4,7 +4,7 @@
 use crate::auth::access;
 use crate::auth::account::Account;
 use crate::auth::secret::Secret;
-use crate::auth::ticket::{Binding, InvalidTicket, Key, LIFETIME, Ticket};
+use crate::auth::ticket::{Binding, InvalidTicket, LIFETIME, Ticket, TicketKey};
 use crate::config::{Authentication, Config, Registry};
 use crate::store::keys::ProcessKey;
 use crate::store::resources::Resources;
@@ -33,12 +33,12 @@ pub(super) fn binding(config: &Config, resources: &dyn Resources, account: &Acco
 }
 
 /// The configured key, or else this process's.
-fn key(config: &Config, resources: &dyn Resources) -> Option<Key> {
-    config.token_key.clone().or_else(|| Some(Key::derive(ProcessKey::of(resources)?.expose())))
+fn key(config: &Config, resources: &dyn Resources) -> Option<TicketKey> {
+    config.token_key.clone().or_else(|| Some(TicketKey::derive(ProcessKey::of(resources)?.expose())))
 }
 
 /// The place where a ticket is good: one registry's passwords must never reach another.
-fn place(key: &Key, registry: &Registry) -> [u8; 32] {
+fn place(key: &TicketKey, registry: &Registry) -> [u8; 32] {
     let authentication = match registry.authentication {
         Authentication::Accounts => "accounts",
         Authentication::Upstream => "upstream",

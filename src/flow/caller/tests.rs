@@ -31,7 +31,7 @@ fn arrival(headers: &[(String, Vec<u8>)]) -> Arrival<'_> {
 fn identity(config: &Config, memory: &Map, cluster: &str, authorization: &str) -> Option<Identity> {
     let headers = headers(authorization);
     let caller =
-        identify(config, memory, &KnownCallers::default(), config.registry(cluster).unwrap(), arrival(&headers));
+        authenticate(config, memory, &KnownCallers::default(), config.registry(cluster).unwrap(), arrival(&headers));
     caller.map_err(|refusal| format!("{refusal:?}")).unwrap().identity
 }
 
@@ -58,7 +58,7 @@ fn who_is_known_by_an_account_that_is_gone_is_looked_at_again() {
     for (account, user) in [("me", "known"), ("gone", "me")] {
         callers.keep(&memory, "c", authorization.as_bytes(), known(account));
         let headers = headers(&authorization);
-        let caller = identify(&config, &memory, &callers, config.registry("c").unwrap(), arrival(&headers));
+        let caller = authenticate(&config, &memory, &callers, config.registry("c").unwrap(), arrival(&headers));
         let caller = caller.map_err(|refusal| format!("{refusal:?}")).unwrap();
         assert_eq!((caller.user.as_str(), caller.account.unwrap().name()), (user, "me"), "{account}");
     }

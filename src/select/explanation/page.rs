@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::walks::{Verdict, Walks};
+use super::walks::{EntryVerdict, Walks};
 use crate::machine_type::MachineType;
 use crate::machine_type::listing::MAX_PAGE;
 
@@ -16,7 +16,7 @@ pub(super) struct Page<'e> {
 /// The outcome for machine types that are alike.
 pub(super) struct Outcome<'e> {
     pub(super) machine_types: Vec<&'e MachineType>,
-    pub(super) verdict: &'e Verdict,
+    pub(super) verdict: &'e EntryVerdict,
 }
 
 impl<'e> Page<'e> {

@@ -47,12 +47,12 @@ struct Group {
 enum Progress {
     /// The walk stands before this index.
     Awaits(Descriptor, Walk),
-    Done(Verdict),
+    Done(EntryVerdict),
 }
 
 /// The verdict for a machine type.
 #[derive(Debug)]
-pub(super) struct Verdict {
+pub(super) struct EntryVerdict {
     /// The digest that a pull returns.
     pub(super) selected: Option<Digest>,
     /// Why this one, or why none, in the words of a pull.
@@ -61,7 +61,7 @@ pub(super) struct Verdict {
     pub(super) missing: Vec<String>,
 }
 
-impl Verdict {
+impl EntryVerdict {
     const fn nothing(reason: String) -> Self {
         Self { selected: None, reason, missing: Vec::new() }
     }
@@ -103,7 +103,7 @@ impl Walks {
         }
         let first_turn = |machine_type: &MachineType| match &root {
             Some(index) => progress(&digest, Walk::begin().enter(index, machine_type, on_no_match)),
-            None => Progress::Done(Verdict::whole(&digest, "not an index")),
+            None => Progress::Done(EntryVerdict::whole(&digest, "not an index")),
         };
         let group = |machine_type: &Arc<MachineType>| Group {
             machine_type: Arc::clone(machine_type),
@@ -168,7 +168,7 @@ impl Walks {
     }
 
     /// The number of the group of this machine type, and the result of a pull by it; `None` if this answer cannot tell.
-    pub(super) fn verdict(&self, machine_type: &MachineType) -> Option<(usize, &Verdict)> {
+    pub(super) fn verdict(&self, machine_type: &MachineType) -> Option<(usize, &EntryVerdict)> {
         let alike = |group: &Group| group.machine_type.fingerprint() == machine_type.fingerprint();
         let (number, group) = self.groups.iter().enumerate().find(|(_, group)| alike(group))?;
         match &group.progress {
@@ -213,7 +213,7 @@ fn go_on(
     {
         group.progress = match index {
             Ok(index) => progress(digest, walk.clone().enter(index, &group.machine_type, on_no_match)),
-            Err(problem) => Progress::Done(Verdict::nothing(problem.clone())),
+            Err(problem) => Progress::Done(EntryVerdict::nothing(problem.clone())),
         };
     }
 }
@@ -223,10 +223,10 @@ fn progress(digest: &Digest, turn: Turn) -> Progress {
     Progress::Done(match turn {
         Turn::Nested(descriptor, walk) => return Progress::Awaits(descriptor, walk),
         Turn::Image { descriptor, reason, missing } => {
-            Verdict { selected: Some(descriptor.digest), reason: reason.to_string(), missing }
+            EntryVerdict { selected: Some(descriptor.digest), reason: reason.to_string(), missing }
         }
-        Turn::Whole(why) => Verdict::whole(digest, why),
-        Turn::DeadEnd(dead_end) => Verdict::nothing(dead_end.to_string()),
+        Turn::Whole(why) => EntryVerdict::whole(digest, why),
+        Turn::DeadEnd(dead_end) => EntryVerdict::nothing(dead_end.to_string()),
     })
 }
 
