@@ -24,13 +24,13 @@ pub(super) struct Field {
 /// `google.protobuf.Value`. Without a kind it is null.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Value {
-    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6")]
-    pub(super) kind: Option<Kind>,
+    #[prost(oneof = "ValueKind", tags = "1, 2, 3, 4, 5, 6")]
+    pub(super) kind: Option<ValueKind>,
 }
 
 /// The kinds of values.
 #[derive(Clone, PartialEq, Oneof)]
-pub(super) enum Kind {
+pub(super) enum ValueKind {
     #[prost(int32, tag = "1")]
     Null(i32),
     /// A Struct has doubles only, so numbers in JSON text are doubles too.
@@ -73,8 +73,8 @@ impl Map {
 impl Value {
     fn sort(&mut self) -> Result<(), String> {
         match &mut self.kind {
-            Some(Kind::Map(map)) => map.sort(),
-            Some(Kind::List(list)) => list.values.iter_mut().try_for_each(Self::sort),
+            Some(ValueKind::Map(map)) => map.sort(),
+            Some(ValueKind::List(list)) => list.values.iter_mut().try_for_each(Self::sort),
             _ => Ok(()),
         }
     }
@@ -96,9 +96,10 @@ mod tests {
         let items: [&[u8]; 4] = [b"\x1a\x01x", b"\x11\0\0\0\0\0\0\xe0\x3f", b"\x20\x01", b"\x08\0"];
         let list: Vec<u8> = items.iter().flat_map(|item| field(1, item)).collect();
         let bytes = field(1, &[field(1, b"a"), field(2, &field(6, &list))].concat());
-        let kinds = [Kind::Text("x".to_owned()), Kind::Number(0.5), Kind::Bool(true), Kind::Null(0)];
+        let kinds =
+            [ValueKind::Text("x".to_owned()), ValueKind::Number(0.5), ValueKind::Bool(true), ValueKind::Null(0)];
         let values = kinds.map(|kind| Value { kind: Some(kind) }).to_vec();
-        let value = Value { kind: Some(Kind::List(List { values })) };
+        let value = Value { kind: Some(ValueKind::List(List { values })) };
         assert_eq!(decode(&bytes), Some(Map { fields: vec![Field { key: "a".to_owned(), value }] }));
         // A missing field has its default, and an unknown field is skipped, whatever its wire type.
         assert_eq!(decode(b""), Some(Map::default()));

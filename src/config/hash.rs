@@ -2,7 +2,7 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::document::{Field, Kind, Map, Value};
+use super::document::{Field, Map, Value, ValueKind};
 use crate::oci::digest::hex;
 
 /// Inline upstream passwords stay out of the hash: it is public, and they may be short enough to guess.
@@ -45,15 +45,15 @@ impl Hasher {
 
     fn value(&mut self, value: &Value, secret: &[&str]) {
         match &value.kind {
-            None | Some(Kind::Null(_)) => self.part(b'0', 0, &[]),
-            Some(Kind::Bool(truth)) => self.part(b'?', usize::from(*truth), &[]),
-            Some(Kind::Number(number)) => self.part(b'#', 0, &number.to_le_bytes()),
-            Some(Kind::Text(text)) => self.part(b'"', text.len(), text.as_bytes()),
-            Some(Kind::List(list)) => {
+            None | Some(ValueKind::Null(_)) => self.part(b'0', 0, &[]),
+            Some(ValueKind::Bool(truth)) => self.part(b'?', usize::from(*truth), &[]),
+            Some(ValueKind::Number(number)) => self.part(b'#', 0, &number.to_le_bytes()),
+            Some(ValueKind::Text(text)) => self.part(b'"', text.len(), text.as_bytes()),
+            Some(ValueKind::List(list)) => {
                 self.part(b'[', list.values.len(), &[]);
                 list.values.iter().for_each(|value| self.value(value, &[]));
             }
-            Some(Kind::Map(map)) => self.map(map, secret),
+            Some(ValueKind::Map(map)) => self.map(map, secret),
         }
     }
 

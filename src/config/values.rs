@@ -6,7 +6,7 @@ use serde::de::value::{MapDeserializer, SeqDeserializer};
 use serde::de::{self, Deserialize, Deserializer, Error as _, Expected, IntoDeserializer, Unexpected, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::document::{Field, Kind, Map, Value};
+use super::document::{Field, Map, Value, ValueKind};
 use super::error::ConfigError;
 
 /// Reads a whole document.
@@ -41,12 +41,12 @@ impl Node {
     /// Its type, for errors: never its content, which may be a password.
     const fn kind(&self) -> Unexpected<'static> {
         match &self.0.kind {
-            None | Some(Kind::Null(_)) => Unexpected::Unit,
-            Some(Kind::Bool(_)) => Unexpected::Bool(false),
-            Some(Kind::Number(_)) => Unexpected::Float(0.0),
-            Some(Kind::Text(_)) => Unexpected::Str(""),
-            Some(Kind::List(_)) => Unexpected::Seq,
-            Some(Kind::Map(_)) => Unexpected::Map,
+            None | Some(ValueKind::Null(_)) => Unexpected::Unit,
+            Some(ValueKind::Bool(_)) => Unexpected::Bool(false),
+            Some(ValueKind::Number(_)) => Unexpected::Float(0.0),
+            Some(ValueKind::Text(_)) => Unexpected::Str(""),
+            Some(ValueKind::List(_)) => Unexpected::Seq,
+            Some(ValueKind::Map(_)) => Unexpected::Map,
         }
     }
 }
@@ -64,18 +64,18 @@ impl<'de> Deserializer<'de> for Node {
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
         match self.0.kind {
-            None | Some(Kind::Null(_)) => visitor.visit_unit(),
-            Some(Kind::Bool(truth)) => visitor.visit_bool(truth),
-            Some(Kind::Number(number)) => visitor.visit_f64(number),
-            Some(Kind::Text(text)) => visitor.visit_string(text),
-            Some(Kind::List(list)) => visitor.visit_seq(SeqDeserializer::new(list.values.into_iter().map(Node))),
-            Some(Kind::Map(map)) => visitor.visit_map(members(map)),
+            None | Some(ValueKind::Null(_)) => visitor.visit_unit(),
+            Some(ValueKind::Bool(truth)) => visitor.visit_bool(truth),
+            Some(ValueKind::Number(number)) => visitor.visit_f64(number),
+            Some(ValueKind::Text(text)) => visitor.visit_string(text),
+            Some(ValueKind::List(list)) => visitor.visit_seq(SeqDeserializer::new(list.values.into_iter().map(Node))),
+            Some(ValueKind::Map(map)) => visitor.visit_map(members(map)),
         }
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
         match self.0.kind {
-            None | Some(Kind::Null(_)) => visitor.visit_none(),
+            None | Some(ValueKind::Null(_)) => visitor.visit_none(),
             Some(_) => visitor.visit_some(self),
         }
     }
@@ -88,7 +88,7 @@ impl<'de> Deserializer<'de> for Node {
         visitor: V,
     ) -> Result<V::Value, Problem> {
         match self.0.kind {
-            Some(Kind::Map(map)) => visitor.visit_map(members(map)),
+            Some(ValueKind::Map(map)) => visitor.visit_map(members(map)),
             _ => Err(Problem::invalid_type(self.kind(), &visitor)),
         }
     }
@@ -104,7 +104,7 @@ impl<'de> Deserializer<'de> for Node {
         visitor: V,
     ) -> Result<V::Value, Problem> {
         match self.0.kind {
-            Some(Kind::Text(text)) => visitor.visit_enum(text.into_deserializer()),
+            Some(ValueKind::Text(text)) => visitor.visit_enum(text.into_deserializer()),
             _ => Err(Problem::invalid_type(self.kind(), &"a string")),
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::oci::reference::Repository;
 use crate::request::Request;
-use crate::request::query::RETRY;
+use crate::request::query::RETRY_MARK;
 
 /// The longest `?ns=` that is read, in bytes: no host name has more than 253.
 const MAX_NAMESPACE: usize = 270;
@@ -20,7 +20,7 @@ pub(super) fn path(sent: &str, request: &Request, namespace: Option<&Repository>
 
 /// Whether the client was sent round before.
 pub(super) fn is_repeated(path: &str) -> bool {
-    query(path).is_some_and(|query| query.split('&').any(|pair| pair == RETRY))
+    query(path).is_some_and(|query| query.split('&').any(|pair| pair == RETRY_MARK))
 }
 
 /// The pair of a manifest's query that Envoy's routes may need (containerd's `ns`), with its question mark; or nothing.

@@ -15,7 +15,7 @@ use crate::flow::body::Body;
 use crate::flow::reply::Reply;
 use crate::oci::errors::Code;
 use crate::oci::reference::Repository;
-use crate::request::query::RETRY;
+use crate::request::query::RETRY_MARK;
 use crate::store::cache::{Cache, CacheGrowth, CacheScope};
 use crate::store::keys::Identity;
 use crate::store::resources::Resources;
@@ -146,7 +146,7 @@ impl Session {
             return *rejected(reply, Counter::UpstreamFailed, line);
         }
         let separator = if self.query.is_empty() { '?' } else { '&' };
-        let location = format!("/v2/{repository}/manifests/{reference}{}{separator}{RETRY}", self.query);
+        let location = format!("/v2/{repository}/manifests/{reference}{}{separator}{RETRY_MARK}", self.query);
         moved(location).into()
     }
 
@@ -166,7 +166,7 @@ impl Session {
     /// Uses a token of the token service; `path` is the client's.
     fn with_token(&mut self, request: &TokenRequest, kept: bool, path: &str) {
         let separator = if path.contains('?') { '&' } else { '?' };
-        let again = if self.repeated { String::new() } else { format!("{path}{separator}{RETRY}") };
+        let again = if self.repeated { String::new() } else { format!("{path}{separator}{RETRY_MARK}") };
         self.token = Some(Box::new(Token { request: request.clone(), kept, again }));
     }
 

@@ -28,7 +28,7 @@ const SLICE: Duration = Duration::from_millis(10);
 const SMALL: usize = 64 * 1024;
 /// A registry may close a kept connection while a request is on its way to it. Envoy's router sends it once more, and
 /// removes these; all callouts are GET or HEAD.
-const RETRY: [(&str, &str); 2] =
+const RETRIES: [(&str, &str); 2] =
     [("x-envoy-retry-on", "connect-failure,refused-stream,reset"), ("x-envoy-max-retries", "1")];
 
 /// Why a callout was not sent.
@@ -66,7 +66,7 @@ pub trait Sender {
 
 /// All headers that a callout is sent with.
 pub fn headers(callout: &Callout) -> impl Iterator<Item = (&str, &str)> {
-    callout.headers.iter().map(|(name, value)| (*name, value.as_str())).chain(RETRY)
+    callout.headers.iter().map(|(name, value)| (*name, value.as_str())).chain(RETRIES)
 }
 
 /// All callouts of one worker.

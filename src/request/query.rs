@@ -3,7 +3,7 @@
 use crate::oci::reference::{Reference, Repository, Tag};
 
 /// Marks the one repetition of a request whose token had expired.
-pub const RETRY: &str = "metahub-retry=1";
+pub const RETRY_MARK: &str = "metahub-retry=1";
 
 /// The longest value that is read, in bytes; no image or machine type has a longer name.
 const MAX_VALUE: usize = 512;
@@ -40,7 +40,7 @@ pub fn explain(query: &str) -> Option<ExplainQuery> {
     } else {
         (image.as_str(), Tag::parse("latest").ok().map(Reference::Tag))
     };
-    let rest: Vec<&str> = query.split('&').filter(|pair| !pair.starts_with("after=") && *pair != RETRY).collect();
+    let rest: Vec<&str> = query.split('&').filter(|pair| !pair.starts_with("after=") && *pair != RETRY_MARK).collect();
     Some(ExplainQuery {
         repository: Repository::parse(name).ok()?,
         reference: reference?,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::page::{Outcome, Page};
+use super::page::{MachineOutcome, Page};
 use super::walks::Walks;
 use crate::machine_type::MachineType;
 use crate::oci::digest::Digest;
@@ -72,7 +72,7 @@ fn unreadable(walks: &Walks) -> Json {
     root.chain(walks.broken()).chain(unlisted).take(MAX_LISTED).collect()
 }
 
-fn outcome(Outcome { machine_types, verdict }: &Outcome<'_>) -> Json {
+fn outcome(MachineOutcome { machine_types, verdict }: &MachineOutcome<'_>) -> Json {
     json!({
         "names": machine_types.iter().map(|machine_type| machine_type.name()).collect::<Json>(),
         "selected": verdict.selected.as_ref().map(Digest::as_str),

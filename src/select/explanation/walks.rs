@@ -40,11 +40,11 @@ pub(super) struct Walks {
 struct Group {
     /// One of them.
     machine_type: Arc<MachineType>,
-    progress: Progress,
+    progress: WalkProgress,
 }
 
 #[derive(Debug)]
-enum Progress {
+enum WalkProgress {
     /// The walk stands before this index.
     Awaits(Descriptor, Walk),
     Done(EntryVerdict),
@@ -74,8 +74,8 @@ impl EntryVerdict {
 impl Group {
     const fn awaits(&self) -> Option<&Descriptor> {
         match &self.progress {
-            Progress::Awaits(descriptor, _) => Some(descriptor),
-            Progress::Done(_) => None,
+            WalkProgress::Awaits(descriptor, _) => Some(descriptor),
+            WalkProgress::Done(_) => None,
         }
     }
 }
@@ -103,7 +103,7 @@ impl Walks {
         }
         let first_turn = |machine_type: &MachineType| match &root {
             Some(index) => progress(&digest, Walk::begin().enter(index, machine_type, on_no_match)),
-            None => Progress::Done(EntryVerdict::whole(&digest, "not an index")),
+            None => WalkProgress::Done(EntryVerdict::whole(&digest, "not an index")),
         };
         let group = |machine_type: &Arc<MachineType>| Group {
             machine_type: Arc::clone(machine_type),
@@ -172,8 +172,8 @@ impl Walks {
         let alike = |group: &Group| group.machine_type.fingerprint() == machine_type.fingerprint();
         let (number, group) = self.groups.iter().enumerate().find(|(_, group)| alike(group))?;
         match &group.progress {
-            Progress::Done(verdict) => Some((number, verdict)),
-            Progress::Awaits(..) => None,
+            WalkProgress::Done(verdict) => Some((number, verdict)),
+            WalkProgress::Awaits(..) => None,
         }
     }
 
@@ -208,20 +208,20 @@ fn go_on(
     nested: &BTreeMap<Descriptor, Result<Rc<Index>, String>>,
     on_no_match: OnNoMatch,
 ) {
-    while let Progress::Awaits(descriptor, walk) = &group.progress
+    while let WalkProgress::Awaits(descriptor, walk) = &group.progress
         && let Some(index) = nested.get(descriptor)
     {
         group.progress = match index {
             Ok(index) => progress(digest, walk.clone().enter(index, &group.machine_type, on_no_match)),
-            Err(problem) => Progress::Done(EntryVerdict::nothing(problem.clone())),
+            Err(problem) => WalkProgress::Done(EntryVerdict::nothing(problem.clone())),
         };
     }
 }
 
 /// Where a turn leads to; `digest` is the image's.
-fn progress(digest: &Digest, turn: Turn) -> Progress {
-    Progress::Done(match turn {
-        Turn::Nested(descriptor, walk) => return Progress::Awaits(descriptor, walk),
+fn progress(digest: &Digest, turn: Turn) -> WalkProgress {
+    WalkProgress::Done(match turn {
+        Turn::Nested(descriptor, walk) => return WalkProgress::Awaits(descriptor, walk),
         Turn::Image { descriptor, reason, missing } => {
             EntryVerdict { selected: Some(descriptor.digest), reason: reason.to_string(), missing }
         }
