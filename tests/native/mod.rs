@@ -23,6 +23,7 @@ mod fuzzed;
 mod host_driver;
 mod house;
 mod layers;
+mod operations;
 mod outcome;
 pub(crate) mod pages;
 mod planted_faults;

@@ -1,0 +1,97 @@
+//! The page on operations has the refusals as the filter says them. A refusal whose words change fails here until the
+//! page has the new ones.
+
+use std::fs;
+use std::path::Path;
+
+/// The fixed part of a message, which the page shows as it is, and the file that makes the message.
+const PHRASES: &[(&str, &str)] = &[
+    ("log in to MetaHub with the login of a machine type", "src/flow/caller.rs"),
+    ("no such account or wrong password", "src/flow/caller.rs"),
+    ("too many wrong passwords lately", "src/flow/caller.rs"),
+    ("tokens are of no use here; log in with a user name and a password", "src/flow/caller.rs"),
+    ("the bearer token is no JSON Web Token with a subject", "src/flow/caller.rs"),
+    ("the account or its password has changed; log in again", "src/flow/caller.rs"),
+    ("of this login from this address", "src/auth/access/budget.rs"),
+    ("from all addresses that have failed lately", "src/auth/access/budget.rs"),
+    ("Authorization scheme is not Basic", "src/auth/credentials.rs"),
+    ("more than one Authorization header", "src/auth/credentials.rs"),
+    ("the token has expired", "src/auth/ticket.rs"),
+    ("the token is damaged, of another MetaHub, or for another registry", "src/auth/ticket.rs"),
+    ("ask for a token with GET", "src/flow/token_endpoint.rs"),
+    ("there are no tokens here; log in with a user name and a password", "src/flow/token_endpoint.rs"),
+    ("a token is given out for a user name and a password, or without any", "src/flow/token_endpoint.rs"),
+    ("MetaHub cannot make tokens now: Envoy gives it no random numbers", "src/flow/token_endpoint.rs"),
+    ("names no machine type that MetaHub knows; log in as ", "src/config/login.rs"),
+    ("may not log in as machine type ", "src/config/login.rs"),
+    ("ask for it, or log in as another", "src/flow/begin.rs"),
+    ("MetaHub's configuration names no registry for the Envoy cluster ", "src/flow/begin.rs"),
+    ("no Envoy route leads from this host and path to a registry", "src/flow/begin.rs"),
+    ("too many explanations are under way; try again later", "src/flow/begin.rs"),
+    ("have this; ask its operator for access", "src/flow/session.rs"),
+    (" does not accept this login", "src/flow/session.rs"),
+    (" refuses MetaHub's access (", "src/flow/session.rs"),
+    (" has changed just now; try again", "src/flow/session.rs"),
+    (" refuses access (403)", "src/flow/authorizing.rs"),
+    (" cannot be reached, or broke off; try again later", "src/flow/authorizing.rs"),
+    (" cannot be understood: ", "src/flow/authorizing.rs"),
+    ("nothing fits; the index offers ", "src/select/resolver.rs"),
+    ("nothing fits; the index has no entries", "src/select/resolver.rs"),
+    ("the index cannot be used: ", "src/select/resolver.rs"),
+    ("a nested index cannot be used: ", "src/select/resolver.rs"),
+    ("indexes are nested deeper than ", "src/select/resolver.rs"),
+    ("a nested index is not an image index", "src/select/resolver.rs"),
+    ("the manifest is larger than ", "src/select/resolver.rs"),
+    ("the index is malformed: ", "src/oci/index.rs"),
+    ("the index has no entries", "src/oci/index.rs"),
+    ("the document is ambiguous: it has manifests, as an index, and ", "src/oci/index.rs"),
+    ("the document has manifests, but its mediaType is ", "src/oci/index.rs"),
+    ("the index has more than ", "src/oci/index.rs"),
+    ("the manifest came compressed although MetaHub asked for it as it is", "src/flow/fetch.rs"),
+    (" answered without a body", "src/flow/fetch.rs"),
+    (" to a manifest request", "src/flow/fetch.rs"),
+    (" redirects manifests (", "src/flow/fetch.rs"),
+    ("; put MetaHub in front of the one that it leads to", "src/flow/fetch.rs"),
+    (" does not have the manifest ", "src/flow/fetch.rs"),
+    (" (403); ask there for it", "src/flow/fetch.rs"),
+    (" is of another media type than ", "src/flow/fetch.rs"),
+    (" is an index, and not one image as the index says", "src/flow/fetch.rs"),
+    (" hashes to ", "src/flow/fetch.rs"),
+    (" hashes to something else", "src/flow/transfer.rs"),
+    ("it came compressed ", "src/flow/manifest_by_digest.rs"),
+    ("it hashes to ", "src/flow/manifest_by_digest.rs"),
+    (" limits requests (429)", "src/flow/served.rs"),
+    (" cannot be reached, or broke off while sending ", "src/flow/fault.rs"),
+    (" is not available (", "src/flow/fault.rs"),
+    (" under way, or knows no address of it; try again later", "src/flow/fault.rs"),
+    ("MetaHub has too many requests under way; try again later", "src/flow/exchange.rs"),
+    ("there is no machine type ", "src/flow/explain.rs"),
+    (" may not use it", "src/flow/explain.rs"),
+    ("MetaHub is read-only: ", "src/request/mod.rs"),
+    ("push to the registry behind it", "src/request/mod.rs"),
+    ("explain needs one image: ", "src/request/mod.rs"),
+    ("ns in the query is not the name of a registry", "src/flow/servable.rs"),
+    ("a request for this has no body", "src/flow/servable.rs"),
+    ("not a repository name: ", "src/oci/reference.rs"),
+    ("not a tag: ", "src/oci/reference.rs"),
+    ("not a digest: ", "src/oci/reference.rs"),
+    ("MetaHub has no configuration yet", "src/host/driver.rs"),
+    ("MetaHub could not answer; try again later", "src/host/driver.rs"),
+    ("503 a call into Envoy failed: ", "src/host/driver.rs"),
+    ("Envoy refuses a request to its cluster ", "src/host/callouts.rs"),
+    ("MetaHub's Envoy refused the request: ", "envoy/envoy.yaml"),
+    ("the registry behind MetaHub does not answer, try again: ", "envoy/envoy.yaml"),
+];
+
+#[test]
+fn the_page_on_operations_has_the_refusals_as_they_are_said() {
+    let read = |file: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+        fs::read_to_string(path).unwrap_or_else(|error| panic!("{file}: {error}"))
+    };
+    let page = read("docs/operations.md");
+    for (phrase, file) in PHRASES {
+        assert!(read(file).contains(phrase), "{file} no longer says {phrase:?}");
+        assert!(page.contains(phrase), "docs/operations.md does not show {phrase:?} of {file}");
+    }
+}
