@@ -33,9 +33,9 @@ struct Source {
     file: String,
     /// The modules that it declares.
     modules: BTreeSet<String>,
-    /// What it imports or hands on, by the name that it has here.
+    /// The things that it imports or hands on, by the names that they have here.
     imports: BTreeMap<String, Names>,
-    /// What it hands on, which is no use by itself.
+    /// The things that it hands on, which is no use by itself.
     handed_on: Vec<Names>,
     /// All other paths.
     paths: Vec<Names>,
@@ -177,7 +177,7 @@ impl Crate {
         self.0.iter().map(|(module, source)| (module, uses((module, source)))).collect()
     }
 
-    /// What the files in a circle use of each other, a line each; and how many uses were looked at.
+    /// The uses of each other by the files in a circle, a line for each file; and how many uses were looked at.
     fn circle(&self) -> (String, usize) {
         let mut uses = self.uses(|source| source.paths.iter().collect());
         for (module, used) in &mut uses {

@@ -1,4 +1,4 @@
-//! What keeps the repository in order: the checks of `make lint` reach all that they are for, git's hook runs them, the
+//! The repository is in order: the checks of `make lint` reach all that they are for, git's hook runs them, the
 //! changelog has the version at hand, and what CONTRIBUTING.md names exists.
 
 use std::fs;
@@ -108,7 +108,7 @@ fn the_changelog_has_a_date_for_each_version_but_the_next() {
     assert!(sections.iter().all(|section| known.contains(section)), "{sections:?}");
 }
 
-/// What a page has in code form: between backquotes, or in a block.
+/// The pieces of a page in code form: between backquotes, or in a block.
 fn code(page: &str) -> Vec<&str> {
     page.split('`').skip(1).step_by(2).collect()
 }

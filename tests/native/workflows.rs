@@ -1,4 +1,4 @@
-//! What `.github/` has the forge do: its jobs run the Makefile's commands, as people do, and may do little else.
+//! The forge's jobs in `.github/` run the Makefile's commands, as people do, and may do little else.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use metahub_testkit::config::{Edit as _, parse};
 use serde_json::{Value, json};
 
-/// What people run before a change lands, and what runs each night.
+/// The targets that people run before a change lands, and those that run each night.
 const TARGETS: [&str; 5] = ["advisories", "check", "docs", "fuzz", "test"];
 
 fn root() -> &'static Path {

@@ -35,7 +35,7 @@ impl Node {
         self.skopeo.sandbox().unwrap().directory()
     }
 
-    /// What a pull of the image leaves, by its own registry's name; the node has this login for `registry`.
+    /// The manifest that a pull leaves, by its own registry's name; the node has this login for `registry`.
     fn pull(&mut self, registry: &str, password: &str) -> Result<Vec<u8>, String> {
         self.skopeo.keep(registry, &Login::new("qnib-type2", password)).unwrap();
         let copy = self.directory().join("copy");
