@@ -179,7 +179,7 @@ install_shellcheck() {
     cp scripts/requirements/shellcheck.txt "$tools/shellcheck/requirements.txt"
 }
 
-# --- mdBook: from crates.io ------------------------------------------------------------------------------------------
+# --- mdBook: compiled by cargo ----------------------------------------------------------------------------------------
 
 mdbook_version=0.5.4
 
