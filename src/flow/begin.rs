@@ -167,7 +167,10 @@ impl<'a> Allowed<'a> {
             session.trust = Some(Box::new(Trust { cache, repository: repository.clone(), identity }));
         }
         let plan = take_up(site, &session, &caller, method, request).unwrap_or_else(|refusal| Plan::Answer(*refusal));
-        if let Plan::Registry(decision) = &plan {
+        // An answer that was confirmed before sends nothing upstream, so nothing is stripped for it.
+        if let Plan::Registry(decision) = &plan
+            && !matches!(decision.step, Step::Reply(_))
+        {
             let purpose = if matches!(decision.next, Next::Pass) { Purpose::Pass } else { Purpose::Manifest };
             session.stripped = forwarded::strip(site.headers, purpose);
             session.stripped.extend(changed_path.map(|path| HeaderChange::Set(":path", path)));
