@@ -22,7 +22,7 @@ use crate::store::resources::Resources;
 use crate::text::headers::{HeaderChange, Headers};
 
 /// The registry of a request, its login, and the `Authorization` that the registry gets.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Session {
     pub(super) registry: Arc<Registry>,
     pub(super) user: String,
@@ -41,7 +41,7 @@ pub(super) struct Session {
 }
 
 /// The repository in which a caller was believed, and the credential.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Trust {
     pub(super) cache: Cache,
     pub(super) repository: Repository,
@@ -49,7 +49,7 @@ pub(super) struct Trust {
 }
 
 /// A token of the token service that is in use.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Token {
     /// The request for another one.
     request: TokenRequest,
