@@ -3,7 +3,7 @@
 use super::decision::Next;
 use super::fault::Fault;
 use super::local_reply::{LocalReply, rejected};
-use super::report::{Counter, Report};
+use super::report::{Counter, Report, Reporting};
 use super::session::Session;
 use super::step::{Answer, Callout};
 use crate::auth::registry_token::TokenRequest;

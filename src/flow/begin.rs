@@ -25,7 +25,7 @@ use super::local_reply::{LocalReply, overloaded, refuse};
 use super::manifest_by_digest::ManifestByDigest;
 use super::manifest_by_tag::{ManifestByTag, TagRequest};
 use super::onward;
-use super::report::{Counter, Report};
+use super::report::{Counter, Report, Reporting};
 use super::servable::Servable;
 use super::session::{Session, Trust};
 use super::step::Step;

@@ -6,7 +6,7 @@ use super::Arrival;
 use super::challenge::{Challenge, TokenError};
 use super::known_callers::{KnownCaller, KnownCallers};
 use super::local_reply::{LocalReply, rejected, target};
-use super::report::{Counter, Report};
+use super::report::{Counter, Report, Reporting};
 use super::session::Session;
 use super::ticket;
 use crate::auth::access::{self, Client, Verdict};

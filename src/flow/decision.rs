@@ -3,11 +3,11 @@
 use std::fmt;
 
 use super::local_reply::LocalReply;
-use super::report::Report;
+use super::report::{Report, Reporting};
 use super::session::Session;
 use super::step::{Callout, Event, Step};
 use crate::oci::reference::Repository;
-use crate::store::cache::{CacheGrowth, CacheScope};
+use crate::store::cache::CacheScope;
 use crate::store::resources::Resources;
 
 /// The context in which a request is decided.
@@ -76,16 +76,11 @@ impl Decision {
     pub(super) fn undecided(state: impl Undecided + 'static, step: Step) -> Self {
         Self::new(Next::Undecided(Box::new(state)), step)
     }
+}
 
-    pub(super) fn reporting(mut self, report: Report) -> Self {
-        self.reports.push(report);
-        self
-    }
-
-    /// The same decision, with reports of how the cache grew.
-    pub(super) fn growing(mut self, growth: CacheGrowth) -> Self {
-        self.reports.extend(Report::of_growth(growth));
-        self
+impl Reporting for Decision {
+    fn reports_mut(&mut self) -> &mut Vec<Report> {
+        &mut self.reports
     }
 }
 

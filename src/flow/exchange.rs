@@ -3,7 +3,7 @@
 use super::authorizing::{Authorizing, Outgoing};
 use super::decision::{Context, Decision, Next, Undecided};
 use super::local_reply::{LocalReply, overloaded};
-use super::report::{Counter, Report};
+use super::report::{Counter, Report, Reporting};
 use super::session::Session;
 use super::step::{Event, Step};
 use crate::auth::credentials::Presented;
@@ -66,15 +66,11 @@ impl Effects {
         };
         Self { exchange: Exchange(way), step, reports }
     }
+}
 
-    pub(super) fn reporting(mut self, report: Report) -> Self {
-        self.reports.push(report);
-        self
-    }
-
-    fn growing(mut self, growth: CacheGrowth) -> Self {
-        self.reports.extend(Report::of_growth(growth));
-        self
+impl Reporting for Effects {
+    fn reports_mut(&mut self) -> &mut Vec<Report> {
+        &mut self.reports
     }
 }
 

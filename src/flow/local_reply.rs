@@ -1,9 +1,8 @@
 //! MetaHub's own answers: the reply, the counter, and the line for operators.
 
-use super::report::{Counter, Report};
+use super::report::{Counter, Report, Reporting};
 use crate::flow::reply::Reply;
 use crate::oci::errors::Code;
-use crate::store::cache::CacheGrowth;
 use crate::text::headers::Headers;
 
 /// An answer of MetaHub's own (Envoy calls it a local reply), with its reports.
@@ -19,16 +18,9 @@ impl From<Reply> for LocalReply {
     }
 }
 
-impl LocalReply {
-    pub(super) fn reporting(mut self, report: Report) -> Self {
-        self.reports.push(report);
-        self
-    }
-
-    /// The same answer, with reports of how the cache grew.
-    pub(super) fn growing(mut self, growth: CacheGrowth) -> Self {
-        self.reports.extend(Report::of_growth(growth));
-        self
+impl Reporting for LocalReply {
+    fn reports_mut(&mut self) -> &mut Vec<Report> {
+        &mut self.reports
     }
 }
 

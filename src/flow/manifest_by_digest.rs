@@ -6,7 +6,7 @@ use super::accept_header;
 use super::decision::{Context, Decision, Next, Undecided};
 use super::fault::Fault;
 use super::fetch::{self, LARGE, MAX_MANIFEST};
-use super::report::{Counter, Report};
+use super::report::{Counter, Report, Reporting};
 use super::served;
 use super::session::Session;
 use super::step::{Answer, Callout, Event, Step};

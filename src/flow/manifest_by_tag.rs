@@ -24,7 +24,7 @@ use self::resolved::{Lesson, Resolved, Top, joined};
 use super::decision::{Context, Decision, Undecided};
 use super::fault::Fault;
 use super::fetch::{self, LARGE, Unusable};
-use super::report::Counter;
+use super::report::{Counter, Reporting};
 use super::served;
 use super::session::Session;
 use super::step::{Answer, Callout, Event, Step};

@@ -92,6 +92,24 @@ pub struct Report {
     pub topic: Option<String>,
 }
 
+/// Something that carries reports to the host.
+pub(super) trait Reporting: Sized {
+    /// The reports that it carries.
+    fn reports_mut(&mut self) -> &mut Vec<Report>;
+
+    /// The same with one more report.
+    fn reporting(mut self, report: Report) -> Self {
+        self.reports_mut().push(report);
+        self
+    }
+
+    /// The same with reports of how the cache grew.
+    fn growing(mut self, growth: CacheGrowth) -> Self {
+        self.reports_mut().extend(Report::of_growth(growth));
+        self
+    }
+}
+
 impl Report {
     pub(super) const fn count(counter: Counter) -> Self {
         Self::amount(counter, 1)
@@ -103,7 +121,7 @@ impl Report {
 
     /// Reports of how the cache grew, which operators see as a gauge: a change that is left out once makes it wrong for
     /// ever.
-    pub(super) fn of_growth(growth: CacheGrowth) -> impl Iterator<Item = Self> {
+    fn of_growth(growth: CacheGrowth) -> impl Iterator<Item = Self> {
         let amounts = [(Counter::CacheBytes, growth.bytes), (Counter::CacheEvicted, growth.evicted)];
         amounts.into_iter().filter(|(_, amount)| *amount != 0).map(|(counter, amount)| Self::amount(counter, amount))
     }

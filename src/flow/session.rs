@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::challenge::Challenge;
 use super::fault::Fault;
 use super::local_reply::{LocalReply, refuse, rejected};
-use super::report::{Counter, Report};
+use super::report::{Counter, Report, Reporting};
 use super::step::Callout;
 use crate::auth::credentials::Presented;
 use crate::auth::registry_token::{self, Authorization, TokenRequest};

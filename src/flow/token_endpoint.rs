@@ -9,7 +9,7 @@ use super::caller::{self, Caller};
 use super::challenge::Challenge;
 use super::exchange::{Effects, Exchange};
 use super::local_reply::{LocalReply, refuse, rejected, target};
-use super::report::{Counter, Report};
+use super::report::{Counter, Report, Reporting};
 use super::verifying::Verifying;
 use super::{Arrival, ticket};
 use crate::auth::credentials::{Credentials, Presented};

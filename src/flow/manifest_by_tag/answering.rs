@@ -8,7 +8,7 @@ use crate::flow::decision::{Context, Decision, Next};
 use crate::flow::fault::Fault;
 use crate::flow::fetch::{self, LARGE};
 use crate::flow::local_reply::LocalReply;
-use crate::flow::report::{Counter, Report};
+use crate::flow::report::{Counter, Report, Reporting};
 use crate::flow::served::{Image, ServedManifest};
 use crate::flow::step::Step;
 use crate::flow::transfer::{Progress, Transfer};
