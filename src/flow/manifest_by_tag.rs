@@ -338,7 +338,7 @@ impl ManifestByTag {
     /// through.
     fn on_index(self, at: Context<'_>, top: Top, body: &Body, walk: Walk, whole: Option<(&str, Counter)>) -> Decision {
         match (body.enter(walk, &self.asked.machine_type, self.asked.on_no_match), whole) {
-            (Turn::Image { descriptor, reason, missing }, _) => {
+            (Turn::Image { descriptor, reason, missing, .. }, _) => {
                 let (reason, missing) = (reason.to_string(), joined(&missing));
                 let Top { digest: top, lesson } = top;
                 let resolution = Resolution { top, served: descriptor, reason, missing, location: None };

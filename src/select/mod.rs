@@ -13,8 +13,6 @@
 //! This order is total, so the result depends on nothing but the two inputs, and an entry that is not eligible can
 //! never influence it.
 
-use std::cmp::Ordering;
-
 use crate::machine_type::MachineType;
 use crate::oci::index::{Entry, Index};
 
@@ -28,7 +26,7 @@ mod resolver;
 mod unmet;
 
 use eligibility::Eligibility;
-use ranking::Candidate;
+use ranking::{Candidate, Contest};
 
 pub use index_summary::IndexSummary;
 pub use missing_variants::{MissingVariant, missing_variants};
@@ -90,35 +88,20 @@ pub fn select<'a>(index: &'a Index, machine: &MachineType) -> Selection<'a> {
         return Selection::NotAnImageIndex;
     }
     let eligibility = Eligibility::new(index, machine);
-    let (mut best, mut second): (Option<Candidate<'a>>, Option<Candidate<'a>>) = (None, None);
+    let mut contest = Contest::default();
     // The memory of the candidate that lost last, for the next.
     let mut spare = Vec::new();
-    let mut eligible = 0;
     for entry in index.entries().filter(|entry| eligibility.fits(entry)) {
-        eligible += 1;
-        let candidate = Candidate::new(entry, &eligibility, spare);
-        let wins = |over: &Option<Candidate<'_>>| {
-            over.as_ref().is_none_or(|over| candidate.compare(over, machine).0 == Ordering::Less)
-        };
-        let loser = if wins(&best) {
-            let beaten = best.replace(candidate);
-            std::mem::replace(&mut second, beaten)
-        } else if wins(&second) {
-            second.replace(candidate)
-        } else {
-            Some(candidate)
-        };
+        let loser = contest.enter(Candidate::new(entry, &eligibility, spare), machine);
         spare = loser.map(|loser| loser.nearness).unwrap_or_default();
     }
-    match best {
-        None => Selection::NoMatch(IndexSummary::of(index)),
-        Some(best) => {
-            let criterion =
-                second.map_or(Criterion::Only, |second| best.compare(&second, machine).1.into_criterion(machine));
-            let reason = Reason::new(&best.entry, criterion, eligible, index);
-            Selection::Selected { entry: best.entry, reason }
-        }
-    }
+    let Contest { best: Some(best), second, eligible, indistinguishable } = contest else {
+        return Selection::NoMatch(IndexSummary::of(index));
+    };
+    let criterion = second.map_or(Criterion::Only, |second| best.compare(&second, machine).1.into_criterion(machine));
+    let entries = index.entries().len() + index.unreadable().len();
+    let reason = Reason { entry: best.entry.to_string(), criterion, eligible, entries, indistinguishable };
+    Selection::Selected { entry: best.entry, reason }
 }
 
 /// All eligible entries, the selected one first; empty also for an index that is not one of images. For a nested

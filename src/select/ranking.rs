@@ -52,6 +52,12 @@ impl<'a> Candidate<'a> {
         (self.entry.position().cmp(&other.entry.position()), CriterionAt::ListOrder)
     }
 
+    /// Whether it is another image than `other`, from which only list order tells it apart. A nested index without a
+    /// platform says nothing of what it is.
+    fn differs(&self, other: &Self) -> bool {
+        self.entry.platform().is_some() && self.entry.digest() != other.entry.digest()
+    }
+
     /// The first place, in the machine's order of keys, at which the two differ: one names the key and the other does
     /// not, or one is nearer.
     fn nearer(&self, other: &Self) -> Option<(usize, Ordering)> {
@@ -68,6 +74,40 @@ impl<'a> Candidate<'a> {
         let nearness = self.nearness.get(place);
         debug_assert!(nearness.is_some(), "there is no key at place {place}");
         *nearness?
+    }
+}
+
+/// The eligible entries so far, as far as the best of them and the reason for it need them.
+#[derive(Default)]
+pub(super) struct Contest<'a> {
+    pub(super) best: Option<Candidate<'a>>,
+    pub(super) second: Option<Candidate<'a>>,
+    /// How many there were.
+    pub(super) eligible: usize,
+    /// See [`Reason::indistinguishable`](super::Reason::indistinguishable).
+    pub(super) indistinguishable: usize,
+}
+
+impl<'a> Contest<'a> {
+    /// Takes up the next one in the order of the list; returns the one that neither wins nor comes second.
+    pub(super) fn enter(&mut self, candidate: Candidate<'a>, machine: &MachineType) -> Option<Candidate<'a>> {
+        self.eligible += 1;
+        let against_best = self.best.as_ref().map(|best| candidate.compare(best, machine));
+        match against_best {
+            None | Some((Ordering::Less, _)) => {
+                self.indistinguishable = 0;
+                let beaten = self.best.replace(candidate);
+                return std::mem::replace(&mut self.second, beaten);
+            }
+            Some((_, CriterionAt::ListOrder)) => {
+                self.indistinguishable += usize::from(self.best.as_ref().is_some_and(|best| candidate.differs(best)));
+            }
+            Some(_) => {}
+        }
+        match &self.second {
+            Some(second) if candidate.compare(second, machine).0.is_gt() => Some(candidate),
+            _ => self.second.replace(candidate),
+        }
     }
 }
 

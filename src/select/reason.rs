@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use crate::oci::index::{Entry, Index};
 use crate::text::printable::printable;
 
 /// The criterion by which the selected entry won over the next best.
@@ -65,13 +64,10 @@ pub struct Reason {
     pub eligible: usize,
     /// How many entries the index has.
     pub entries: usize,
-}
-
-impl Reason {
-    pub(super) fn new(entry: &Entry<'_>, criterion: Criterion, eligible: usize, index: &Index) -> Self {
-        let entries = index.entries().len() + index.unreadable().len();
-        Self { entry: entry.to_string(), criterion, eligible, entries }
-    }
+    /// How many other entries, of other digests, only the order of the list tells apart from this one: some tool has
+    /// lost their features. Nested indexes without a platform do not count, because they say nothing of what is in
+    /// them.
+    pub indistinguishable: usize,
 }
 
 impl fmt::Display for Reason {

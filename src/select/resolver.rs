@@ -28,6 +28,8 @@ pub struct Walk {
     /// Indexes that it has come through.
     above: u32,
     missing: Vec<String>,
+    /// Of the entries that it has come through.
+    indistinguishable: usize,
 }
 
 /// The turn that a walk takes at the index that it stood before.
@@ -41,6 +43,9 @@ pub enum Turn {
         reason: Reason,
         /// Features of the machine for which the indexes on the way have only lesser variants.
         missing: Vec<String>,
+        /// How many other entries of the indexes on the way only list order tells apart from those that were taken
+        /// ([`Reason::indistinguishable`]).
+        indistinguishable: usize,
     },
     /// The walk goes on in this index.
     Nested(Descriptor, Walk),
@@ -88,7 +93,7 @@ impl Walk {
     /// A walk that stands before what a tag points to.
     #[must_use]
     pub const fn begin() -> Self {
-        Self { above: 0, missing: Vec::new() }
+        Self { above: 0, missing: Vec::new(), indistinguishable: 0 }
     }
 
     /// Whether the walk stands before an index that is in another one.
@@ -124,7 +129,12 @@ impl Walk {
             return Turn::DeadEnd(DeadEnd::TooDeep);
         }
         self.note_missing(index, machine);
-        if nested { Turn::Nested(descriptor, self) } else { Turn::Image { descriptor, reason, missing: self.missing } }
+        self.indistinguishable += reason.indistinguishable;
+        if nested {
+            return Turn::Nested(descriptor, self);
+        }
+        let Self { missing, indistinguishable, .. } = self;
+        Turn::Image { descriptor, reason, missing, indistinguishable }
     }
 
     /// The features for which this index has no variant.

@@ -222,7 +222,7 @@ fn go_on(
 fn progress(digest: &Digest, turn: Turn) -> WalkProgress {
     WalkProgress::Done(match turn {
         Turn::Nested(descriptor, walk) => return WalkProgress::Awaits(descriptor, walk),
-        Turn::Image { descriptor, reason, missing } => {
+        Turn::Image { descriptor, reason, missing, .. } => {
             EntryVerdict { selected: Some(descriptor.digest), reason: reason.to_string(), missing }
         }
         Turn::Whole(why) => EntryVerdict::whole(digest, why),

@@ -44,6 +44,37 @@ fn the_runner_up_is_the_next_best_not_the_next_in_the_list() {
     assert_eq!(reason.criterion.word(), "nearest");
 }
 
+/// Some tool has lost the features of such entries.
+#[test]
+fn entries_that_only_list_order_tells_apart_are_counted() {
+    for (why, written, entries, expected) in [
+        ("one entry", "-/amd64", vec!["linux/amd64"], 0),
+        ("two alike", "-/amd64", vec!["linux/amd64", "linux/amd64"], 1),
+        ("alike but for spelling", "- a cpu:zen4", vec!["linux/amd64 cpu:znver3 a", "linux/amd64 a cpu:zen3"], 1),
+        (
+            "three alike, with others between",
+            "-/amd64",
+            vec!["linux/amd64", "linux/arm64", "linux/amd64", "linux/amd64"],
+            2,
+        ),
+        ("the losers are alike", "-/amd64 a", vec!["linux/amd64", "linux/amd64", "linux/amd64 a"], 0),
+        ("a worse one between", "-/amd64 a", vec!["linux/amd64 a", "linux/amd64", "linux/amd64 a"], 1),
+        ("nearness decides", "-/amd64 driver:550", vec!["linux/amd64 driver:470", "linux/amd64 driver:535"], 0),
+        ("nested indexes for one platform", "-/amd64", vec!["linux/amd64 nested", "linux/amd64 nested"], 1),
+        ("nested indexes that say nothing", "-/amd64", vec!["- nested", "- nested"], 0),
+    ] {
+        let index = index(&entries);
+        let Selection::Selected { reason, .. } = select(&index, &machine(written)) else { panic!("{why}") };
+        assert_eq!(reason.indistinguishable, expected, "{why}");
+    }
+    let mut twice = super::entry(0, "linux/amd64");
+    twice["annotations"]["a"] = serde_json::json!("b");
+    let document = serde_json::json!({ "manifests": [super::entry(0, "linux/amd64"), twice] }).to_string();
+    let index = metahub::oci::index::Index::parse(document.as_bytes()).unwrap();
+    let Selection::Selected { reason, .. } = select(&index, &machine("-/amd64")) else { panic!() };
+    assert_eq!(reason.indistinguishable, 0, "the same image twice");
+}
+
 #[test]
 fn no_match_says_what_there_is() {
     let offer = |entries: &[&str], written: &str| match select(&index(entries), &machine(written)) {
