@@ -136,8 +136,14 @@ impl Explain {
     }
 
     /// The answer to the request for the image; `expected` is the digest that a HEAD has named.
-    fn on_image(self, at: Context<'_>, expected: Option<Digest>, answer: Option<Answer<'_>>) -> Decision {
+    fn on_image(mut self, at: Context<'_>, expected: Option<Digest>, answer: Option<Answer<'_>>) -> Decision {
         let reference = &self.question.query.reference;
+        let is_absent = answer.is_some_and(|answer| answer.headers.status() == 404);
+        if is_absent && expected.is_some() && matches!(reference, Reference::Tag(_)) {
+            // A pull asks by the tag then, too.
+            self.state = State::Fetching(None);
+            return self.call_out(at);
+        }
         let answer = match fetch::top(&at.session.registry, reference.as_str(), answer) {
             Ok(answer) => Ok(answer),
             Err(Unusable::Fault(fault)) => Err(fault),

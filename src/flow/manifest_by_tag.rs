@@ -6,6 +6,7 @@
 //! unknown tag:                             FetchingTop ──▶ (FetchingNested ⟲) ──▶ FetchingChild ──▶ answer
 //! large image: Confirming ──HEAD by a callout: the same digest──▶ the client's own request fetches it (`transfer.rs`)
 //! refused HEAD: Revalidating ──405, 5xx, no digest──▶ Confirming: not for the client's own headers to bring about
+//! no such digest: FetchingTop by the digest that a HEAD named ──404──▶ FetchingTop by the tag
 //! ```
 //!
 //! A tag that was seen before costs upstream one HEAD, which is the client's own request with another method. All else
@@ -107,7 +108,8 @@ enum State {
 enum TopReference {
     /// By the tag.
     Tag,
-    /// By the tag, because a HEAD was of no use; `useless` if no HEAD ever will be.
+    /// By the tag, because a HEAD was of no use, or the registry does not have the digest that it named; `useless` if
+    /// no HEAD ever will be of use.
     TagAfterHead { useless: bool },
     /// By the digest that a HEAD has named.
     Digest(Digest),
@@ -269,6 +271,12 @@ impl ManifestByTag {
         let Answer { headers, body } = match fetch::top(&at.session.registry, reference, answer) {
             Ok(answer) => answer,
             Err(Unusable::Fault(fault)) => return self.fail(at, &fault),
+            // The registry has the tag, as its HEAD has just said: some do not have what it points to by digest.
+            Err(Unusable::Relayed(Answer { headers, .. }))
+                if matches!(by, TopReference::Digest(_)) && headers.status() == 404 =>
+            {
+                return self.fetch(at, State::FetchingTop(TopReference::TagAfterHead { useless: false }));
+            }
             Err(Unusable::Relayed(answer)) => return self.on_relayed(at, answer),
         };
         let named = headers.text("docker-content-digest").and_then(|text| Digest::parse(text).ok());

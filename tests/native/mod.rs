@@ -14,6 +14,7 @@ mod flow_guessing;
 mod flow_jwt;
 mod flow_large;
 mod flow_lies;
+mod flow_moved;
 mod flow_pull;
 mod flow_request;
 mod flow_trust;

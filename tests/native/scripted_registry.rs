@@ -57,6 +57,8 @@ pub(crate) struct ScriptedRegistry {
     /// A request with this `Authorization` is answered with this status.
     pub(crate) refuses: Option<(String, u16)>,
     pub(crate) memory: Map,
+    /// The answer to each HEAD, if it differs from GET's.
+    pub(crate) head: Option<Response>,
     /// HEAD is answered with this status.
     pub(crate) refuses_head: Option<u16>,
     /// The same, of the client's own request alone.
@@ -80,6 +82,7 @@ impl ScriptedRegistry {
                     .with("last-modified", "yesterday"),
             ),
             memory: Map::default(),
+            head: None,
             refuses_head: None,
             refuses_own_head: None,
             refuses: None,
@@ -106,6 +109,9 @@ impl ScriptedRegistry {
         if let Some(status) = self.refuses_head.filter(|_| head && is_registry) {
             return Some(Response { body: Vec::new(), ..Response::new(status, "application/json", "{}") });
         }
+        if let Some(response) = self.head.as_ref().filter(|_| head) {
+            return Some(response.clone());
+        }
         let response = self.answer(header(":path").unwrap(), header("authorization"), is_registry)?;
         Some(if head { Response { body: Vec::new(), ..response } } else { response })
     }
@@ -114,6 +120,9 @@ impl ScriptedRegistry {
     pub(crate) fn answer_own(&self, method: &str, path: &str, authorization: Option<&String>) -> Response {
         if let Some(status) = self.refuses_own_head.or(self.refuses_head).filter(|_| method == "HEAD") {
             return Response::new(status, "application/json", "{}");
+        }
+        if let Some(response) = self.head.as_ref().filter(|_| method == "HEAD") {
+            return response.clone();
         }
         self.answer(path, authorization, true).expect("an upstream that is up")
     }
