@@ -1,8 +1,8 @@
 //! Generates the microarchitecture table from archspec's data.
 //!
 //! The `archspec` crate reads its JSON at run time, needs a host to detect and does not compile for WebAssembly. All
-//! that selection needs of it (names, ancestry, the longest path between two names, how many ISA features a name has)
-//! fits into a few KiB of constants, so it is worked out here once.
+//! that selection needs of it (names, ancestry, the longest path between two names, how many ISA features a name has,
+//! and which) fits into a few KiB of constants, so it is worked out here once.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::error::Error;
@@ -29,7 +29,7 @@ const ARCHITECTURES: [(&str, &str); 12] = [
 
 /// Levels that OCI variants name and archspec lacks, with what they derive from. Armv9.x contains Armv8.(x+5) and no
 /// more (Arm ARM; containerd's platform comparison says the same), so v9 does not simply follow v8.9.
-const ADDED: [(&str, &[&str]); 13] = [
+const ADDED: [(&str, &[&str]); 17] = [
     ("s390x", &[]),
     ("armv5", &["arm"]),
     ("armv6", &["armv5"]),
@@ -43,10 +43,14 @@ const ADDED: [(&str, &[&str]); 13] = [
     ("armv9.3a", &["armv9.2a", "armv8.8a"]),
     ("armv9.4a", &["armv9.3a", "armv8.9a"]),
     ("armv9.5a", &["armv9.4a"]),
+    ("power11le", &["power10le"]),
+    ("rva20u64", &["riscv64"]),
+    ("rva22u64", &["rva20u64"]),
+    ("rva23u64", &["rva22u64"]),
 ];
 
 /// What OCI variants stand for: architecture, variant, name in the tree. The first of an architecture is its lowest.
-const VARIANTS: [(&str, &str, &str); 24] = [
+const VARIANTS: [(&str, &str, &str); 31] = [
     ("amd64", "v1", "x86_64"),
     ("amd64", "v2", "x86_64_v2"),
     ("amd64", "v3", "x86_64_v3"),
@@ -71,6 +75,13 @@ const VARIANTS: [(&str, &str, &str); 24] = [
     ("arm64", "v9.3", "armv9.3a"),
     ("arm64", "v9.4", "armv9.4a"),
     ("arm64", "v9.5", "armv9.5a"),
+    ("ppc64le", "power8", "power8le"),
+    ("ppc64le", "power9", "power9le"),
+    ("ppc64le", "power10", "power10le"),
+    ("ppc64le", "power11", "power11le"),
+    ("riscv64", "rva20u64", "rva20u64"),
+    ("riscv64", "rva22u64", "rva22u64"),
+    ("riscv64", "rva23u64", "rva23u64"),
 ];
 
 /// Other names of the same hardware or level: compilers' `-march` names, `uname -m`, names archspec once used.
@@ -124,7 +135,8 @@ const UNRELATED: u8 = u8::MAX;
 
 struct Node {
     parents: Vec<String>,
-    isa: usize,
+    /// The ISA features that archspec lists for it.
+    isa: BTreeSet<String>,
 }
 
 type Tree = BTreeMap<String, Node>;
@@ -142,12 +154,12 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn tree() -> Result<Tree, Box<dyn Error>> {
     let mut tree = Tree::new();
     for (name, node) in &MicroarchitecturesSchema::schema().microarchitectures {
-        let isa = node.features.iter().collect::<BTreeSet<_>>().len();
+        let isa = node.features.iter().cloned().collect();
         tree.insert(name.clone(), Node { parents: node.from.clone(), isa });
     }
     for (name, parents) in ADDED {
         // A newer archspec may know the level; its word then counts.
-        let added = Node { parents: parents.iter().map(ToString::to_string).collect(), isa: 0 };
+        let added = Node { parents: parents.iter().map(ToString::to_string).collect(), isa: BTreeSet::new() };
         tree.entry(name.to_owned()).or_insert(added);
     }
     for (name, node) in &tree {
@@ -176,8 +188,39 @@ fn ancestors<'t>(tree: &'t Tree, name: &'t str, depth: u8) -> Result<HashMap<&'t
     Ok(longest)
 }
 
+/// All names of ISA features: archspec's own and its aliases. Each is a bit of a mask.
+fn flags(tree: &Tree) -> Result<Vec<&str>, Box<dyn Error>> {
+    let own = tree.values().flat_map(|node| &node.isa);
+    let aliases = MicroarchitecturesSchema::schema().feature_aliases.keys();
+    let flags: Vec<&str> = own.chain(aliases).map(String::as_str).collect::<BTreeSet<_>>().into_iter().collect();
+    if flags.len() > 128 {
+        return Err(format!("{} ISA features are more than a mask has bits", flags.len()).into());
+    }
+    Ok(flags)
+}
+
+/// The ISA features of a name as a mask: those that archspec lists for it or for one of its ancestors, and the aliases
+/// that follow from them or from the family. Levels that archspec lacks have their ancestors' features.
+fn mask(tree: &Tree, ancestors: &HashMap<&str, u8>, flags: &[&str]) -> u128 {
+    let listed: BTreeSet<&str> = ancestors
+        .keys()
+        .filter_map(|ancestor| tree.get(*ancestor))
+        .flat_map(|node| node.isa.iter().map(String::as_str))
+        .collect();
+    let aliases = &MicroarchitecturesSchema::schema().feature_aliases;
+    let follows = |flag: &str| {
+        aliases.get(flag).is_some_and(|alias| {
+            alias.any_of.iter().flatten().any(|of| listed.contains(of.as_str()))
+                || alias.families.iter().flatten().any(|family| ancestors.contains_key(family.as_str()))
+        })
+    };
+    let bit = |(place, flag): (usize, &&str)| u128::from(listed.contains(flag) || follows(flag)) << place;
+    flags.iter().enumerate().map(bit).fold(0, |mask, bit| mask | bit)
+}
+
 fn render(tree: &Tree) -> Result<String, Box<dyn Error>> {
     let names: Vec<&str> = tree.keys().map(String::as_str).collect();
+    let flags = flags(tree)?;
     let position = |name: &str| names.iter().position(|known| *known == name).ok_or(format!("unknown name {name}"));
     let mut nodes = String::new();
     let mut distances = String::new();
@@ -194,11 +237,13 @@ fn render(tree: &Tree) -> Result<String, Box<dyn Error>> {
                 best = Some((depth, variant));
             }
         }
-        let isa = u8::try_from(node.isa)?;
+        let isa = u8::try_from(node.isa.len())?;
+        let mask = mask(tree, &ancestors, &flags);
         let variant = best.map(|(_, variant)| variant);
         writeln!(
             nodes,
-            "    Node {{ name: {name:?}, architecture: {architecture:?}, variant: {variant:?}, isa: {isa} }},"
+            "    Node {{ name: {name:?}, architecture: {architecture:?}, variant: {variant:?}, isa: {isa}, \
+             flags: {mask:#x} }},"
         )?;
         let row: Vec<u8> = names.iter().map(|other| ancestors.get(other).copied().unwrap_or(UNRELATED)).collect();
         writeln!(distances, "    {row:?},")?;
@@ -223,8 +268,9 @@ fn render(tree: &Tree) -> Result<String, Box<dyn Error>> {
     for (name, node) in &lookup {
         writeln!(aliases, "    ({name:?}, {node}),")?;
     }
-    let body = format!("{nodes}{distances}{aliases}{levels}");
-    let (nodes_length, names_length) = (names.len(), lookup.len());
+    let (nodes_length, names_length, flags_length) = (names.len(), lookup.len(), flags.len());
+    let flags: String = flags.iter().map(|flag| format!("    {flag:?},\n")).collect();
+    let body = format!("{nodes}{distances}{aliases}{levels}{flags}");
     let levels_length = ARCHITECTURES.len() + VARIANTS.len();
     Ok(format!(
         "const UNRELATED: u8 = {UNRELATED};\n\
@@ -232,7 +278,8 @@ fn render(tree: &Tree) -> Result<String, Box<dyn Error>> {
          static NODES: [Node; {nodes_length}] = [\n{nodes}];\n\
          static DISTANCES: [[u8; {nodes_length}]; {nodes_length}] = [\n{distances}];\n\
          static NAMES: [(&str, u8); {names_length}] = [\n{aliases}];\n\
-         static LEVELS: [(&str, &str, u8); {levels_length}] = [\n{levels}];\n",
+         static LEVELS: [(&str, &str, u8); {levels_length}] = [\n{levels}];\n\
+         static FLAGS: [&str; {flags_length}] = [\n{flags}];\n",
         fnv1a(body.as_bytes())
     ))
 }

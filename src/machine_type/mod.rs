@@ -27,7 +27,7 @@ pub(crate) use features::{Key, OfferedKey};
 
 /// The version of the rules of selection. It rises whenever the same index and machine type may lead to another
 /// selection than before, because decisions in the shared cache outlive a filter's replacement.
-const SELECTION_VERSION: u32 = 1;
+const SELECTION_VERSION: u32 = 2;
 
 /// A stable digest of everything about a machine type that influences selection, its name not included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -140,7 +140,7 @@ impl MachineType {
     #[must_use]
     pub fn variant(&self) -> Option<&str> {
         let highest = self.cpus.iter().filter_map(|cpu| cpu.variant()).max_by_key(|variant| {
-            // Variants are v<number>: their length, then their text, is their order.
+            // Variants of one architecture differ in a number: their length, then their text, is their order.
             (variant.len(), *variant)
         });
         self.variant.as_deref().or(highest)

@@ -28,7 +28,13 @@ struct Listed {
 type Spelled = (PlatformWord, Option<&'static str>);
 
 /// The architectures whose variants are levels, and which levels there are.
-const LEVELS: [(&str, &str); 3] = [("amd64", "v1 to v4"), ("arm", "v5 to v8"), ("arm64", "v8 to v8.9 and v9 to v9.5")];
+const LEVELS: [(&str, &str); 5] = [
+    ("amd64", "v1 to v4"),
+    ("arm", "v5 to v8"),
+    ("arm64", "v8 to v8.9 and v9 to v9.5"),
+    ("ppc64le", "power8 to power11"),
+    ("riscv64", "rva20u64, rva22u64 and rva23u64"),
+];
 
 pub(super) fn resolve(
     description: &Description<&str>,
@@ -48,7 +54,7 @@ pub(super) fn resolve(
     let level = level(&architecture, variant.as_deref(), &listed)?;
     let cpus = most_specific(with_level(&listed, level.or_else(|| Microarchitecture::baseline(&architecture))));
     // A level is one of the microarchitectures.
-    let variant = variant.filter(|_| !platform::has_levels(&architecture));
+    let variant = variant.filter(|_| !LEVELS.iter().any(|(of, _)| *of == architecture));
     Ok(Resolved { os, os_version, architecture, variant, cpus, named_cpus })
 }
 

@@ -96,11 +96,11 @@ pub fn architecture(architecture: &str) -> (PlatformWord, Option<&'static str>) 
     }
 }
 
-/// The variant as OCI spells it: `8` and `v8.0` read as `v8` where variants are levels; elsewhere as it stands.
+/// The variant as OCI spells it: `8` and `v8.0` read as `v8` where variants are numbers; elsewhere as it stands.
 #[must_use]
 pub fn variant(architecture: &str, variant: &str) -> String {
     let variant = variant.trim().to_ascii_lowercase();
-    if !has_levels(architecture) {
+    if !matches!(architecture, "amd64" | "arm" | "arm64") {
         return variant;
     }
     let number = variant.strip_prefix('v').unwrap_or(&variant);
@@ -109,12 +109,6 @@ pub fn variant(architecture: &str, variant: &str) -> String {
     }
     let level = if architecture == "arm64" { number.strip_suffix(".0").unwrap_or(number) } else { number };
     format!("v{level}")
-}
-
-/// Whether variants of `architecture` are levels, each containing those before it.
-#[must_use]
-pub fn has_levels(architecture: &str) -> bool {
-    matches!(architecture, "amd64" | "arm" | "arm64")
 }
 
 /// Whether a machine's operating system version runs an image made for `image`: on Windows the build (the third

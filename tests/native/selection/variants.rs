@@ -72,10 +72,31 @@ const ARM: &[Row] = &[
     ("graviton4 is v9", "- cpu:graviton4", &["linux/arm64/v8.2", "linux/arm64/v9"], 1),
     ("v8 beside a cpu says nothing", "-/arm64/v8 cpu:neoverse_v1", &["linux/arm64/v8.4"], 0),
     ("v10 does not exist", "-/arm64/v9.5", &["linux/arm64/v10"], NONE),
-    ("other variants are compared as text", "-/riscv64/rva23u64", &["linux/riscv64/rva23u64"], 0),
-    ("another text", "-/riscv64/rva23u64", &["linux/riscv64/rva20u64"], NONE),
-    ("and beat no variant", "-/riscv64/rva23u64", &["linux/riscv64", "linux/riscv64/rva23u64"], 1),
+];
+
+const OTHERS: &[Row] = &[
+    ("equal", "-/riscv64/rva23u64", &["linux/riscv64/rva23u64"], 0),
+    ("a profile contains the ones before", "-/riscv64/rva23u64", &["linux/riscv64/rva20u64"], 0),
+    ("rva22u64 too", "-/riscv64/rva23u64", &["linux/riscv64/rva22u64"], 0),
+    ("not the ones after", "-/riscv64/rva20u64", &["linux/riscv64/rva22u64"], NONE),
+    ("the nearest profile", "-/riscv64/rva23u64", &["linux/riscv64/rva20u64", "linux/riscv64/rva22u64"], 1),
+    ("a profile beats no variant", "-/riscv64/rva23u64", &["linux/riscv64", "linux/riscv64/rva23u64"], 1),
     ("no variant needs none", "-/riscv64", &["linux/riscv64/rva23u64", "linux/riscv64"], 1),
+    ("a profile by cpu", "-/riscv64/rva22u64", &["linux/riscv64 cpu:rva20u64"], 0),
+    ("a profile alone says the architecture", "-//rva22u64", &["linux/riscv64/rva20u64"], 0),
+    ("a core that archspec gives no profile", "- cpu:u74mc", &["linux/riscv64/rva20u64", "linux/riscv64"], 1),
+    ("unless its variant is said", "-/riscv64/rva20u64 cpu:u74mc", &["linux/riscv64/rva20u64"], 0),
+    ("a profile nobody knows", "-/riscv64/rva23u64", &["linux/riscv64/rva99u64"], NONE),
+    ("power10 runs power8", "-/ppc64le/power10", &["linux/ppc64le/power8"], 0),
+    ("power8 does not run power9", "-/ppc64le/power8", &["linux/ppc64le/power9"], NONE),
+    ("power11 gets the nearest", "-/ppc64le/power11", &["linux/ppc64le/power9", "linux/ppc64le/power10"], 1),
+    ("numbers, not text", "-/ppc64le/power9", &["linux/ppc64le/power10"], NONE),
+    ("the level follows from the cpu", "- cpu:power9le", &["linux/ppc64le/power10", "linux/ppc64le/power9"], 1),
+    ("a level by cpu", "-/ppc64le/power9", &["linux/ppc64le cpu:power8le"], 0),
+    ("no level needs none", "-/ppc64le", &["linux/ppc64le/power8", "linux/ppc64le"], 1),
+    ("a level alone says the architecture", "-//power9", &["linux/ppc64le/power8"], 0),
+    ("other variants are compared as text", "-/mips64le/hardfloat", &["linux/mips64le/hardfloat"], 0),
+    ("another text", "-/mips64le/hardfloat", &["linux/mips64le/softfloat"], NONE),
 ];
 
 const OS_VERSIONS: &[Row] = &[
@@ -124,6 +145,11 @@ fn amd64_levels() {
 #[test]
 fn arm_levels() {
     check(ARM);
+}
+
+#[test]
+fn levels_of_other_architectures() {
+    check(OTHERS);
 }
 
 #[test]
