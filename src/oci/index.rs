@@ -119,11 +119,12 @@ impl Index {
     }
 
     /// Whether this is an index of images for machines to choose from. Otherwise (it has an `artifactType`, or entries
-    /// none of which has a platform or is itself an index) it passes through unchanged. An entry that could not be read
+    /// none of which has a platform or is itself an index of images) it passes through unchanged. An entry that could not be read
     /// counts as one with a platform: what we do not understand must not switch selection off.
     #[must_use]
     pub fn is_image_index(&self) -> bool {
-        let selectable = |entry: Entry<'_>| entry.platform().is_some() || entry.is_nested_index();
+        let leads_on = |entry: &Entry<'_>| entry.is_nested_index() && entry.exclusion() != Some(Exclusion::Artifact);
+        let selectable = |entry: Entry<'_>| entry.platform().is_some() || leads_on(&entry);
         let empty = self.tables.records.is_empty();
         !self.artifact_type && (empty || !self.unreadable.is_empty() || self.entries().any(selectable))
     }

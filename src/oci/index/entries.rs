@@ -84,7 +84,7 @@ impl<'a> Entries<'a> {
             // This follows once the features are sorted.
             distinct_keys: 0,
             names_cpu: known.is_some_and(|known| known.names_cpu),
-            exclusion: Exclusion::of(written.attestation, known.map(|known| &known.platform), kind),
+            exclusion: Exclusion::of(written.attestation, written.artifact, known.map(|known| &known.platform), kind),
         }
     }
 

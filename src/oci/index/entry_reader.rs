@@ -6,10 +6,15 @@ use std::borrow::Cow;
 use super::feature_lists::FeatureLists;
 use super::{FEATURES_ANNOTATION, MAX_FEATURES};
 use crate::oci::digest::Algorithm;
+use crate::oci::media_type;
 use crate::text::json::{Reader, Stop};
 
 /// The annotation by which BuildKit marks attestations.
 const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
+
+/// The values of `artifactType` that an image may have: the media types of its configuration.
+const IMAGE_TYPES: [&str; 2] =
+    ["application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"];
 
 /// The longest platform word of an entry, in bytes.
 const MAX_WORD_LENGTH: usize = 256;
@@ -26,6 +31,8 @@ pub(super) struct WrittenEntry<'a> {
     pub(super) platform: WrittenPlatform<'a>,
     /// An annotation says that it is about an image.
     pub(super) attestation: bool,
+    /// Its `artifactType` is not an image's.
+    pub(super) artifact: bool,
 }
 
 /// `platform` of an entry, without its features.
@@ -76,6 +83,8 @@ struct Members<'a> {
     platform: Member<WrittenPlatform<'a>>,
     /// Whether one of them marks an attestation.
     annotations: Member<bool>,
+    /// Whether it is not an image's.
+    artifact_type: Member<bool>,
 }
 
 impl<'a> Members<'a> {
@@ -89,6 +98,7 @@ impl<'a> Members<'a> {
             size: self.size.flatten().ok_or("no size")?,
             platform: self.platform.flatten().unwrap_or_default(),
             attestation: self.annotations.flatten().unwrap_or_default(),
+            artifact: self.artifact_type.flatten().unwrap_or_default(),
         })
     }
 }
@@ -114,6 +124,7 @@ impl EntryReader<'_> {
             "size" => self.once(&mut members.size, json, name, Self::whole_number),
             "platform" => self.once(&mut members.platform, json, name, Self::platform),
             "annotations" => self.once(&mut members.annotations, json, name, Self::annotations),
+            "artifactType" => self.once(&mut members.artifact_type, json, name, Self::artifact_type),
             _ => json.skip(),
         })?;
         Ok(members)
@@ -151,6 +162,12 @@ impl EntryReader<'_> {
             _ => json.skip(),
         })?;
         Ok(Some(attestation))
+    }
+
+    /// Whether the type is not an image's. An empty one says nothing.
+    fn artifact_type(&mut self, json: &mut Reader<'_>, name: &str) -> Result<Option<bool>, Stop> {
+        let is_image = |given: &str| given.is_empty() || IMAGE_TYPES.iter().any(|known| media_type::same(given, known));
+        Ok(self.text(json, name)?.map(|given| !is_image(given.trim())))
     }
 
     /// Features in a list; whether there are any.

@@ -19,6 +19,37 @@ const NEVER: &[Row] = &[
     ("a type nobody knows", "-/amd64", &["linux/amd64 type=text/plain", "linux/amd64"], 1),
 ];
 
+const ARTIFACTS: &[Row] = &[
+    (
+        "issue 14: a Helm chart",
+        "-/amd64",
+        &["linux/amd64 artifact=application/vnd.cncf.helm.config.v1+json", "linux/amd64"],
+        1,
+    ),
+    ("however much it asks for", "-/amd64 a b", &["linux/amd64 a", "linux/amd64 a b artifact=text/spdx"], 0),
+    ("nothing else", "-/amd64", &["linux/amd64 artifact=application/spdx+json"], NONE),
+    ("an empty type is none", "-/amd64", &["linux/amd64 artifact="], 0),
+    ("an OCI image's type", "-/amd64", &["linux/amd64 artifact=application/vnd.oci.image.config.v1+json"], 0),
+    ("a Docker image's type", "-/amd64", &["linux/amd64 artifact=application/vnd.docker.container.image.v1+json"], 0),
+    ("in capitals", "-/amd64", &["linux/amd64 artifact=application/vnd.OCI.image.config.v1+JSON"], 0),
+    (
+        "a manifest's type is no image's",
+        "-/amd64",
+        &["linux/amd64 artifact=application/vnd.oci.image.manifest.v1+json"],
+        NONE,
+    ),
+    ("the empty configuration's type", "-/amd64", &["linux/amd64 artifact=application/vnd.oci.empty.v1+json"], NONE),
+    (
+        "a nested index of artifacts",
+        "-/amd64",
+        &["linux/amd64 nested artifact=application/spdx+json", "linux/amd64"],
+        1,
+    ),
+    ("artifacts without platform", "-/amd64", &["- artifact=application/spdx+json"], PASS),
+    ("a nested index of them", "-/amd64", &["- nested artifact=application/spdx+json"], PASS),
+    ("beside an image", "-/amd64", &["- nested artifact=application/spdx+json", "linux/arm64"], NONE),
+];
+
 const NESTED: &[Row] = &[
     ("a nested index is followed", "-/amd64", &["linux/amd64 nested"], 0),
     ("by its own platform", "-/amd64", &["linux/arm64 nested", "linux/amd64 nested"], 1),
@@ -47,6 +78,11 @@ const PASSES: &[Row] = &[
 #[test]
 fn some_entries_are_never_selected() {
     check(NEVER);
+}
+
+#[test]
+fn artifacts_are_never_selected() {
+    check(ARTIFACTS);
 }
 
 #[test]

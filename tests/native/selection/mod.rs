@@ -3,7 +3,8 @@
 //! A machine is written `os/architecture/variant@os_version feature… >preferred…`, the platform `-` when it is not
 //! given; `-/arm64` leaves the operating system out. An entry is written in the same way, with these words beside
 //! features: `os:F` an `os.features` item, `note:F` an item of the annotation, `nested` for an index, `attestation`
-//! for `BuildKit`'s annotation, `type=T` another media type, `-` for no platform.
+//! for `BuildKit`'s annotation, `type=T` another media type, `artifact=T` its `artifactType` (`artifact=` an empty one),
+//! `zstd` for the annotation of zstd layers, `-` for no platform.
 
 use metahub::hardware::feature::FeatureRules;
 use metahub::machine_type::{Description, MachineType};
@@ -83,6 +84,10 @@ pub(crate) fn entry(position: usize, text: &str) -> Value {
             _ if word == "nested" => result["mediaType"] = json!(media_type::OCI_INDEX),
             _ if word == "attestation" => {
                 result["annotations"]["vnd.docker.reference.type"] = json!("attestation-manifest");
+            }
+            _ if word == "zstd" => result["annotations"]["io.github.containers.compression.zstd"] = json!("true"),
+            _ if word.starts_with("artifact=") => {
+                result["artifactType"] = json!(word.trim_start_matches("artifact="));
             }
             _ if word.starts_with("type=") => result["mediaType"] = json!(word.trim_start_matches("type=")),
             _ => features.push(word),
