@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::machine_types::MachineTypes;
+use super::policies::IndexByDigest;
 use super::registry::Registry;
 use crate::auth::account::{Account, View};
 use crate::auth::password::PasswordHash;
@@ -21,6 +22,7 @@ pub struct Config {
     pub(crate) username_separator: String,
     pub(crate) default_machine_type: Option<View>,
     pub(crate) on_no_match: OnNoMatch,
+    pub(crate) index_by_digest: IndexByDigest,
     pub(crate) cache: Cache,
     pub(crate) public_url: Option<String>,
     pub(crate) token_key: Option<TicketKey>,

@@ -12,6 +12,7 @@ mod json;
 mod login;
 mod machine_types;
 mod parse;
+mod policies;
 mod raw;
 mod registry;
 #[cfg(feature = "schema")]
@@ -27,6 +28,7 @@ pub use configuration::Config;
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use login::{Login, ViewDenied};
+pub use policies::IndexByDigest;
 pub use registry::Registry;
 #[cfg(feature = "schema")]
 pub use schema::{page, schema};

@@ -11,6 +11,7 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::authentication::Authentication;
+use super::policies::IndexByDigest;
 use crate::auth::secret::Secret;
 use crate::machine_type::Description;
 
@@ -60,6 +61,12 @@ pub(super) struct RawConfig {
     #[cfg_attr(feature = "schema", schemars(extend("default" = "refuse")))]
     pub(super) on_no_match: Option<RawOnNoMatch>,
 
+    /// The answer to a machine type that asks for an index of images by its digest, which goes round selection. An
+    /// `unfiltered` login gets such an index, and every login an index of artifacts. `refuse` cannot stand beside
+    /// `on_no_match: unfiltered`, whose clients ask for the index by digest next. Default: `pass`.
+    #[cfg_attr(feature = "schema", schemars(extend("default" = "pass")))]
+    pub(super) index_by_digest: Option<IndexByDigest>,
+
     /// The address by which clients reach MetaHub, as in `https://hub.example:8443`: scheme, host and port, nothing
     /// behind them. MetaHub names it to clients that fetch a token. Default: the host that a request names, with
     /// `https` unless it is loopback.
@@ -88,6 +95,8 @@ pub(super) struct RawConfig {
 pub(super) enum RawOnNoMatch {
     /// An error 404 that lists what the image offers.
     Refuse,
+    /// An error 403 with the same text, which more clients print.
+    Deny,
     /// The whole index.
     Unfiltered,
 }

@@ -250,6 +250,8 @@ mod tests {
             ("/username_separator", json!("+-+")),
             ("/on_no_match", json!(null)),
             ("/on_no_match", json!("unfiltered")),
+            ("/on_no_match", json!("deny")),
+            ("/index_by_digest", json!("refuse")),
             ("/public_url", json!("http://[::1]:80")),
             ("/feature_rules", json!({ "driver": "at_least", "sm": "compute_capability", "nvcap": "exact" })),
             ("/cache", json!({ "bytes": 4_194_304.0, "tag_ttl": "168h", "serve_stale_on_error": null })),

@@ -188,6 +188,7 @@ pub(super) fn refusals() -> Vec<(&'static str, Value, &'static str)> {
         ("/username_separator", json!(":"), "username_separator"),
         ("/default_machine_type", json!("type3"), "default_machine_type"),
         ("/on_no_match", json!("guess"), "on_no_match"),
+        ("/index_by_digest", json!("maybe"), "index_by_digest"),
     ]
 }
 
@@ -340,4 +341,16 @@ fn the_token_key_comes_from_the_environment() {
         assert!(error.message.contains(says) && !error.message.contains("hunter2"), "{error}");
     }
     assert!(!format!("{:?}", read(Some(long)).unwrap()).contains(long));
+}
+
+#[test]
+fn an_index_that_is_given_out_must_not_be_refused() {
+    let mut document = with("/index_by_digest", json!("refuse"));
+    for (on_no_match, accepted) in [("refuse", true), ("deny", true), ("unfiltered", false)] {
+        document["on_no_match"] = json!(on_no_match);
+        let refused = parse(&document).err().map(|error| error.field);
+        assert_eq!(refused, (!accepted).then(|| "index_by_digest".to_owned()), "{on_no_match}");
+    }
+    document["index_by_digest"] = json!("pass");
+    assert!(parse(&document).is_ok());
 }

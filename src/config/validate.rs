@@ -5,6 +5,7 @@ use super::configuration::Config;
 use super::environment::{Environment, unset};
 use super::error::ConfigError;
 use super::machine_types::MachineTypes;
+use super::policies::IndexByDigest;
 use super::raw::{Named, RawAccount, RawConfig, RawOnNoMatch};
 use super::{ambiguity, cache, registry};
 use crate::auth::account::{Account, Grant};
@@ -40,6 +41,12 @@ pub(super) fn validate(raw: RawConfig, hash: String, environment: Environment<'_
         let message = format!("registries.{} has authentication: accounts, but there is no account", registry.cluster);
         return Err(ConfigError::new("accounts", message));
     }
+    let index_by_digest = raw.index_by_digest.unwrap_or_default();
+    if index_by_digest == IndexByDigest::Refuse && matches!(raw.on_no_match, Some(RawOnNoMatch::Unfiltered)) {
+        let message =
+            "cannot be refuse while on_no_match is unfiltered, whose clients ask for the index by digest next";
+        return Err(ConfigError::new("index_by_digest", message));
+    }
     ambiguity::refuse(&accounts, &machine_types, &username_separator)?;
     let dearest = accounts.values().flat_map(|account| &account.hashes).map(PasswordHash::cost).max();
     Ok(Config {
@@ -49,8 +56,10 @@ pub(super) fn validate(raw: RawConfig, hash: String, environment: Environment<'_
         default_machine_type,
         on_no_match: match raw.on_no_match {
             None | Some(RawOnNoMatch::Refuse) => OnNoMatch::Refuse,
+            Some(RawOnNoMatch::Deny) => OnNoMatch::Deny,
             Some(RawOnNoMatch::Unfiltered) => OnNoMatch::Unfiltered,
         },
+        index_by_digest,
         cache: cache::cache(raw.cache)?,
         public_url,
         token_key: raw.token_key_env.map(|variable| token_key(&variable, environment)).transpose()?,

@@ -22,7 +22,7 @@ use super::exchange::{Effects, Exchange};
 use super::explain::{Explain, Question};
 use super::forwarded::{self, Purpose};
 use super::local_reply::{LocalReply, overloaded, refuse};
-use super::manifest_by_digest::ManifestByDigest;
+use super::manifest_by_digest::{DigestRequest, ManifestByDigest};
 use super::manifest_by_tag::{ManifestByTag, TagRequest};
 use super::onward;
 use super::report::{Counter, Report, Reporting};
@@ -171,7 +171,7 @@ impl<'a> Allowed<'a> {
         if let Plan::Registry(decision) = &plan
             && !matches!(decision.step, Step::Reply(_))
         {
-            let purpose = if matches!(decision.next, Next::Pass) { Purpose::Pass } else { Purpose::Manifest };
+            let purpose = if decision.passes() { Purpose::Pass } else { Purpose::Manifest };
             session.stripped = forwarded::strip(site.headers, purpose);
             session.stripped.extend(changed_path.map(|path| HeaderChange::Set(":path", path)));
         }
@@ -293,10 +293,12 @@ fn dispatch(
             ManifestByTag::begin(at, asked, || ask_what_it_points_to(headers))
         }
         (Request::Manifest(_, Reference::Tag(_)), _) => passing().reporting(Report::count(Counter::PassedThrough)),
-        (Request::Manifest(repository, Reference::Digest(digest)), _)
-            if method == Method::Get && config.cache.is_on() && unconditional() =>
-        {
-            ManifestByDigest::begin(at, repository, digest, config.cache, headers)
+        (Request::Manifest(repository, Reference::Digest(digest)), view) => {
+            let indexes = matches!(view, View::Machine(_)).then_some(config.index_by_digest);
+            let recent = Rc::clone(&worker.recent);
+            let asked = DigestRequest { repository, digest, indexes, cache: config.cache, recent };
+            let is_whole = method == Method::Get && config.cache.is_on() && unconditional();
+            ManifestByDigest::begin(at, asked, headers, is_whole)
         }
         _ => passing(),
     })

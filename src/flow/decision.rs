@@ -41,6 +41,11 @@ pub(super) trait Undecided: fmt::Debug {
         None
     }
 
+    /// Whether the answer to the client's own request goes to the client as it is, or not at all.
+    fn passes(&self) -> bool {
+        false
+    }
+
     /// Whether it looks at the response's body on its way to the client.
     fn checks_body(&self) -> bool {
         false
@@ -68,6 +73,15 @@ pub(super) struct Decision {
 }
 
 impl Decision {
+    /// Whether the answer to the client's own request goes to the client as it is, or not at all.
+    pub(super) fn passes(&self) -> bool {
+        match &self.next {
+            Next::Done => false,
+            Next::Pass => true,
+            Next::Undecided(state) => state.passes(),
+        }
+    }
+
     pub(super) fn new(next: Next, step: Step) -> Self {
         Self { next, step, reports: Vec::new() }
     }

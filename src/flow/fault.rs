@@ -3,7 +3,7 @@
 use super::report::Counter;
 use crate::flow::reply::Reply;
 use crate::oci::errors::Code;
-use crate::select::DeadEnd;
+use crate::select::{DeadEnd, OnNoMatch};
 use crate::text::headers::Headers;
 
 /// Headers in which upstream says when to try again and what its limit is. A client gets them with MetaHub's own error.
@@ -72,6 +72,13 @@ impl Fault {
             DeadEnd::NothingFits(_) => Self::new(Code::ManifestUnknown, Counter::NoMatch, dead_end.to_string()),
             _ => Self::invalid(dead_end.to_string()),
         }
+    }
+
+    /// The same fault, denied instead of not found if nothing fits and the configuration says so. All else that is
+    /// missing stays 404: clients and tools ask with it whether there is an image.
+    pub(super) fn under(self, on_no_match: OnNoMatch) -> Self {
+        let is_denied = on_no_match == OnNoMatch::Deny && self.counter == Counter::NoMatch;
+        if is_denied { Self { code: Code::Denied, ..self } } else { self }
     }
 
     /// The same fault, with upstream's headers about when to try again and about its limit.

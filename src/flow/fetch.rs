@@ -93,12 +93,16 @@ pub(super) fn top<'a>(
         200 => Ok(answer),
         500.. | 0 => Err(Unusable::Fault(Fault::unavailable(host, headers))),
         status @ (201..=299) => invalid(format!("the registry {host} answered {status} to a manifest request")),
-        // A client that followed the redirect would get the whole index, and choose from it by its platform alone.
-        status @ (300..=399) => invalid(format!(
-            "the registry {host} redirects manifests ({status}); put MetaHub in front of the one that it leads to"
-        )),
+        status @ (300..=399) => Err(Unusable::Fault(redirected(host, status))),
         _ => Err(Unusable::Relayed(answer)),
     }
+}
+
+/// A redirect. A client that followed it would get the whole index, and choose from it by its platform alone.
+pub(super) fn redirected(host: &str, status: u64) -> Fault {
+    Fault::invalid(format!(
+        "the registry {host} redirects manifests ({status}); put MetaHub in front of the one that it leads to"
+    ))
 }
 
 /// The body of an answer with status 200, uncompressed; `what` is the reference that was asked for.

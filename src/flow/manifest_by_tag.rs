@@ -355,7 +355,10 @@ impl ManifestByTag {
             (Turn::Nested(descriptor, walk), _) => self.into_nested(at, top, descriptor, walk),
             (Turn::Whole(why), Some((media_type, source))) => self.pass_through(at, top, media_type, body, why, source),
             (Turn::Whole(_), None) => self.fail(at, &Fault::dead_end(&DeadEnd::NotAnImageIndex)),
-            (Turn::DeadEnd(dead_end), _) => self.fail(at, &Fault::dead_end(&dead_end)),
+            (Turn::DeadEnd(dead_end), _) => {
+                let fault = Fault::dead_end(&dead_end).under(self.asked.on_no_match);
+                self.fail(at, &fault)
+            }
         }
     }
 

@@ -33,6 +33,8 @@ counters! {
     PassedThrough = "passed_through",
     /// No entry fits the machine type.
     NoMatch = "no_match",
+    /// A machine type asked for an index of images by its digest, which goes round selection.
+    IndexByDigest = "index_by_digest",
     /// A request without credentials was challenged.
     Challenged = "challenged",
     /// Credentials were malformed or wrong.

@@ -58,7 +58,7 @@ pub(super) struct ServedManifest<'a> {
 impl ServedManifest<'_> {
     /// The headers about the manifest. `Vary` and `Cache-Control` are there because one path has many answers.
     pub(super) fn headers(&self) -> Vec<(&'static str, String)> {
-        let Resolution { served, reason, .. } = self.resolution;
+        let Resolution { top, served, reason, .. } = self.resolution;
         let mut headers = document(&served.media_type, served.digest.as_str());
         headers.push(("vary", "Authorization".to_owned()));
         headers.push(("cache-control", "private".to_owned()));
@@ -69,6 +69,8 @@ impl ServedManifest<'_> {
             [served.digest.as_str(), ": ", reason].concat()
         };
         headers.push(("x-metahub-selected", selected));
+        // Signatures of the index are of this digest, which the tag does not show any more.
+        headers.push(("x-metahub-index", top.as_str().to_owned()));
         headers
     }
 

@@ -18,6 +18,8 @@ pub const MAX_LEVELS: u32 = 3;
 pub enum OnNoMatch {
     /// 404 with a message that says what the index offers.
     Refuse,
+    /// 403 with the same message, which more clients print.
+    Deny,
     /// The index as it is.
     Unfiltered,
 }

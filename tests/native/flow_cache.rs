@@ -328,7 +328,7 @@ fn on_no_match_takes_effect_with_the_configuration() {
     let upstream = ScriptedRegistry::with_list(&[child(&["cpu:zen4"])]);
     let mut document = configuration();
     document["on_no_match"] = json!("unfiltered");
-    for (on_no_match, status) in [("unfiltered", 200), ("refuse", 404), ("unfiltered", 200)] {
+    for (on_no_match, status) in [("unfiltered", 200), ("refuse", 404), ("deny", 403), ("unfiltered", 200)] {
         document["on_no_match"] = json!(on_no_match);
         assert_eq!(exchange(&parse(&document), "GET", DEMO, "qnib-type1", &upstream).status, status, "{on_no_match}");
     }

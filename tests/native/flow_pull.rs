@@ -144,6 +144,13 @@ fn no_match_says_what_there_is() {
             matches!(outcome.lines.as_slice(), [line] if line.contains(&message) && line.contains("\"qnib-type1\""))
         );
         assert_eq!(outcome.counters, ["metahub_no_match"]);
+        let mut document = configuration();
+        document["on_no_match"] = json!("deny");
+        let denied = exchange(&parse(&document), method, "qnib/bench:latest", "qnib-type1", &upstream);
+        assert_eq!((denied.status, denied.code().as_str()), (403, "DENIED"));
+        assert_eq!(denied.message(), message, "the same text");
+        assert_eq!((denied.counters.as_slice(), denied.lines.len()), (["metahub_no_match"].as_slice(), 1));
+        assert!(denied.lines[0].starts_with("403 ") && denied.lines[0].contains(&message), "{:?}", denied.lines);
     }
     let mut document = configuration();
     document["on_no_match"] = json!("unfiltered");
@@ -229,6 +236,26 @@ fn refused(outcome: &Outcome, status: u16, code: &str, message: &str, counter: &
     assert_eq!(outcome.counters, [counter]);
     let [line] = outcome.lines.as_slice() else { panic!("one line, not {:?}", outcome.lines) };
     assert!(line.contains("qnib/bench:latest") && line.contains("type1") && line.contains("\"qnib-type1\""), "{line}");
+}
+
+/// Clients and tools ask with a 404 whether there is an image, and a broken index is not the client's fault.
+#[test]
+fn only_where_nothing_fits_on_no_match_denies() {
+    let mut document = configuration();
+    document["on_no_match"] = json!("deny");
+    let config = parse(&document);
+    let mut without_child = demo();
+    without_child.by_digest.clear();
+    let broken = Response::new(200, DOCKER_LIST, "{\"manifests\":");
+    let rows = [
+        (ScriptedRegistry { index: Some(Response::new(404, "application/json", "{}")), ..demo() }, 404),
+        (without_child, 404),
+        (ScriptedRegistry { index: Some(broken), ..demo() }, 502),
+        (demo(), 200),
+    ];
+    for (upstream, status) in rows {
+        assert_eq!(exchange(&config, "GET", "qnib/bench:latest", "qnib-type1", &upstream).status, status);
+    }
 }
 
 #[test]

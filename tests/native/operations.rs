@@ -60,6 +60,10 @@ const PHRASES: &[(&str, &str)] = &[
     (" hashes to something else", "src/flow/transfer.rs"),
     ("it came compressed ", "src/flow/manifest_by_digest.rs"),
     ("it hashes to ", "src/flow/manifest_by_digest.rs"),
+    (
+        "this is an index, which is not given out by its digest (index_by_digest is refuse); ",
+        "src/flow/manifest_by_digest.rs",
+    ),
     (" limits requests (429)", "src/flow/served.rs"),
     (" cannot be reached, or broke off while sending ", "src/flow/fault.rs"),
     (" is not available (", "src/flow/fault.rs"),

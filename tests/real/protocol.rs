@@ -17,12 +17,13 @@ use metahub_testkit::image::{Format, index};
 use metahub_testkit::stage::{Stage, stage};
 
 /// The headers that describe a manifest: HEAD and GET must agree in all of them.
-const DESCRIBING: [&str; 6] = [
+const DESCRIBING: [&str; 7] = [
     "docker-content-digest",
     "content-length",
     "content-type",
     "etag",
     "x-metahub-selected",
+    "x-metahub-index",
     "docker-distribution-api-version",
 ];
 

@@ -50,7 +50,7 @@ fn wrong_types_are_told_in_the_words_of_yaml() {
         ),
         ("/accounts/ops/machine_types", json!(null), "accounts.ops.machine_types: expected a list, not null"),
         ("/accounts/ops/passwords", json!("hunter2"), "accounts.ops.passwords: expected a list, not a string"),
-        ("/on_no_match", json!("guess"), "on_no_match: must be refuse or unfiltered"),
+        ("/on_no_match", json!("guess"), "on_no_match: must be refuse, deny or unfiltered"),
         ("/cache", json!({ "bytes": [] }), "cache.bytes: not a size such as 64MiB, between 1MiB and 16GiB, or 0"),
         ("/cache", json!({ "bytes": 0.5 }), "cache.bytes: not a size such as 64MiB, between 1MiB and 16GiB, or 0"),
         ("/cache", json!({ "tag_ttl": 30 }), "cache.tag_ttl: expected a string, not a number"),
