@@ -1,10 +1,22 @@
 //! Patterns for repository names: `*` is one component, `**` is one or more.
 
+use std::collections::BTreeSet;
+
 use crate::oci::reference::Repository;
 
 /// A pattern such as `library/*` or `qnib/**`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern(String);
+
+/// A part of a pattern.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step<'p> {
+    Literal(&'p str),
+    /// One component.
+    Any,
+    /// Any number of components, none too.
+    Rest,
+}
 
 /// The text is not a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,6 +31,56 @@ impl Pattern {
     pub fn parse(text: &str) -> Result<Self, InvalidPattern> {
         let valid = |component: &str| matches!(component, "*" | "**") || Repository::parse(component).is_ok();
         if text.split('/').all(valid) { Ok(Self(text.to_owned())) } else { Err(InvalidPattern) }
+    }
+
+    /// The pattern as it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it is the name of one repository.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        !self.0.contains('*')
+    }
+
+    /// Whether some repository is covered by both.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let (own, others) = (self.steps(), other.steps());
+        let (mut open, mut seen) = (vec![(0, 0)], BTreeSet::new());
+        // A place says how much of each pattern the same components can cover.
+        while let Some(place @ (i, j)) = open.pop() {
+            if !seen.insert(place) {
+                continue;
+            }
+            match (own.get(i), others.get(j)) {
+                (None, None) => return true,
+                (Some(Step::Rest), other) => {
+                    open.push((i + 1, j));
+                    open.extend(other.map(|_| (i, j + 1)));
+                }
+                (own, Some(Step::Rest)) => {
+                    open.push((i, j + 1));
+                    open.extend(own.map(|_| (i + 1, j)));
+                }
+                (Some(one), Some(another)) if one == another || [one, another].contains(&&Step::Any) => {
+                    open.push((i + 1, j + 1));
+                }
+                _ => {}
+            }
+        }
+        false
+    }
+
+    fn steps(&self) -> Vec<Step<'_>> {
+        let steps = |component| match component {
+            "**" => vec![Step::Any, Step::Rest],
+            "*" => vec![Step::Any],
+            literal => vec![Step::Literal(literal)],
+        };
+        self.0.split('/').flat_map(steps).collect()
     }
 
     /// Whether the pattern covers this repository.
@@ -77,6 +139,30 @@ mod tests {
         for (pattern, name, expected) in rows {
             let pattern = Pattern::parse(pattern).unwrap();
             assert_eq!(pattern.matches(&Repository::parse(name).unwrap()), expected, "{pattern:?} {name}");
+        }
+    }
+
+    #[test]
+    fn patterns_that_cover_the_same_overlap() {
+        let rows = [
+            ("a/b", "a/b", true),
+            ("a/b", "a/c", false),
+            ("a/*", "*/b", true),
+            ("a/*", "b/*", false),
+            ("a/*", "a/*/c", false),
+            ("a/**", "a/*/c", true),
+            ("a/**", "a", false),
+            ("**", "x", true),
+            ("**/a", "b/**", true),
+            ("**/a", "**/b", false),
+            ("a/**/z", "a/z", false),
+            ("a/**/z", "**/y/z", true),
+            ("*", "*/*", false),
+            ("**/**", "*", false),
+        ];
+        for (one, other, expected) in rows {
+            let (one, other) = (Pattern::parse(one).unwrap(), Pattern::parse(other).unwrap());
+            assert_eq!((one.overlaps(&other), other.overlaps(&one)), (expected, expected), "{one:?} {other:?}");
         }
     }
 

@@ -9,6 +9,7 @@ use super::registry::Registry;
 use crate::auth::account::{Account, View};
 use crate::auth::password::PasswordHash;
 use crate::auth::ticket::TicketKey;
+use crate::images::Images;
 use crate::machine_type::MachineType;
 use crate::select::OnNoMatch;
 use crate::store::cache::Cache;
@@ -23,6 +24,7 @@ pub struct Config {
     pub(crate) default_machine_type: Option<View>,
     pub(crate) on_no_match: OnNoMatch,
     pub(crate) index_by_digest: IndexByDigest,
+    pub(super) images: Images,
     pub(crate) cache: Cache,
     pub(crate) public_url: Option<String>,
     pub(crate) token_key: Option<TicketKey>,
@@ -65,6 +67,12 @@ impl Config {
             unfiltered || account.is_some_and(|account| account.may_use(&View::Machine(Arc::clone(machine_type))))
         };
         self.machine_types.values().filter(allowed).cloned().collect()
+    }
+
+    /// The images whose variants are tags or repositories.
+    #[must_use]
+    pub const fn images(&self) -> &Images {
+        &self.images
     }
 
     /// The cache as configured.

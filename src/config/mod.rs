@@ -8,12 +8,14 @@ mod document;
 mod environment;
 mod error;
 mod hash;
+mod images;
 mod json;
 mod login;
 mod machine_types;
 mod parse;
 mod policies;
 mod raw;
+mod raw_images;
 mod registry;
 #[cfg(feature = "schema")]
 mod schema;

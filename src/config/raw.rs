@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::authentication::Authentication;
 use super::policies::IndexByDigest;
+use super::raw_images::RawImageRule;
 use crate::auth::secret::Secret;
 use crate::machine_type::Description;
 
@@ -83,6 +84,16 @@ pub(super) struct RawConfig {
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(with = "super::schema::FeatureRules"))]
     pub(super) feature_rules: BTreeMap<String, String>,
+
+    /// The images whose variants are tags or repositories, by the repository's name or a pattern of it: `*` is one
+    /// component, `**` one or more. An exact name goes before a pattern, and no two patterns may match one name. The
+    /// namespace belongs to the name: `library/nginx`. Default: none.
+    #[serde(default)]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(extend("propertyNames" = { "pattern": super::schema::PATTERN }))
+    )]
+    pub(super) images: Named<Vec<RawImageRule>>,
 
     /// The cache of manifests and indexes, which all workers of an Envoy share. Default: the defaults of its keys.
     pub(super) cache: Option<RawCache>,

@@ -46,6 +46,15 @@ pub(super) const REPOSITORY: &str = "^[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*(/[a-z0-
 pub(super) const PATTERN: &str =
     "^(\\*\\*?|[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*)(/(\\*\\*?|[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*)){0,127}$";
 
+/// A pattern for tags.
+pub(super) const TAG_PATTERN: &str = "^([A-Za-z0-9._*-]|\\{[a-z][a-z0-9_]*\\})+$";
+
+/// A template that makes a tag of another one.
+pub(super) const TAG_TEMPLATE: &str = "^([A-Za-z0-9._-]|\\{[a-z][a-z0-9_]*\\})+$";
+
+/// A feature that an image asks for.
+pub(super) const FEATURE: &str = "^\\s*[!-+\\--9;-~]+(:[!-+\\--~]*)?\\s*$";
+
 /// The schema that `make schema` writes.
 #[must_use]
 pub fn schema() -> Value {
@@ -208,6 +217,13 @@ mod tests {
             registry["credentials"].as_object_mut().unwrap().remove("public");
         }
         vec![
+            ("/images", json!({ "a/*": [{ "tag": "*" }], "*/b": [{ "tag": "*" }] })),
+            ("/images", json!({ "a": [] })),
+            ("/images", json!({ "a": [{}] })),
+            ("/images", json!({ "a": [{ "tag": "{a}-{a}" }] })),
+            ("/images", json!({ "a": [{ "tag": "*", "variants": [{ "tag": "{b}-x" }] }] })),
+            ("/images", json!({ "a": [{ "tag": "*", "assume": { "amd64": "v9" } }] })),
+            ("/images", json!({ "a": [{ "tag": "*", "repositories": [{ "repository": "b" }] }] })),
             ("/registries/registry/anonymous", json!("type9")),
             ("/registries/registry/anonymous", json!("none")),
             ("/registries/registry", anonymous),
@@ -253,6 +269,19 @@ mod tests {
             ("/on_no_match", json!("deny")),
             ("/index_by_digest", json!("refuse")),
             ("/public_url", json!("http://[::1]:80")),
+            (
+                "/images",
+                json!({
+                    "library/*": [
+                        { "tag": ["latest", "10*"], "assume": { "amd64": "v3" } },
+                        { "tag": "{version}-{kind}", "variants": [
+                            { "tag": "{version}-rocm-{kind}", "architecture": "amd64", "features": ["rocm"] },
+                            { "tag": "{tag}", "os": "linux", "architecture": "arm64", "variant": "v8" },
+                        ] },
+                    ],
+                    "a/b": [{ "repositories": [{ "repository": "a/b-rocm", "features": ["gfx:gfx942"] }] }],
+                }),
+            ),
             ("/feature_rules", json!({ "driver": "at_least", "sm": "compute_capability", "nvcap": "exact" })),
             ("/cache", json!({ "bytes": 4_194_304.0, "tag_ttl": "168h", "serve_stale_on_error": null })),
             ("/cache", json!({ "bytes": "0" })),

@@ -7,7 +7,7 @@ use super::error::ConfigError;
 use super::machine_types::MachineTypes;
 use super::policies::IndexByDigest;
 use super::raw::{Named, RawAccount, RawConfig, RawOnNoMatch};
-use super::{ambiguity, cache, registry};
+use super::{ambiguity, cache, images, registry};
 use crate::auth::account::{Account, Grant};
 use crate::auth::password::PasswordHash;
 use crate::auth::pattern::Pattern;
@@ -48,6 +48,7 @@ pub(super) fn validate(raw: RawConfig, hash: String, environment: Environment<'_
         return Err(ConfigError::new("index_by_digest", message));
     }
     ambiguity::refuse(&accounts, &machine_types, &username_separator)?;
+    let images = images::images(raw.images, &rules, &registries)?;
     let dearest = accounts.values().flat_map(|account| &account.hashes).map(PasswordHash::cost).max();
     Ok(Config {
         machine_types,
@@ -60,6 +61,7 @@ pub(super) fn validate(raw: RawConfig, hash: String, environment: Environment<'_
             Some(RawOnNoMatch::Unfiltered) => OnNoMatch::Unfiltered,
         },
         index_by_digest,
+        images,
         cache: cache::cache(raw.cache)?,
         public_url,
         token_key: raw.token_key_env.map(|variable| token_key(&variable, environment)).transpose()?,

@@ -42,6 +42,12 @@ impl Microarchitecture {
         level(architecture, variant)
     }
 
+    /// Whether variants of `architecture` are levels, each of which contains those before it.
+    #[must_use]
+    pub fn has_levels(architecture: &str) -> bool {
+        LEVELS.iter().any(|(of, variant, _)| *of == architecture && !variant.is_empty())
+    }
+
     /// The level that an image for `architecture` without a variant may count on: amd64 v1, arm v7, arm64 v8 (as Docker
     /// and containerd read it), else the family. `None` for an architecture that the table does not know.
     #[must_use]

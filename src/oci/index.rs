@@ -9,6 +9,7 @@
 //! Entries are views of a few tables, because large lists repeat themselves: words stand there once, and a platform or
 //! feature is compared with a machine once for all entries.
 
+mod assumed;
 mod descriptor;
 mod entries;
 mod entry;
@@ -21,6 +22,7 @@ mod parse;
 mod requirement;
 mod tables;
 
+pub use assumed::AssumedLevels;
 pub use descriptor::Descriptor;
 pub use entry::Entry;
 pub use exclusion::Exclusion;

@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::super::raw::{
     RawAccount, RawCache, RawConfig, RawCredentials, RawMachineType, RawRegistry, RawTokenService,
 };
+use super::super::raw_images::{RawImageRule, RawVariant, RawVariantRepository};
 
 /// The text above the tables.
 const HEAD: &str = "# Configuration
@@ -36,7 +37,7 @@ struct Section {
     example: &'static str,
 }
 
-fn sections() -> [Section; 7] {
+fn sections() -> [Section; 10] {
     let section = |heading, definition, keys, example| Section { heading, definition, keys, example };
     [
         section("## The top level", "configuration", keys::<RawConfig>(), TOP_LEVEL),
@@ -45,6 +46,9 @@ fn sections() -> [Section; 7] {
         section("### token_service", "token_service", keys::<RawTokenService>(), TOKEN_SERVICE),
         section("### credentials", "credentials", keys::<RawCredentials>(), CREDENTIALS),
         section("## accounts", "account", keys::<RawAccount>(), ACCOUNTS),
+        section("## images", "image_rule", keys::<RawImageRule>(), IMAGES),
+        section("### variants", "image_variant", keys::<RawVariant>(), VARIANTS),
+        section("### repositories", "image_repository", keys::<RawVariantRepository>(), REPOSITORIES),
         section("## cache", "cache", keys::<RawCache>(), CACHE),
     ]
 }
@@ -96,6 +100,29 @@ const ACCOUNTS: &str = r#"accounts:
     machine_types: [type1, type2]
     repositories: ["library/*", "qnib/**"]
   ci: { password: "$2y$05$…", machine_type: unfiltered } # gets whole indexes
+"#;
+
+const IMAGES: &str = r#"images:
+  ollama/ollama:
+  - { tag: ["*-rc*", nightly] } # as they are
+  - tag: "*"
+    variants: [{ tag: "{tag}-rocm", features: ["gfx:gfx942"] }, { tag: "{tag}" }]
+  library/almalinux:
+  - { tag: ["10*", latest], assume: { amd64: v3 } }
+"#;
+
+const VARIANTS: &str = r#"images:
+  pytorch/pytorch:
+  - tag: "{version}-{kind}"
+    variants:
+    - { tag: "{version}-cuda12.8-cudnn9-{kind}", features: ["nvcap:8.0", "cuda:12.8"] }
+    - { tag: "{version}-cpu-{kind}", architecture: amd64, variant: v3 }
+"#;
+
+const REPOSITORIES: &str = r#"images:
+  vllm/vllm-openai:
+  - repositories:
+    - { repository: vllm/vllm-openai-rocm, architecture: amd64, features: ["gfx:gfx942"] }
 "#;
 
 const CACHE: &str = "cache: { bytes: 1GiB, tag_ttl: 30s, serve_stale_on_error: 2h }

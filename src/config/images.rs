@@ -1,0 +1,300 @@
+//! `images`: what is written about images whose variants are tags or repositories, validated.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::error::ConfigError;
+use super::raw::Named;
+use super::raw_images::{RawImageRule, RawTags, RawVariant, RawVariantRepository};
+use super::registry::Registry;
+use crate::auth::pattern::Pattern;
+use crate::hardware::feature::{Capability, Feature, FeatureRules, Rule, Version, check_text};
+use crate::hardware::microarchitecture::Microarchitecture;
+use crate::images::{Form, ImageRules, Images, Line, TagRule, pattern, template};
+use crate::oci::index::AssumedLevels;
+use crate::oci::platform;
+use crate::oci::reference::Repository;
+
+/// The most lines of a rule, so that a search ends.
+const MAX_VARIANTS: usize = 16;
+
+pub(super) fn images(
+    Named(raw): Named<Vec<RawImageRule>>,
+    rules: &FeatureRules,
+    registries: &BTreeMap<String, Arc<Registry>>,
+) -> Result<Images, ConfigError> {
+    let mut images = Images::default();
+    for (name, raw) in raw {
+        let field = format!("images.{name}");
+        let name = Pattern::parse(&name).map_err(|error| ConfigError::new(&*field, error.to_string()))?;
+        let image = image(&field, raw, rules)?;
+        let jwt = registries.values().find(|registry| registry.accept_jwt && !image.repositories.is_empty());
+        if let Some(Registry { cluster, .. }) = jwt.map(Arc::as_ref) {
+            let message = format!(
+                "has repositories, and registries.{cluster} has accept_jwt: such a token is good for the repository \
+                 that its client asked for, and for no other"
+            );
+            return Err(ConfigError::new(field, message));
+        }
+        if name.is_exact() {
+            images.exact.insert(name.as_str().to_owned(), image);
+            continue;
+        }
+        if let Some((other, _)) = images.patterns.iter().find(|(other, _)| other.overlaps(&name)) {
+            let message = format!("matches repositories that images.{} matches too", other.as_str());
+            return Err(ConfigError::new(field, message));
+        }
+        images.patterns.push((name, image));
+    }
+    Ok(images)
+}
+
+fn image(field: &str, raw: Vec<RawImageRule>, rules: &FeatureRules) -> Result<ImageRules, ConfigError> {
+    let mut image = ImageRules::default();
+    if raw.is_empty() {
+        return Err(ConfigError::new(field, "has no rule; write one, or leave the image out"));
+    }
+    for (position, raw) in raw.into_iter().enumerate() {
+        let field = format!("{field}[{position}]");
+        match raw {
+            RawImageRule { repositories: Some(lines), tag: None, variants: None, assume: None } => {
+                if !image.repositories.is_empty() {
+                    return Err(ConfigError::new(field, "a second rule with repositories; write one"));
+                }
+                image.repositories = repositories(&field, lines, rules)?;
+            }
+            RawImageRule { repositories: Some(_), .. } => {
+                return Err(ConfigError::new(field, "repositories stands in a rule of its own"));
+            }
+            RawImageRule { repositories: None, tag: Some(tags), variants, assume } => {
+                let patterns = patterns(&field, tags)?;
+                let lines = variants.map(|lines| variant_lines(&field, lines, &patterns, rules)).transpose()?;
+                let assumed = assumed(&field, assume.unwrap_or_default())?;
+                image.tags.push(Arc::new(TagRule::new(patterns, lines.unwrap_or_default(), assumed)));
+            }
+            RawImageRule { repositories: None, tag: None, .. } => {
+                return Err(ConfigError::new(format!("{field}.tag"), "missing; write \"*\" for all tags"));
+            }
+        }
+    }
+    Ok(image)
+}
+
+fn patterns(field: &str, tags: RawTags) -> Result<Vec<Form>, ConfigError> {
+    let (texts, is_list) = match tags {
+        RawTags::One(text) => (vec![text], false),
+        RawTags::Several(texts) => (texts, true),
+    };
+    if texts.is_empty() {
+        return Err(ConfigError::new(format!("{field}.tag"), "is empty; write \"*\" for all tags"));
+    }
+    let place = |position| if is_list { format!("{field}.tag[{position}]") } else { format!("{field}.tag") };
+    let read = |(position, text): (usize, &String)| {
+        pattern(text).map_err(|message| ConfigError::new(place(position), message))
+    };
+    texts.iter().enumerate().map(read).collect()
+}
+
+fn variant_lines(
+    field: &str,
+    raw: Vec<RawVariant>,
+    patterns: &[Form],
+    rules: &FeatureRules,
+) -> Result<Vec<(Form, Line)>, ConfigError> {
+    let field = format!("{field}.variants");
+    let raw = counted(&field, raw)?;
+    let read = |(position, RawVariant { tag, os, architecture, variant, features })| {
+        let field = format!("{field}[{position}]");
+        let template = template(&tag, patterns).map_err(|message| ConfigError::new(format!("{field}.tag"), message))?;
+        Ok((template, line(&field, os, architecture, variant, features, rules)?))
+    };
+    raw.into_iter().enumerate().map(read).collect()
+}
+
+fn repositories(
+    field: &str,
+    raw: Vec<RawVariantRepository>,
+    rules: &FeatureRules,
+) -> Result<Vec<(Repository, Line)>, ConfigError> {
+    let field = format!("{field}.repositories");
+    let raw = counted(&field, raw)?;
+    let read = |(position, raw)| {
+        let RawVariantRepository { repository, os, architecture, variant, features } = raw;
+        let field = format!("{field}[{position}]");
+        let repository = Repository::parse(&repository)
+            .map_err(|error| ConfigError::new(format!("{field}.repository"), error.to_string()))?;
+        Ok((repository, line(&field, os, architecture, variant, features, rules)?))
+    };
+    raw.into_iter().enumerate().map(read).collect()
+}
+
+fn counted<T>(field: &str, lines: Vec<T>) -> Result<Vec<T>, ConfigError> {
+    match lines.len() {
+        0 => Err(ConfigError::new(field, "is empty; leave it out")),
+        1..=MAX_VARIANTS => Ok(lines),
+        count => Err(ConfigError::new(field, format!("has {count} lines, and {MAX_VARIANTS} is the limit"))),
+    }
+}
+
+/// The requirements of a line.
+fn line(
+    field: &str,
+    os: Option<String>,
+    architecture: Option<String>,
+    variant: Option<String>,
+    features: Vec<String>,
+    rules: &FeatureRules,
+) -> Result<Line, ConfigError> {
+    let at = |name: &str| format!("{field}.{name}");
+    let word = |name: &str, text: Option<String>| {
+        text.map(|text| platform_word(&text).map_err(|message| ConfigError::new(at(name), message))).transpose()
+    };
+    let os = word("os", os)?.map(|os| platform::system(&os).into_owned());
+    let spelled = word("architecture", architecture)?.map(|given| platform::architecture(&given));
+    let variant = word("variant", variant)?;
+    let (architecture, implied) = spelled.map_or((None, None), |(name, implied)| (Some(name), implied));
+    let variant = match (&architecture, variant) {
+        (None, Some(_)) => return Err(ConfigError::new(at("variant"), "needs its architecture beside it")),
+        (Some(architecture), Some(variant)) => {
+            Some(level(architecture, &variant).map_err(|message| ConfigError::new(at("variant"), message))?)
+        }
+        (_, None) => implied.map(str::to_owned),
+    };
+    for (position, text) in features.iter().enumerate() {
+        readable(text, rules).map_err(|message| ConfigError::new(at(&format!("features[{position}]")), message))?;
+    }
+    let features = features.iter().map(|text| text.trim().to_owned()).collect();
+    Ok(Line { os, architecture: architecture.map(std::borrow::Cow::into_owned), variant, features })
+}
+
+fn platform_word(text: &str) -> Result<String, &'static str> {
+    let text = text.trim();
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'+');
+    if text.is_empty() || text.len() > 128 || text == "unknown" || !text.bytes().all(plain) {
+        return Err("not a word such as linux, amd64 or v3");
+    }
+    Ok(text.to_owned())
+}
+
+/// A variant as OCI spells it; where variants are levels it must be one.
+fn level(architecture: &str, variant: &str) -> Result<String, String> {
+    let variant = platform::variant(architecture, variant);
+    if Microarchitecture::has_levels(architecture) && Microarchitecture::of_variant(architecture, &variant).is_none() {
+        return Err(format!("{architecture} has no variant {variant}"));
+    }
+    Ok(variant)
+}
+
+/// Whether a feature can be read as one of an image's: a line whose feature no machine can meet is a mistake.
+fn readable(text: &str, rules: &FeatureRules) -> Result<(), String> {
+    let feature = Feature::parse(text)?;
+    check_text(feature.as_str())?;
+    let expected = match rules.rule(feature.key()) {
+        Rule::ComputeCapability => "compute capability",
+        Rule::AtLeast => "version",
+        Rule::Exact | Rule::Microarchitecture => return Ok(()),
+    };
+    let is_one = |value: &&str| match rules.rule(feature.key()) {
+        Rule::ComputeCapability => Capability::parse(value).is_some(),
+        _ => Version::parse(value).is_some(),
+    };
+    let mut values = feature.value().into_iter().flat_map(|value| value.split('|'));
+    match values.find(|value| !is_one(value)) {
+        Some(value) => Err(format!("{value} is no {expected}")),
+        None => Ok(()),
+    }
+}
+
+fn assumed(field: &str, raw: BTreeMap<String, String>) -> Result<AssumedLevels, ConfigError> {
+    let mut levels = BTreeMap::new();
+    for (architecture, variant) in raw {
+        let refuse = |message: String| ConfigError::new(format!("{field}.assume.{architecture}"), message);
+        if !Microarchitecture::has_levels(&architecture) {
+            return Err(refuse("has no levels that could be assumed".to_owned()));
+        }
+        let level = level(&architecture, &variant).map_err(refuse)?;
+        levels.insert(architecture.clone(), level);
+    }
+    Ok(AssumedLevels::new(levels))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::tests::{parse, with};
+
+    fn refusal(rules: &Value) -> String {
+        parse(&with("/images", json!({ "a/b": rules }))).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn refusals_say_what_is_wrong() {
+        let line = |line: Value| json!([{ "tag": "*", "variants": [line] }]);
+        let rows = [
+            (json!([]), "images.a/b: has no rule"),
+            (json!([{ "variants": [{ "tag": "{tag}-x" }] }]), "images.a/b[0].tag: missing"),
+            (json!([{ "tag": "{a}-{a}" }]), "images.a/b[0].tag: has {a} twice"),
+            (json!([{ "tag": ["*", "a b"] }]), "images.a/b[0].tag[1]: has a ' '"),
+            (json!([{ "tag": [] }]), "images.a/b[0].tag: is empty"),
+            (json!([{ "tag": "*", "variants": [] }]), "images.a/b[0].variants: is empty"),
+            (line(json!({ "tag": "{kind}-x" })), "images.a/b[0].variants[0].tag: {kind} is in no pattern"),
+            (line(json!({ "tag": "{tag}-" })), "images.a/b[0].variants[0].tag: has no letter"),
+            (line(json!({ "tag": "{tag}-x", "variant": "v3" })), "images.a/b[0].variants[0].variant: needs its"),
+            (
+                line(json!({ "tag": "{tag}-x", "architecture": "amd64", "variant": "v9" })),
+                "images.a/b[0].variants[0].variant: amd64 has no variant v9",
+            ),
+            (line(json!({ "tag": "{tag}-x", "os": "unknown" })), "images.a/b[0].variants[0].os: not a word"),
+            (
+                line(json!({ "tag": "{tag}-x", "features": ["a", "b c"] })),
+                "images.a/b[0].variants[0].features[1]: may only have printable",
+            ),
+            (
+                line(json!({ "tag": "{tag}-x", "features": ["nvcap:new"] })),
+                "images.a/b[0].variants[0].features[0]: new is no",
+            ),
+            (json!([{ "tag": "*", "assume": { "s390x": "z15" } }]), "images.a/b[0].assume.s390x: has no levels"),
+            (json!([{ "tag": "*", "assume": { "amd64": "v9" } }]), "images.a/b[0].assume.amd64: amd64 has no"),
+            (json!([{ "tag": "*", "repositories": [{ "repository": "c" }] }]), "images.a/b[0]: repositories stands"),
+            (json!([{ "repositories": [{ "repository": "C" }] }]), "images.a/b[0].repositories[0].repository: not a"),
+            (
+                json!([{ "repositories": [{ "repository": "c" }] }, { "repositories": [{ "repository": "d" }] }]),
+                "images.a/b[1]: a second rule",
+            ),
+        ];
+        for (rules, expected) in rows {
+            let message = refusal(&rules);
+            assert!(message.starts_with(expected), "{rules}: {message}");
+        }
+        let lines: Vec<Value> = (0..17).map(|number| json!({ "tag": format!("{{tag}}-{number}") })).collect();
+        let message = refusal(&json!([{ "tag": "*", "variants": lines }]));
+        assert_eq!(message, "images.a/b[0].variants: has 17 lines, and 16 is the limit");
+    }
+
+    #[test]
+    fn names_of_images_are_clear() {
+        let rule = json!([{ "tag": "*" }]);
+        let refused = |names: &[&str]| {
+            let images: Value = names.iter().map(|name| ((*name).to_owned(), rule.clone())).collect();
+            parse(&with("/images", images)).err().map(|error| error.to_string())
+        };
+        assert_eq!(refused(&["a/*", "b/**", "a/b"]), None, "an exact name goes before a pattern");
+        assert!(refused(&["a b"]).unwrap().starts_with("images.a b: not a repository pattern"));
+        for names in [["a/*", "*/b"], ["a/**", "a/*/c"], ["**", "a/*"]] {
+            assert!(refused(&names).unwrap().contains("matches repositories that images."), "{names:?}");
+        }
+    }
+
+    #[test]
+    fn repositories_and_brought_tokens_do_not_go_together() {
+        let mut document = with("/images", json!({ "a/b": [{ "repositories": [{ "repository": "a/c" }] }] }));
+        assert!(parse(&document).is_ok());
+        document["registries"]["registry"] = json!({ "host": "h", "authentication": "upstream", "accept_jwt": true });
+        let message = parse(&document).unwrap_err().to_string();
+        assert!(
+            message.starts_with("images.a/b: has repositories, and registries.registry has accept_jwt"),
+            "{message}"
+        );
+    }
+}
