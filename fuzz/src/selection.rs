@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use metahub::hardware::feature::FeatureRules;
-use metahub::machine_type::{Description, MachineType};
+use metahub::machine_type::{Description, Devices, MachineType};
 use metahub::oci::index::{Index, is_artifact_tag};
 use metahub::select::{Selection, missing_variants, rank, select, unmet};
 
@@ -13,12 +13,15 @@ static MACHINES: LazyLock<Vec<MachineType>> = LazyLock::new(|| {
     let rules = [("driver".to_owned(), "at_least".to_owned())];
     let rules = FeatureRules::new(&rules.into()).expect("rules");
     let machine = |os: &str, os_version: Option<&str>, features: &[&str], prefer: &[&str]| {
+        // Of several GPUs all count on Linux, any elsewhere.
+        let devices = features.iter().any(|feature| feature.starts_with("nvcap:") && os != "linux");
         let texts = |texts: &[&str]| texts.iter().map(ToString::to_string).collect();
         let description = Description {
             os: Some(os.to_owned()),
             os_version: os_version.map(str::to_owned),
             features: texts(features),
             prefer: texts(prefer),
+            devices: devices.then(|| ("nvcap".to_owned(), Devices::Any)).into_iter().collect(),
             ..Description::default()
         };
         MachineType::new("fuzz", &description, &rules).expect("a machine type")
@@ -27,7 +30,10 @@ static MACHINES: LazyLock<Vec<MachineType>> = LazyLock::new(|| {
         machine("linux", None, &["cpu:skylake"], &[]),
         machine("linux", None, &["cpu:icelake", "nvcap:9.0", "driver:550.54", "flag"], &["nvcap"]),
         machine("linux", None, &["cpu:neoverse_v2", "cpu:m3", "mpi:openmpi", "mpi:mpich"], &["mpi", "cpu"]),
-        machine("windows", Some("10.0.20348"), &["cpu:zen4", "win32k"], &[]),
+        machine("windows", Some("10.0.20348"), &["cpu:zen4", "win32k", "nvcap:8.6", "nvcap:9.0"], &[]),
+        machine("linux", None, &["cpu:icelake", "nvcap:8.6", "nvcap:12.0", "driver:570.26", "isa:flag"], &[]),
+        machine("linux", None, &["cpu:zen4", "gfx:gfx90a:xnack+", "gfx:gfx1100"], &["gfx"]),
+        machine("linux", None, &["cpu:neoverse_v2", "nvcap:8.7", "l4t:36.4"], &[]),
     ]
 });
 

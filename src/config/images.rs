@@ -8,7 +8,7 @@ use super::raw::Named;
 use super::raw_images::{RawImageRule, RawTags, RawVariant, RawVariantRepository};
 use super::registry::Registry;
 use crate::auth::pattern::Pattern;
-use crate::hardware::feature::{Capability, Feature, FeatureRules, Rule, Version, check_text};
+use crate::hardware::feature::{Feature, FeatureRules, Rule, check_text};
 use crate::hardware::microarchitecture::Microarchitecture;
 use crate::images::{Form, ImageRules, Images, Line, TagRule, pattern, template};
 use crate::oci::index::AssumedLevels;
@@ -189,20 +189,14 @@ fn level(architecture: &str, variant: &str) -> Result<String, String> {
 fn readable(text: &str, rules: &FeatureRules) -> Result<(), String> {
     let feature = Feature::parse(text)?;
     check_text(feature.as_str())?;
-    let expected = match rules.rule(feature.key()) {
+    let rule = rules.rule(feature.key());
+    let expected = match rule {
         Rule::ComputeCapability => "compute capability",
-        Rule::AtLeast => "version",
+        Rule::AmdGpu => "GPU target",
+        Rule::AtLeast | Rule::SameMajor => "version",
         Rule::Exact | Rule::Microarchitecture => return Ok(()),
     };
-    let is_one = |value: &&str| match rules.rule(feature.key()) {
-        Rule::ComputeCapability => Capability::parse(value).is_some(),
-        _ => Version::parse(value).is_some(),
-    };
-    let mut values = feature.value().into_iter().flat_map(|value| value.split('|'));
-    match values.find(|value| !is_one(value)) {
-        Some(value) => Err(format!("{value} is no {expected}")),
-        None => Ok(()),
-    }
+    feature.unreadable(rule).map_or(Ok(()), |value| Err(format!("{value} is no {expected}")))
 }
 
 fn assumed(field: &str, raw: BTreeMap<String, String>) -> Result<AssumedLevels, ConfigError> {

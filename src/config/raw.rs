@@ -79,8 +79,9 @@ pub(super) struct RawConfig {
     /// `vm_config.environment_variables.host_env_keys` must list it. Default: a random key for each process.
     pub(super) token_key_env: Option<String>,
 
-    /// The rule by which values of a feature are compared, by the feature's key: `{ driver: at_least }`. The rule of
-    /// `cpu` is fixed. Default: `compute_capability` for `nvcap`, `exact` for everything else.
+    /// The rule by which values of a feature are compared, by the feature's key: `{ fabric: at_least }`. The rules
+    /// of `cpu` and `isa` are fixed. Default: `compute_capability` for `nvcap`, `amd_gpu` for `gfx`, `at_least` for
+    /// `cuda`, `driver`, `glibc` and `kernel`, `same_major` for `l4t`, `exact` for everything else.
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(with = "super::schema::FeatureRules"))]
     pub(super) feature_rules: BTreeMap<String, String>,

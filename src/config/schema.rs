@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 pub use self::page::page;
 use super::raw::{Named, RawConfig};
-use crate::hardware::feature::Rule;
+use crate::hardware::feature::{CPU, ISA, Rule};
 use crate::machine_type::{MAX_NAME_LENGTH, RESERVED};
 
 /// Not empty, without colons and control characters.
@@ -164,7 +164,7 @@ impl JsonSchema for FeatureRules {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "object",
-            "propertyNames": { "not": { "const": "cpu" }, "pattern": "^[!-+\\--9;-~]+$" },
+            "propertyNames": { "not": { "enum": [CPU, ISA] }, "pattern": "^[!-+\\--9;-~]+$" },
             "additionalProperties": { "enum": Rule::CONFIGURABLE.map(Rule::word) },
         })
     }
@@ -224,6 +224,7 @@ mod tests {
             ("/images", json!({ "a": [{ "tag": "*", "variants": [{ "tag": "{b}-x" }] }] })),
             ("/images", json!({ "a": [{ "tag": "*", "assume": { "amd64": "v9" } }] })),
             ("/images", json!({ "a": [{ "tag": "*", "repositories": [{ "repository": "b" }] }] })),
+            ("/machine_types/type1/devices", json!({ "infiniband": "any" })),
             ("/registries/registry/anonymous", json!("type9")),
             ("/registries/registry/anonymous", json!("none")),
             ("/registries/registry", anonymous),
@@ -283,6 +284,15 @@ mod tests {
                 }),
             ),
             ("/feature_rules", json!({ "driver": "at_least", "sm": "compute_capability", "nvcap": "exact" })),
+            ("/feature_rules", json!({ "fabric": "same_major", "rocm": "amd_gpu" })),
+            (
+                "/machine_types/gpus",
+                json!({
+                    "architecture": "amd64",
+                    "features": ["nvcap:8.6", "nvcap:9.0", "gfx:gfx90a:xnack+", "gfx:gfx90a:sramecc+:xnack-"],
+                    "devices": { "nvcap": "any", "gfx": "every" },
+                }),
+            ),
             ("/cache", json!({ "bytes": 4_194_304.0, "tag_ttl": "168h", "serve_stale_on_error": null })),
             ("/cache", json!({ "bytes": "0" })),
             ("/registries/registry/anonymous", json!("type1")),

@@ -1,5 +1,7 @@
 //! The description of a machine type in the configuration, and what its name may be.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use crate::text::field::FieldError;
@@ -9,6 +11,17 @@ pub(crate) const RESERVED: [&str; 3] = ["refuse", "unfiltered", "none"];
 
 /// The longest name of a machine type, in bytes.
 pub(crate) const MAX_NAME_LENGTH: usize = 128;
+
+/// How an image must suit the devices of a machine that has several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
+pub enum Devices {
+    /// It has code for each of them.
+    Every,
+    /// It has code for at least one of them.
+    Any,
+}
 
 /// The platform and the features of a kind of machine, which decide what it can run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -28,11 +41,20 @@ pub struct Description<T = String> {
     /// it is refused.
     pub variant: Option<T>,
     /// The abilities of the machine beyond its platform: `key:value` or flags, as in `["cpu:skylake", "nvcap:8.6",
-    /// infiniband]`. Of several values of one key any may meet what an image asks for. The keys stand in the order in
-    /// which they matter. Default: none.
+    /// infiniband]`. Of several values of one key any may meet what an image asks for, except for devices (see
+    /// `devices`). The keys stand in the order in which they matter. They have no vertical bar, and no `+`
+    /// except in `:xnack+` and `:sramecc+`. Default: none.
     #[serde(default)]
-    #[cfg_attr(feature = "schema", schemars(inner(regex(pattern = r"^\s*[!-+\--9;-~]+(:[!-+\--~]+)?\s*$"))))]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(inner(regex(pattern = r"^\s*[!-*\--9;-{}~]+(:[!-*\--{}~]+(:(xnack|sramecc)[+-])*)?\s*$")))
+    )]
     pub features: Vec<T>,
+    /// How an image must suit a machine with several devices, by their key: `{ nvcap: any }`. With `every` it must have
+    /// code for each of them, with `any` for at least one. Devices are the values of keys with the rule
+    /// `compute_capability` or `amd_gpu`; at most 8 different ones of a key, unless `any`. Default: `every`.
+    #[serde(default)]
+    pub devices: BTreeMap<String, Devices>,
     /// Keys of features that outrank the number of keys an image asks for, the first most: `[cpu]`. Default: none.
     #[serde(default)]
     pub prefer: Vec<T>,

@@ -1,51 +1,27 @@
 //! Machine types: what a machine offers, resolved once at configuration.
 
-use std::cmp::Reverse;
-use std::collections::BTreeSet;
-use std::fmt;
 use std::sync::OnceLock;
 
-use sha2::{Digest as _, Sha256};
-
-use crate::hardware::feature::{self, FeatureRules, Match, Nearness, Rule};
-use crate::hardware::microarchitecture::{self, Microarchitecture};
-use crate::oci::digest::hex;
-use crate::oci::index::{CpuRequirement, Level, Requirement};
+use crate::hardware::feature::{self, FeatureRules, Match, Rule};
+use crate::oci::index::{CpuRequirement, FeatureRow, Level, Requirement};
 use crate::oci::platform::{self, PlatformWord};
 use crate::text::field::FieldError;
 
+mod cpus;
 mod description;
 mod features;
+mod fingerprint;
 pub mod listing;
 mod resolve;
 
-pub use description::Description;
+use cpus::Cpus;
+pub use description::{Description, Devices};
 #[cfg(feature = "schema")]
 pub(crate) use description::{MAX_NAME_LENGTH, RESERVED};
 use features::Features;
 pub(crate) use features::{Key, OfferedKey};
-
-/// The version of the rules of selection. It rises whenever the same index and machine type may lead to another
-/// selection than before, because decisions in the shared cache outlive a filter's replacement.
-const SELECTION_VERSION: u32 = 2;
-
-/// A stable digest of everything about a machine type that influences selection, its name not included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Fingerprint([u8; 16]);
-
-impl Fingerprint {
-    /// The digest's bytes.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
-    }
-}
-
-impl fmt::Display for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex(&self.0))
-    }
-}
+pub use fingerprint::Fingerprint;
+use fingerprint::Parts;
 
 /// A machine type, validated and resolved: architecture and variant follow from the microarchitecture.
 #[derive(Clone, Debug)]
@@ -54,12 +30,7 @@ pub struct MachineType {
     os: PlatformWord,
     os_version: Option<String>,
     architecture: PlatformWord,
-    /// A variant that is not a level of the table; compared as text.
-    variant: Option<String>,
-    /// None of them is an ancestor of another: otherwise an ancestor could seem nearer than its descendant.
-    cpus: Vec<Microarchitecture>,
-    /// Microarchitectures that archspec does not know.
-    named_cpus: Vec<String>,
+    cpus: Cpus,
     /// Sorted by key.
     offers: Vec<OfferedKey>,
     /// Keys in the order of the configuration, `cpu` last if it is only implied.
@@ -84,7 +55,9 @@ impl MachineType {
     ) -> Result<Self, FieldError> {
         description::check_name(name)?;
         let mut warnings = Vec::new();
-        let Features { cpus, offers, order, cpu_place } = features::read_features(&description.features, rules)?;
+        let mut features = Features::read(&description.features, rules)?;
+        features.read_devices(&description.devices, rules, &mut warnings)?;
+        let (order, cpu_place) = features.order();
         let platform = Description {
             os: text(&description.os),
             os_version: text(&description.os_version),
@@ -92,16 +65,14 @@ impl MachineType {
             variant: text(&description.variant),
             ..Description::default()
         };
-        let machine = resolve::resolve(&platform, &cpus, &mut warnings)?;
+        let machine = resolve::resolve(&platform, &features.cpus, &mut warnings)?;
         let mut machine_type = Self {
             name: name.to_owned(),
             os: machine.os,
             os_version: machine.os_version,
             architecture: machine.architecture,
-            variant: machine.variant,
-            cpus: machine.cpus,
-            named_cpus: machine.named_cpus,
-            offers,
+            cpus: machine.cpus.with_flags(&features.isa, &mut warnings),
+            offers: features.offers,
             order,
             prefer: Vec::new(),
             cpu_place,
@@ -139,17 +110,17 @@ impl MachineType {
     /// The variant, given or following from the microarchitecture; the highest where there are several.
     #[must_use]
     pub fn variant(&self) -> Option<&str> {
-        let highest = self.cpus.iter().filter_map(|cpu| cpu.variant()).max_by_key(|variant| {
-            // Variants of one architecture differ in a number: their length, then their text, is their order.
-            (variant.len(), *variant)
-        });
-        self.variant.as_deref().or(highest)
+        self.cpus.variant()
     }
 
     /// The machine's offers in words, in the order of the configuration: `cpu:skylake`, `nvcap:8.6`.
     #[must_use]
     pub fn features(&self) -> Vec<String> {
-        self.order.iter().flat_map(|key| self.offered_words(*key)).collect()
+        let with_flags = |key: &Key| match key {
+            Key::Cpu => self.cpus.words_and_flags(),
+            Key::Offered(_) => self.offered_words(*key),
+        };
+        self.order.iter().flat_map(with_flags).collect()
     }
 
     /// Problems that look like mistakes but may be meant; each is logged once per configuration.
@@ -167,16 +138,29 @@ impl MachineType {
 
     /// Whether, and how nearly, the machine meets a requirement.
     pub(crate) fn meets(&self, requirement: &Requirement<'_>) -> Option<Match> {
-        let equal = Match { nearness: Nearness::Equal, exact: true };
         match requirement {
-            Requirement::Os(os) => (self.os == *os).then_some(equal),
-            Requirement::Architecture(architecture) => (self.architecture == *architecture).then_some(equal),
+            Requirement::Os(os) => (self.os == *os).then_some(Match::EQUAL),
+            Requirement::Architecture(architecture) => (self.architecture == *architecture).then_some(Match::EQUAL),
             Requirement::OsVersion(version) => {
                 let own = self.os_version.as_deref()?;
-                platform::same_os_version(&self.os, own, version).then_some(equal)
+                platform::same_os_version(&self.os, own, version).then_some(Match::EQUAL)
             }
-            Requirement::Cpu(cpu) => self.runs(cpu),
-            Requirement::Feature(feature) => self.offer(feature.key())?.values.satisfies(feature.value()),
+            Requirement::Cpu(cpu) => self.cpus.meet(&cpu.level),
+            Requirement::Feature(feature) => self.offer(feature.key())?.values.satisfies(feature),
+        }
+    }
+
+    /// The alternatives by which the machine meets a feature that lists several; empty for other features.
+    pub(crate) fn matched<'f>(&self, known: &'f FeatureRow) -> Vec<&'f str> {
+        let FeatureRow { feature, cpu } = known;
+        match cpu {
+            _ if feature.count() < 2 => Vec::new(),
+            Some(CpuRequirement { level: Level::OneOf(levels), .. }) => {
+                let place = self.cpus.nearest(levels).map(|(place, _)| place);
+                place.and_then(|place| feature.alternatives().nth(place)).into_iter().collect()
+            }
+            Some(_) => Vec::new(),
+            None => self.offer(feature.key()).map(|offer| offer.values.matched(feature)).unwrap_or_default(),
         }
     }
 
@@ -189,9 +173,10 @@ impl MachineType {
             Requirement::Cpu(CpuRequirement { level: Level::Variant(_), .. }) => {
                 self.variant().map(str::to_owned).into_iter().collect()
             }
-            Requirement::Cpu(_) => self.cpu_words(),
+            Requirement::Cpu(cpu) if cpu.level.key() == feature::ISA => self.cpus.words_and_flags(),
+            Requirement::Cpu(_) => self.cpus.words(),
             Requirement::Feature(feature) => {
-                self.offer(feature.key()).map(|offer| offer.values.words(&offer.key)).unwrap_or_default()
+                self.offer(feature.key()).map(|offer| offer.values.instead(&offer.key, feature)).unwrap_or_default()
             }
         }
     }
@@ -222,6 +207,11 @@ impl MachineType {
         self.cpu_place
     }
 
+    /// The places of keys whose values are bounds: they do not count among the keys that an image is made for.
+    pub(crate) fn bounds(&self) -> impl Iterator<Item = usize> {
+        self.offers.iter().filter(|offer| offer.values.rule().is_bound()).map(|offer| offer.place)
+    }
+
     /// The name of the key at a place of [`MachineType::order`].
     pub(crate) fn key_at(&self, place: usize) -> &str {
         let key = self.order.get(place);
@@ -246,39 +236,52 @@ impl MachineType {
     /// The machine's values of a key, in words.
     pub(crate) fn offered_words(&self, key: Key) -> Vec<String> {
         match key {
-            Key::Cpu => self.cpu_words(),
+            Key::Cpu => self.cpus.words(),
             Key::Offered(position) => {
                 self.offered(position).map(|offer| offer.values.words(&offer.key)).unwrap_or_default()
             }
         }
     }
 
-    fn cpu_words(&self) -> Vec<String> {
-        let names = self.cpus.iter().map(|cpu| cpu.name());
-        names.chain(self.named_cpus.iter().map(String::as_str)).map(|name| format!("cpu:{name}")).collect()
-    }
-
-    fn runs(&self, wanted: &CpuRequirement) -> Option<Match> {
-        match &wanted.level {
-            Level::Known(level) => {
-                // The farthest of the CPUs that run it counts, so that an ancestor is never nearer than its descendant,
-                // even on a type that stands for machines of several microarchitectures.
-                let generations = self.cpus.iter().filter_map(|cpu| cpu.generations_to(*level)).max()?;
-                let isa_features = u16::from(level.isa_features());
-                let exact = self.cpus.contains(level);
-                Some(Match { nearness: Nearness::Cpu { generations: Reverse(generations), isa_features }, exact })
-            }
-            // Only an equal name fits, so nothing can be nearer.
-            Level::Named(name) => self.named_cpus.contains(name).then_some(NAMED),
-            Level::Variant(variant) => (self.variant.as_ref() == Some(variant)).then_some(NAMED),
+    fn compute_fingerprint(&self) -> Fingerprint {
+        let mut parts = Parts::new();
+        for text in [&self.os, &self.architecture] {
+            parts.add(text);
         }
+        for text in [self.os_version.as_deref(), self.cpus.text_variant()] {
+            parts.add(text.map_or("-", |_| "+"));
+            parts.add(text.unwrap_or_default());
+        }
+        parts.add(&self.prefer.len().to_string());
+        for place in &self.prefer {
+            parts.add(self.key_at(*place));
+        }
+        parts.add(&self.order.len().to_string());
+        for key in &self.order {
+            let (rule, devices, mut words) = match key {
+                Key::Cpu => (Rule::Microarchitecture, 1, self.cpus.words_and_flags()),
+                Key::Offered(position) => match self.offered(*position) {
+                    Some(offer) => (offer.values.rule(), offer.values.devices(), offer.values.words(&offer.key)),
+                    None => (Rule::Exact, 1, Vec::new()),
+                },
+            };
+            // The order of values matters only if they are devices, and an image must suit all of them.
+            if devices < 2 {
+                words.sort_unstable();
+            }
+            parts.add(rule.word());
+            parts.add(&devices.to_string());
+            parts.add(&words.len().to_string());
+            words.iter().for_each(|word| parts.add(word));
+        }
+        parts.finish()
     }
 
     fn read_preferences<T: AsRef<str>>(&mut self, prefer: &[T]) -> Result<(), FieldError> {
         for (position, key) in prefer.iter().map(AsRef::as_ref).enumerate() {
             let field = format!("prefer[{position}]");
-            if key == "variant" {
-                return Err(FieldError::new(field, "a variant is a cpu requirement: write cpu"));
+            if ["variant", feature::ISA].contains(&key) {
+                return Err(FieldError::new(field, format!("{key} is a cpu requirement: write cpu")));
             }
             if prefer.iter().take(position).any(|earlier| earlier.as_ref() == key) {
                 return Err(FieldError::new(field, format!("{key} is listed twice")));
@@ -297,47 +300,8 @@ impl MachineType {
         }
         Ok(())
     }
-
-    fn compute_fingerprint(&self) -> Fingerprint {
-        let mut hash = Sha256::new();
-        // Each part is preceded by its length, so that no two different lists of parts hash the same bytes.
-        let mut part = |text: &str| {
-            hash.update(u64::try_from(text.len()).unwrap_or(u64::MAX).to_le_bytes());
-            hash.update(text.as_bytes());
-        };
-        part(&SELECTION_VERSION.to_string());
-        part(&microarchitecture::table_version().to_string());
-        for text in [&self.os, &self.architecture] {
-            part(text);
-        }
-        for text in [&self.os_version, &self.variant] {
-            part(text.as_deref().map_or("-", |_| "+"));
-            part(text.as_deref().unwrap_or_default());
-        }
-        part(&self.prefer.len().to_string());
-        for place in &self.prefer {
-            part(self.key_at(*place));
-        }
-        part(&self.order.len().to_string());
-        for key in &self.order {
-            let words: BTreeSet<String> = self.offered_words(*key).into_iter().collect();
-            let rule = match key {
-                Key::Cpu => Rule::Microarchitecture,
-                Key::Offered(position) => self.offered(*position).map_or(Rule::Exact, |offer| offer.values.rule()),
-            };
-            part(rule.word());
-            part(&words.len().to_string());
-            words.iter().for_each(|word| part(word));
-        }
-        let mut fingerprint = [0; 16];
-        fingerprint.iter_mut().zip(hash.finalize()).for_each(|(byte, digest)| *byte = digest);
-        Fingerprint(fingerprint)
-    }
 }
 
 fn text<T: AsRef<str>>(text: &Option<T>) -> Option<&str> {
     text.as_ref().map(AsRef::as_ref)
 }
-
-/// An equal name of something without a place in the tree.
-const NAMED: Match = Match { nearness: Nearness::Cpu { generations: Reverse(0), isa_features: u16::MAX }, exact: true };

@@ -1,5 +1,6 @@
 //! The platform that a description means: fields that are given, fields that follow, contradictions.
 
+use super::cpus::Cpus;
 use super::description::Description;
 use crate::hardware::microarchitecture::{self, Microarchitecture};
 use crate::oci::platform::{self, PlatformWord};
@@ -13,9 +14,7 @@ pub(super) struct Resolved {
     pub(super) os: PlatformWord,
     pub(super) os_version: Option<String>,
     pub(super) architecture: PlatformWord,
-    pub(super) variant: Option<String>,
-    pub(super) cpus: Vec<Microarchitecture>,
-    pub(super) named_cpus: Vec<String>,
+    pub(super) cpus: Cpus,
 }
 
 /// A microarchitecture that archspec knows, with its position among the features.
@@ -42,9 +41,9 @@ pub(super) fn resolve(
     warnings: &mut Vec<FieldError>,
 ) -> Result<Resolved, FieldError> {
     let (os, os_version) = operating_system(description, warnings)?;
-    let (listed, named_cpus) = known_and_named(cpus, warnings);
+    let (listed, named) = known_and_named(cpus, warnings);
     one_architecture(&listed)?;
-    let (architecture, implied) = architecture(description, &listed, &named_cpus)?;
+    let (architecture, implied) = architecture(description, &listed, &named)?;
     if !platform::is_known_architecture(&architecture) {
         let message = format!("{architecture} is not an architecture that OCI names (amd64, arm64, …)");
         warnings.push(FieldError::new("architecture", message));
@@ -52,10 +51,11 @@ pub(super) fn resolve(
     let given = word("variant", description.variant)?;
     let variant = variant(given.map(|given| platform::variant(&architecture, &given)), implied)?;
     let level = level(&architecture, variant.as_deref(), &listed)?;
-    let cpus = most_specific(with_level(&listed, level.or_else(|| Microarchitecture::baseline(&architecture))));
+    let known = most_specific(with_level(&listed, level.or_else(|| Microarchitecture::baseline(&architecture))));
     // A level is one of the microarchitectures.
     let variant = variant.filter(|_| !LEVELS.iter().any(|(of, _)| *of == architecture));
-    Ok(Resolved { os, os_version, architecture, variant, cpus, named_cpus })
+    let cpus = Cpus::new(known, named, variant);
+    Ok(Resolved { os, os_version, architecture, cpus })
 }
 
 /// The microarchitectures that archspec knows, and the names of the others.

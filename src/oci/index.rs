@@ -37,10 +37,10 @@ pub const MAX_BYTES: usize = 4 * 1024 * 1024;
 /// The most entries of an index.
 pub const MAX_ENTRIES: usize = 10_000;
 
-/// The most features of each list of an entry (`features`, `os.features`, the annotation).
+/// The most features of each list of an entry (`features`, `os.features`, the annotation), each alternative counted.
 pub const MAX_FEATURES: usize = 256;
 
-/// The most features of all entries together.
+/// The most features of all entries together, each alternative counted.
 pub const MAX_TOTAL_FEATURES: usize = 65_536;
 
 /// The annotation that carries features for tools that cannot write `platform.features`; comma-separated.

@@ -10,21 +10,29 @@ pub(super) struct Eligibility {
     platforms: Vec<Option<MetPlatform>>,
     /// The features, by their numbers, likewise.
     features: Vec<Option<Met>>,
-    cpu_place: usize,
+    /// The places of keys that are bounds.
+    bounds: Vec<usize>,
     places: usize,
 }
 
-/// A feature that the machine meets.
-#[derive(Clone, Copy)]
+/// A requirement that the machine meets.
 pub(super) struct Met {
     /// The place of its key in [`MachineType::order`].
     pub(super) place: usize,
     pub(super) found: Match,
+    /// The image is made for a value of the key, and not for every machine of the architecture or with the key.
+    pub(super) specific: bool,
+}
+
+impl Met {
+    fn new(place: usize, found: Match) -> Self {
+        Self { place, specific: found.nearness != Nearness::Any, found }
+    }
 }
 
 /// A platform that the machine meets.
 struct MetPlatform {
-    cpu: Option<Match>,
+    cpu: Option<Met>,
     names_os_version: bool,
 }
 
@@ -33,7 +41,7 @@ impl Eligibility {
         Self {
             platforms: index.platforms().iter().map(|known| platform(known, machine)).collect(),
             features: features(index.features(), machine),
-            cpu_place: machine.cpu_place(),
+            bounds: machine.bounds().collect(),
             places: machine.order().len(),
         }
     }
@@ -46,22 +54,27 @@ impl Eligibility {
     }
 
     /// The nearest match of each key, by its place.
-    pub(super) fn nearness(&self, entry: &Entry<'_>, nearness: &mut Vec<Option<Nearness>>) {
+    pub(super) fn nearness<'s>(&'s self, entry: &Entry<'_>, nearness: &mut Vec<Option<&'s Nearness>>) {
         nearness.clear();
         nearness.resize(self.places, None);
-        for Met { place, found } in self.matches(entry) {
-            let nearest = nearness.get_mut(place);
+        for Met { place, found, .. } in self.matches(entry) {
+            let nearest = nearness.get_mut(*place);
             debug_assert!(nearest.is_some(), "there is no key at place {place}");
             if let Some(nearest) = nearest {
-                *nearest = (*nearest).max(Some(found.nearness));
+                *nearest = (*nearest).max(Some(&found.nearness));
             }
         }
     }
 
+    /// How many keys the entry is made for, of which `nearness` is: bounds are none.
+    pub(super) fn keys(&self, entry: &Entry<'_>, nearness: &[Option<&Nearness>]) -> usize {
+        let asked = |place: &&usize| nearness.get(**place).is_some_and(Option::is_some);
+        entry.distinct_keys().saturating_sub(self.bounds.iter().filter(asked).count())
+    }
+
     /// The requirements of the entry that the machine meets, operating system and architecture apart.
-    pub(super) fn matches(&self, entry: &Entry<'_>) -> impl Iterator<Item = Met> {
-        let cpu = entry.platform_number().and_then(|number| self.platform(number)?.cpu);
-        let cpu = cpu.map(|found| Met { place: self.cpu_place, found });
+    pub(super) fn matches<'s>(&'s self, entry: &Entry<'_>) -> impl Iterator<Item = &'s Met> {
+        let cpu = entry.platform_number().and_then(|number| self.platform(number)?.cpu.as_ref());
         cpu.into_iter().chain(entry.feature_numbers().iter().filter_map(|number| self.feature(*number)))
     }
 
@@ -77,10 +90,10 @@ impl Eligibility {
         platform?.as_ref()
     }
 
-    fn feature(&self, number: u32) -> Option<Met> {
+    fn feature(&self, number: u32) -> Option<&Met> {
         let feature = self.features.get(number as usize);
         debug_assert!(feature.is_some(), "the index has no feature {number}");
-        *feature?
+        feature?.as_ref()
     }
 }
 
@@ -89,7 +102,9 @@ fn platform(known: &PlatformRow, machine: &MachineType) -> Option<MetPlatform> {
     for requirement in known.requirements() {
         let found = machine.meets(&requirement)?;
         match requirement {
-            Requirement::Cpu(_) => platform.cpu = Some(found),
+            Requirement::Cpu(_) => {
+                platform.cpu = Some(Met { specific: known.names_cpu, ..Met::new(machine.cpu_place(), found) });
+            }
             Requirement::OsVersion(_) => platform.names_os_version = true,
             Requirement::Os(_) | Requirement::Architecture(_) | Requirement::Feature(_) => {}
         }
@@ -97,15 +112,16 @@ fn platform(known: &PlatformRow, machine: &MachineType) -> Option<MetPlatform> {
     Some(platform)
 }
 
+/// The alternatives of a feature are compared here only: once for all entries that ask for it.
 fn features(features: &[FeatureRow], machine: &MachineType) -> Vec<Option<Met>> {
     // Both sides are sorted by key.
     let mut offers = machine.offers().iter().peekable();
     let mut met = |known: &FeatureRow| match &known.cpu {
-        Some(cpu) => Some(Met { place: machine.cpu_place(), found: machine.meets(&Requirement::Cpu(cpu))? }),
+        Some(cpu) => Some(Met::new(machine.cpu_place(), machine.meets(&Requirement::Cpu(cpu))?)),
         None => {
             while offers.next_if(|offer| offer.key.as_str() < known.feature.key()).is_some() {}
             let offer = offers.peek().filter(|offer| offer.key == known.feature.key())?;
-            Some(Met { place: offer.place, found: offer.values.satisfies(known.feature.value())? })
+            Some(Met::new(offer.place, offer.values.satisfies(&known.feature)?))
         }
     };
     features.iter().map(&mut met).collect()

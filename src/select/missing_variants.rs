@@ -11,13 +11,13 @@ pub struct MissingVariant {
     pub key: String,
     /// The machine's features that no image asks for: `cpu:icelake`.
     pub features: Vec<String>,
-    /// Whether some image that fits asks for the key at all, only for less: then the image is made in variants of
-    /// this key, and the machine's is one of those worth building.
+    /// Whether some image that fits asks for a value of the key, only for less: then the image is made in variants of
+    /// this key, and the machine's is one of those worth building. A bare key or a flag of `isa` is no variant.
     pub falls_back: bool,
 }
 
-/// The keys of `machine` that no eligible entry of `index` asks for to the full: variants worth building. Empty when
-/// nothing is eligible.
+/// The keys of `machine`, bounds apart, that no eligible entry of `index` asks for to the full: variants worth
+/// building. Empty when nothing is eligible.
 #[must_use]
 pub fn missing_variants(index: &Index, machine: &MachineType) -> Vec<MissingVariant> {
     if !index.is_image_index() {
@@ -29,11 +29,11 @@ pub fn missing_variants(index: &Index, machine: &MachineType) -> Vec<MissingVari
     let mut asked = vec![(false, false); machine.order().len()];
     for entry in index.entries().filter(|entry| eligibility.fits(entry)) {
         eligible = true;
-        for Met { place, found } in eligibility.matches(&entry) {
-            let asked = asked.get_mut(place);
+        for Met { place, found, specific } in eligibility.matches(&entry) {
+            let asked = asked.get_mut(*place);
             debug_assert!(asked.is_some(), "there is no key at place {place}");
             if let Some((named, full)) = asked {
-                *named |= place != machine.cpu_place() || entry.names_cpu();
+                *named |= specific;
                 *full |= found.exact;
             }
         }
@@ -46,6 +46,12 @@ pub fn missing_variants(index: &Index, machine: &MachineType) -> Vec<MissingVari
         features: machine.offered_words(*key),
         falls_back: named,
     };
+    // An image that is made for a newer driver is not a better one.
+    for place in machine.bounds() {
+        if let Some((_, full)) = asked.get_mut(place) {
+            *full = true;
+        }
+    }
     let missing = machine.order().iter().zip(asked).filter(|(_, (_, full))| !full).map(describe);
     missing.filter(|missing| !missing.features.is_empty()).collect()
 }

@@ -5,7 +5,7 @@
 //!
 //! 1. an entry with a platform before a nested index without one;
 //! 2. the machine type's `prefer`, key by key: naming the key before not naming it, then the nearer match;
-//! 3. the more different keys the entry asks for (`cpu` and variant are one key);
+//! 3. the more different keys the entry asks for (`cpu`, `isa` and variant are one key, bounds such as `cuda` none);
 //! 4. nearness, over the machine's keys in the order of its configuration, `cpu` last if it is only implied;
 //! 5. an entry made for the machine's operating system version before one made for any;
 //! 6. the order of the list, as the OCI specification has it.
@@ -100,7 +100,8 @@ pub fn select<'a>(index: &'a Index, machine: &MachineType) -> Selection<'a> {
     };
     let criterion = second.map_or(Criterion::Only, |second| best.compare(&second, machine).1.into_criterion(machine));
     let entries = index.entries().len() + index.unreadable().len();
-    let reason = Reason { entry: best.entry.to_string(), criterion, eligible, entries, indistinguishable };
+    let (entry, matched) = reason::matched_words(&best.entry, machine);
+    let reason = Reason { entry, matched, criterion, eligible, entries, indistinguishable };
     Selection::Selected { entry: best.entry, reason }
 }
 
@@ -113,7 +114,7 @@ pub fn rank<'a>(index: &'a Index, machine: &MachineType) -> Vec<Entry<'a>> {
     }
     let eligibility = Eligibility::new(index, machine);
     let eligible = index.entries().filter(|entry| eligibility.fits(entry));
-    let mut ranked: Vec<Candidate<'a>> =
+    let mut ranked: Vec<Candidate<'a, '_>> =
         eligible.map(|entry| Candidate::new(entry, &eligibility, Vec::new())).collect();
     ranked.sort_by(|a, b| a.compare(b, machine).0);
     ranked.into_iter().map(|candidate| candidate.entry).collect()

@@ -9,19 +9,22 @@ use crate::machine_type::MachineType;
 use crate::oci::index::Entry;
 
 /// An eligible entry with all that ranking needs.
-pub(super) struct Candidate<'a> {
+pub(super) struct Candidate<'a, 'e> {
     pub(super) entry: Entry<'a>,
     /// The nearest match of each key, at the key's place in [`MachineType::order`]; `None` where it asks for nothing.
     /// `cpu` is among them even if only the architecture asks for it.
-    pub(super) nearness: Vec<Option<Nearness>>,
+    pub(super) nearness: Vec<Option<&'e Nearness>>,
+    /// How many keys it is made for.
+    keys: usize,
     names_os_version: bool,
 }
 
-impl<'a> Candidate<'a> {
+impl<'a, 'e> Candidate<'a, 'e> {
     /// An entry that fits; `memory` is used again.
-    pub(super) fn new(entry: Entry<'a>, eligibility: &Eligibility, mut memory: Vec<Option<Nearness>>) -> Self {
+    pub(super) fn new(entry: Entry<'a>, eligibility: &'e Eligibility, mut memory: Vec<Option<&'e Nearness>>) -> Self {
         eligibility.nearness(&entry, &mut memory);
-        Self { entry, nearness: memory, names_os_version: eligibility.names_os_version(&entry) }
+        let keys = eligibility.keys(&entry, &memory);
+        Self { entry, nearness: memory, keys, names_os_version: eligibility.names_os_version(&entry) }
     }
 
     /// `Less` when this one goes before `other`, and what decides between them.
@@ -38,7 +41,7 @@ impl<'a> Candidate<'a> {
                 return (order, CriterionAt::Preferred(*place));
             }
         }
-        let keys = other.entry.distinct_keys().cmp(&self.entry.distinct_keys());
+        let keys = other.keys.cmp(&self.keys);
         if keys.is_ne() {
             return (keys, CriterionAt::MostKeys);
         }
@@ -70,7 +73,7 @@ impl<'a> Candidate<'a> {
         if place == machine.cpu_place() { self.entry.names_cpu() } else { self.nearness_at(place).is_some() }
     }
 
-    fn nearness_at(&self, place: usize) -> Option<Nearness> {
+    fn nearness_at(&self, place: usize) -> Option<&'e Nearness> {
         let nearness = self.nearness.get(place);
         debug_assert!(nearness.is_some(), "there is no key at place {place}");
         *nearness?
@@ -79,18 +82,18 @@ impl<'a> Candidate<'a> {
 
 /// The eligible entries so far, as far as the best of them and the reason for it need them.
 #[derive(Default)]
-pub(super) struct Contest<'a> {
-    pub(super) best: Option<Candidate<'a>>,
-    pub(super) second: Option<Candidate<'a>>,
+pub(super) struct Contest<'a, 'e> {
+    pub(super) best: Option<Candidate<'a, 'e>>,
+    pub(super) second: Option<Candidate<'a, 'e>>,
     /// How many there were.
     pub(super) eligible: usize,
     /// See [`Reason::indistinguishable`](super::Reason::indistinguishable).
     pub(super) indistinguishable: usize,
 }
 
-impl<'a> Contest<'a> {
+impl<'a, 'e> Contest<'a, 'e> {
     /// Takes up the next one in the order of the list; returns the one that neither wins nor comes second.
-    pub(super) fn enter(&mut self, candidate: Candidate<'a>, machine: &MachineType) -> Option<Candidate<'a>> {
+    pub(super) fn enter(&mut self, candidate: Candidate<'a, 'e>, machine: &MachineType) -> Option<Candidate<'a, 'e>> {
         self.eligible += 1;
         let against_best = self.best.as_ref().map(|best| candidate.compare(best, machine));
         match against_best {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::machine_type::MachineType;
+use crate::oci::index::{Entry, FeatureRow};
 use crate::text::printable::printable;
 
 /// The criterion by which the selected entry won over the next best.
@@ -56,8 +58,10 @@ impl fmt::Display for Criterion {
 /// Why an entry was selected. Its text is printable ASCII of less than 200 bytes, fit for a header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reason {
-    /// Platform and features of the entry, printable.
+    /// Platform and features of the entry, printable; of alternatives those that matched: `nvcap:9.0+ptx (of 3)`.
     pub entry: String,
+    /// The features that list alternatives, each reduced to those that matched: `nvcap:9.0+ptx`.
+    pub matched: Vec<String>,
     /// The criterion by which it won.
     pub criterion: Criterion,
     /// How many entries fit the machine.
@@ -68,6 +72,20 @@ pub struct Reason {
     /// lost their features. Nested indexes without a platform do not count, because they say nothing of what is in
     /// them.
     pub indistinguishable: usize,
+}
+
+/// The text of [`Reason::entry`], and [`Reason::matched`].
+pub(super) fn matched_words(entry: &Entry<'_>, machine: &MachineType) -> (String, Vec<String>) {
+    let matched = |known: &FeatureRow| {
+        let alternatives = machine.matched(known);
+        (!alternatives.is_empty()).then(|| format!("{}:{}", known.feature.key(), alternatives.join("|")))
+    };
+    let word = |known: &FeatureRow| match matched(known) {
+        Some(matched) => format!("{matched} (of {})", known.feature.count()),
+        None => known.feature.as_str().to_owned(),
+    };
+    let words = entry.describe(|known| word(known).into());
+    (words, entry.known_features().filter_map(matched).map(|words| printable(&words, 120)).collect())
 }
 
 impl fmt::Display for Reason {

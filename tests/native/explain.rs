@@ -81,7 +81,33 @@ fn says_what_pulls_return() {
     assert_eq!(broadwell["outranked_for"], json!(["a-skylake", "b-icelake"]));
     assert_eq!(zen4["outranked_for"], json!([]));
     assert_eq!(zen4["needs"][3], "cpu:zen4");
+    assert_eq!((&broadwell["unmet"], &zen4["unmet"]), (&json!([]), &json!(["cpu:zen4"])));
     assert_eq!(explained["digest"], Digest::of(&demo.index.unwrap().body).as_str());
+}
+
+#[test]
+fn says_which_alternative_matched_and_what_is_missing() {
+    let mut document = everybody();
+    document["machine_types"] = json!({
+        "cpu": { "architecture": "amd64" },
+        "gpu": { "architecture": "amd64", "features": ["nvcap:12.0"] },
+        "two": { "architecture": "amd64", "features": ["nvcap:7.5", "nvcap:8.6"] },
+    });
+    let features = [&["nvcap:7.0|8.0|9.0+ptx"][..], &[], &["nvcap:10.0|12.0a", "cuda:13.0"], &["gfx:gfx942|gfx1100"]];
+    let children = features.map(child);
+    let image = ScriptedRegistry::with_list(&children);
+    let entries = children.map(|(entry, _)| entry);
+    let (status, explained) = explain(&document, "who", "image=qnib/bench", &image);
+    assert_eq!(status, 200, "{explained}");
+    let [cpu, gpu, two] = explained["machine_types"].as_array().unwrap().as_slice() else { panic!("{explained}") };
+    assert_eq!((&cpu["matched"], &cpu["selected"]), (&json!([]), &entries[1]["digest"]));
+    assert_eq!((&gpu["matched"], &gpu["selected"]), (&json!(["nvcap:9.0+ptx"]), &entries[0]["digest"]));
+    assert_eq!(gpu["reason"], "linux/amd64 nvcap:9.0+ptx (of 3); asks for the most keys; 2 of 4 fit");
+    assert_eq!(gpu["missing_variants"], json!(["nvcap:12.0"]));
+    assert_eq!((&two["matched"], &two["selected"]), (&json!(["nvcap:7.0|8.0"]), &entries[0]["digest"]));
+    let [cuda, amd] = explained["unselected"].as_array().unwrap().as_slice() else { panic!("{explained}") };
+    // One of the machines would run the code, but none has the toolkit.
+    assert_eq!((&cuda["unmet"], &amd["unmet"]), (&json!(["cuda:13.0"]), &json!(["gfx:gfx942|gfx1100"])));
 }
 
 #[test]

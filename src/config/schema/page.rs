@@ -61,13 +61,14 @@ registries:
 accounts:
   ops: { password: "$2y$05$…" } # logs in as ops-type1 or ops-type2
 default_machine_type: type1
-feature_rules: { driver: at_least }
+feature_rules: { fabric: at_least }
 cache: { bytes: 256MiB }
 "#;
 
 const MACHINE_TYPES: &str = r#"machine_types:
   gpu1: { features: ["cpu:icelake", "nvcap:8.6", infiniband] }
   type1: { features: ["cpu:zen4", "nvcap:8.9"], prefer: [cpu] }
+  gpus: { features: ["cpu:zen4", "nvcap:8.6", "nvcap:9.0"], devices: { nvcap: any } }
   type2: { architecture: arm64, variant: v8.2 }
   generic: { architecture: amd64 }
   windows1: { os: windows, os_version: 10.0.20348, architecture: amd64 }

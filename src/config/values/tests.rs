@@ -20,7 +20,7 @@ fn wrong_types_are_told_in_the_words_of_yaml() {
             "/machine_types/type1/feature",
             json!([]),
             "machine_types.type1.feature: unknown key; expected one of os, os_version, architecture, variant, \
-             features, prefer",
+             features, devices, prefer",
         ),
         ("/registries", json!([]), "registries: expected a map, not a list"),
         (

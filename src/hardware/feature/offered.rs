@@ -1,113 +1,138 @@
 //! The values that a machine has of a key, and what they satisfy.
 
-use super::{Capability, Rule, Version};
+use std::cmp::Reverse;
 
-/// How near an image's value is to the machine's: greater is nearer. Comparable within one key only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Nearness {
-    /// Values of the key are equal or not, and no more.
-    Equal,
-    /// The image's version: the higher, the nearer to the machine's.
-    Version(Version),
-    /// The image's capability, likewise.
-    Capability(Capability),
-    /// Fewer generations behind, then more ISA features.
-    Cpu { generations: std::cmp::Reverse<u8>, isa_features: u16 },
-}
+use super::nearness::{DeviceNearness, Match, Nearness};
+use super::value::Value;
+use super::{Feature, Rule, Version};
 
-/// A requirement that the machine meets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Match {
-    pub(crate) nearness: Nearness,
-    /// The image asks for just what the machine has, so nothing better could be built for this key.
-    pub(crate) exact: bool,
-}
+/// The most different devices of one key that an image must suit together: what is kept of each feature of an index
+/// is bounded by it.
+pub(crate) const MAX_DEVICES: usize = 8;
 
-/// The values that a machine has of one key other than `cpu`; any of them may satisfy.
+/// The values that a machine has of one key other than `cpu` and `isa`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum OfferedValues {
-    /// `None` is the bare flag.
-    Exact(Vec<Option<String>>),
-    AtLeast(Vec<Version>),
-    ComputeCapability(Vec<Capability>),
+pub(crate) struct OfferedValues {
+    rule: Rule,
+    /// Each once, in the order of the configuration.
+    values: Vec<Value>,
+    /// An image must suit all of them: they are devices. Otherwise any may satisfy.
+    every: bool,
 }
 
 impl OfferedValues {
     pub(crate) const fn new(rule: Rule) -> Self {
-        match rule {
-            Rule::AtLeast => Self::AtLeast(Vec::new()),
-            Rule::ComputeCapability => Self::ComputeCapability(Vec::new()),
-            Rule::Exact | Rule::Microarchitecture => Self::Exact(Vec::new()),
-        }
+        Self { rule, values: Vec::new(), every: rule.is_device() }
     }
 
     /// Adds one of the machine's values; the error says in words what the value should be.
     pub(crate) fn add(&mut self, value: Option<&str>) -> Result<(), String> {
-        match self {
-            Self::Exact(values) => insert(values, value.map(str::to_owned)),
-            Self::AtLeast(values) => {
-                let version = value.and_then(Version::parse);
-                insert(values, version.ok_or("expected a version such as 550.54 (at_least compares numbers)")?);
-            }
-            Self::ComputeCapability(values) => {
-                let capability = value.and_then(Capability::parse);
-                let capability = capability.ok_or("expected a compute capability such as 8.6")?;
-                if !capability.is_plain() {
-                    return Err(
-                        "a machine has a plain compute capability such as 9.0, which covers 9.0a and 9.0f".into()
-                    );
-                }
-                insert(values, capability);
-            }
-        }
+        self.insert(Value::parse(self.rule, value)?);
         Ok(())
     }
 
-    /// Whether, and how nearly, one of these values satisfies what an image asks for.
-    pub(crate) fn satisfies(&self, wanted: Option<&str>) -> Option<Match> {
-        match self {
-            Self::Exact(values) => {
-                let equal = values.iter().any(|value| value.as_deref() == wanted);
-                equal.then_some(Match { nearness: Nearness::Equal, exact: true })
-            }
-            Self::AtLeast(values) => {
-                let wanted = Version::parse(wanted?)?;
-                let satisfied = values.iter().any(|value| *value >= wanted);
-                let exact = values.contains(&wanted);
-                satisfied.then_some(Match { nearness: Nearness::Version(wanted), exact })
-            }
-            Self::ComputeCapability(values) => {
-                let wanted = Capability::parse(wanted?)?;
-                let satisfied = values.iter().any(|value| value.runs(wanted));
-                let exact = values.iter().any(|value| value.same_device(wanted));
-                satisfied.then_some(Match { nearness: Nearness::Capability(wanted), exact })
-            }
+    pub(crate) fn add_version(&mut self, version: Version) {
+        self.insert(Value::Version(version));
+    }
+
+    fn insert(&mut self, value: Value) {
+        if !self.values.contains(&value) {
+            self.values.push(value);
         }
     }
 
+    /// Lets any device do, for machines that are not alike or use one device at a time.
+    pub(crate) const fn let_any_do(&mut self) {
+        self.every = false;
+    }
+
     pub(crate) const fn rule(&self) -> Rule {
-        match self {
-            Self::Exact(_) => Rule::Exact,
-            Self::AtLeast(_) => Rule::AtLeast,
-            Self::ComputeCapability(_) => Rule::ComputeCapability,
+        self.rule
+    }
+
+    /// The versions among the values.
+    pub(crate) fn versions(&self) -> impl Iterator<Item = Version> {
+        self.values.iter().filter_map(|value| match value {
+            Value::Version(version) => Some(*version),
+            _ => None,
+        })
+    }
+
+    /// How many devices an image must suit together; 1 where any may do.
+    pub(crate) const fn devices(&self) -> usize {
+        if self.every { self.values.len() } else { 1 }
+    }
+
+    /// Whether, and how nearly, these values satisfy what an image asks for.
+    pub(crate) fn satisfies(&self, feature: &Feature) -> Option<Match> {
+        if feature.value().is_none() {
+            // A machine that has the bare key itself can have nothing better built for it.
+            let exact = self.values == [Value::Flag];
+            return Some(Match { nearness: Nearness::Any, exact });
         }
+        if self.devices() > 1 {
+            return self.satisfy_every(feature);
+        }
+        self.values.iter().filter_map(|value| Some(self.best(value, feature)?.1)).reduce(Match::or)
+    }
+
+    fn satisfy_every(&self, feature: &Feature) -> Option<Match> {
+        let (mut exact, mut compiling) = (true, 0);
+        let mut each: Vec<DeviceNearness> = Vec::with_capacity(self.values.len());
+        for device in &self.values {
+            let (_, found) = self.best(device, feature)?;
+            exact &= found.exact;
+            if let Nearness::Device(nearness) = found.nearness {
+                compiling += usize::from(nearness.compiles());
+                each.push(nearness);
+            }
+        }
+        let nearness = Nearness::Devices { compiling: Reverse(compiling), each: each.into() };
+        Some(Match { nearness, exact })
+    }
+
+    /// The alternative that is met by `value` and nearest, and its place.
+    fn best(&self, value: &Value, feature: &Feature) -> Option<(usize, Match)> {
+        if let Value::Text(text) = value {
+            let place = feature.alternatives().position(|wanted| wanted == &**text)?;
+            return Some((place, Match::EQUAL));
+        }
+        let mut best: Option<(usize, Match)> = None;
+        let mut place = 0;
+        feature.read(self.rule, &mut |wanted| {
+            if let Some(found) = value.meets(self.rule, wanted)
+                && best.as_ref().is_none_or(|(_, best)| best.nearness < found.nearness)
+            {
+                best = Some((place, found));
+            }
+            place += 1;
+        });
+        best
+    }
+
+    /// The alternatives by which these values satisfy a feature: the nearest one, of several devices that of each.
+    pub(crate) fn matched<'f>(&self, feature: &'f Feature) -> Vec<&'f str> {
+        let found = self.values.iter().filter_map(|value| self.best(value, feature));
+        let places: Vec<usize> = if self.devices() > 1 {
+            found.map(|(place, _)| place).collect()
+        } else {
+            let nearer = |best: (usize, Match), next: (usize, Match)| {
+                if best.1.nearness < next.1.nearness { next } else { best }
+            };
+            found.reduce(nearer).map(|(place, _)| place).into_iter().collect()
+        };
+        let alternatives = feature.alternatives().enumerate();
+        alternatives.filter(|(place, _)| places.contains(place)).map(|(_, text)| text).collect()
+    }
+
+    /// The values in the place of a feature that they do not satisfy: the devices that it does not suit, or all.
+    pub(crate) fn instead(&self, key: &str, feature: &Feature) -> Vec<String> {
+        let unsuited = |value: &&Value| self.devices() < 2 || self.best(value, feature).is_none();
+        self.values.iter().filter(unsuited).map(|value| value.words(key)).collect()
     }
 
     /// The machine's values in words, each with its key: `nvcap:8.6`.
     pub(crate) fn words(&self, key: &str) -> Vec<String> {
-        match self {
-            Self::Exact(values) => values
-                .iter()
-                .map(|value| value.as_ref().map_or(key.to_owned(), |value| format!("{key}:{value}")))
-                .collect(),
-            Self::AtLeast(values) => values.iter().map(|value| format!("{key}:{value}")).collect(),
-            Self::ComputeCapability(values) => values.iter().map(|value| format!("{key}:{value}")).collect(),
-        }
-    }
-}
-
-fn insert<T: PartialEq>(values: &mut Vec<T>, value: T) {
-    if !values.contains(&value) {
-        values.push(value);
+        self.values.iter().map(|value| value.words(key)).collect()
     }
 }

@@ -3,25 +3,31 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{CPU, check_text};
+use super::{CPU, ISA, check_text};
 use crate::text::field::FieldError;
 
 /// How values of one key compare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Rule {
-    /// Microarchitectures: equal, or an ancestor of the machine's. Only `cpu` has it, and `cpu` only this one.
+    /// Microarchitectures and their flags: equal, or an ancestor of the machine's. Only `cpu` and `isa` have it, and
+    /// these only this one.
     Microarchitecture,
-    /// CUDA compute capabilities, see [`Capability`].
+    /// CUDA compute capabilities, see [`Capability`](super::Capability). The values are devices.
     ComputeCapability,
-    /// Dotted numeric versions, see [`Version`]: the machine's is at least the image's.
+    /// AMD GPU targets: equal, or a generic target that contains the machine's. The values are devices.
+    AmdGpu,
+    /// Dotted numeric versions, see [`Version`](super::Version): the machine's is at least the image's. A bound.
     AtLeast,
+    /// Likewise, and the first numbers are equal.
+    SameMajor,
     /// Equal, byte by byte.
     Exact,
 }
 
 impl Rule {
     /// Those that `feature_rules` may give to a key; the schema offers them to editors.
-    pub const CONFIGURABLE: [Self; 3] = [Self::AtLeast, Self::ComputeCapability, Self::Exact];
+    pub const CONFIGURABLE: [Self; 5] =
+        [Self::AtLeast, Self::SameMajor, Self::ComputeCapability, Self::AmdGpu, Self::Exact];
 
     /// The word for the rule in the configuration and in explanations.
     #[must_use]
@@ -29,13 +35,43 @@ impl Rule {
         match self {
             Self::Microarchitecture => "microarchitecture",
             Self::ComputeCapability => "compute_capability",
+            Self::AmdGpu => "amd_gpu",
             Self::AtLeast => "at_least",
+            Self::SameMajor => "same_major",
             Self::Exact => "exact",
         }
     }
+
+    /// The rule of a key to which the configuration gives none.
+    #[must_use]
+    pub fn built_in(key: &str) -> Self {
+        match key {
+            CPU | ISA => Self::Microarchitecture,
+            "nvcap" => Self::ComputeCapability,
+            "gfx" => Self::AmdGpu,
+            "cuda" | "driver" | "glibc" | "kernel" => Self::AtLeast,
+            "l4t" => Self::SameMajor,
+            _ => Self::Exact,
+        }
+    }
+
+    /// Whether values are devices: a machine may have several, and an image must suit every one.
+    pub(crate) const fn is_device(self) -> bool {
+        matches!(self, Self::ComputeCapability | Self::AmdGpu)
+    }
+
+    /// Whether values are bounds. They do not count among the keys that an image is made for.
+    pub(crate) const fn is_bound(self) -> bool {
+        matches!(self, Self::AtLeast | Self::SameMajor)
+    }
+
+    /// Whether values are read as something else than text; microarchitectures are read elsewhere.
+    pub(super) const fn reads(self) -> bool {
+        self.is_device() || self.is_bound()
+    }
 }
 
-/// The rule of every key: built in (`cpu`, `nvcap`), or from `feature_rules` of the configuration, else exact.
+/// The rule of every key: from `feature_rules` of the configuration, else built in.
 #[derive(Clone, Debug, Default)]
 pub struct FeatureRules {
     overrides: Arc<BTreeMap<String, Rule>>,
@@ -46,7 +82,7 @@ impl FeatureRules {
     ///
     /// # Errors
     /// [`FieldError`], its field the key: an unknown rule, a key that no feature can have, or a rule for `cpu`
-    /// (architecture and variant follow from it, so its rule is fixed).
+    /// or `isa` (architecture and variant follow from the microarchitecture, so its rule is fixed).
     pub fn new(overrides: &BTreeMap<String, String>) -> Result<Self, FieldError> {
         let mut rules = BTreeMap::new();
         for (key, rule) in overrides.iter() {
@@ -55,8 +91,8 @@ impl FeatureRules {
             if key.contains(':') {
                 return Err(error("a key has no ':'; write the part before it".to_owned()));
             }
-            if key == CPU {
-                return Err(error("the rule of cpu is fixed; remove this line".to_owned()));
+            if [CPU, ISA].contains(&key.as_str()) {
+                return Err(error(format!("the rule of {key} is fixed; remove this line")));
             }
             let Some(known) = Rule::CONFIGURABLE.into_iter().find(|known| known.word() == rule) else {
                 let [others @ .., last] = Rule::CONFIGURABLE.map(Rule::word);
@@ -70,12 +106,6 @@ impl FeatureRules {
     /// The rule of `key`.
     #[must_use]
     pub fn rule(&self, key: &str) -> Rule {
-        match key {
-            CPU => Rule::Microarchitecture,
-            _ => self.overrides.get(key).copied().unwrap_or(match key {
-                "nvcap" => Rule::ComputeCapability,
-                _ => Rule::Exact,
-            }),
-        }
+        self.overrides.get(key).copied().unwrap_or_else(|| Rule::built_in(key))
     }
 }

@@ -20,6 +20,12 @@ impl Version {
         }
         Some(Self(numbers))
     }
+
+    /// The first number.
+    pub(super) const fn major(self) -> u32 {
+        let [major, ..] = self.0;
+        major
+    }
 }
 
 impl fmt::Display for Version {

@@ -138,7 +138,7 @@ fn without_repetitions(numbers: &mut [u32]) -> usize {
     length
 }
 
-/// Counts the different keys that an entry asks for; `cpu` and variant are one.
+/// Counts the different keys that an entry asks for; `cpu`, `isa` and variant are one.
 fn count_keys(record: &mut Record, of_entries: &[u32], features: &[FeatureRow]) {
     let mut key = None;
     for number in record.features.of(of_entries) {

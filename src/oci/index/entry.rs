@@ -1,5 +1,6 @@
 //! One entry of an index: what it points to and what it requires of a machine.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use super::descriptor::Descriptor;
@@ -85,13 +86,14 @@ impl<'a> Entry<'a> {
         platform.chain(cpus).chain(others.map(|known| Requirement::Feature(&known.feature)))
     }
 
-    /// Whether it asks for a microarchitecture, or a variant beyond what an entry without variant may count on.
+    /// Whether it asks for a microarchitecture or a flag, or a variant beyond what an entry without variant may count
+    /// on.
     #[must_use]
     pub const fn names_cpu(&self) -> bool {
         self.record.names_cpu
     }
 
-    /// How many different keys it asks for; `cpu` and variant are one.
+    /// How many different keys it asks for; `cpu`, `isa` and variant are one.
     #[must_use]
     pub const fn distinct_keys(&self) -> usize {
         self.record.distinct_keys as usize
@@ -107,6 +109,26 @@ impl<'a> Entry<'a> {
         self.record.features.of(&self.tables.of_entries)
     }
 
+    /// Platform and features in one line, printable; `word` says how a feature reads.
+    pub(crate) fn describe<'w>(&self, word: impl Fn(&'a FeatureRow) -> Cow<'w, str>) -> String
+    where
+        'a: 'w,
+    {
+        let mut words = self.platform().map_or_else(
+            || if self.is_nested_index() { "nested index" } else { "no platform" }.to_owned(),
+            ToString::to_string,
+        );
+        for feature in self.known_features() {
+            // Enough for any message; the rest would only be cut off later.
+            if words.len() > 1024 {
+                break;
+            }
+            words.push(' ');
+            words.push_str(&word(feature));
+        }
+        printable(&words, 120)
+    }
+
     fn known_media_type(&self) -> Option<&'a MediaType> {
         let known = self.tables.media_types.get(self.record.media_type as usize);
         debug_assert!(known.is_some(), "{:?}", self.record);
@@ -119,7 +141,7 @@ impl<'a> Entry<'a> {
         known
     }
 
-    fn known_features(&self) -> impl Iterator<Item = &'a FeatureRow> + use<'a> {
+    pub(crate) fn known_features(&self) -> impl Iterator<Item = &'a FeatureRow> + use<'a> {
         let tables = self.tables;
         self.feature_numbers().iter().filter_map(move |number| {
             let known = tables.features.get(*number as usize);
@@ -132,18 +154,6 @@ impl<'a> Entry<'a> {
 impl fmt::Display for Entry<'_> {
     /// Platform and features, printable: `linux/amd64 cpu:broadwell nvcap:5.2`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut words = self.platform().map_or_else(
-            || if self.is_nested_index() { "nested index" } else { "no platform" }.to_owned(),
-            ToString::to_string,
-        );
-        for feature in self.features() {
-            // Enough for any message; the rest would only be cut off later.
-            if words.len() > 1024 {
-                break;
-            }
-            words.push(' ');
-            words.push_str(feature.as_str());
-        }
-        f.write_str(&printable(&words, 120))
+        f.write_str(&self.describe(|known| known.feature.as_str().into()))
     }
 }

@@ -177,13 +177,15 @@ impl EntryReader<'_> {
         }
         let mut count = 0;
         json.list(|json| {
-            count += 1;
             if count > MAX_FEATURES {
-                self.note(|| format!("more than {MAX_FEATURES} {name}"));
                 return json.skip();
             }
-            if let Some(feature) = self.text(json, name)? {
-                self.add_feature(&feature);
+            count += match self.text(json, name)? {
+                Some(feature) => self.add_feature(&feature),
+                None => 1,
+            };
+            if count > MAX_FEATURES {
+                self.note(|| format!("more than {MAX_FEATURES} {name}"));
             }
             Ok(())
         })?;
@@ -193,20 +195,24 @@ impl EntryReader<'_> {
     /// Features in an annotation; empty pieces (a trailing comma) ask for nothing.
     fn annotated_features(&mut self, json: &mut Reader<'_>, name: &str) -> Result<Option<()>, Stop> {
         let Some(value) = self.text(json, name)? else { return Ok(None) };
-        let features = || value.split(',').map(str::trim).filter(|piece| !piece.is_empty());
-        if features().nth(MAX_FEATURES).is_some() {
-            self.note(|| format!("more than {MAX_FEATURES} features in {FEATURES_ANNOTATION}"));
-        } else {
-            features().for_each(|feature| self.add_feature(feature));
+        let mut count = 0;
+        for feature in value.split(',').map(str::trim).filter(|piece| !piece.is_empty()) {
+            count += self.add_feature(feature);
+            if count > MAX_FEATURES {
+                self.note(|| format!("more than {MAX_FEATURES} features in {FEATURES_ANNOTATION}"));
+                break;
+            }
         }
         Ok(Some(()))
     }
 
-    /// An entry with a feature that cannot be read as one must not be selected at all.
-    fn add_feature(&mut self, text: &str) {
-        if let Err(problem) = self.lists.add(trimmed(text)) {
+    /// Adds a feature, and returns how many it counts for. An entry with a feature that cannot be read as one must not
+    /// be selected at all.
+    fn add_feature(&mut self, text: &str) -> usize {
+        self.lists.add(trimmed(text)).unwrap_or_else(|problem| {
             self.note(|| problem);
-        }
+            1
+        })
     }
 
     fn text<'a>(&mut self, json: &mut Reader<'a>, name: &str) -> Result<Option<Cow<'a, str>>, Stop> {

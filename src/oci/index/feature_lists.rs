@@ -8,32 +8,38 @@ use crate::hardware::feature::Feature;
 pub(super) struct FeatureLists {
     features: Interner<Feature>,
     numbers: Vec<u32>,
+    /// How many features all lists have together, each alternative counted.
+    total: usize,
 }
 
 /// The lengths of the lists before an entry.
 pub(super) struct Mark {
     features: usize,
     numbers: usize,
+    total: usize,
 }
 
 impl FeatureLists {
     pub(super) const fn new() -> Self {
-        Self { features: Interner::new(), numbers: Vec::new() }
+        Self { features: Interner::new(), numbers: Vec::new(), total: 0 }
     }
 
-    /// Adds a feature to the last list; the error says in words why the text is no feature.
-    pub(super) fn add(&mut self, text: &str) -> Result<(), String> {
+    /// Adds a feature to the last list, and returns how many it counts for: each alternative is one. The error says in
+    /// words why the text is no feature.
+    pub(super) fn add(&mut self, text: &str) -> Result<usize, String> {
         let number = match self.features.find([text], |known| known.as_str() == text) {
             Ok(number) => number,
             Err(vacant) => vacant.insert(Feature::parse(text)?),
         };
         self.numbers.push(number);
-        Ok(())
+        let count = self.features.get(number).map_or(1, Feature::count);
+        self.total += count;
+        Ok(count)
     }
 
     /// Where the list of the next entry begins.
     pub(super) const fn mark(&self) -> Mark {
-        Mark { features: self.features.len(), numbers: self.numbers.len() }
+        Mark { features: self.features.len(), numbers: self.numbers.len(), total: self.total }
     }
 
     /// The list from there on.
@@ -45,11 +51,12 @@ impl FeatureLists {
     pub(super) fn back_to(&mut self, mark: &Mark) {
         self.features.truncate(mark.features);
         self.numbers.truncate(mark.numbers);
+        self.total = mark.total;
     }
 
-    /// How many features all lists have together.
+    /// How many features all lists have together, each alternative counted.
     pub(super) const fn total(&self) -> usize {
-        self.numbers.len()
+        self.total
     }
 
     /// The features, sorted and each once, and the lists with their numbers of now.

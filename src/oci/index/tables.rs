@@ -6,8 +6,8 @@ use std::ops::Range;
 
 use super::exclusion::Exclusion;
 use super::requirement::{CpuRequirement, Level, Origin, Requirement};
-use crate::hardware::feature::{CPU, Feature};
-use crate::hardware::microarchitecture::{self, Microarchitecture};
+use crate::hardware::feature::Feature;
+use crate::hardware::microarchitecture::Microarchitecture;
 use crate::oci::digest::Algorithm;
 use crate::oci::media_type::Kind;
 use crate::oci::platform::Platform;
@@ -80,7 +80,8 @@ pub(super) struct MediaType {
 pub(crate) struct PlatformRow {
     pub(super) platform: Platform,
     cpu: Option<CpuRequirement>,
-    pub(super) names_cpu: bool,
+    /// Its variant asks for more than an entry without one.
+    pub(crate) names_cpu: bool,
 }
 
 impl PlatformRow {
@@ -93,7 +94,7 @@ impl PlatformRow {
                 let baseline = Microarchitecture::baseline(&platform.architecture);
                 baseline.is_none_or(|baseline| baseline.generations_to(*level).is_none())
             }
-            Some(Level::Named(_) | Level::Variant(_)) => true,
+            Some(_) => true,
             None => false,
         };
         let origin = if variant.is_some() { Origin::Variant } else { Origin::Baseline };
@@ -113,19 +114,13 @@ impl PlatformRow {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FeatureRow {
     pub(crate) feature: Feature,
-    /// The requirement, if its key is `cpu`.
+    /// The requirement, if its key is `cpu` or `isa`.
     pub(crate) cpu: Option<CpuRequirement>,
 }
 
 impl FeatureRow {
     pub(super) fn new(feature: Feature) -> Self {
-        let cpu = (feature.key() == CPU).then(|| {
-            // A bare `cpu` asks for a name that no machine can have.
-            let value = feature.value().unwrap_or_default();
-            let level = Microarchitecture::find(value)
-                .map_or_else(|| Level::Named(microarchitecture::canonical(value)), Level::Known);
-            CpuRequirement { level, origin: Origin::Feature }
-        });
+        let cpu = Level::of(&feature).map(|level| CpuRequirement { level, origin: Origin::Feature });
         Self { feature, cpu }
     }
 }

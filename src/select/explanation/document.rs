@@ -77,6 +77,7 @@ fn outcome(MachineOutcome { machine_types, verdict }: &MachineOutcome<'_>) -> Js
         "names": machine_types.iter().map(|machine_type| machine_type.name()).collect::<Json>(),
         "selected": verdict.selected.as_ref().map(Digest::as_str),
         "reason": verdict.reason.as_str(),
+        "matched": verdict.matched.clone(),
         "missing_variants": verdict.missing.clone(),
     })
 }
@@ -99,15 +100,28 @@ fn describe(index: &Digest, entry: &Entry<'_>) -> Json {
     })
 }
 
-/// An entry that none of these machines gets, with the needs of a machine that would, and the machines that meet them
-/// but get a better entry.
+/// An entry that none of these machines gets, with the needs of a machine that would, those of them that no machine
+/// meets, and the machines that meet all but get a better entry.
 fn unselected(index: &Digest, entry: &Entry<'_>, machines: &[&MachineType]) -> Json {
-    let fits = machines.iter().filter(|machine| unmet(entry, machine).is_empty()).map(|machine| machine.name());
+    let mut fits = Vec::new();
+    // The requirements that all machines lack: those of the first, less those that some other meets.
+    let mut lacking: Option<Vec<String>> = None;
+    for machine in machines {
+        let unmet: Vec<String> = unmet(entry, machine).into_iter().map(|unmet| unmet.requirement).collect();
+        if unmet.is_empty() && fits.len() < EXAMPLES {
+            fits.push(machine.name());
+        }
+        match &mut lacking {
+            None => lacking = Some(unmet),
+            Some(lacking) => lacking.retain(|requirement| unmet.contains(requirement)),
+        }
+    }
     json!({
         "index": index.as_str(),
         "position": entry.position(),
         "digest": entry.digest(),
         "needs": requirements(entry),
-        "outranked_for": fits.take(EXAMPLES).collect::<Json>(),
+        "unmet": lacking.unwrap_or_default(),
+        "outranked_for": fits,
     })
 }

@@ -57,17 +57,19 @@ pub(super) struct EntryVerdict {
     pub(super) selected: Option<Digest>,
     /// Why this one, or why none, in the words of a pull.
     pub(super) reason: String,
+    /// The alternatives that matched, of features that list several.
+    pub(super) matched: Vec<String>,
     /// Features for which there are only lesser variants.
     pub(super) missing: Vec<String>,
 }
 
 impl EntryVerdict {
     const fn nothing(reason: String) -> Self {
-        Self { selected: None, reason, missing: Vec::new() }
+        Self { selected: None, reason, matched: Vec::new(), missing: Vec::new() }
     }
 
     fn whole(digest: &Digest, why: &str) -> Self {
-        Self { selected: Some(digest.clone()), reason: format!("passed through: {why}"), missing: Vec::new() }
+        Self { selected: Some(digest.clone()), ..Self::nothing(format!("passed through: {why}")) }
     }
 }
 
@@ -223,7 +225,8 @@ fn progress(digest: &Digest, turn: Turn) -> WalkProgress {
     WalkProgress::Done(match turn {
         Turn::Nested(descriptor, walk) => return WalkProgress::Awaits(descriptor, walk),
         Turn::Image { descriptor, reason, missing, .. } => {
-            EntryVerdict { selected: Some(descriptor.digest), reason: reason.to_string(), missing }
+            let words = reason.to_string();
+            EntryVerdict { selected: Some(descriptor.digest), reason: words, matched: reason.matched, missing }
         }
         Turn::Whole(why) => EntryVerdict::whole(digest, why),
         Turn::DeadEnd(dead_end) => EntryVerdict::nothing(dead_end.to_string()),

@@ -54,7 +54,7 @@ const NAMES: &[Row] = &[
     ("an unknown machine runs what is generic", "-/amd64 cpu:granite", &["linux/amd64"], 0),
     ("and what its variant says", "-/amd64/v4 cpu:granite", &["linux/amd64 cpu:x86_64_v3"], 0),
     ("an unknown entry needs its name", "- cpu:sapphirerapids", &["linux/amd64 cpu:granite"], NONE),
-    ("cpu without a value", "- cpu:skylake", &["linux/amd64 cpu"], NONE),
+    ("cpu without a value is any", "- cpu:skylake", &["linux/amd64 cpu"], 0),
     ("cpu with an empty value", "- cpu:skylake", &["linux/amd64 cpu:"], NONE),
     ("Cpu is not cpu", "- cpu:skylake", &["linux/amd64 Cpu:skylake"], NONE),
 ];

@@ -161,6 +161,41 @@ fn depth_and_number_are_bounded() {
 }
 
 #[test]
+fn alternatives_count_against_the_limits() {
+    let with = |features: Vec<String>| {
+        let mut entry = entry(0, "linux/amd64");
+        entry["platform"]["features"] = json!(features);
+        entry
+    };
+    let list = |length: usize| format!("nvcap:{}", vec!["8.0"; length].join("|"));
+    let unreadable = |features: Vec<String>| {
+        let index = parse(&json!({"manifests": [with(features), entry(1, "linux/amd64")]}).to_string()).unwrap();
+        index.unreadable().first().map(ToString::to_string)
+    };
+    assert_eq!(unreadable(vec![list(32)]), None);
+    assert!(unreadable(vec![list(33)]).is_some_and(|problem| problem.contains("more than 32 alternatives")));
+    assert_eq!(unreadable(vec![list(32); 8]), None);
+    let problem = unreadable([vec![list(32); 7], vec![list(31), "a".into(), "b".into()]].concat());
+    assert!(problem.is_some_and(|problem| problem.contains("more than 256 features")));
+    // Each alternative has the length that a feature may have.
+    let long = |length: usize| format!("mpi:{}|b", "a".repeat(length));
+    assert_eq!(unreadable(vec![long(252)]), None);
+    assert!(unreadable(vec![long(253)]).is_some_and(|problem| problem.contains("longer than 256 bytes")));
+    let mut noted = entry(0, "linux/amd64");
+    noted["annotations"]["org.metahub.features"] = json!(vec![list(32); 9].join(","));
+    assert_eq!(parse(&json!({"manifests": [noted]}).to_string()).unwrap().unreadable().len(), 1);
+
+    let heavy = with(vec![list(32); 8]).to_string();
+    let many = |count: usize| format!(r#"{{"manifests":[{}]}}"#, vec![heavy.as_str(); count].join(","));
+    assert_eq!(parse(&many(256)).unwrap().entries().len(), 256);
+    assert_eq!(parse(&many(257)), Err(IndexError::TooManyFeatures));
+    // Those of an entry that cannot be used are not kept.
+    let broken = with(vec![list(32), list(33)]).to_string();
+    let broken = format!(r#"{{"manifests":[{}]}}"#, vec![broken.as_str(); 3000].join(","));
+    assert_eq!(parse(&broken).unwrap().unreadable().len(), 3000);
+}
+
+#[test]
 fn what_others_may_read_as_an_index_is_one() {
     let one = entry(0, "linux/amd64");
     let deep = format!("{}{}", "[".repeat(1000), "]".repeat(1000));

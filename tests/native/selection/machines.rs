@@ -63,11 +63,35 @@ fn what_cannot_be_is_refused_by_field() {
         ("-/amd64 nvcap:abc", "features[0]", "compute capability such as 8.6"),
         ("-/amd64 nvcap", "features[0]", "compute capability such as 8.6"),
         ("-/amd64 nvcap:9.0a", "features[0]", "plain"),
+        ("-/amd64 nvcap:compute_90", "features[0]", "plain"),
+        ("-/amd64 nvcap:9.0+ptx", "features[0]", "no '+'"),
+        ("-/amd64 nvcap:8.0|9.0", "features[0]", "no '|'"),
+        ("-/amd64 a mpi:a|b", "features[1]", "no '|'"),
+        ("-/amd64 mpi:a+b", "features[0]", "no '+'"),
+        ("-/amd64 a|b", "features[0]", "no '|'"),
+        ("-/amd64 cpu:haswell|zen2", "features[0]", "no '|'"),
+        ("-/amd64 gfx:gfx90a:xnack+|gfx942", "features[0]", "no '|'"),
+        ("-/amd64 gfx:gfx90a:xnack++", "features[0]", "no '+'"),
+        ("-/amd64 gfx:mi300", "features[0]", "gfx942 or gfx90a:xnack+"),
+        ("-/amd64 gfx", "features[0]", "gfx942 or gfx90a:xnack+"),
+        ("-/amd64 gfx:gfx11-generic", "features[0]", "covers gfx11-generic"),
+        ("-/amd64 gfx:amdgcnspirv", "features[0]", "covers gfx11-generic and amdgcnspirv"),
+        ("-/amd64 cuda:new", "features[0]", "feature_rules: { cuda: exact } compares text"),
+        ("-/amd64 l4t:r36", "features[0]", "same_major compares numbers"),
+        ("-/amd64 isa", "features[0]", "isa needs a value, such as isa:avx2"),
+        ("-/amd64 a any=a", "devices.a", "rule compute_capability or amd_gpu"),
+        ("-/amd64 any=cpu", "devices.cpu", "rule compute_capability or amd_gpu"),
+        (
+            "-/amd64 nvcap:1.0 nvcap:2.0 nvcap:3.0 nvcap:5.0 nvcap:6.0 nvcap:7.0 nvcap:8.0 nvcap:9.0 nvcap:10.0",
+            "features",
+            "devices: { nvcap: any }",
+        ),
         ("-/amd64 driver:new", "features[0]", "version such as"),
         ("-/amd64 driver:550 driver:x", "features[1]", "version such as"),
         ("-/amd64 a >a >a", "prefer[1]", "twice"),
         ("-/amd64 a:1 >a:1", "prefer[0]", "write a"),
         ("-/amd64 >variant", "prefer[0]", "write cpu"),
+        ("-/amd64 isa:avx2 >isa", "prefer[0]", "write cpu"),
     ] {
         let error = MachineType::new("m", &description(written), &rules()).unwrap_err();
         assert!(error.field == field && error.message.contains(part), "{written}: {error}");
@@ -101,22 +125,33 @@ fn warns_of_what_looks_like_a_mistake() {
         ("linus/amd64", "os"),
         ("windows/amd64", "os_version"),
         ("-/amd64 a >b", "prefer[0]"),
+        ("-/amd64 a isa:avx10", "features[1]"),
+        ("-/amd64 a any=nvcap", "devices.nvcap"),
     ] {
         let machine = machine(written);
         let fields: Vec<&str> = machine.warnings().iter().map(|warning| warning.field.as_str()).collect();
         assert_eq!(fields, [field], "{written}");
     }
     assert!(machine("- cpu:skylake nvcap:8.6 infiniband >nvcap").warnings().is_empty());
+    assert!(machine("- cpu:skylake nvcap:8.6 gfx:gfx90a:xnack+ isa:sse3 any=nvcap").warnings().is_empty());
 }
 
 #[test]
 fn rules_are_checked() {
     let new = |key: &str, rule: &str| FeatureRules::new(&[(key.to_owned(), rule.to_owned())].into());
-    for (key, rule) in [("driver", "at_least"), ("nvcap", "exact"), ("nvcap", "at_least"), ("sm", "compute_capability")]
-    {
+    for (key, rule) in [
+        ("driver", "at_least"),
+        ("nvcap", "exact"),
+        ("nvcap", "at_least"),
+        ("sm", "compute_capability"),
+        ("bsp", "same_major"),
+        ("rocm", "amd_gpu"),
+    ] {
         assert!(new(key, rule).is_ok(), "{key}: {rule}");
     }
-    for (key, rule) in [("driver", "atleast"), ("driver", ""), ("cpu", "exact"), ("cpu", "at_least"), ("", "exact")] {
+    for (key, rule) in
+        [("driver", "atleast"), ("driver", ""), ("cpu", "exact"), ("cpu", "at_least"), ("isa", "exact"), ("", "exact")]
+    {
         assert_eq!(new(key, rule).unwrap_err().field, key, "{rule}");
     }
     for key in ["a:b", "a b", "a,b", "\u{7}"] {
@@ -134,6 +169,13 @@ fn fingerprints_tell_what_matters() {
         ("- cpu:skylake cpu:broadwell", "- cpu:skylake"),
         ("-/amd64 driver:550 driver:560", "-/amd64 driver:560.0 driver:550"),
         ("-/amd64 a >b", "-/amd64 a"),
+        ("-/amd64 nvcap:9.0", "-/amd64 nvcap:sm_90"),
+        ("-/amd64 nvcap:8.6 any=nvcap", "-/amd64 nvcap:8.6"),
+        ("-/amd64 nvcap:8.6 nvcap:9.0 any=nvcap", "-/amd64 nvcap:9.0 nvcap:8.6 any=nvcap"),
+        ("-/amd64 gfx:gfx90a:xnack+:sramecc-", "-/amd64 gfx:gfx90a:sramecc-:xnack+"),
+        ("- cpu:haswell isa:avx2", "- cpu:haswell"),
+        ("-/amd64 isa:avx isa:avx2", "-/amd64 isa:avx2 isa:avx"),
+        ("-/amd64 driver:570.26", "-/amd64 driver:570.26 cuda:12.8"),
     ] {
         assert_eq!(print(one), print(same), "{one} and {same}");
     }
@@ -146,6 +188,11 @@ fn fingerprints_tell_what_matters() {
         ("-/amd64 a b", "-/amd64 a b >b"),
         ("-/amd64 a:b", "-/amd64 a b"),
         ("-/riscv64", "-/riscv64/rva23u64"),
+        ("-/amd64 nvcap:8.6 nvcap:9.0", "-/amd64 nvcap:8.6 nvcap:9.0 any=nvcap"),
+        ("-/amd64 nvcap:8.6 nvcap:9.0", "-/amd64 nvcap:9.0 nvcap:8.6"),
+        ("-/amd64 gfx:gfx90a", "-/amd64 gfx:gfx90a:xnack-"),
+        ("-/amd64", "-/amd64 isa:avx"),
+        ("-/amd64 l4t:36", "-/amd64 l4t:36.1"),
     ] {
         assert_ne!(print(one), print(other), "{one} and {other}");
     }

@@ -1,21 +1,27 @@
 //! Selection of an entry for a machine type: rows of data, one reason each.
 //!
-//! A machine is written `os/architecture/variant@os_version feature… >preferred…`, the platform `-` when it is not
-//! given; `-/arm64` leaves the operating system out. An entry is written in the same way, with these words beside
-//! features: `os:F` an `os.features` item, `note:F` an item of the annotation, `nested` for an index, `attestation`
-//! for `BuildKit`'s annotation, `type=T` another media type, `artifact=T` its `artifactType` (`artifact=` an empty one),
-//! `zstd` for the annotation of zstd layers, `-` for no platform.
+//! A machine is written `os/architecture/variant@os_version feature… >preferred… any=key…`, the platform `-` when it is
+//! not given; `-/arm64` leaves the operating system out; `any=nvcap` is `devices: { nvcap: any }`. An entry is written
+//! in the same way, with these words beside features: `os:F` an `os.features` item, `note:F` an item of the annotation,
+//! `nested` for an index, `attestation` for `BuildKit`'s annotation, `type=T` another media type, `artifact=T` its
+//! `artifactType` (`artifact=` an empty one), `zstd` for the annotation of zstd layers, `-` for no platform.
 
 use metahub::hardware::feature::FeatureRules;
-use metahub::machine_type::{Description, MachineType};
+use metahub::machine_type::{Description, Devices, MachineType};
 use metahub::oci::index::Index;
 use metahub::oci::media_type;
 use metahub::select::{Selection, rank, select, unmet};
 use serde_json::{Value, json};
 
+mod alternatives;
+mod amd_gpu;
+mod bounds;
 mod cpu;
+mod cuda;
+mod devices;
 mod fixtures;
 mod hostile;
+mod isa;
 mod lists;
 mod machines;
 mod properties;
@@ -54,9 +60,10 @@ pub(crate) fn description(text: &str) -> Description {
     let mut description =
         Description { os: part(), architecture: part(), variant: part(), os_version, ..Description::default() };
     for word in words {
-        match word.strip_prefix('>') {
-            Some(key) => description.prefer.push(key.to_owned()),
-            None => description.features.push(word.to_owned()),
+        match (word.strip_prefix('>'), word.strip_prefix("any=")) {
+            (Some(key), _) => description.prefer.push(key.to_owned()),
+            (None, Some(key)) => _ = description.devices.insert(key.to_owned(), Devices::Any),
+            (None, None) => description.features.push(word.to_owned()),
         }
     }
     description

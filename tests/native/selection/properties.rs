@@ -22,7 +22,7 @@ const PLATFORMS: [&str; 12] = [
     "unknown/unknown",
     "-",
 ];
-const FEATURES: [&str; 18] = [
+const FEATURES: [&str; 34] = [
     "cpu:x86_64",
     "cpu:nehalem",
     "cpu:haswell",
@@ -41,8 +41,24 @@ const FEATURES: [&str; 18] = [
     "mpi:a",
     "mpi:b",
     "flag",
+    "cpu:haswell|zen2|neoverse_n1",
+    "cpu",
+    "isa:avx2",
+    "isa:sve|avx512f",
+    "nvcap",
+    "nvcap:7.0|8.0+ptx",
+    "nvcap:8.0|8.6|9.0a",
+    "nvcap:8.7ptx|8.0",
+    "nvcap:7.5ptx",
+    "gfx",
+    "gfx:gfx11-generic|amdgcnspirv",
+    "gfx:gfx90a:xnack-|gfx1100",
+    "cuda:12.0",
+    "cuda:12.4|13.0",
+    "l4t:36",
+    "mpi:b|c",
 ];
-const MACHINES: [&str; 14] = [
+const MACHINES: [&str; 21] = [
     "-/amd64",
     "-/amd64/v3",
     "- cpu:skylake",
@@ -57,6 +73,13 @@ const MACHINES: [&str; 14] = [
     "- cpu:neoverse_v1 flag",
     "windows/amd64@10.0.20348 flag",
     "-/arm64/v9 nvcap:8.7",
+    "-/arm64/v8.2 nvcap:8.7 l4t:36.4",
+    "- cpu:icelake nvcap:8.6 nvcap:12.0",
+    "-/amd64 nvcap:9.0 nvcap:8.0 driver:570.26 flag",
+    "- cpu:zen4 nvcap:8.6 nvcap:9.0 any=nvcap >nvcap",
+    "- cpu:zen3 gfx:gfx90a gfx:gfx1100 mpi:b",
+    "-/amd64 gfx:gfx90a:xnack+ isa:avx2 cuda:12.6",
+    "- cpu:skylake nvcap:8.0 gfx:gfx1101 >gfx",
 ];
 
 fn entry() -> impl Strategy<Value = String> {
@@ -151,6 +174,21 @@ proptest! {
         let index = index_of(&longer);
         let added = index.entries().nth(longer.len() - 1).unwrap();
         prop_assume!(eligible(&added, &machine));
+        let after = chosen(&longer, &machine).cloned();
+        prop_assert!(after == Some(more.clone()) || equal(selected, &more, &machine), "{} then {:?}", more, after);
+    }
+
+    #[test]
+    fn another_alternative_never_loses(
+        entries in entries(), feature in any_of(FEATURES.to_vec()), machine in a_machine()
+    ) {
+        let Some((key, value)) = feature.split_once(':') else { return Ok(()) };
+        let Some(selected) = chosen(&entries, &machine) else { return Ok(()) };
+        let start = format!("{key}:");
+        let Some(present) = selected.split_whitespace().find(|word| word.starts_with(&start)) else { return Ok(()) };
+        let more = selected.replace(present, &format!("{present}|{value}"));
+        let mut longer = entries.clone();
+        longer.push(more.clone());
         let after = chosen(&longer, &machine).cloned();
         prop_assert!(after == Some(more.clone()) || equal(selected, &more, &machine), "{} then {:?}", more, after);
     }

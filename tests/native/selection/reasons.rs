@@ -1,6 +1,6 @@
 //! Reasons, offers and missing variants, in words.
 
-use metahub::select::{Selection, missing_variants, select, unmet};
+use metahub::select::{MissingVariant, Selection, missing_variants, select, unmet};
 
 use super::{index, machine};
 
@@ -30,6 +30,22 @@ fn reasons_say_what_decided() {
             vec!["windows/amd64", "windows/amd64@10.0.20348.1"],
             "windows/amd64 10.0.20348.1; made for the os version; 2 of 2 fit",
         ),
+        (
+            "-/amd64 nvcap:12.0",
+            vec!["linux/amd64 nvcap:7.0|8.0|9.0+ptx", "linux/amd64"],
+            "linux/amd64 nvcap:9.0+ptx (of 3); asks for the most keys; 2 of 2 fit",
+        ),
+        (
+            "-/amd64 nvcap:7.5 nvcap:8.6",
+            vec!["linux/amd64 nvcap:7.0|7.5|8.0|8.9"],
+            "linux/amd64 nvcap:7.5|8.0 (of 4); the only one that fits; 1 of 1 fit",
+        ),
+        (
+            "- cpu:zen3 mpi:b",
+            vec!["linux/amd64 cpu:haswell|znver2 mpi:a|b", "linux/amd64"],
+            "linux/amd64 cpu:znver2 (of 2) mpi:b (of 2); asks for the most keys; 2 of 2 fit",
+        ),
+        ("-/amd64 gpu:a100", vec!["linux/amd64 gpu"], "linux/amd64 gpu; the only one that fits; 1 of 1 fit"),
     ] {
         let index = index(&entries);
         let Selection::Selected { reason, .. } = select(&index, &machine(written)) else { panic!("{written}") };
@@ -110,6 +126,27 @@ fn unmet_requirements_name_both_sides() {
             vec!["needs os windows, the machine has linux", "needs architecture amd64, the machine has arm64"],
         ),
         ("- cpu:skylake a", "linux/amd64 cpu:haswell a", vec![]),
+        ("-/amd64 nvcap:9.0", "linux/amd64 nvcap:7.0|8.0", vec!["needs nvcap:7.0|8.0, the machine has nvcap:9.0"]),
+        // Of several devices those that it does not suit.
+        ("-/amd64 nvcap:7.5 nvcap:8.6", "linux/amd64 nvcap:8.0", vec!["needs nvcap:8.0, the machine has nvcap:7.5"]),
+        (
+            "-/amd64 nvcap:7.5 nvcap:8.6 any=nvcap",
+            "linux/amd64 nvcap:9.0",
+            vec!["needs nvcap:9.0, the machine has nvcap:7.5, nvcap:8.6"],
+        ),
+        ("- cpu:zen3", "linux/amd64 cpu:Haswell|znver5", vec!["needs cpu:haswell|zen5, the machine has cpu:zen3"]),
+        (
+            "- cpu:ivybridge isa:sha_ni",
+            "linux/amd64 isa:avx2",
+            vec!["needs isa:avx2, the machine has cpu:ivybridge, isa:sha_ni"],
+        ),
+        ("-/amd64 driver:570.26", "linux/amd64 cuda:13.0", vec!["needs cuda:13.0, the machine has cuda:12.8"]),
+        (
+            "-/amd64 gfx:gfx90a",
+            "linux/amd64 gfx:gfx90a:xnack+",
+            vec!["needs gfx:gfx90a:xnack+, the machine has gfx:gfx90a"],
+        ),
+        ("-/amd64", "linux/amd64 nvcap", vec!["needs nvcap, the machine has nothing of it"]),
     ] {
         let index = index(&[entry]);
         let unmet = unmet(&index.entries().next().unwrap(), &machine(written));
@@ -117,6 +154,51 @@ fn unmet_requirements_name_both_sides() {
         assert!(found.starts_with(&words.iter().map(ToString::to_string).collect::<Vec<_>>()), "{entry}: {found:?}");
         assert_eq!(found.is_empty(), words.is_empty(), "{entry}: {found:?}");
     }
+}
+
+#[test]
+fn matched_alternatives_are_named() {
+    let matched = |written: &str, entry: &str| match select(&index(&[entry]), &machine(written)) {
+        Selection::Selected { reason, .. } => reason.matched,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(matched("-/amd64 nvcap:8.6 a", "linux/amd64 nvcap:7.0|8.0|9.0+ptx a"), ["nvcap:8.0"]);
+    assert_eq!(
+        matched("-/amd64 gfx:gfx942 gfx:gfx1151", "linux/amd64 gfx:gfx11-generic|gfx90a|gfx942"),
+        ["gfx:gfx11-generic|gfx942"]
+    );
+    assert_eq!(matched("-/amd64 nvcap:8.6", "linux/amd64 nvcap:8.0"), Vec::<String>::new());
+}
+
+#[test]
+fn missing_variants_of_lists_devices_and_bounds() {
+    for (written, entries, missing) in [
+        ("-/amd64 nvcap:8.6", vec!["linux/amd64 nvcap:7.0|8.0"], vec!["nvcap:8.6 falls back"]),
+        ("-/amd64 nvcap:8.0", vec!["linux/amd64 nvcap:7.0|8.0"], vec![]),
+        ("-/amd64 nvcap:9.0", vec!["linux/amd64 nvcap:9.0ptx"], vec!["nvcap:9.0 falls back"]),
+        ("-/amd64 nvcap:9.0", vec!["linux/amd64 nvcap:9.0+ptx"], vec![]),
+        // A bare key or a flag is no variant.
+        ("-/amd64 nvcap:8.6", vec!["linux/amd64 nvcap"], vec!["nvcap:8.6"]),
+        ("-/amd64 gpu", vec!["linux/amd64 gpu"], vec![]),
+        ("- cpu:haswell", vec!["linux/amd64 isa:avx2"], vec!["cpu:haswell"]),
+        ("- cpu:haswell", vec!["linux/amd64 cpu:haswell|zen2"], vec![]),
+        ("-/amd64 gfx:gfx1100", vec!["linux/amd64 gfx:gfx11-generic"], vec!["gfx:gfx1100 falls back"]),
+        ("-/amd64 gfx:gfx90a:xnack+", vec!["linux/amd64 gfx:gfx90a"], vec![]),
+        ("-/amd64 nvcap:7.5 nvcap:8.6", vec!["linux/amd64 nvcap:7.5|8.6"], vec![]),
+        ("-/amd64 nvcap:7.5 nvcap:8.6", vec!["linux/amd64 nvcap:7.5|8.0"], vec!["nvcap:7.5,nvcap:8.6 falls back"]),
+        // A newer driver, or a newer toolkit, makes no better image.
+        ("-/amd64 driver:570.26", vec!["linux/amd64 driver:535 cuda:12.4"], vec![]),
+        ("-/arm64 l4t:36.4", vec!["linux/arm64 l4t:36"], vec![]),
+    ] {
+        assert_eq!(missing_words(&entries, written), missing, "{written} {entries:?}");
+    }
+}
+
+fn missing_words(entries: &[&str], written: &str) -> Vec<String> {
+    let words = |missing: MissingVariant| {
+        format!("{}{}", missing.features.join(","), if missing.falls_back { " falls back" } else { "" })
+    };
+    missing_variants(&index(entries), &machine(written)).into_iter().map(words).collect()
 }
 
 #[test]
@@ -128,19 +210,14 @@ fn missing_variants_are_worth_building() {
         ("- cpu:haswell", vec!["cpu:haswell"]),
         ("- cpu:broadwell nvcap:5.2", vec![]),
         ("- cpu:broadwell", vec!["cpu:broadwell"]),
-        ("- cpu:skylake nvcap:5.3", vec!["nvcap:5.3 falls back"]),
+        // Tegra does not run the image for 5.2.
+        ("- cpu:skylake nvcap:5.3", vec!["nvcap:5.3"]),
         ("- cpu:skylake nvcap:8.6", vec!["nvcap:8.6"]),
         ("- a cpu:skylake", vec!["a"]),
         ("-/amd64", vec![]),
         ("-/amd64/v3", vec!["cpu:x86_64_v3"]),
         ("-/s390x b", vec![]),
     ] {
-        let found: Vec<String> = missing_variants(&index(&demo), &machine(written))
-            .into_iter()
-            .map(|missing| {
-                format!("{}{}", missing.features.join(","), if missing.falls_back { " falls back" } else { "" })
-            })
-            .collect();
-        assert_eq!(found, missing, "{written}");
+        assert_eq!(missing_words(&demo, written), missing, "{written}");
     }
 }
