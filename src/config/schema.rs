@@ -217,6 +217,7 @@ mod tests {
             registry["credentials"].as_object_mut().unwrap().remove("public");
         }
         vec![
+            ("/machine_types/type1/devices", json!({ "infiniband": "any" })),
             ("/images", json!({ "a/*": [{ "tag": "*" }], "*/b": [{ "tag": "*" }] })),
             ("/images", json!({ "a": [] })),
             ("/images", json!({ "a": [{}] })),
@@ -224,7 +225,6 @@ mod tests {
             ("/images", json!({ "a": [{ "tag": "*", "variants": [{ "tag": "{b}-x" }] }] })),
             ("/images", json!({ "a": [{ "tag": "*", "assume": { "amd64": "v9" } }] })),
             ("/images", json!({ "a": [{ "tag": "*", "repositories": [{ "repository": "b" }] }] })),
-            ("/machine_types/type1/devices", json!({ "infiniband": "any" })),
             ("/registries/registry/anonymous", json!("type9")),
             ("/registries/registry/anonymous", json!("none")),
             ("/registries/registry", anonymous),
