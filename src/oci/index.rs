@@ -121,8 +121,8 @@ impl Index {
     }
 
     /// Whether this is an index of images for machines to choose from. Otherwise (it has an `artifactType`, or entries
-    /// none of which has a platform or is itself an index of images) it passes through unchanged. An entry that could not be read
-    /// counts as one with a platform: what we do not understand must not switch selection off.
+    /// none of which has a platform or is itself an index of images) it passes through unchanged. An entry that could
+    /// not be read counts as one with a platform: what we do not understand must not switch selection off.
     #[must_use]
     pub fn is_image_index(&self) -> bool {
         let leads_on = |entry: &Entry<'_>| entry.is_nested_index() && entry.exclusion() != Some(Exclusion::Artifact);
