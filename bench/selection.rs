@@ -70,6 +70,7 @@ fn explanations(rules: &FeatureRules) {
             media_type: "application/vnd.oci.image.index.v1+json".to_owned(),
             digest: Digest::of(b""),
             index: Some(Rc::clone(&index)),
+            observed: false,
         };
         let page =
             || Explanation::new(image(), &machine_types, None, OnNoMatch::Refuse).page("image=bench").to_string();

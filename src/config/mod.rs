@@ -30,7 +30,7 @@ pub use configuration::Config;
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use login::{Login, ViewDenied};
-pub use policies::IndexByDigest;
+pub use policies::{IndexByDigest, Mode};
 pub use registry::Registry;
 #[cfg(feature = "schema")]
 pub use schema::{page, schema};

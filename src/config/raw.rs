@@ -11,7 +11,7 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::authentication::Authentication;
-use super::policies::IndexByDigest;
+use super::policies::{IndexByDigest, Mode};
 use super::raw_images::RawImageRule;
 use crate::auth::secret::Secret;
 use crate::machine_type::Description;
@@ -128,6 +128,11 @@ pub(super) struct RawRegistry {
     /// The side that checks passwords.
     #[cfg_attr(feature = "schema", schemars(required))]
     pub(super) authentication: Option<Authentication>,
+
+    /// The part that MetaHub plays for tags of this registry. `observe` is for the time before clients depend on it;
+    /// permissions and machine types of logins count all the same. Default: `select`.
+    #[cfg_attr(feature = "schema", schemars(extend("default" = "select")))]
+    pub(super) mode: Option<Mode>,
 
     /// The machine type of clients without a login; or `unfiltered`, which gets whole indexes; or `refuse`, which
     /// makes such clients log in. Default: `refuse`.

@@ -6,6 +6,7 @@ use super::authentication::Authentication;
 use super::environment::{Environment, unset};
 use super::error::ConfigError;
 use super::machine_types::MachineTypes;
+use super::policies::Mode;
 use super::raw::{Named, RawCredentials, RawRegistry, RawTokenService};
 use crate::auth::account::View;
 use crate::auth::credentials::Credentials;
@@ -22,6 +23,8 @@ pub struct Registry {
     pub host: String,
     /// The party that checks passwords.
     pub authentication: Authentication,
+    /// Whether tags are answered by selection.
+    pub mode: Mode,
     /// The view of clients without credentials; `None` if they are refused.
     pub anonymous: Option<View>,
     /// Whether a client may bring a bearer token of its own, which the registry checks.
@@ -79,7 +82,17 @@ fn registry(
         Repository::parse(&name).map_err(|error| ConfigError::new(field("default_namespace"), error.to_string()))
     });
     let default_namespace = default_namespace.transpose()?;
-    Ok(Registry { host, authentication, cluster, anonymous, accept_jwt, token_service, credentials, default_namespace })
+    Ok(Registry {
+        host,
+        authentication,
+        mode: raw.mode.unwrap_or_default(),
+        cluster,
+        anonymous,
+        accept_jwt,
+        token_service,
+        credentials,
+        default_namespace,
+    })
 }
 
 fn anonymous(raw: Option<&str>, machine_types: &MachineTypes) -> Result<Option<View>, String> {

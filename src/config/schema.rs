@@ -295,6 +295,7 @@ mod tests {
             ),
             ("/cache", json!({ "bytes": 4_194_304.0, "tag_ttl": "168h", "serve_stale_on_error": null })),
             ("/cache", json!({ "bytes": "0" })),
+            ("/registries/registry/mode", json!("observe")),
             ("/registries/registry/anonymous", json!("type1")),
             ("/registries/registry/credentials", json!({ "username": "a", "password": "", "public": true })),
             (

@@ -96,6 +96,7 @@ pub(super) fn refusals() -> Vec<(&'static str, Value, &'static str)> {
         ("/registries/registry/host", json!(""), "registries.registry.host"),
         ("/registries/registry", json!({ "host": "h" }), "registries.registry.authentication"),
         ("/registries/registry/authentication", json!("maybe"), "registries.registry.authentication"),
+        ("/registries/registry/mode", json!("watch"), "registries.registry.mode"),
         ("/registries/registry/anonymous", json!("type9"), "registries.registry.anonymous"),
         ("/registries/registry/anonymous", json!("none"), "registries.registry.anonymous"),
         (

@@ -33,7 +33,7 @@ use super::verifying::Verifying;
 use super::{Arrival, WorkerState, token_endpoint};
 use crate::auth::account::View;
 use crate::auth::credentials::Presented;
-use crate::config::{Authentication, Config, Registry};
+use crate::config::{Authentication, Config, Mode, Registry};
 use crate::flow::reply::Reply;
 use crate::machine_type::listing;
 use crate::oci::errors::Code;
@@ -272,13 +272,16 @@ fn dispatch(
     request: Request,
 ) -> Plan {
     let unconditional = || !CONDITIONS.iter().any(|name| headers.has(name));
+    let observes = registry.mode == Mode::Observe;
+    // A request for less, or for other types, gets what it would get without MetaHub.
+    let may_be_observed = || !at.session.repeated && accept_header::asks_for_all(headers) && unconditional();
     Plan::Registry(match (request, view) {
         // Where the registry owns the passwords, it is asked.
         (Request::Ping, view) if registry.authentication != Authentication::Upstream => {
             return Plan::Answer(Reply::json(200, &json!({})).with("x-metahub-machine-type", view.name()).into());
         }
         (Request::Manifest(repository, Reference::Tag(tag)), View::Machine(machine_type))
-            if !is_artifact_tag(tag.as_str()) =>
+            if !is_artifact_tag(tag.as_str()) && (!observes || may_be_observed()) =>
         {
             let asked = TagRequest {
                 repository,
@@ -286,6 +289,7 @@ fn dispatch(
                 identity: caller.identity,
                 machine_type: Arc::clone(machine_type),
                 on_no_match: config.on_no_match,
+                observes,
                 cache: config.cache,
                 recent: Rc::clone(&worker.recent),
                 head: method == Method::Head,
@@ -294,7 +298,8 @@ fn dispatch(
         }
         (Request::Manifest(_, Reference::Tag(_)), _) => passing().reporting(Report::count(Counter::PassedThrough)),
         (Request::Manifest(repository, Reference::Digest(digest)), view) => {
-            let indexes = matches!(view, View::Machine(_)).then_some(config.index_by_digest);
+            let selects = matches!(view, View::Machine(_)) && !observes;
+            let indexes = selects.then_some(config.index_by_digest);
             let recent = Rc::clone(&worker.recent);
             let asked = DigestRequest { repository, digest, indexes, cache: config.cache, recent };
             let is_whole = method == Method::Get && config.cache.is_on() && unconditional();

@@ -12,6 +12,7 @@ use super::report::Counter;
 use super::session::Session;
 use super::step::{Answer, Callout, Event, Step};
 use super::worker::Permit;
+use crate::config::Mode;
 use crate::flow::body::Body;
 use crate::flow::reply::Reply;
 use crate::machine_type::MachineType;
@@ -179,7 +180,8 @@ impl Explain {
         } else {
             None
         };
-        let image = Image { name: self.image(), media_type: media_type.to_owned(), digest, index };
+        let observed = at.session.registry.mode == Mode::Observe;
+        let image = Image { name: self.image(), media_type: media_type.to_owned(), digest, index, observed };
         let explanation = Explanation::new(image, machine_types, query.after.as_deref(), *on_no_match);
         self.proceed(at, Box::new(explanation))
     }

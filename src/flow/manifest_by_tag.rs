@@ -15,6 +15,7 @@
 
 mod answering;
 mod confirmation;
+mod observing;
 mod resolved;
 
 use std::rc::Rc;
@@ -51,6 +52,8 @@ pub(super) struct TagRequest {
     pub(super) identity: Option<Identity>,
     pub(super) machine_type: Arc<MachineType>,
     pub(super) on_no_match: OnNoMatch,
+    /// The registry is only observed.
+    pub(super) observes: bool,
     pub(super) cache: Cache,
     pub(super) recent: Rc<Recent>,
     /// The client asks with HEAD.
@@ -58,10 +61,19 @@ pub(super) struct TagRequest {
 }
 
 impl TagRequest {
+    /// The number of the rule by which an index is served.
+    fn rule(&self) -> u8 {
+        match self.on_no_match {
+            _ if self.observes => 2,
+            OnNoMatch::Unfiltered => 1,
+            OnNoMatch::Refuse | OnNoMatch::Deny => 0,
+        }
+    }
+
     /// The view on which the answer depends besides the tag, in bytes: machine types with the same offer get the same
     /// image.
     fn view(&self) -> [u8; 17] {
-        let mut view = [u8::from(self.on_no_match == OnNoMatch::Unfiltered); 17];
+        let mut view = [self.rule(); 17];
         let (_, fingerprint) = view.split_at_mut(1);
         fingerprint.copy_from_slice(self.machine_type.fingerprint().as_bytes());
         view
@@ -337,7 +349,10 @@ impl ManifestByTag {
     fn on_top(self, at: Context<'_>, top: Top, media_type: &str, body: &Body, source: Counter) -> Decision {
         // A document that is said to be an index and is none is a fault that the walk finds.
         if !body.nature().is_index && Kind::of(media_type) != Kind::Index {
-            return self.pass_through(at, top, media_type, body, "not an index", source);
+            return self.pass_through(at, top, media_type, body, "not an index".into(), source);
+        }
+        if self.asked.observes {
+            return self.observe(at, top, media_type, body, source);
         }
         self.on_index(at, top, body, Walk::begin(), Some((media_type, source)))
     }
@@ -346,14 +361,15 @@ impl ManifestByTag {
     /// through.
     fn on_index(self, at: Context<'_>, top: Top, body: &Body, walk: Walk, whole: Option<(&str, Counter)>) -> Decision {
         match (body.enter(walk, &self.asked.machine_type, self.asked.on_no_match), whole) {
-            (Turn::Image { descriptor, reason, missing, .. }, _) => {
+            (Turn::Image { descriptor, reason, missing, indistinguishable }, _) => {
                 let (reason, missing) = (reason.to_string(), joined(&missing));
-                let Top { digest: top, lesson } = top;
-                let resolution = Resolution { top, served: descriptor, reason, missing, location: None };
-                self.serve(at, Resolved { resolution, lesson })
+                let resolved = Resolved::selected(top, descriptor, reason, missing, indistinguishable as u64);
+                self.serve(at, resolved)
             }
             (Turn::Nested(descriptor, walk), _) => self.into_nested(at, top, descriptor, walk),
-            (Turn::Whole(why), Some((media_type, source))) => self.pass_through(at, top, media_type, body, why, source),
+            (Turn::Whole(why), Some((media_type, source))) => {
+                self.pass_through(at, top, media_type, body, why.into(), source)
+            }
             (Turn::Whole(_), None) => self.fail(at, &Fault::dead_end(&DeadEnd::NotAnImageIndex)),
             (Turn::DeadEnd(dead_end), _) => {
                 let fault = Fault::dead_end(&dead_end).under(self.asked.on_no_match);

@@ -59,6 +59,12 @@ counters! {
     TokenInvalid = "token_invalid",
     /// A machine type got less than it could use of an image that is made in variants.
     MissingVariant = "missing_variant",
+    /// A tag was answered with an image that only list order tells apart from another one.
+    Indistinguishable = "indistinguishable",
+    /// An index was passed on because its registry is only observed, and an image would have been selected.
+    Observed = "observed",
+    /// The same, and there would have been no image.
+    ObservedNoMatch = "observed_no_match",
     /// A manifest was answered from the cache; upstream was asked with HEAD at most.
     CacheHit = "cache_hit",
     /// A manifest was fetched from upstream.

@@ -30,6 +30,8 @@ pub struct Image {
     pub digest: Digest,
     /// The document as an index, if it is one.
     pub index: Option<Rc<Index>>,
+    /// Its registry is only observed: pulls get the document as it is.
+    pub observed: bool,
 }
 
 /// An answer in the making.
@@ -37,6 +39,7 @@ pub struct Image {
 pub struct Explanation {
     name: String,
     media_type: String,
+    observed: bool,
     walks: Walks,
     /// The machine types that are still to be explained, in the order of their names.
     machine_types: Vec<Arc<MachineType>>,
@@ -50,7 +53,8 @@ impl Explanation {
     pub fn new(image: Image, machine_types: &[Arc<MachineType>], after: Option<&str>, on_no_match: OnNoMatch) -> Self {
         let machine_types: Vec<_> = listing::behind(machine_types, after).cloned().collect();
         let walks = Walks::begin(image.digest, image.index, &machine_types, on_no_match);
-        Self { name: image.name, media_type: image.media_type, walks, machine_types, first_page: after.is_none() }
+        let Image { name, media_type, observed, .. } = image;
+        Self { name, media_type, observed, walks, machine_types, first_page: after.is_none() }
     }
 
     /// A nested index that the explanation needs and does not have yet. It must be [added](Self::add) before the next.
@@ -70,7 +74,7 @@ impl Explanation {
         let page = Page::of(&self.machine_types, &self.walks);
         let next = page.next_after.map(|last| format!("/metahub/v1/explain?{rest}&after={last}"));
         let (image, media_type, walks) = (&*self.name, &*self.media_type, &self.walks);
-        let mut members = Document { image, media_type, walks, page, next }.members();
+        let mut members = Document { image, media_type, observed: self.observed, walks, page, next }.members();
         if self.first_page {
             members.extend(document::entries(walks));
         }

@@ -24,7 +24,7 @@ mod settings;
 
 pub use documents::{Document, Location};
 pub use growth::CacheGrowth;
-pub use resolution::{Confirmed, Resolution};
+pub use resolution::{Confirmed, Observed, Resolution};
 pub use scope::CacheScope;
 pub use settings::{Cache, DEFAULT_BYTES, MAX_BYTES, MIN_BYTES};
 

@@ -323,6 +323,30 @@ fn a_missing_variant_is_counted_from_the_cache_too() {
     }
 }
 
+/// Two images of one platform, without the features that somebody meant to give them.
+#[test]
+fn images_that_only_list_order_tells_apart_are_counted_each_time_and_logged_once_an_hour() {
+    let (config, twin) = (parse(&configuration()), child(&["cpu:skylake"]));
+    let mut lost = twin.0.clone();
+    lost["platform"]["features"] = json!([]);
+    let upstream = ScriptedRegistry::with_list(&[child(&[]), (lost, twin.1)]);
+    // The first from the registry, the others from the cache.
+    for (now, is_logged) in [(10_000, true), (10_001, false), (13_599, false), (13_600, true)] {
+        upstream.memory.now.set(now);
+        let outcome = exchange(&config, "GET", DEMO, "qnib-type1", &upstream);
+        assert_eq!((outcome.status, &outcome.body), (200, &child(&[]).1), "the first of the list");
+        assert_eq!(outcome.counters, ["metahub_selected", "metahub_indistinguishable"], "at {now}");
+        assert_eq!(outcome.lines.len(), usize::from(is_logged), "at {now}: {:?}", outcome.lines);
+        for line in &outcome.lines {
+            for part in ["qnib/bench:latest", "type1", "some tool has lost their features", "(1)", "linux/amd64"] {
+                assert!(line.contains(part), "{line} lacks {part}");
+            }
+        }
+    }
+    let other = exchange(&config, "GET", "qnib/other:latest", "qnib-type1", &upstream);
+    assert_eq!(other.lines.len(), 1, "another image has a line of its own");
+}
+
 #[test]
 fn on_no_match_takes_effect_with_the_configuration() {
     let upstream = ScriptedRegistry::with_list(&[child(&["cpu:zen4"])]);

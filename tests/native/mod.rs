@@ -16,6 +16,7 @@ mod flow_jwt;
 mod flow_large;
 mod flow_lies;
 mod flow_moved;
+mod flow_observe;
 mod flow_pull;
 mod flow_request;
 mod flow_trust;

@@ -1,6 +1,6 @@
 //! Answers to a manifest by tag: the manifest with its headers, cache records and reports, or the fault.
 
-use super::resolved::{Lesson, Resolved, Top};
+use super::resolved::{Lesson, Passing, Resolved, Top};
 use super::{Age, ManifestByTag, Own};
 use crate::flow::accept_header;
 use crate::flow::body::Body;
@@ -14,7 +14,7 @@ use crate::flow::step::Step;
 use crate::flow::transfer::{Progress, Transfer};
 use crate::oci::errors::Code;
 use crate::oci::index::Descriptor;
-use crate::store::cache::{CacheGrowth, Location, Resolution};
+use crate::store::cache::{CacheGrowth, Location, Observed, Resolution};
 use crate::text::headers::HeaderChange;
 
 impl ManifestByTag {
@@ -25,7 +25,7 @@ impl ManifestByTag {
         Top { digest: top, lesson }: Top,
         media_type: &str,
         body: &Body,
-        why: &str,
+        Passing { why, indistinguishable, observed }: Passing,
         source: Counter,
     ) -> Decision {
         let served = Descriptor { media_type: media_type.to_owned(), digest: top.clone(), size: body.len() as u64 };
@@ -33,7 +33,8 @@ impl ManifestByTag {
         let reason = format!("passed through: {why}");
         // A wrong type would be remembered, and the true one would be refused from then on.
         let lesson = if fetch::is_true(media_type, body) { lesson } else { Lesson::Nothing };
-        let resolution = Resolution { top, served, reason, missing: String::new(), location };
+        let (indistinguishable, missing) = (indistinguishable as u64, String::new());
+        let resolution = Resolution { top, served, reason, missing, indistinguishable, observed, location };
         self.answer(at, Resolved { resolution, lesson }, body, source)
     }
 
@@ -128,7 +129,33 @@ impl ManifestByTag {
         if !resolution.missing.is_empty() {
             reports.push(self.missing_variant(resolution));
         }
+        if resolution.indistinguishable > 0 {
+            reports.push(self.indistinguishable(resolution));
+        }
+        reports.extend(resolution.observed.map(|observed| self.observed(observed, resolution)));
         reports
+    }
+
+    /// The report of an image that was selected by nothing but its place in the list.
+    fn indistinguishable(&self, Resolution { reason, indistinguishable: others, .. }: &Resolution) -> Report {
+        let (image, name) = (self.image(), self.asked.machine_type.name());
+        let line = format!(
+            "{image} has other images ({others}) that only list order tells apart from that of machine type {name}; \
+             some tool has lost their features: {reason}"
+        );
+        let topic = Some(format!("indistinguishable {image} {name}"));
+        Report { line: Some(line), topic, ..Report::count(Counter::Indistinguishable) }
+    }
+
+    /// The report of the result of selection at a registry that is only observed. Another result is another topic.
+    fn observed(&self, observed: Observed, Resolution { reason, .. }: &Resolution) -> Report {
+        let (image, name) = (self.image(), self.asked.machine_type.name());
+        let counter = match observed {
+            Observed::Selected | Observed::Nested => Counter::Observed,
+            Observed::Nothing => Counter::ObservedNoMatch,
+        };
+        let line = format!("{image} for machine type {name}: {reason}");
+        Report { line: Some(line), topic: Some(format!("{observed:?} {image} {name}")), ..Report::count(counter) }
     }
 
     /// The report of an image that is made in variants, but not in this machine's, which is worth building.
@@ -145,6 +172,9 @@ impl ManifestByTag {
     /// Answers with the fault, in one line for the client and for the log, unless upstream is down and an earlier
     /// answer of it to this caller may stand in.
     pub(in crate::flow) fn fail(mut self, at: Context<'_>, fault: &Fault) -> Decision {
+        if self.asked.observes && fault.counter == Counter::InvalidManifest {
+            return self.pass_own(at);
+        }
         let (image, name) = (self.image(), self.asked.machine_type.name());
         let message = format!("{image} for machine type {name}: {}", fault.message);
         let (user, host) = (&at.session.user, &at.session.registry.host);

@@ -22,6 +22,8 @@ pub(super) struct Document<'e> {
     /// The image, as it was asked for.
     pub(super) image: &'e str,
     pub(super) media_type: &'e str,
+    /// Its registry is only observed.
+    pub(super) observed: bool,
     pub(super) walks: &'e Walks,
     pub(super) page: Page<'e>,
     /// Where the next page is.
@@ -31,7 +33,7 @@ pub(super) struct Document<'e> {
 impl Document<'_> {
     /// The members of every page.
     pub(super) fn members(self) -> Vec<(&'static str, Json)> {
-        let Self { image, media_type, walks, page: Page { outcomes, .. }, next } = self;
+        let Self { image, media_type, observed, walks, page: Page { outcomes, .. }, next } = self;
         let selected: BTreeSet<&str> =
             outcomes.iter().filter_map(|outcome| outcome.verdict.selected.as_ref()).map(Digest::as_str).collect();
         let machines: Vec<&MachineType> =
@@ -47,6 +49,7 @@ impl Document<'_> {
             ("digest", walks.digest().as_str().into()),
             ("media_type", media_type.into()),
             ("is_image_index", walks.root().is_some().into()),
+            ("mode", if observed { "observe" } else { "select" }.into()),
             ("machine_types", outcomes.iter().map(outcome).collect()),
             ("unselected", unselected),
             ("more_unselected", left.count().into()),

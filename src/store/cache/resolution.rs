@@ -6,7 +6,31 @@ use crate::oci::digest::Digest;
 use crate::oci::index::Descriptor;
 
 /// Format of the records; to be raised whenever they or the rules of selection change.
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
+
+/// The result of selection where a registry is only observed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Observed {
+    /// An image would have been selected.
+    Selected,
+    /// Selection would have gone on in a nested index that the cache did not have.
+    Nested,
+    /// There would have been no image.
+    Nothing,
+}
+
+impl Observed {
+    const ALL: [Self; 3] = [Self::Selected, Self::Nested, Self::Nothing];
+
+    /// A number above 0 for the record.
+    fn number(self) -> u64 {
+        Self::ALL.iter().zip(1..).find_map(|(one, number)| (*one == self).then_some(number)).unwrap_or_default()
+    }
+
+    fn of(number: u64) -> Option<Self> {
+        Self::ALL.iter().zip(1..).find_map(|(one, known)| (number == known).then_some(*one))
+    }
+}
 
 /// The resolution of a tag for all machine types that are alike. It holds as long as the tag points to `top`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +43,10 @@ pub struct Resolution {
     pub reason: String,
     /// The features for which the image has no variant, joined; empty if it has them all.
     pub missing: String,
+    /// How many other images only list order tells apart from the one that was selected.
+    pub indistinguishable: u64,
+    /// The result of selection, if the registry is only observed: then the tag's own document was served.
+    pub observed: Option<Observed>,
     /// The place where the manifest was kept.
     pub location: Option<Location>,
 }
@@ -43,7 +71,8 @@ impl Resolution {
 
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut record = vec![FORMAT];
-        record.extend_from_slice(&self.served.size.to_le_bytes());
+        let numbers = [self.served.size, self.indistinguishable, self.observed.map_or(0, Observed::number)];
+        numbers.iter().for_each(|number| record.extend_from_slice(&number.to_le_bytes()));
         let location = self.location.map(Location::encode).unwrap_or_default();
         let texts =
             [self.top.as_str(), self.served.digest.as_str(), &self.served.media_type, &self.reason, &self.missing];
@@ -58,7 +87,7 @@ impl Resolution {
             return None;
         }
         let rest = &mut rest;
-        let size = take_number(rest)?;
+        let (size, indistinguishable, observed) = (take_number(rest)?, take_number(rest)?, take_number(rest)?);
         let top = Digest::parse(&take_text(rest)?).ok()?;
         let digest = Digest::parse(&take_text(rest)?).ok()?;
         let media_type = take_text(rest)?;
@@ -67,6 +96,8 @@ impl Resolution {
             served: Descriptor { media_type, digest, size },
             reason: take_text(rest)?,
             missing: take_text(rest)?,
+            indistinguishable,
+            observed: Observed::of(observed),
             location: Location::decode(take(rest)?),
         })
     }

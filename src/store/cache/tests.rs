@@ -23,6 +23,8 @@ fn resolution(top: &str) -> Resolution {
         served: Descriptor { media_type: "a/b".into(), digest: Digest::of(b"x"), size: 7 },
         reason: "only one fits".into(),
         missing: "cpu:icelake".into(),
+        indistinguishable: 2,
+        observed: Some(Observed::Nested),
         location: None,
     }
 }
