@@ -47,3 +47,4 @@ mod slow_readers;
 mod tls;
 mod transfers;
 mod upstream;
+mod whole_indexes;
