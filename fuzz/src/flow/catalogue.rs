@@ -53,6 +53,11 @@ impl Document {
     pub(super) const fn is_index(&self) -> bool {
         !matches!(self.content, Content::Image)
     }
+
+    /// Whether a machine type would get one image of it by tag, if any.
+    pub(super) const fn is_image_index(&self) -> bool {
+        matches!(self.content, Content::Index(_))
+    }
 }
 
 /// All documents, the nested ones before those that name them.

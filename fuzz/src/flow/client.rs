@@ -16,8 +16,10 @@ pub(super) struct Rules {
     /// In seconds, as the next.
     pub(super) ttl: u64,
     pub(super) stale: u64,
-    /// `on_no_match` is `unfiltered`.
-    pub(super) lax: bool,
+    pub(super) on_no_match: &'static str,
+    pub(super) index_by_digest: &'static str,
+    /// `mode` of all registries.
+    pub(super) mode: &'static str,
     /// Which of its two passwords the account `plain` has.
     pub(super) rotated: bool,
 }
@@ -28,7 +30,31 @@ impl Rules {
         let ttl = input.pick(&[10, 0, 60, 10]);
         let stale = input.pick(&[0, 30]);
         let (ttl, stale) = if cache == 0 { (0, 0) } else { (ttl, stale) };
-        Self { cache, ttl, stale, lax: input.one_in(3), rotated: input.one_in(2) }
+        let on_no_match = input.pick(&["refuse", "deny", "unfiltered"]);
+        let index_by_digest = if on_no_match == "unfiltered" { "pass" } else { input.pick(&["pass", "refuse"]) };
+        let mode = input.pick(&["select", "select", "select", "observe"]);
+        Self { cache, ttl, stale, on_no_match, index_by_digest, mode, rotated: input.one_in(2) }
+    }
+
+    /// The simplest rules.
+    pub(super) const fn without_cache(rotated: bool) -> Self {
+        let (on_no_match, index_by_digest, mode) = ("refuse", "pass", "select");
+        Self { cache: 0, ttl: 0, stale: 0, on_no_match, index_by_digest, mode, rotated }
+    }
+
+    /// All clients may see an index in which nothing fits.
+    pub(super) fn is_lax(self) -> bool {
+        self.on_no_match == "unfiltered"
+    }
+
+    /// All clients see whole indexes.
+    pub(super) fn observes(self) -> bool {
+        self.mode == "observe"
+    }
+
+    /// Machine types get no index of images by its digest.
+    pub(super) fn refuses_indexes(self) -> bool {
+        self.index_by_digest == "refuse" && !self.observes()
     }
 
     pub(super) fn config(self) -> Config {
@@ -36,7 +62,11 @@ impl Rules {
             let description = json!({ "architecture": machine.architecture, "features": machine.features });
             (machine.name.to_owned(), description)
         });
-        let registries = CLUSTERS.iter().map(|cluster| ((*cluster).to_owned(), registry(cluster)));
+        let registries = CLUSTERS.iter().map(|cluster| {
+            let mut registry = registry(cluster);
+            registry["mode"] = json!(self.mode);
+            ((*cluster).to_owned(), registry)
+        });
         let document = json!({
             "machine_types": machines.collect::<serde_json::Map<_, _>>(),
             "registries": registries.collect::<serde_json::Map<_, _>>(),
@@ -45,7 +75,8 @@ impl Rules {
                 "team": { "password": TEAM.1, "machine_types": ["mpi", "arm"], "repositories": ["team/**"] },
                 "all": { "password": ALL.1, "machine_type": "unfiltered" },
             },
-            "on_no_match": if self.lax { "unfiltered" } else { "refuse" },
+            "on_no_match": self.on_no_match,
+            "index_by_digest": self.index_by_digest,
             "cache": {
                 "bytes": self.cache, "tag_ttl": format!("{}s", self.ttl),
                 "serve_stale_on_error": format!("{}s", self.stale),

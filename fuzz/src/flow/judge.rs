@@ -5,6 +5,7 @@
 //!   `serve_stale_on_error`, if upstream has failed) to the same login, without a refusal since.
 //! - The client's machine type meets the requirements of the entry that it gets for a tag, all the way down from the
 //!   document that the tag pointed to; it gets an index only where the rules say so.
+//! - It gets no index of images by its digest where the rules refuse that.
 //! - Requests carry the `Authorization` of the client that they are for, only to the registry that it belongs to; log
 //!   lines and answers carry none.
 //!
@@ -159,9 +160,12 @@ impl World {
             return;
         }
         match stream.asked {
-            Asked::Tag(..) if stream.head => assert!(transferring || stream.login.sight == Sight::Whole),
+            Asked::Tag(..) if stream.head => {
+                assert!(transferring || stream.login.sight == Sight::Whole || stream.rules.observes());
+            }
             Asked::Tag(..) => self.judge_content(number, body),
             asked => {
+                self.judge_digest(number);
                 // Clients check for themselves the document that a registry sends for a digest.
                 let is_asked = |what: &What| match (asked, what) {
                     (Asked::Digest(repository, document), What::Digest(there, name, _)) => {
@@ -180,13 +184,15 @@ impl World {
     pub(super) fn judge_content(&self, number: usize, body: &[u8]) {
         let stream = &self.streams[number];
         // Whole indexes pass as they are.
-        assert!(body != COMPRESSED || stream.login.sight == Sight::Whole, "it is not what the client asked for");
+        let sees_whole = stream.login.sight == Sight::Whole || stream.rules.observes();
+        assert!(body != COMPRESSED || sees_whole, "it is not what the client asked for");
         let served = digest(body);
         if let Some(repository) = stream.asked.repository() {
             assert!(!stream.login.limited || REPOSITORIES[repository].starts_with("team/"), "not this account's");
         }
         match stream.asked {
             Asked::Digest(repository, document) => {
+                self.judge_digest(number);
                 assert_eq!(served, catalogue::DOCUMENTS[document].digest, "another document than was asked for");
                 let is_granted = |what: &What| {
                     let What::Digest(there, name, _) = what else { return false };
@@ -199,14 +205,23 @@ impl World {
         }
     }
 
+    /// A document that was asked for by its digest goes out.
+    fn judge_digest(&self, number: usize) {
+        let stream = &self.streams[number];
+        if let (Asked::Digest(_, document), Sight::Machine(_)) = (stream.asked, stream.login.sight) {
+            let is_refused = stream.rules.refuses_indexes() && catalogue::DOCUMENTS[document].is_image_index();
+            assert!(!is_refused, "an index goes out by its digest: {stream:?}");
+        }
+    }
+
     fn judge_tag(&self, number: usize, place: (usize, usize), served: &str) {
         let stream = &self.streams[number];
         let machine = match stream.login.sight {
             Sight::Nothing => panic!("a manifest for no machine type"),
-            Sight::Machine(machine) => Some(&MACHINES[machine]),
-            Sight::Whole => None,
+            Sight::Machine(machine) if !stream.rules.observes() => Some(&MACHINES[machine]),
+            Sight::Machine(_) | Sight::Whole => None,
         };
-        let fits = |top: &str| catalogue::may_get(top, served, machine, stream.rules.lax);
+        let fits = |top: &str| catalogue::may_get(top, served, machine, stream.rules.is_lax());
         let is_granted =
             |what: &What| matches!(what, What::Tag(there, name, top) if (*there, *name) == place && fits(top));
         if self.granted(number).any(is_granted) {

@@ -100,7 +100,7 @@ fn regular(input: &mut Input<'_>) -> (usize, Login) {
 static ACCEPTED: LazyLock<Vec<(String, Vec<u8>)>> = LazyLock::new(|| {
     let memory = Map::default();
     for rotated in [false, true] {
-        let config = Rules { cache: 0, ttl: 0, stale: 0, lax: false, rotated }.config();
+        let config = Rules::without_cache(rotated).config();
         for login in Login::all_accounts() {
             let headers = [(":method", "GET"), (":path", "/v2/"), ("authorization", &login)];
             let headers = headers.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
