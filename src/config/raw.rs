@@ -42,7 +42,8 @@ pub(super) struct RawConfig {
     pub(super) registries: Named<RawRegistry>,
 
     /// The accounts of all registries with `authentication: accounts`, by login name. A name has no colon and no
-    /// control character. Default: none; at least one if a registry has `authentication: accounts`.
+    /// control character. If no registry has `authentication: accounts`, they do nothing, and Envoy's log warns of
+    /// them. Default: none; at least one if a registry has `authentication: accounts`.
     #[serde(default)]
     #[cfg_attr(
         feature = "schema",

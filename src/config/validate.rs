@@ -7,6 +7,7 @@ use super::error::ConfigError;
 use super::machine_types::MachineTypes;
 use super::policies::IndexByDigest;
 use super::raw::{Named, RawAccount, RawConfig, RawOnNoMatch};
+use super::registry::Registry;
 use super::{ambiguity, cache, images, registry};
 use crate::auth::account::{Account, Grant};
 use crate::auth::password::PasswordHash;
@@ -17,6 +18,7 @@ use crate::auth::ticket::TicketKey;
 use crate::hardware::feature::FeatureRules;
 use crate::select::OnNoMatch;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Passwords of one account: the old and the new one, and as many again.
 const MAX_PASSWORDS: usize = 4;
@@ -35,12 +37,7 @@ pub(super) fn validate(raw: RawConfig, hash: String, environment: Environment<'_
     let registries = registry::registries(raw.registries, &machine_types, environment)?;
     let username_separator = separator(raw.username_separator)?;
     let public_url = raw.public_url.map(|url| public_url(url, &mut warnings)).transpose()?;
-    if let Some(registry) = registries.values().find(|registry| registry.authentication == Authentication::Accounts)
-        && accounts.is_empty()
-    {
-        let message = format!("registries.{} has authentication: accounts, but there is no account", registry.cluster);
-        return Err(ConfigError::new("accounts", message));
-    }
+    accounts_have_a_use(&registries, &accounts, &mut warnings)?;
     let index_by_digest = raw.index_by_digest.unwrap_or_default();
     if index_by_digest == IndexByDigest::Refuse && matches!(raw.on_no_match, Some(RawOnNoMatch::Unfiltered)) {
         let message =
@@ -70,6 +67,27 @@ pub(super) fn validate(raw: RawConfig, hash: String, environment: Environment<'_
         hash,
         warnings,
     })
+}
+
+/// Refuses a registry that has no account to check passwords against, and warns of accounts that no registry checks.
+fn accounts_have_a_use(
+    registries: &BTreeMap<String, Arc<Registry>>,
+    accounts: &BTreeMap<String, Account>,
+    warnings: &mut Vec<String>,
+) -> Result<(), ConfigError> {
+    let registry = registries.values().find(|registry| registry.authentication == Authentication::Accounts);
+    match (registry, accounts.is_empty()) {
+        (Some(registry), true) => {
+            let message =
+                format!("registries.{} has authentication: accounts, but there is no account", registry.cluster);
+            return Err(ConfigError::new("accounts", message));
+        }
+        (None, false) => warnings.push(
+            "accounts: no registry has authentication: accounts, so these names and passwords do nothing".to_owned(),
+        ),
+        (Some(_), false) | (None, true) => {}
+    }
+    Ok(())
 }
 
 /// How clients reach MetaHub: scheme and host, to which the token endpoint's path is added.

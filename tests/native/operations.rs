@@ -1,5 +1,5 @@
-//! The page on operations has the refusals as the filter says them. A refusal whose words change fails here until the
-//! page has the new ones.
+//! The page on operations has the refusals, and the warnings about a configuration, as the filter says them. A message
+//! whose words change fails here until the page has the new ones.
 
 use std::fs;
 use std::path::Path;
@@ -83,12 +83,18 @@ const PHRASES: &[(&str, &str)] = &[
     ("MetaHub could not answer; try again later", "src/host/driver.rs"),
     ("503 a call into Envoy failed: ", "src/host/driver.rs"),
     ("Envoy refuses a request to its cluster ", "src/host/callouts.rs"),
+    ("; only images asking for this very name match", "src/machine_type/resolve.rs"),
+    (" is not an architecture that OCI names (amd64, arm64, …)", "src/machine_type/resolve.rs"),
+    (" has no effect: the features name no such key", "src/machine_type/mod.rs"),
+    ("no registry has authentication: accounts, so these names and passwords do nothing", "src/config/validate.rs"),
+    ("a bcrypt cost above 6 holds a worker for more than 5 ms at each first login", "src/config/validate.rs"),
+    ("public_url: clients will send their passwords there without TLS", "src/config/validate.rs"),
     ("MetaHub's Envoy refused the request: ", "envoy/envoy.yaml"),
     ("the registry behind MetaHub does not answer, try again: ", "envoy/envoy.yaml"),
 ];
 
 #[test]
-fn the_page_on_operations_has_the_refusals_as_they_are_said() {
+fn the_page_on_operations_has_the_messages_as_they_are_said() {
     let read = |file: &str| {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
         fs::read_to_string(path).unwrap_or_else(|error| panic!("{file}: {error}"))
