@@ -13,10 +13,10 @@ use metahub_testkit::root;
 use metahub_testkit::temp::TempDir;
 
 /// The folders below `envoy/`.
-const FOLDERS: [&str; 4] = ["docker-hub", "private-registry", "several-registries", "tls-listener"];
+pub(super) const FOLDERS: [&str; 4] = ["docker-hub", "private-registry", "several-registries", "tls-listener"];
 
 /// Lets Envoy judge a bootstrap file.
-fn judge(bootstrap: &Path) -> metahub_testkit::Result<String> {
+pub(super) fn judge(bootstrap: &Path) -> metahub_testkit::Result<String> {
     let mut command = Command::new(binary()?);
     run(command.args(["--mode", "validate", "--concurrency", "1", "--config-path"]).arg(bootstrap))
 }

@@ -31,6 +31,7 @@ mod herd;
 mod hosts;
 mod hosts_toml;
 mod kept_connections;
+mod listener_of_the_page;
 mod logins;
 mod observe;
 mod overflow;

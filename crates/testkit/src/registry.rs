@@ -25,6 +25,8 @@ pub enum Access<'a> {
     Token(&'a TokenService),
     /// Every client that speaks TLS; the registry shows the test certificate.
     Tls,
+    /// These users, by their passwords and with TLS.
+    TlsHtpasswd(&'a [Login]),
 }
 
 /// A running registry on the loopback address.
@@ -63,7 +65,7 @@ impl Registry {
         let ready = match access {
             Access::Open => 200,
             Access::Htpasswd(_) | Access::Token(_) => 401,
-            Access::Tls => 400, // refuses clients without TLS, and says so
+            Access::Tls | Access::TlsHtpasswd(_) => 400, // refuses clients without TLS, and says so
         };
         process.wait_until_ready(Duration::from_secs(20), || {
             Request::get("/v2/").send(port).is_ok_and(|response| response.status == ready)
@@ -144,6 +146,10 @@ impl Access<'_> {
             Self::Tls => {
                 let file = |name: &str| certificates::folder().map(|folder| folder.join(name));
                 config["http"]["tls"] = json!({ "certificate": file("server.crt")?, "key": file("server.key")? });
+            }
+            Self::TlsHtpasswd(logins) => {
+                Self::Tls.configure(config, directory)?;
+                Self::Htpasswd(logins).configure(config, directory)?;
             }
             Self::Htpasswd(logins) => {
                 let path = directory.join("htpasswd");
