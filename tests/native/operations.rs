@@ -31,6 +31,7 @@ const PHRASES: &[(&str, &str)] = &[
     ("have this; ask its operator for access", "src/flow/session.rs"),
     (" does not accept this login", "src/flow/session.rs"),
     (" refuses MetaHub's access (", "src/flow/session.rs"),
+    (" refuses it (", "src/flow/session.rs"),
     (" has changed just now; try again", "src/flow/session.rs"),
     (" refuses access (403)", "src/flow/authorizing.rs"),
     (" cannot be reached, or broke off; try again later", "src/flow/authorizing.rs"),
