@@ -293,6 +293,7 @@ needs_clients() {
     need jq jq # which the pages use
     needs_openssl # also signs the tokens of the tests' token service
     need iptables iptables
+    need systemd-analyze systemd # reads the unit of docs/getting-started.md
 }
 
 # The program that certs.sh makes certificates with.

@@ -45,6 +45,7 @@ mod request_bodies;
 mod selection_sample;
 mod several_registries;
 mod slow_readers;
+mod systemd_unit;
 mod tls;
 mod transfers;
 mod upstream;
