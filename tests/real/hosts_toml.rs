@@ -75,6 +75,10 @@ fn a_node_gets_its_image_or_none() {
     let unnoticed = stage.pull(&replace(&wrong, server, "", 1)).unwrap();
     assert_eq!(unnoticed.digest, stage.bench.list.digest(), "is `server` not needed any more?");
 
+    // Nor is a mistake in the file one.
+    let unnoticed = stage.pull(&format!("{good}mistake = = 1\n")).unwrap();
+    assert_eq!(unnoticed.digest, stage.bench.list.digest(), "does containerd refuse a file with a mistake now?");
+
     // With the header in one of the tables only, one of two tries comes without a login. The result depends on
     // containerd's version; it is never another image.
     let root = without_table(&good, "[header]");
