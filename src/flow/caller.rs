@@ -209,7 +209,10 @@ fn by_ticket<'a>(
 ) -> Result<Caller<'a>, Box<LocalReply>> {
     let headers = arrival.headers;
     let Some(anonymous) = &registry.anonymous else {
-        return Err(malformed("tokens are of no use here; log in with a user name and a password", headers));
+        return Err(malformed(
+            "MetaHub accepts no tokens for this registry; log in with a user name and a password",
+            headers,
+        ));
     };
     let ticket = ticket::open(config, resources, registry, token).map_err(|refused| {
         // Every ticket expires, so operators need no line about that.

@@ -86,7 +86,7 @@ pub(super) fn top<'a>(
     let invalid = |message: String| Err(Unusable::Fault(Fault::invalid(message)));
     match headers.status() {
         200 if headers.is_encoded() => {
-            invalid("the manifest came compressed although MetaHub asked for it as it is".to_owned())
+            invalid(format!("the registry {host} sent the manifest compressed; MetaHub had asked for it uncompressed"))
         }
         200 if body.len() > MAX_MANIFEST => Err(Unusable::Fault(Fault::too_large())),
         200 if body.is_empty() => invalid(format!("the registry {host} answered without a body")),
@@ -101,7 +101,7 @@ pub(super) fn top<'a>(
 /// A redirect. A client that followed it would get the whole index, and choose from it by its platform alone.
 pub(super) fn redirected(host: &str, status: u64) -> Fault {
     Fault::invalid(format!(
-        "the registry {host} redirects manifests ({status}); put MetaHub in front of the one that it leads to"
+        "the registry {host} redirects manifests ({status}); configure the registry that it redirects to"
     ))
 }
 
@@ -120,7 +120,8 @@ pub(super) fn found(registry: &Registry, what: &str, headers: Headers<'_>) -> Re
     let host = &registry.host;
     match headers.status() {
         200 if headers.is_encoded() => {
-            Err(Fault::invalid(format!("the manifest {what} came compressed although MetaHub asked for it as it is")))
+            let problem = "compressed; MetaHub had asked for it uncompressed";
+            Err(Fault::invalid(format!("the registry {host} sent {what} {problem}")))
         }
         200 => Ok(()),
         404 => {
@@ -129,7 +130,7 @@ pub(super) fn found(registry: &Registry, what: &str, headers: Headers<'_>) -> Re
         }
         // This fault does not pass by itself, so no earlier answer may stand in for it.
         403 => {
-            let message = format!("the registry {host} does not allow {what} (403); ask there for it");
+            let message = format!("the registry {host} denies access to {what} (403); ask its operator for access");
             Err(Fault::new(Code::Denied, Counter::UpstreamFailed, message))
         }
         429 => {
@@ -151,7 +152,7 @@ pub(super) fn has_type(descriptor: &Descriptor, headers: Headers<'_>) -> Result<
     if std::str::from_utf8(content_type).is_ok_and(|content_type| media_type::same(content_type, expected)) {
         return Ok(());
     }
-    Err(Fault::invalid(format!("the manifest {digest} is of another media type than {expected:?}, as the index says")))
+    Err(Fault::invalid(format!("the manifest {digest} does not have the media type {expected:?} that the index names")))
 }
 
 /// The bytes behind a descriptor, if they are what it promises (OCI image spec, descriptor.md §Verification).

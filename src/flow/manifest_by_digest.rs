@@ -190,8 +190,8 @@ impl ManifestByDigest {
             return self.fail(at, &Fault::too_large());
         }
         if headers.is_encoded() {
-            return self
-                .fail(at, &Fault::invalid("it came compressed although MetaHub asked for it as it is".to_owned()));
+            let problem = "compressed; MetaHub had asked for it uncompressed";
+            return self.fail(at, &Fault::invalid(format!("the registry {host} sent it {problem}")));
         }
         if !body.verifies(&self.asked.digest) {
             return self.fail(at, &Fault::invalid(format!("it hashes to {}", body.digest())));

@@ -73,7 +73,7 @@ counters! {
     CacheEvicted = "cache_evicted",
     /// The size of the cache, in bytes; not a counter but a gauge.
     CacheBytes = "cache_bytes",
-    /// A tag was answered with what was known before, because upstream is down.
+    /// A tag was answered with the last known manifest, because upstream is down.
     ServedStale = "served_stale",
     /// A request was refused because a bound of what one worker holds was reached.
     Overloaded = "overloaded",

@@ -59,7 +59,7 @@ pub fn unexpected_body(headers: Headers<'_>) -> Effects {
 }
 
 fn bodied(headers: Headers<'_>) -> Box<LocalReply> {
-    let message = "a request for this has no body";
+    let message = "this request must not have a body";
     let line = format!("400 {}: {message}", target(headers));
     rejected(Reply::error(Code::SizeInvalid, message), Counter::Refused, line)
 }

@@ -35,7 +35,7 @@ pub(super) fn issue(
 ) -> Result<Effects, Box<LocalReply>> {
     let headers = arrival.headers;
     if registry.anonymous.is_none() {
-        let message = "there are no tokens here; log in with a user name and a password";
+        let message = "MetaHub issues no tokens for this registry; log in with a user name and a password";
         return Err(refuse(Code::Unsupported, Counter::Refused, message));
     }
     match caller::presented(headers)? {
@@ -58,7 +58,7 @@ pub(super) fn issue(
             })
         }
         Presented::Token(_) => {
-            let problem = "a token is given out for a user name and a password, or without any";
+            let problem = "ask for a token with a user name and a password, or without a login";
             let line = format!("401 {}: {problem}", target(headers));
             Err(rejected(Challenge::basic().reply(problem), Counter::Unauthorized, line))
         }

@@ -49,7 +49,7 @@ fn a_body_is_refused_before_the_decision_and_while_it_waits() {
         assert_eq!(envoy.driver.on_request_headers(&envoy, end), Hold);
         let (status, lines) = collect(|| envoy.driver.on_request_body(&envoy, 5, false));
         assert_eq!((status, envoy.outcome.borrow().status), (Replied, 400));
-        assert!(matches!(lines.as_slice(), [line] if line.level == Level::Warn && line.text.contains("has no body")));
+        assert!(matches!(lines.as_slice(), [line] if line.level == Level::Warn && line.text.contains("must not have")));
         // The answer that it waited for has no effect, and neither has the rest of its body.
         if end {
             envoy.settle(Hold);

@@ -182,7 +182,7 @@ impl ManifestByTag {
         if fault.code == Code::Unavailable && !fault.own && self.asked.cache.serve_stale_on_error > 0 {
             self = match self.on_earlier_confirmation(at, Age::Stale) {
                 Ok(stale) => {
-                    let line = format!("answered with what was known before: {context}");
+                    let line = format!("answered with the last known manifest: {context}");
                     let report = Report { topic: Some(host.clone()), ..Report::fault(Counter::ServedStale, line) };
                     return stale.reporting(report);
                 }

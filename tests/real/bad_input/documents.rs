@@ -103,7 +103,11 @@ fn unusable_children() {
         child("nothing", manifest(Vec::new()), &["has 0 bytes"]),
         child("other-bytes", manifest(other.into_bytes()), &["hashes to sha256:"]),
         child("another-image", manifest(bench.image(&[]).manifest.bytes.clone()), &["sha256:"]),
-        child("other-type", Answer::document(OCI_MANIFEST, bytes.clone()), &["another media type", DOCKER_MANIFEST]),
+        child(
+            "other-type",
+            Answer::document(OCI_MANIFEST, bytes.clone()),
+            &["does not have the media type", DOCKER_MANIFEST],
+        ),
         child("compressed", manifest(bytes).header("content-encoding", "gzip"), &["compressed"]),
     ];
     let stage = Stage::set(&rows);

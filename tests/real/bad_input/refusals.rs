@@ -33,7 +33,7 @@ fn refusals_become_errors_of_our_own() {
     let rows = [
         row("internal", Answer::new(500).body(html), 503, "UNAVAILABLE", &["is not available (500)"]),
         row("down-for-now", Answer::new(503).header("retry-after", "7"), 503, "UNAVAILABLE", &["(503)"]),
-        child("child-denied", Answer::new(403), 403, "DENIED", &["does not allow sha256:", "(403)"]),
+        child("child-denied", Answer::new(403), 403, "DENIED", &["denies access to sha256:", "(403)"]),
         child(
             "child-redirect",
             Answer::new(307).header("location", "http://evil.example/"),

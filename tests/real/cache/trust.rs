@@ -73,7 +73,7 @@ fn what_was_known_stands_in_while_upstream_is_down() {
     assert_eq!(stage.metric("served_stale"), 6);
     let said: Vec<String> = fault_lines(&stage.envoy);
     assert_eq!(said.len(), 1, "once an hour: {said:?}");
-    assert!(said[0].contains("answered with what was known before: qnib/bench:latest"), "{said:?}");
+    assert!(said[0].contains("answered with the last known manifest: qnib/bench:latest"), "{said:?}");
     assert_unavailable(&stage, "latest", "qnib-type2");
 
     let moved = stage.bench.image(&["cpu:skylake"]).manifest.clone();
