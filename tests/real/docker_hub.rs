@@ -12,6 +12,8 @@ use metahub_testkit::skip::reason_to_skip;
 use metahub_testkit::stage::{self, stage};
 use metahub_testkit::tls_front::SNI;
 
+use crate::native::pages::blocks::{documents, run_by};
+
 const HUB: &str = "registry-1.docker.io";
 const TOKENS: &str = "auth.docker.io";
 /// The user of the registry with this password.
@@ -224,4 +226,44 @@ fn accounts_of_docker_hub() {
         assert!(!stage.envoy.log().contains(USER.1), "the password is in the log");
         stage.assert_named();
     }
+}
+
+/// The page's recipe for one account at Docker Hub and accounts of MetaHub's own.
+#[test]
+fn accounts_as_the_page_shows_them() {
+    let blocks = run_by("real::docker_hub::accounts_as_the_page_shows_them");
+    let [block] = blocks.as_slice() else { panic!("{} blocks say that they run here", blocks.len()) };
+    let part = documents(block).remove(0);
+    let start = |password| {
+        let part = part.clone();
+        Stage::set(move |builder| {
+            let builder = builder.environment("DOCKER_HUB_USER", USER.0).environment("DOCKER_HUB_PASSWORD", password);
+            builder.config(move |config| {
+                for key in ["registries", "accounts"] {
+                    config[key] = part[key].clone();
+                }
+            })
+        })
+    };
+    let stage = start(USER.1);
+    let ask =
+        |path: &str, login: &str, password: &str| stage.envoy.send(&Request::get(path).login(login, password)).unwrap();
+    let skylake = stage.bench.digest(&["cpu:skylake"]);
+    for name in ["bench", "library/bench"] {
+        let answer = ask(&tag(name), "node-skylake", "secret");
+        assert_eq!(answer.status, 200, "{name}: {}", answer.text());
+        assert_eq!(answer.header("docker-content-digest"), Some(skylake.as_str()), "{name}");
+        assert_eq!(answer.header("x-metahub-machine-type"), Some("type2"), "{name}");
+    }
+    assert_eq!(ask("/v2/", "node-skylake", "secret").status, 200);
+    for (login, password) in [("node-skylake", "wrong"), ("node-skylake-type1", "wrong"), ("alice", USER.1)] {
+        assert_eq!(ask(&tag("bench"), login, password).status, 401, "{login}");
+    }
+    let asked = stage.base.stand_in(HUB).received("");
+    assert!(asked.iter().all(|request| request.header("authorization").unwrap().ends_with(":alice")));
+    stage.assert_named();
+
+    let refused = start("wrong").envoy.send(&Request::get(&tag("bench")).login("node-skylake", "secret")).unwrap();
+    assert_eq!(refused.status, 403, "{}", refused.text());
+    assert!(refused.text().contains("refuses MetaHub's access"), "{}", refused.text());
 }

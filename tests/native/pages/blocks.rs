@@ -1,5 +1,5 @@
-//! What stands in the pages' code blocks: YAML is read, and configurations by MetaHub itself. Each block of commands
-//! says above itself, where only those who edit the page see it, which test runs it or why none does:
+//! The pages' code blocks: YAML is read, and configurations by MetaHub itself. Each block of commands says above
+//! itself, where only those who edit the page see it, which test runs it or why none does:
 //!
 //! ```text
 //! <!-- run by: real::fleet::explain_says_what_pulls_return -->
@@ -20,7 +20,7 @@ const SHELLS: [&str; 2] = ["console", "sh"];
 const OTHERS: [&str; 5] = ["json", "mermaid", "rust", "text", "toml"];
 
 /// `htpasswd -nbB -C 5 user secret`, for the pages' `$2y$05$…`.
-const HASH: &str = "$2y$05$G0ZJwTQx2MUP8Q9yMmMbquMmTyiHnlNFpQiKlRlDTgmbDLmPuHWTi";
+const HASH: &str = "$2y$05$6hmw180ZC1GqMOZ8m7gt7OGqZOgYMJnHYJF6BynRVcllRykpv9b.O";
 
 /// A code block.
 pub(crate) struct Block {
@@ -75,7 +75,7 @@ pub(crate) fn shipped_configuration() -> Value {
     found.remove(0)
 }
 
-/// What is wrong with the mark of a block of commands.
+/// The problem with the mark of a block of commands.
 fn problem(mark: Option<&str>) -> Option<String> {
     let comment = mark.and_then(|mark| mark.strip_prefix("<!-- ")?.strip_suffix(" -->"));
     match comment.and_then(|comment| comment.split_once(": ")) {
@@ -122,8 +122,8 @@ fn wrong_marks_are_noticed() {
     }
 }
 
-/// The documents of a block.
-fn documents(block: &Block) -> Vec<Value> {
+/// The documents of a block, with `HASH` for the hashes that the page leaves out.
+pub(crate) fn documents(block: &Block) -> Vec<Value> {
     let yaml = block.text.replace("$2y$05$…", HASH);
     let documents = serde_saphyr::from_multiple(&yaml);
     documents.unwrap_or_else(|error| panic!("{}: {error}\n{yaml}", block.place))

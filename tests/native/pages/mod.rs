@@ -2,6 +2,7 @@
 
 pub(crate) mod blocks;
 mod links;
+mod recipes;
 
 use std::fs;
 use std::path::{Path, PathBuf};
