@@ -88,6 +88,33 @@ fn every_link_leads_somewhere() {
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
+/// The book has what is in its folder, and nothing beside it.
+fn leads_out_of_the_book(folder: &Path, target: &str) -> bool {
+    let path = target.split_once('#').map_or(target, |(path, _)| path);
+    !path.contains("://") && folder.join(path).canonicalize().is_ok_and(|path| !path.starts_with(folder))
+}
+
+/// A page of the book that leads to a file beside the book leads somewhere on GitHub, and nowhere in the book.
+#[test]
+fn no_page_of_the_book_leads_out_of_it() {
+    let book = root().join("docs").canonicalize().unwrap();
+    let pages = Page::all().into_iter().filter(|page| page.path.parent().unwrap().canonicalize().unwrap() == book);
+    let links: Vec<(String, String)> = pages.flat_map(|page| targets(&page)).collect();
+    let wrong: Vec<&(String, String)> =
+        links.iter().filter(|(_, target)| leads_out_of_the_book(&book, target)).collect();
+    assert!(links.len() > 50, "only {} links were found", links.len());
+    assert!(wrong.is_empty(), "{wrong:?}: name the file, or bring to the book what its readers need of it");
+    for (target, out) in [
+        ("../README.md", true),
+        ("../README.md#run-it", true),
+        ("security.md", false),
+        ("#here", false),
+        ("https://example.org/../README.md", false),
+    ] {
+        assert_eq!(leads_out_of_the_book(&book, target), out, "{target}");
+    }
+}
+
 #[test]
 fn wrong_links_are_noticed() {
     let folder = root().canonicalize().unwrap();
