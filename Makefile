@@ -45,6 +45,8 @@ help: ## List the commands
 .PHONY: run
 run: build ## Start a registry with a demo image, and Envoy with MetaHub before it; Ctrl-C stops both
 	@$(INSTALL) envoy registry
+	@# Built here, where it can be seen to take its minutes.
+	cargo build --locked --example demo
 	@[ "$(UPSTREAM)" != tls-listener ] || [ -e certs/server.crt ] || $(MAKE) --no-print-directory certs
 	@exec cargo run --quiet --example demo -- run
 
@@ -57,6 +59,7 @@ certs: ## Make a certificate for trials with TLS, and the authority that clients
 .PHONY: demo
 demo: build ## Pull one image name as three machine types and show what each of them gets
 	@$(INSTALL) envoy registry login-client
+	cargo build --locked --example demo
 	@exec cargo run --quiet --example demo -- show
 
 .PHONY: build
