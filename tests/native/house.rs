@@ -70,10 +70,14 @@ fn comment(line: &str) -> Option<&str> {
     line.trim_start().strip_prefix("//").or_else(|| line.split_once(" // ").map(|(_, comment)| comment))
 }
 
+/// The first word of a text that is among those words.
+pub(crate) fn word_without_subject(text: &str) -> Option<&str> {
+    text.split(|letter: char| !letter.is_alphabetic()).find(|word| NO_SUBJECTS.contains(word))
+}
+
 /// The first word of a line's comment that is among those words.
 fn without_subject(line: &str) -> Option<&str> {
-    let mut words = comment(line)?.split(|letter: char| !letter.is_alphabetic());
-    words.find(|word| NO_SUBJECTS.contains(word))
+    word_without_subject(comment(line)?)
 }
 
 #[test]

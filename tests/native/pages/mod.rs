@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 use pulldown_cmark::{Event, OffsetIter, Options, Parser};
 
+use super::house::word_without_subject;
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -36,7 +38,7 @@ impl Page {
         pages
     }
 
-    /// What is in it, and where, as GitHub and mdBook read it.
+    /// Its content, and the place of each part, as GitHub and mdBook read it.
     fn events(&self) -> OffsetIter<'_> {
         let options = Options::ENABLE_TABLES | Options::ENABLE_FOOTNOTES | Options::ENABLE_STRIKETHROUGH;
         Parser::new_ext(&self.text, options).into_offset_iter()
@@ -52,4 +54,20 @@ impl Page {
         let line = self.text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count() + 1;
         format!("{}:{line}", self.path.strip_prefix(root()).unwrap().display())
     }
+}
+
+/// As in comments: `house.rs` names the words.
+#[test]
+fn sentences_of_pages_name_their_subjects() {
+    let problem = |page: &Page, number: usize, line: &str| {
+        let word = word_without_subject(line)?;
+        Some(format!("{}:{}: {word}", page.path.strip_prefix(root()).unwrap().display(), number + 1))
+    };
+    let of = |page: &Page| -> Vec<String> {
+        page.text.lines().enumerate().filter_map(|(number, line)| problem(page, number, line)).collect()
+    };
+    let wrong = Page { path: root().join("page.md"), text: "# Page\n\nIt says so. Who asks?\n".to_owned() };
+    assert_eq!(of(&wrong), ["page.md:3: Who"]);
+    let problems: Vec<String> = Page::all().iter().flat_map(of).collect();
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
