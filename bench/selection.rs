@@ -16,7 +16,7 @@ use metahub::oci::index::{Index, MAX_BYTES};
 use metahub::select::OnNoMatch;
 use metahub::select::explanation::{Explanation, Image};
 use metahub::select::{Selection, missing_variants, select};
-use metahub_bench::indexes::{description, index, padded};
+use metahub_bench::indexes::{description, index, lists, padded};
 
 /// The image that the entries point to.
 const TARGET: (&str, usize) = ("sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", 1000);
@@ -36,6 +36,9 @@ fn main() {
         row(&format!("{entries} entries"), &index(entries, 4, TARGET), &types);
     }
     row("1,000 entries, 20 features", &index(1_000, 20, TARGET), &types);
+    for alternatives in [1, 2, 8, 32] {
+        row(&format!("1,000 lists of {alternatives}"), &lists(1_000, alternatives, TARGET), &types);
+    }
     row("4 MiB, 10,000 entries", &padded(index(10_000, 4, TARGET), MAX_BYTES), &types);
     row("4 MiB, 4 entries", &padded(index(4, 4, TARGET), MAX_BYTES), &types);
     let description = description(20);

@@ -34,6 +34,19 @@ pub fn index(entries: usize, features: usize, target: (&str, usize)) -> String {
     text
 }
 
+/// An index each of whose entries lists this many alternatives, none like another's. The last one fits.
+pub fn lists(entries: usize, alternatives: usize, (digest, size): (&str, usize)) -> String {
+    let entry = |number: usize| {
+        let others: String = (1..alternatives).map(|place| format!("{place}.{number}|")).collect();
+        format!(
+            r#"{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{digest}","size":{size},
+            "platform":{{"architecture":"amd64","os":"linux","features":["nvcap:{others}8.0","feature3:{number}|value3"]}}}}"#
+        )
+    };
+    let entries: Vec<String> = (100..100 + entries).map(entry).collect();
+    format!(r#"{{"schemaVersion":2,"manifests":[{}]}}"#, entries.join(","))
+}
+
 /// The index with annotations up to this many bytes.
 pub fn padded(mut text: String, bytes: usize) -> String {
     text.pop();
