@@ -34,6 +34,9 @@ pub const CPU: &str = "cpu";
 /// The key whose values are flags of a microarchitecture.
 pub const ISA: &str = "isa";
 
+/// The flag of machines that get images with zstd layers where there are both.
+pub const ZSTD: &str = "zstd";
+
 /// Checks the text of a feature in the configuration, or of a key: printable ASCII without blanks and commas (the
 /// annotation `org.metahub.features` separates by commas).
 pub(crate) fn check_text(text: &str) -> Result<(), String> {

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 
+use super::thirty_two_bit::{self, Mode};
 use crate::hardware::feature::{CPU, ISA, Match, Nearness};
 use crate::hardware::microarchitecture::Microarchitecture;
 use crate::oci::index::Level;
@@ -38,6 +39,18 @@ impl Cpus {
             }
         }
         self.flags.sort_by_key(Level::value);
+        self
+    }
+
+    /// The 32-bit mode of a machine of this architecture, if it has one.
+    pub(super) fn mode_32_bit(&self, architecture: &str) -> Option<Mode> {
+        thirty_two_bit::mode(architecture, &self.known)
+    }
+
+    /// The same as they run 32-bit code of a level.
+    pub(super) fn in_32_bit(mut self, level: Microarchitecture) -> Self {
+        self.known.push(level);
+        self.variant = None;
         self
     }
 

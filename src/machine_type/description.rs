@@ -58,6 +58,10 @@ pub struct Description<T = String> {
     /// Keys of features that outrank the number of keys an image asks for, the first most: `[cpu]`. Default: none.
     #[serde(default)]
     pub prefer: Vec<T>,
+    /// Whether the machine gets 32-bit images of indexes that have none for its own architecture: amd64 those for 386,
+    /// arm64 those for arm. Machines whose `cpu` is known to have no 32-bit mode never do. Default: `true`.
+    #[cfg_attr(feature = "schema", schemars(extend("default" = true)))]
+    pub run_32_bit: Option<bool>,
 }
 
 pub(super) fn check_name(name: &str) -> Result<(), FieldError> {

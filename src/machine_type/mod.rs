@@ -13,6 +13,7 @@ mod features;
 mod fingerprint;
 pub mod listing;
 mod resolve;
+mod thirty_two_bit;
 
 use cpus::Cpus;
 pub use description::{Description, Devices};
@@ -38,6 +39,8 @@ pub struct MachineType {
     /// Places in `order`.
     prefer: Vec<usize>,
     cpu_place: usize,
+    /// How it runs 32-bit images, if it does.
+    mode_32_bit: Option<thirty_two_bit::Mode>,
     warnings: Vec<FieldError>,
     fingerprint: OnceLock<Fingerprint>,
 }
@@ -66,6 +69,11 @@ impl MachineType {
             ..Description::default()
         };
         let machine = resolve::resolve(&platform, &features.cpus, &mut warnings)?;
+        let mode_32_bit = machine.cpus.mode_32_bit(&machine.architecture);
+        if description.run_32_bit == Some(true) && mode_32_bit.is_none() {
+            let message = "true has no effect: such a machine has no 32-bit mode";
+            warnings.push(FieldError::new("run_32_bit", message));
+        }
         let mut machine_type = Self {
             name: name.to_owned(),
             os: machine.os,
@@ -76,6 +84,7 @@ impl MachineType {
             order,
             prefer: Vec::new(),
             cpu_place,
+            mode_32_bit: mode_32_bit.filter(|_| description.run_32_bit != Some(false)),
             warnings,
             fingerprint: OnceLock::new(),
         };
@@ -134,6 +143,19 @@ impl MachineType {
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
         *self.fingerprint.get_or_init(|| self.compute_fingerprint())
+    }
+
+    /// The same machine as it meets the requirements of 32-bit images; `None` if it gets none of them. It is made only
+    /// where it is needed, because few images need it.
+    pub(crate) fn in_32_bit(&self) -> Option<Self> {
+        let mode = self.mode_32_bit.as_ref()?;
+        let cpus = self.cpus.clone().in_32_bit(mode.level);
+        Some(Self { architecture: mode.architecture.clone(), cpus, ..self.clone() })
+    }
+
+    /// Whether, of two images that are alike, the machine gets the one whose layers are compressed with zstd.
+    pub(crate) fn takes_zstd(&self) -> bool {
+        self.offer(feature::ZSTD).is_some_and(|offer| offer.values.has_flag())
     }
 
     /// Whether, and how nearly, the machine meets a requirement.
@@ -252,6 +274,7 @@ impl MachineType {
             parts.add(text.map_or("-", |_| "+"));
             parts.add(text.unwrap_or_default());
         }
+        parts.add(if self.mode_32_bit.is_some() { "32-bit" } else { "-" });
         parts.add(&self.prefer.len().to_string());
         for place in &self.prefer {
             parts.add(self.key_at(*place));

@@ -114,6 +114,12 @@ impl Index {
         &self.tables.platforms
     }
 
+    /// Whether it has an entry for this architecture that some machine could get, or may have one among those that
+    /// could not be read.
+    pub(crate) fn may_offer(&self, architecture: &str) -> bool {
+        self.tables.may_offer(architecture)
+    }
+
     /// The entries that could not be read; never selected.
     #[must_use]
     pub fn unreadable(&self) -> &[Unreadable] {

@@ -13,6 +13,8 @@ pub(super) struct Eligibility {
     /// The places of keys that are bounds.
     bounds: Vec<usize>,
     places: usize,
+    /// Entries with a platform are 32-bit images for a 64-bit machine.
+    in_32_bit: bool,
 }
 
 /// A requirement that the machine meets.
@@ -38,12 +40,20 @@ struct MetPlatform {
 
 impl Eligibility {
     pub(super) fn new(index: &Index, machine: &MachineType) -> Self {
+        let in_32_bit = if index.may_offer(machine.architecture()) { None } else { machine.in_32_bit() };
+        let machine = in_32_bit.as_ref().unwrap_or(machine);
         Self {
             platforms: index.platforms().iter().map(|known| platform(known, machine)).collect(),
             features: features(index.features(), machine),
             bounds: machine.bounds().collect(),
             places: machine.order().len(),
+            in_32_bit: in_32_bit.is_some(),
         }
+    }
+
+    /// Whether an entry that fits is a 32-bit image for a 64-bit machine.
+    pub(super) const fn is_32_bit(&self, entry: &Entry<'_>) -> bool {
+        self.in_32_bit && entry.platform_number().is_some()
     }
 
     /// Whether the entry is eligible.

@@ -1,6 +1,7 @@
 //! Variants of an image that would be worth building for a machine.
 
 use super::eligibility::{Eligibility, Met};
+use crate::hardware::feature::ZSTD;
 use crate::machine_type::{Key, MachineType};
 use crate::oci::index::Index;
 
@@ -53,5 +54,6 @@ pub fn missing_variants(index: &Index, machine: &MachineType) -> Vec<MissingVari
         }
     }
     let missing = machine.order().iter().zip(asked).filter(|(_, (_, full))| !full).map(describe);
-    missing.filter(|missing| !missing.features.is_empty()).collect()
+    // The flag chooses between images that are alike otherwise.
+    missing.filter(|missing| !missing.features.is_empty() && missing.features != [ZSTD]).collect()
 }

@@ -3,12 +3,15 @@
 //! An entry is *eligible* when the machine meets all of its requirements. Among the eligible the first of these that
 //! makes a difference decides:
 //!
-//! 1. an entry with a platform before a nested index without one;
-//! 2. the machine type's `prefer`, key by key: naming the key before not naming it, then the nearer match;
-//! 3. the more different keys the entry asks for (`cpu`, `isa` and variant are one key, bounds such as `cuda` none);
-//! 4. nearness, over the machine's keys in the order of its configuration, `cpu` last if it is only implied;
-//! 5. an entry made for the machine's operating system version before one made for any;
-//! 6. the order of the list, as the OCI specification has it.
+//! 1. an entry for the machine's own architecture before a 32-bit one;
+//! 2. an entry with a platform, or a nested index with features, before a nested index with neither;
+//! 3. the machine type's `prefer`, key by key: naming the key before not naming it, then the nearer match;
+//! 4. the more different keys the entry asks for (`cpu`, `isa` and variant are one key, bounds such as `cuda` none);
+//! 5. nearness, over the machine's keys in the order of its configuration, `cpu` last if it is only implied;
+//! 6. an entry made for the machine's operating system version before one made for any;
+//! 7. of two that are alike, the one without zstd layers, or the one with them if the machine type offers the flag
+//!    `zstd`;
+//! 8. the order of the list, as the OCI specification has it.
 //!
 //! This order is total, so the result depends on nothing but the two inputs, and an entry that is not eligible can
 //! never influence it.
@@ -98,7 +101,11 @@ pub fn select<'a>(index: &'a Index, machine: &MachineType) -> Selection<'a> {
     let Contest { best: Some(best), second, eligible, indistinguishable } = contest else {
         return Selection::NoMatch(IndexSummary::of(index));
     };
-    let criterion = second.map_or(Criterion::Only, |second| best.compare(&second, machine).1.into_criterion(machine));
+    let criterion = match second {
+        _ if best.in_32_bit => Criterion::In32Bit,
+        None => Criterion::Only,
+        Some(second) => best.compare(&second, machine).1.into_criterion(machine),
+    };
     let entries = index.entries().len() + index.unreadable().len();
     let (entry, matched) = reason::matched_words(&best.entry, machine);
     let reason = Reason { entry, matched, criterion, eligible, entries, indistinguishable };

@@ -17,6 +17,8 @@ pub(super) struct Candidate<'a, 'e> {
     /// How many keys it is made for.
     keys: usize,
     names_os_version: bool,
+    /// It is a 32-bit image for a 64-bit machine.
+    pub(super) in_32_bit: bool,
 }
 
 impl<'a, 'e> Candidate<'a, 'e> {
@@ -24,15 +26,20 @@ impl<'a, 'e> Candidate<'a, 'e> {
     pub(super) fn new(entry: Entry<'a>, eligibility: &'e Eligibility, mut memory: Vec<Option<&'e Nearness>>) -> Self {
         eligibility.nearness(&entry, &mut memory);
         let keys = eligibility.keys(&entry, &memory);
-        Self { entry, nearness: memory, keys, names_os_version: eligibility.names_os_version(&entry) }
+        let (names_os_version, in_32_bit) = (eligibility.names_os_version(&entry), eligibility.is_32_bit(&entry));
+        Self { entry, nearness: memory, keys, names_os_version, in_32_bit }
     }
 
     /// `Less` when this one goes before `other`, and what decides between them.
     pub(super) fn compare(&self, other: &Self, machine: &MachineType) -> (Ordering, CriterionAt) {
-        let without_platform = |candidate: &Self| candidate.entry.platform().is_none();
-        let platform = without_platform(self).cmp(&without_platform(other));
-        if platform.is_ne() {
-            return (platform, CriterionAt::Platform);
+        let native = self.in_32_bit.cmp(&other.in_32_bit);
+        if native.is_ne() {
+            return (native, CriterionAt::Native);
+        }
+        let says_nothing = self.says_nothing().cmp(&other.says_nothing());
+        if says_nothing.is_ne() {
+            let winner = if says_nothing.is_lt() { self } else { other };
+            return (says_nothing, CriterionAt::says_something(winner));
         }
         for place in machine.prefer() {
             let names = other.names(*place, machine).cmp(&self.names(*place, machine));
@@ -52,7 +59,17 @@ impl<'a, 'e> Candidate<'a, 'e> {
         if version.is_ne() {
             return (version, CriterionAt::OsVersion);
         }
+        let zstd = self.entry.is_zstd().cmp(&other.entry.is_zstd());
+        if zstd.is_ne() {
+            let takes_zstd = machine.takes_zstd();
+            return (if takes_zstd { zstd.reverse() } else { zstd }, CriterionAt::Zstd(takes_zstd));
+        }
         (self.entry.position().cmp(&other.entry.position()), CriterionAt::ListOrder)
+    }
+
+    /// A nested index with neither platform nor features.
+    fn says_nothing(&self) -> bool {
+        self.entry.platform().is_none() && self.entry.feature_numbers().is_empty()
     }
 
     /// Whether it is another image than `other`, from which only list order tells it apart. A nested index without a
@@ -116,22 +133,34 @@ impl<'a, 'e> Contest<'a, 'e> {
 
 /// A [`Criterion`] with places instead of names: comparing must not cost memory.
 pub(super) enum CriterionAt {
+    Native,
     Platform,
+    Features,
     Preferred(usize),
     MostKeys,
     Nearest(usize),
     OsVersion,
+    /// Whether the machine takes the one with zstd layers.
+    Zstd(bool),
     ListOrder,
 }
 
 impl CriterionAt {
+    /// The thing that `winner` has, and a nested index that says nothing has not.
+    fn says_something(winner: &Candidate<'_, '_>) -> Self {
+        if winner.entry.platform().is_some() { Self::Platform } else { Self::Features }
+    }
+
     pub(super) fn into_criterion(self, machine: &MachineType) -> Criterion {
         match self {
+            Self::Native => Criterion::Native,
             Self::Platform => Criterion::Platform,
+            Self::Features => Criterion::Features,
             Self::Preferred(place) => Criterion::Preferred(machine.key_at(place).to_owned()),
             Self::MostKeys => Criterion::MostKeys,
             Self::Nearest(place) => Criterion::Nearest(machine.key_at(place).to_owned()),
             Self::OsVersion => Criterion::OsVersion,
+            Self::Zstd(takes_zstd) => Criterion::Zstd(takes_zstd),
             Self::ListOrder => Criterion::ListOrder,
         }
     }

@@ -11,8 +11,14 @@ use crate::text::printable::printable;
 pub enum Criterion {
     /// No other entry fits.
     Only,
-    /// It has a platform, the other is a nested index without one.
+    /// It is a 32-bit image for a 64-bit machine: nothing is made for the machine's own architecture.
+    In32Bit,
+    /// The other is a 32-bit image for a 64-bit machine.
+    Native,
+    /// It has a platform, the other is a nested index with neither platform nor features.
     Platform,
+    /// It has features, the other is a nested index with neither platform nor features.
+    Features,
     /// A key of the machine type's `prefer`.
     Preferred(String),
     /// It asks for more different keys.
@@ -21,6 +27,8 @@ pub enum Criterion {
     Nearest(String),
     /// It is made for the machine's operating system version.
     OsVersion,
+    /// Of two that are alike, it is the one whose layers are (`true`) or are not compressed with zstd.
+    Zstd(bool),
     /// It stands before an equal one.
     ListOrder,
 }
@@ -31,11 +39,15 @@ impl Criterion {
     pub const fn word(&self) -> &'static str {
         match self {
             Self::Only => "only",
+            Self::In32Bit => "32-bit",
+            Self::Native => "native",
             Self::Platform => "platform",
+            Self::Features => "features",
             Self::Preferred(_) => "prefer",
             Self::MostKeys => "keys",
             Self::Nearest(_) => "nearest",
             Self::OsVersion => "os_version",
+            Self::Zstd(_) => "zstd",
             Self::ListOrder => "list_order",
         }
     }
@@ -45,11 +57,16 @@ impl fmt::Display for Criterion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Only => f.write_str("the only one that fits"),
+            Self::In32Bit => f.write_str("32-bit, as nothing is for this architecture"),
+            Self::Native => f.write_str("not 32-bit"),
             Self::Platform => f.write_str("has a platform"),
+            Self::Features => f.write_str("has features"),
             Self::Preferred(key) => write!(f, "best in the preferred {}", printable(key, 24)),
             Self::MostKeys => f.write_str("asks for the most keys"),
             Self::Nearest(key) => write!(f, "nearest in {}", printable(key, 24)),
             Self::OsVersion => f.write_str("made for the os version"),
+            Self::Zstd(true) => f.write_str("has zstd layers"),
+            Self::Zstd(false) => f.write_str("has no zstd layers"),
             Self::ListOrder => f.write_str("first of equals in the list"),
         }
     }

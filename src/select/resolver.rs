@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use super::{IndexSummary, Reason, Selection, missing_variants, select};
+use super::{Criterion, IndexSummary, Reason, Selection, missing_variants, select};
 use crate::machine_type::MachineType;
 use crate::oci::index::{Descriptor, Index, IndexError, MAX_BYTES};
 
@@ -131,6 +131,9 @@ impl Walk {
             return Turn::DeadEnd(DeadEnd::TooDeep);
         }
         self.note_missing(index, machine);
+        if reason.criterion == Criterion::In32Bit {
+            self.missing.push(format!("architecture {}", machine.architecture()));
+        }
         self.indistinguishable += reason.indistinguishable;
         if nested {
             return Turn::Nested(descriptor, self);

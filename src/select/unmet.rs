@@ -26,7 +26,9 @@ impl fmt::Display for Unmet {
 /// [exclusion](Entry::exclusion) is not selected even then.
 #[must_use]
 pub fn unmet(entry: &Entry<'_>, machine: &MachineType) -> Vec<Unmet> {
-    let unmet = |requirement: &Requirement<'_>| machine.meets(requirement).is_none();
+    let in_32_bit = if entry.index_may_offer(machine.architecture()) { None } else { machine.in_32_bit() };
+    let as_it_runs = in_32_bit.as_ref().unwrap_or(machine);
+    let unmet = |requirement: &Requirement<'_>| as_it_runs.meets(requirement).is_none();
     let describe = |requirement: Requirement<'_>| Unmet {
         requirement: requirement.to_string(),
         offered: machine.instead(&requirement),

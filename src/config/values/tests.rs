@@ -20,7 +20,7 @@ fn wrong_types_are_told_in_the_words_of_yaml() {
             "/machine_types/type1/feature",
             json!([]),
             "machine_types.type1.feature: unknown key; expected one of os, os_version, architecture, variant, \
-             features, devices, prefer",
+             features, devices, prefer, run_32_bit",
         ),
         ("/registries", json!([]), "registries: expected a map, not a list"),
         (

@@ -46,6 +46,11 @@ impl OfferedValues {
         self.every = false;
     }
 
+    /// Whether the bare key is among them.
+    pub(crate) fn has_flag(&self) -> bool {
+        self.values.contains(&Value::Flag)
+    }
+
     pub(crate) const fn rule(&self) -> Rule {
         self.rule
     }

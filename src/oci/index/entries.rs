@@ -84,7 +84,13 @@ impl<'a> Entries<'a> {
             // This follows once the features are sorted.
             distinct_keys: 0,
             names_cpu: known.is_some_and(|known| known.names_cpu),
-            exclusion: Exclusion::of(written.attestation, written.artifact, known.map(|known| &known.platform), kind),
+            zstd: written.annotations.zstd,
+            exclusion: Exclusion::of(
+                written.annotations.attestation,
+                written.artifact,
+                known.map(|known| &known.platform),
+                kind,
+            ),
         }
     }
 
@@ -119,7 +125,9 @@ impl<'a> Entries<'a> {
         }
         let platforms = self.platforms.into_values().into_iter().map(|(_, known)| known).collect();
         let media_types = self.media_types.into_values();
-        let tables = Tables { records, digests: self.digests, features, of_entries, platforms, media_types };
+        let (digests, complete) = (self.digests, self.unreadable.is_empty());
+        let mut tables = Tables { records, digests, features, of_entries, platforms, media_types, complete };
+        tables.note_offered();
         (tables, self.unreadable)
     }
 }

@@ -99,6 +99,17 @@ impl<'a> Entry<'a> {
         self.record.distinct_keys as usize
     }
 
+    /// Whether its layers are compressed with zstd, as containers/image annotates it.
+    #[must_use]
+    pub const fn is_zstd(&self) -> bool {
+        self.record.zstd
+    }
+
+    /// The same as [`Index::may_offer`](super::Index::may_offer), of the index that it is in.
+    pub(crate) fn index_may_offer(&self, architecture: &str) -> bool {
+        self.tables.may_offer(architecture)
+    }
+
     /// The number of its platform among those of the index.
     pub(crate) const fn platform_number(&self) -> Option<u32> {
         self.record.platform

@@ -12,6 +12,9 @@ use crate::text::json::{Reader, Stop};
 /// The annotation by which BuildKit marks attestations.
 const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
 
+/// The annotation by which containers/image marks images with zstd layers, and its value.
+const ZSTD: (&str, &str) = ("io.github.containers.compression.zstd", "true");
+
 /// The values of `artifactType` that an image may have: the media types of its configuration.
 const IMAGE_TYPES: [&str; 2] =
     ["application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"];
@@ -29,10 +32,18 @@ pub(super) struct WrittenEntry<'a> {
     pub(super) algorithm: Algorithm,
     pub(super) size: u64,
     pub(super) platform: WrittenPlatform<'a>,
-    /// An annotation says that it is about an image.
-    pub(super) attestation: bool,
+    pub(super) annotations: Annotations,
     /// Its `artifactType` is not an image's.
     pub(super) artifact: bool,
+}
+
+/// The annotations of an entry, as far as they count, without its features.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Annotations {
+    /// One says that the entry is about an image.
+    pub(super) attestation: bool,
+    /// One says that the layers are compressed with zstd.
+    pub(super) zstd: bool,
 }
 
 /// `platform` of an entry, without its features.
@@ -81,8 +92,7 @@ struct Members<'a> {
     digest: Member<Cow<'a, str>>,
     size: Member<u64>,
     platform: Member<WrittenPlatform<'a>>,
-    /// Whether one of them marks an attestation.
-    annotations: Member<bool>,
+    annotations: Member<Annotations>,
     /// Whether it is not an image's.
     artifact_type: Member<bool>,
 }
@@ -97,7 +107,7 @@ impl<'a> Members<'a> {
             digest,
             size: self.size.flatten().ok_or("no size")?,
             platform: self.platform.flatten().unwrap_or_default(),
-            attestation: self.annotations.flatten().unwrap_or_default(),
+            annotations: self.annotations.flatten().unwrap_or_default(),
             artifact: self.artifact_type.flatten().unwrap_or_default(),
         })
     }
@@ -147,21 +157,24 @@ impl EntryReader<'_> {
         Ok(Some(platform))
     }
 
-    /// Whether one of the annotations marks an attestation.
-    fn annotations(&mut self, json: &mut Reader<'_>, name: &str) -> Result<Option<bool>, Stop> {
+    fn annotations(&mut self, json: &mut Reader<'_>, name: &str) -> Result<Option<Annotations>, Stop> {
         if json.peek() != Some(b'{') {
             return self.wrong(json, name, "an object");
         }
-        let (mut annotated, mut attestation) = (None, false);
+        let (mut annotated, mut annotations) = (None, Annotations::default());
         json.object(|json, name| match name {
             FEATURES_ANNOTATION => self.once(&mut annotated, json, name, Self::annotated_features),
             REFERENCE_TYPE => {
-                attestation = true;
+                annotations.attestation = true;
                 json.skip()
+            }
+            _ if name == ZSTD.0 && json.peek() == Some(b'"') => {
+                annotations.zstd = json.string()?.is_some_and(|value| value == ZSTD.1);
+                Ok(())
             }
             _ => json.skip(),
         })?;
-        Ok(Some(attestation))
+        Ok(Some(annotations))
     }
 
     /// Whether the type is not an image's. An empty one says nothing.

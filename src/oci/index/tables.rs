@@ -24,6 +24,25 @@ pub(super) struct Tables {
     pub(super) of_entries: Vec<u32>,
     pub(super) platforms: Vec<PlatformRow>,
     pub(super) media_types: Vec<MediaType>,
+    /// Whether all entries could be read.
+    pub(super) complete: bool,
+}
+
+impl Tables {
+    /// Whether the index has an entry for this architecture, or may have one among those that could not be read.
+    pub(super) fn may_offer(&self, architecture: &str) -> bool {
+        let offers = |known: &PlatformRow| known.is_offered && known.platform.architecture == architecture;
+        !self.complete || self.platforms.iter().any(offers)
+    }
+
+    /// Notes which platforms are those of entries that some machine could get.
+    pub(super) fn note_offered(&mut self) {
+        for record in self.records.iter().filter(|record| record.exclusion.is_none()) {
+            if let Some(known) = record.platform.and_then(|number| self.platforms.get_mut(number as usize)) {
+                known.is_offered = true;
+            }
+        }
+    }
 }
 
 /// A part of a list of numbers.
@@ -65,6 +84,8 @@ pub(super) struct Record {
     pub(super) features: Span,
     pub(super) distinct_keys: u32,
     pub(super) names_cpu: bool,
+    /// Its layers are compressed with zstd.
+    pub(super) zstd: bool,
     pub(super) exclusion: Option<Exclusion>,
 }
 
@@ -82,6 +103,8 @@ pub(crate) struct PlatformRow {
     cpu: Option<CpuRequirement>,
     /// Its variant asks for more than an entry without one.
     pub(crate) names_cpu: bool,
+    /// An entry of this platform could be selected.
+    pub(super) is_offered: bool,
 }
 
 impl PlatformRow {
@@ -98,7 +121,7 @@ impl PlatformRow {
             None => false,
         };
         let origin = if variant.is_some() { Origin::Variant } else { Origin::Baseline };
-        Self { cpu: level.map(|level| CpuRequirement { level, origin }), names_cpu, platform }
+        Self { cpu: level.map(|level| CpuRequirement { level, origin }), names_cpu, is_offered: false, platform }
     }
 
     /// The requirements of the platform.

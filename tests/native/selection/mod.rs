@@ -1,10 +1,11 @@
 //! Selection of an entry for a machine type: rows of data, one reason each.
 //!
 //! A machine is written `os/architecture/variant@os_version feature… >preferred… any=key…`, the platform `-` when it is
-//! not given; `-/arm64` leaves the operating system out; `any=nvcap` is `devices: { nvcap: any }`. An entry is written
-//! in the same way, with these words beside features: `os:F` an `os.features` item, `note:F` an item of the annotation,
-//! `nested` for an index, `attestation` for `BuildKit`'s annotation, `type=T` another media type, `artifact=T` its
-//! `artifactType` (`artifact=` an empty one), `zstd` for the annotation of zstd layers, `-` for no platform.
+//! not given; `-/arm64` leaves the operating system out; `any=nvcap` is `devices: { nvcap: any }`; `!32` switches 32-bit
+//! images off. An entry is written in the same way, with these words beside features: `os:F` an `os.features` item,
+//! `note:F` an item of the annotation, `nested` for an index, `attestation` for `BuildKit`'s annotation, `type=T`
+//! another media type, `artifact=T` its `artifactType` (`artifact=` an empty one), `zstd-layers` for the annotation of
+//! zstd layers, `-` for no platform.
 
 use metahub::hardware::feature::FeatureRules;
 use metahub::machine_type::{Description, Devices, MachineType};
@@ -28,6 +29,7 @@ mod properties;
 mod ranking;
 mod reasons;
 mod shared;
+mod thirty_two_bit;
 mod values;
 mod variants;
 
@@ -61,6 +63,7 @@ pub(crate) fn description(text: &str) -> Description {
         Description { os: part(), architecture: part(), variant: part(), os_version, ..Description::default() };
     for word in words {
         match (word.strip_prefix('>'), word.strip_prefix("any=")) {
+            _ if word == "!32" => description.run_32_bit = Some(false),
             (Some(key), _) => description.prefer.push(key.to_owned()),
             (None, Some(key)) => _ = description.devices.insert(key.to_owned(), Devices::Any),
             (None, None) => description.features.push(word.to_owned()),
@@ -92,7 +95,9 @@ pub(crate) fn entry(position: usize, text: &str) -> Value {
             _ if word == "attestation" => {
                 result["annotations"]["vnd.docker.reference.type"] = json!("attestation-manifest");
             }
-            _ if word == "zstd" => result["annotations"]["io.github.containers.compression.zstd"] = json!("true"),
+            _ if word == "zstd-layers" => {
+                result["annotations"]["io.github.containers.compression.zstd"] = json!("true")
+            }
             _ if word.starts_with("artifact=") => {
                 result["artifactType"] = json!(word.trim_start_matches("artifact="));
             }

@@ -8,7 +8,7 @@ use proptest::sample::{select as any_of, subsequence};
 
 use super::{consistent, index, machine, outcome};
 
-const PLATFORMS: [&str; 12] = [
+const PLATFORMS: [&str; 16] = [
     "linux/amd64",
     "linux/amd64",
     "linux/amd64",
@@ -18,11 +18,15 @@ const PLATFORMS: [&str; 12] = [
     "linux/amd64/v4",
     "linux/arm64",
     "linux/arm64/v8.2",
+    "linux/arm/v6",
+    "linux/arm/v7",
+    "linux/386",
+    "linux/386",
     "windows/amd64@10.0.20348.1",
     "unknown/unknown",
     "-",
 ];
-const FEATURES: [&str; 34] = [
+const FEATURES: [&str; 35] = [
     "cpu:x86_64",
     "cpu:nehalem",
     "cpu:haswell",
@@ -57,8 +61,9 @@ const FEATURES: [&str; 34] = [
     "cuda:12.4|13.0",
     "l4t:36",
     "mpi:b|c",
+    "zstd",
 ];
-const MACHINES: [&str; 21] = [
+const MACHINES: [&str; 24] = [
     "-/amd64",
     "-/amd64/v3",
     "- cpu:skylake",
@@ -80,11 +85,20 @@ const MACHINES: [&str; 21] = [
     "- cpu:zen3 gfx:gfx90a gfx:gfx1100 mpi:b",
     "-/amd64 gfx:gfx90a:xnack+ isa:avx2 cuda:12.6",
     "- cpu:skylake nvcap:8.0 gfx:gfx1101 >gfx",
+    "-/amd64/v2 zstd flag",
+    "-/amd64 !32 flag",
+    "- cpu:m2 zstd",
 ];
 
 fn entry() -> impl Strategy<Value = String> {
-    let kinds =
-        prop_oneof![9 => Just(""), 1 => Just(" nested"), 1 => Just(" attestation"), 1 => Just(" type=text/plain")];
+    let kinds = prop_oneof![
+        9 => Just(""),
+        2 => Just(" zstd-layers"),
+        1 => Just(" nested"),
+        1 => Just(" attestation"),
+        1 => Just(" artifact=text/spdx"),
+        1 => Just(" type=text/plain"),
+    ];
     (any_of(PLATFORMS.to_vec()), subsequence(FEATURES.to_vec(), 0..4), kinds)
         .prop_map(|(platform, features, kind)| format!("{platform} {}{kind}", features.join(" ")))
 }
@@ -112,6 +126,16 @@ fn equal(one: &String, other: &String, machine: &MachineType) -> bool {
     first(one, other) && first(other, one)
 }
 
+/// Whether `more` is the entry that a machine's 32-bit mode depends on: one for its own architecture, where the index
+/// has none. It need not fit to change what the machine gets.
+fn ends_32_bit(entries: &[String], more: &String, machine: &MachineType) -> bool {
+    let offers = |entry: Entry<'_>| {
+        let architecture = entry.platform().map(|platform| platform.architecture.as_ref());
+        entry.exclusion().is_none() && architecture == Some(machine.architecture())
+    };
+    !index_of(entries).entries().any(offers) && index_of(std::slice::from_ref(more)).entries().any(offers)
+}
+
 fn eligible(entry: &Entry<'_>, machine: &MachineType) -> bool {
     entry.exclusion().is_none() && unmet(entry, machine).is_empty()
 }
@@ -126,6 +150,13 @@ proptest! {
         if let Selection::Selected { entry, .. } = select(&index, &machine) {
             prop_assert!(eligible(&entry, &machine));
             prop_assert!(!entries[entry.position()].contains("attestation"));
+            prop_assert!(!entries[entry.position()].contains("artifact"));
+            let own = entry.platform().is_none_or(|platform| platform.architecture == machine.architecture());
+            let offered = index.entries().any(|other| {
+                other.exclusion().is_none()
+                    && other.platform().is_some_and(|platform| platform.architecture == machine.architecture())
+            });
+            prop_assert!(own || !offered, "a 32-bit image beside one for the machine's own architecture");
             prop_assert!(!entries[entry.position()].starts_with("unknown"));
         }
     }
@@ -147,7 +178,7 @@ proptest! {
     fn another_entry_wins_or_changes_nothing(
         entries in entries(), more in entry(), at in any::<prop::sample::Index>(), machine in a_machine()
     ) {
-        prop_assume!(index_of(&entries).is_image_index());
+        prop_assume!(index_of(&entries).is_image_index() && !ends_32_bit(&entries, &more, &machine));
         let before = chosen(&entries, &machine);
         let mut longer = entries.clone();
         longer.insert(at.index(entries.len() + 1), more.clone());

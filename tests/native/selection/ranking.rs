@@ -1,6 +1,6 @@
 //! Which of several eligible entries wins.
 
-use super::{Row, check};
+use super::{NONE, Row, check};
 
 const GENERIC: &str = "linux/amd64";
 const SKYLAKE: &str = "linux/amd64 cpu:skylake";
@@ -113,6 +113,29 @@ const PREFER: &[Row] = &[
     ),
 ];
 
+const ZSTD: &[Row] = &[
+    ("issue 14: the one without goes first", "-/amd64", &["linux/amd64 zstd-layers", "linux/amd64"], 1),
+    ("in any order", "-/amd64", &["linux/amd64", "linux/amd64 zstd-layers"], 0),
+    ("unless the machine takes zstd", "-/amd64 zstd", &["linux/amd64", "linux/amd64 zstd-layers"], 1),
+    ("in any order, too", "-/amd64 zstd", &["linux/amd64 zstd-layers", "linux/amd64"], 0),
+    ("alone it fits everybody", "-/amd64", &["linux/amd64 zstd-layers"], 0),
+    ("more keys go first", "-/amd64 a", &["linux/amd64", "linux/amd64 a zstd-layers"], 1),
+    (
+        "nearness goes first",
+        "- cpu:skylake zstd",
+        &["linux/amd64 cpu:skylake", "linux/amd64 cpu:haswell zstd-layers"],
+        0,
+    ),
+    (
+        "the os version goes first",
+        "windows/amd64@10.0.1 zstd",
+        &["windows/amd64 zstd-layers", "windows/amd64@10.0.1"],
+        1,
+    ),
+    ("list order comes after it", "-/amd64", &["linux/amd64 zstd-layers", "linux/amd64 zstd-layers"], 0),
+    ("the flag as a feature is a requirement", "-/amd64", &["linux/amd64 note:zstd"], NONE),
+];
+
 const LIST_ORDER: &[Row] = &[
     ("duplicates: the first", "- cpu:skylake", &[GENERIC, SKYLAKE, SKYLAKE], 1),
     ("equal but for spelling", "- cpu:zen4", &["linux/amd64 cpu:znver3", "linux/amd64 cpu:zen3"], 0),
@@ -138,6 +161,22 @@ fn nearness_by_listed_keys() {
 #[test]
 fn preferred_keys() {
     check(PREFER);
+}
+
+#[test]
+fn twins_with_and_without_zstd() {
+    check(ZSTD);
+    let with = |annotation: serde_json::Value| {
+        let mut zstd = super::entry(0, "linux/amd64");
+        zstd["annotations"]["io.github.containers.compression.zstd"] = annotation;
+        let document = serde_json::json!({ "manifests": [zstd, super::entry(1, "linux/amd64")] }).to_string();
+        let index = metahub::oci::index::Index::parse(document.as_bytes()).unwrap();
+        super::outcome(&index, &super::machine("-/amd64"))
+    };
+    assert_eq!(with("true".into()), 1);
+    for other in ["false".into(), "True".into(), "".into(), true.into(), serde_json::Value::Null] {
+        assert_eq!(with(other), 0, "only containers/image's own value counts");
+    }
 }
 
 #[test]

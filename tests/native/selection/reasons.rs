@@ -25,6 +25,11 @@ fn reasons_say_what_decided() {
         ),
         ("-/amd64", vec!["linux/amd64", "linux/amd64"], "linux/amd64; first of equals in the list; 2 of 2 fit"),
         ("-/amd64", vec!["- nested", "linux/amd64"], "linux/amd64; has a platform; 2 of 2 fit"),
+        ("-/amd64 a", vec!["- nested", "- nested note:a"], "nested index a; has features; 2 of 2 fit"),
+        ("-/amd64", vec!["linux/386", "- nested"], "nested index; not 32-bit; 2 of 2 fit"),
+        ("-/amd64", vec!["linux/386"], "linux/386; 32-bit, as nothing is for this architecture; 1 of 1 fit"),
+        ("-/amd64", vec!["linux/amd64 zstd-layers", "linux/amd64"], "linux/amd64; has no zstd layers; 2 of 2 fit"),
+        ("-/amd64 zstd", vec!["linux/amd64 zstd-layers", "linux/amd64"], "linux/amd64; has zstd layers; 2 of 2 fit"),
         (
             "windows/amd64@10.0.20348",
             vec!["windows/amd64", "windows/amd64@10.0.20348.1"],
@@ -78,6 +83,8 @@ fn entries_that_only_list_order_tells_apart_are_counted() {
         ("nearness decides", "-/amd64 driver:550", vec!["linux/amd64 driver:470", "linux/amd64 driver:535"], 0),
         ("nested indexes for one platform", "-/amd64", vec!["linux/amd64 nested", "linux/amd64 nested"], 1),
         ("nested indexes that say nothing", "-/amd64", vec!["- nested", "- nested"], 0),
+        ("zstd decides", "-/amd64", vec!["linux/amd64", "linux/amd64 zstd-layers", "linux/amd64"], 1),
+        ("32-bit ones", "-/amd64", vec!["linux/386", "linux/386"], 1),
     ] {
         let index = index(&entries);
         let Selection::Selected { reason, .. } = select(&index, &machine(written)) else { panic!("{why}") };
@@ -217,6 +224,7 @@ fn missing_variants_are_worth_building() {
         ("-/amd64", vec![]),
         ("-/amd64/v3", vec!["cpu:x86_64_v3"]),
         ("-/s390x b", vec![]),
+        ("- cpu:skylake zstd", vec![]),
     ] {
         assert_eq!(missing_words(&demo, written), missing, "{written}");
     }
