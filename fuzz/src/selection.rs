@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use metahub::hardware::feature::FeatureRules;
 use metahub::machine_type::{Description, Devices, MachineType};
 use metahub::oci::index::{Index, is_artifact_tag};
-use metahub::select::{Selection, missing_variants, rank, select, unmet};
+use metahub::select::{MAX_DOCUMENTS, OnNoMatch, Selection, Turn, Walk, missing_variants, rank, select, unmet};
 
 use super::log_text::harmless;
 
@@ -34,6 +34,7 @@ static MACHINES: LazyLock<Vec<MachineType>> = LazyLock::new(|| {
         machine("linux", None, &["cpu:icelake", "nvcap:8.6", "nvcap:12.0", "driver:570.26", "isa:flag"], &[]),
         machine("linux", None, &["cpu:zen4", "gfx:gfx90a:xnack+", "gfx:gfx1100"], &["gfx"]),
         machine("linux", None, &["cpu:neoverse_v2", "nvcap:8.7", "l4t:36.4"], &[]),
+        machine("linux", None, &["cpu:neoverse_n1", "zstd"], &[]),
     ]
 });
 
@@ -62,5 +63,23 @@ pub(crate) fn check(bytes: &[u8]) {
             Selection::NotAnImageIndex => assert!(ranked.is_empty() && !index.is_image_index()),
         }
         let _ = missing_variants(&index, machine);
+        walk(&index, machine);
     }
+}
+
+/// A walk on which every nested index is this one again.
+fn walk(index: &Index, machine: &MachineType) {
+    let mut walk = Walk::begin();
+    for _ in 1..MAX_DOCUMENTS {
+        match walk.enter(index, machine, OnNoMatch::Refuse) {
+            Turn::Nested(_, next) => walk = next,
+            Turn::Image { reason, missing, .. } => {
+                assert!(harmless(&reason.to_string()) && reason.to_string().len() < 200);
+                return assert!(missing.iter().all(|missing| harmless(missing)));
+            }
+            Turn::Whole(_) => return,
+            Turn::DeadEnd(dead_end) => return assert!(harmless(&dead_end.to_string())),
+        }
+    }
+    panic!("a walk through more documents than a pull fetches");
 }

@@ -110,7 +110,7 @@ enum State {
     /// A callout for what the tag points to.
     FetchingTop(TopReference),
     /// A callout for an index that an index names.
-    FetchingNested { top: Top, descriptor: Descriptor, walk: Walk },
+    FetchingNested { top: Top, descriptor: Descriptor, walk: Box<Walk> },
     /// A callout for the manifest that was selected.
     FetchingChild(Box<Resolved>),
 }
@@ -215,7 +215,7 @@ impl ManifestByTag {
                 }
             },
             State::FetchingNested { top, descriptor, walk } => match fetch::verified(registry, &descriptor, answer) {
-                Ok(body) => self.keeping(at, &descriptor, body).0.on_index(at, top, body, walk, None),
+                Ok(body) => self.keeping(at, &descriptor, body).0.on_index(at, top, body, *walk, None),
                 Err(fault) => self.fail(at, &fault),
             },
             State::FetchingChild(resolved) => match fetch::verified(registry, &resolved.resolution.served, answer) {
@@ -388,7 +388,7 @@ impl ManifestByTag {
         );
         match document.filter(|(media_type, body)| descriptor.describes(media_type, body)) {
             Some((_, body)) => self.on_index(at, top, &body, walk, None),
-            None => self.fetch(at, State::FetchingNested { top, descriptor, walk }),
+            None => self.fetch(at, State::FetchingNested { top, descriptor, walk: Box::new(walk) }),
         }
     }
 }

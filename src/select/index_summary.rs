@@ -9,7 +9,7 @@ use crate::oci::index::Index;
 const MAX_OFFERED: usize = 8;
 
 /// The offer of an index, for a message to a user whose machine fits none of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct IndexSummary {
     /// How many entries the index has, of whatever kind.
     pub entries: usize,

@@ -34,7 +34,7 @@ use ranking::{Candidate, Contest};
 pub use index_summary::IndexSummary;
 pub use missing_variants::{MissingVariant, missing_variants};
 pub use reason::{Criterion, Reason};
-pub use resolver::{DeadEnd, MAX_LEVELS, OnNoMatch, Turn, Walk};
+pub use resolver::{DeadEnd, MAX_DOCUMENTS, MAX_LEVELS, OnNoMatch, Turn, Walk};
 pub use unmet::{Unmet, unmet};
 
 /// The result of selection from an index for a machine type.
@@ -116,6 +116,11 @@ pub fn select<'a>(index: &'a Index, machine: &MachineType) -> Selection<'a> {
 /// index in which nothing fits, the next of these is the next best.
 #[must_use]
 pub fn rank<'a>(index: &'a Index, machine: &MachineType) -> Vec<Entry<'a>> {
+    ranked(index, machine, |candidate| candidate.entry)
+}
+
+/// The same, of each entry what `choose` says.
+fn ranked<'a, T>(index: &'a Index, machine: &MachineType, choose: impl Fn(&Candidate<'a, '_>) -> T) -> Vec<T> {
     if !index.is_image_index() {
         return Vec::new();
     }
@@ -124,5 +129,5 @@ pub fn rank<'a>(index: &'a Index, machine: &MachineType) -> Vec<Entry<'a>> {
     let mut ranked: Vec<Candidate<'a, '_>> =
         eligible.map(|entry| Candidate::new(entry, &eligibility, Vec::new())).collect();
     ranked.sort_by(|a, b| a.compare(b, machine).0);
-    ranked.into_iter().map(|candidate| candidate.entry).collect()
+    ranked.iter().map(choose).collect()
 }

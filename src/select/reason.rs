@@ -7,12 +7,14 @@ use crate::oci::index::{Entry, FeatureRow};
 use crate::text::printable::printable;
 
 /// The criterion by which the selected entry won over the next best.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Criterion {
     /// No other entry fits.
     Only,
     /// It is a 32-bit image for a 64-bit machine: nothing is made for the machine's own architecture.
     In32Bit,
+    /// Nothing fits in the nested indexes that go before it.
+    NextBest,
     /// The other is a 32-bit image for a 64-bit machine.
     Native,
     /// It has a platform, the other is a nested index with neither platform nor features.
@@ -40,6 +42,7 @@ impl Criterion {
         match self {
             Self::Only => "only",
             Self::In32Bit => "32-bit",
+            Self::NextBest => "next_best",
             Self::Native => "native",
             Self::Platform => "platform",
             Self::Features => "features",
@@ -58,6 +61,7 @@ impl fmt::Display for Criterion {
         match self {
             Self::Only => f.write_str("the only one that fits"),
             Self::In32Bit => f.write_str("32-bit, as nothing is for this architecture"),
+            Self::NextBest => f.write_str("nothing fits in what goes before"),
             Self::Native => f.write_str("not 32-bit"),
             Self::Platform => f.write_str("has a platform"),
             Self::Features => f.write_str("has features"),
@@ -73,7 +77,7 @@ impl fmt::Display for Criterion {
 }
 
 /// Why an entry was selected. Its text is printable ASCII of less than 200 bytes, fit for a header.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Reason {
     /// Platform and features of the entry, printable; of alternatives those that matched: `nvcap:9.0+ptx (of 3)`.
     pub entry: String,

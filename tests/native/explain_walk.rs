@@ -12,7 +12,7 @@ use super::scripted_registry::{Response, ScriptedRegistry};
 
 /// A document that an index names.
 #[derive(Clone, Debug)]
-enum Node {
+pub(super) enum Node {
     Image,
     /// Named as larger than any manifest that is read.
     Vast,
@@ -24,7 +24,7 @@ enum Node {
 
 /// The fault of an index.
 #[derive(Clone, Copy, Debug)]
-enum Kind {
+pub(super) enum Kind {
     Sound,
     Artifacts,
     Malformed,
@@ -36,17 +36,23 @@ enum Kind {
 }
 
 /// Architecture (none: an entry without a platform) and features of an entry.
-type Requirements = (Option<&'static str>, Vec<&'static str>);
+pub(super) type Requirements = (Option<&'static str>, Vec<&'static str>);
 
 fn requirements() -> impl Strategy<Value = Requirements> {
-    let architecture = prop_oneof![6 => Just(Some("amd64")), 2 => Just(Some("arm64")), 1 => Just(None)];
+    let architecture = prop_oneof![
+        6 => Just(Some("amd64")),
+        2 => Just(Some("arm64")),
+        1 => Just(Some("386")),
+        1 => Just(Some("unknown")),
+        2 => Just(None),
+    ];
     let features = vec!["cpu:skylake", "cpu:broadwell", "cpu:icelake", "rack:1"];
     (architecture, proptest::sample::subsequence(features, 0..=2))
 }
 
 fn kind() -> impl Strategy<Value = Kind> {
     prop_oneof![
-        12 => Just(Kind::Sound),
+        20 => Just(Kind::Sound),
         1 => Just(Kind::Artifacts),
         1 => Just(Kind::Malformed),
         1 => Just(Kind::Missing),
@@ -116,7 +122,7 @@ fn document(entries: &[(Requirements, Node)], kind: Kind, place: &str, upstream:
     bytes
 }
 
-fn registry(entries: &[(Requirements, Node)], kind: Kind) -> ScriptedRegistry {
+pub(super) fn registry(entries: &[(Requirements, Node)], kind: Kind) -> ScriptedRegistry {
     let mut upstream = ScriptedRegistry::default();
     let bytes = document(entries, kind, "root", &mut upstream);
     upstream.index = Some(Response::new(200, DOCKER_LIST, bytes));
@@ -172,15 +178,16 @@ fn names(document: &Value) -> Vec<String> {
     names
 }
 
-fn machines(on_no_match: &str) -> Value {
+pub(super) fn machines(on_no_match: &str) -> Value {
     let mut document = everybody();
     document["on_no_match"] = json!(on_no_match);
     document["machine_types"]["f-rack"] = json!({ "features": ["cpu:icelake", "rack:1"] });
+    document["machine_types"]["g-64-bit"] = json!({ "architecture": "amd64", "run_32_bit": false });
     document
 }
 
 #[track_caller]
-fn alike(document: &Value, upstream: &ScriptedRegistry) -> Vec<(Option<String>, String)> {
+pub(super) fn alike(document: &Value, upstream: &ScriptedRegistry) -> Vec<(Option<String>, String)> {
     let (config, names) = (parse(document), names(document));
     let explained = explained(&config, &names, upstream);
     assert_eq!(explained, pulled(&config, &names, upstream));
@@ -229,7 +236,7 @@ fn pages_end_before_what_is_too_much() {
     let features: Vec<&'static str> = (0..40).map(|n| &*format!("rack:{n:02}").leak()).collect();
     let mut document = machines("refuse");
     for (n, feature) in features.iter().enumerate() {
-        document["machine_types"][format!("g-{n:02}")] = json!({ "architecture": "amd64", "features": [feature] });
+        document["machine_types"][format!("rack-{n:02}")] = json!({ "architecture": "amd64", "features": [feature] });
     }
     let image = |feature: &&'static str| ((Some("amd64"), vec![*feature]), around(Node::Image));
     let entries: Vec<_> = features.iter().map(image).collect();

@@ -22,6 +22,7 @@ mod flow_request;
 mod flow_trust;
 mod flow_ttl;
 mod flow_upstream;
+mod flow_walk;
 mod fuzzed;
 mod host_driver;
 mod house;

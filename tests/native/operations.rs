@@ -44,6 +44,8 @@ const PHRASES: &[(&str, &str)] = &[
     ("the index cannot be used: ", "src/select/resolver.rs"),
     ("a nested index cannot be used: ", "src/select/resolver.rs"),
     ("indexes are nested deeper than ", "src/select/resolver.rs"),
+    ("nothing fits in ", "src/select/resolver.rs"),
+    (" indexes, and no more are looked into", "src/select/resolver.rs"),
     ("a nested index is not an image index", "src/select/resolver.rs"),
     ("the manifest is larger than ", "src/select/resolver.rs"),
     ("the index is malformed: ", "src/oci/index.rs"),

@@ -75,7 +75,10 @@ pub(super) fn may_get(top: &str, served: &str, machine: Option<&Machine>, lax: b
         // A document that is not in the catalogue was broken by a fault; it passes as it is if it is not an index.
         None | Some(Content::Image | Content::Artifacts) => top == served,
         Some(Content::Index(entries)) if top == served => {
-            lax && !entries.iter().any(|(needs, _)| needs.are_met_by(machine))
+            // An image without a platform has none to inherit here.
+            let is_image = |number: usize| matches!(DOCUMENTS[number].content, Content::Image);
+            let mut fits = entries.iter().filter(|(needs, number)| needs.0.is_some() || !is_image(*number));
+            lax && !fits.any(|(needs, _)| needs.are_met_by(machine))
         }
         Some(Content::Index(entries)) => leads_to(entries, served, machine),
     }
@@ -165,6 +168,10 @@ fn documents() -> Vec<Document> {
     let nested = all.index(OCI_INDEX, 0, &[(Needs(None, &[]), amd_only), (Needs(AMD, GPU), gpu)]);
     all.index(OCI_INDEX, 0, &[(Needs(None, &[]), nested), (Needs(ARM, &[]), arm)]);
     all.index(OCI_INDEX, 0, &[]);
+    // Nothing fits in the first nested index; an image takes its platform from the entry that leads there.
+    all.index(OCI_INDEX, 0, &[(Needs(AMD, &[]), arm_only), (Needs(AMD, &[]), amd_only)]);
+    let bare = all.index(OCI_INDEX, 0, &[(Needs(None, &[]), plain), (Needs(ARM, &[]), arm)]);
+    all.index(OCI_INDEX, 0, &[(Needs(AMD, GPU), arm_only), (Needs(AMD, &[]), bare)]);
     let artifacts = json!({
         "schemaVersion": 2, "mediaType": OCI_INDEX, "artifactType": "application/x",
         "manifests": [all.entry(Needs(AMD, &[]), plain)],

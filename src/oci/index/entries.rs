@@ -147,7 +147,7 @@ fn without_repetitions(numbers: &mut [u32]) -> usize {
 }
 
 /// Counts the different keys that an entry asks for; `cpu`, `isa` and variant are one.
-fn count_keys(record: &mut Record, of_entries: &[u32], features: &[FeatureRow]) {
+pub(super) fn count_keys(record: &mut Record, of_entries: &[u32], features: &[FeatureRow]) {
     let mut key = None;
     for number in record.features.of(of_entries) {
         let known = features.get(*number as usize);

@@ -71,7 +71,7 @@ pub(super) fn entries(walks: &Walks) -> [(&'static str, Json); 3] {
 /// This list is bounded as well: an index may have nothing but unreadable entries.
 fn unreadable(walks: &Walks) -> Json {
     let root = walks.root().into_iter().flat_map(|index| index.unreadable().iter().map(ToString::to_string));
-    let unlisted = walks.unlisted().map(|at| format!("{}: not looked into, one of too many", at.digest));
+    let unlisted = walks.unlisted().map(|at| format!("{}: not listed, one of too many", at.digest));
     root.chain(walks.broken()).chain(unlisted).take(MAX_LISTED).collect()
 }
 

@@ -26,13 +26,28 @@ pub(super) struct Walks {
     digest: Digest,
     /// `None`: the image is no index.
     root: Option<Rc<Index>>,
-    nested: BTreeMap<Descriptor, Result<Rc<Index>, String>>,
-    /// The number of entries of all these indexes, and of one that was too much.
+    nested: BTreeMap<Descriptor, Nested>,
+    /// The number of entries of all these indexes, and of those that were too much.
     known: usize,
     on_no_match: OnNoMatch,
     /// The groups that this answer can be about: one for the machine types that are alike, in the order of their first
     /// names.
     groups: Vec<Group>,
+}
+
+/// A nested index.
+#[derive(Debug)]
+struct Nested {
+    /// The index, or why a pull cannot use it.
+    index: Result<Rc<Index>, String>,
+    /// The same with the platform of the first entry that leads to it, if it has entries that lack one.
+    shown: Option<Index>,
+}
+
+impl Nested {
+    fn shown(&self) -> Option<&Index> {
+        self.shown.as_ref().or(self.index.as_deref().ok())
+    }
 }
 
 /// The walk of machine types that are alike.
@@ -46,7 +61,7 @@ struct Group {
 #[derive(Debug)]
 enum WalkProgress {
     /// The walk stands before this index.
-    Awaits(Descriptor, Walk),
+    Awaits(Descriptor, Box<Walk>),
     Done(EntryVerdict),
 }
 
@@ -131,7 +146,7 @@ impl Walks {
             if descriptor.size <= MAX_BYTES as u64 {
                 return Some(descriptor);
             }
-            self.nested.insert(descriptor, Err(DeadEnd::TooLarge.to_string()));
+            self.nested.insert(descriptor, Nested { index: Err(DeadEnd::TooLarge.to_string()), shown: None });
         }
         None
     }
@@ -139,15 +154,33 @@ impl Walks {
     /// Adds a nested index, or why a pull cannot use it, and lets the walks go on that await it.
     pub(super) fn add(&mut self, descriptor: Descriptor, index: Result<Rc<Index>, String>) {
         let first = self.groups.first().and_then(Group::awaits) == Some(&descriptor);
+        let full = self.known > MAX_ENTRIES;
         self.known = self.known.saturating_add(index.as_ref().map_or(0, |index| index.entries().len()));
         if self.known > MAX_ENTRIES && !first {
             return;
         }
-        self.nested.insert(descriptor, index);
         self.groups.truncate(most_groups(self.known));
+        if full {
+            // The walk of one machine type may come through more such indexes than can be kept.
+            if let Some(group) = self.groups.first_mut() {
+                enter(group, &self.digest, &index, self.on_no_match);
+            }
+        } else {
+            let shown = self.inheriting(&descriptor, &index);
+            self.nested.insert(descriptor, Nested { index, shown });
+        }
         for group in &mut self.groups {
             go_on(group, &self.digest, &self.nested, self.on_no_match);
         }
+    }
+
+    /// A nested index as it is behind the first entry that leads to it; `None` if that makes no difference.
+    fn inheriting(&self, descriptor: &Descriptor, index: &Result<Rc<Index>, String>) -> Option<Index> {
+        let leads_there = |entry: &Entry<'_>| {
+            entry.is_nested_index() && entry.exclusion().is_none() && entry.digest() == descriptor.digest.as_str()
+        };
+        let (_, parent) = self.entries().find(|(_, entry)| leads_there(entry))?;
+        index.as_ref().ok()?.inheriting(&parent.inheritance()?).ok()?
     }
 
     /// The first nested index, level by level, that is missing.
@@ -159,7 +192,7 @@ impl Walks {
             if let Some(descriptor) = below.iter().find(|descriptor| !self.nested.contains_key(*descriptor)) {
                 return Some(descriptor.clone());
             }
-            level = below.iter().filter_map(|descriptor| self.nested.get(descriptor)?.as_deref().ok()).collect();
+            level = below.iter().filter_map(|descriptor| self.nested.get(descriptor)?.index.as_deref().ok()).collect();
         }
         None
     }
@@ -192,38 +225,39 @@ impl Walks {
     /// All readable entries with the digest of the index they are in, the root's first. Boxed, because each use would
     /// compile the whole chain again.
     pub(super) fn entries(&self) -> Box<dyn Iterator<Item = (&Digest, Entry<'_>)> + '_> {
-        let root = self.root.iter().map(|index| (&self.digest, index));
-        let nested = self.nested.iter().filter_map(|(at, index)| Some((&at.digest, index.as_ref().ok()?)));
+        let root = self.root.iter().map(|index| (&self.digest, &**index));
+        let nested = self.nested.iter().filter_map(|(at, nested)| Some((&at.digest, nested.shown()?)));
         Box::new(root.chain(nested).flat_map(|(digest, index)| index.entries().map(move |entry| (digest, entry))))
     }
 
     /// The nested indexes that cannot be used, and why.
     pub(super) fn broken(&self) -> impl Iterator<Item = String> {
-        self.nested.iter().filter_map(|(at, index)| Some(format!("{}: {}", at.digest, index.as_ref().err()?)))
+        self.nested.iter().filter_map(|(at, nested)| Some(format!("{}: {}", at.digest, nested.index.as_ref().err()?)))
     }
 }
 
 /// Goes on through all indexes that are here.
-fn go_on(
-    group: &mut Group,
-    digest: &Digest,
-    nested: &BTreeMap<Descriptor, Result<Rc<Index>, String>>,
-    on_no_match: OnNoMatch,
-) {
-    while let WalkProgress::Awaits(descriptor, walk) = &group.progress
-        && let Some(index) = nested.get(descriptor)
+fn go_on(group: &mut Group, digest: &Digest, nested: &BTreeMap<Descriptor, Nested>, on_no_match: OnNoMatch) {
+    while let Some(awaited) = group.awaits()
+        && let Some(nested) = nested.get(awaited)
     {
-        group.progress = match index {
-            Ok(index) => progress(digest, walk.clone().enter(index, &group.machine_type, on_no_match)),
-            Err(problem) => WalkProgress::Done(EntryVerdict::nothing(problem.clone())),
-        };
+        enter(group, digest, &nested.index, on_no_match);
     }
+}
+
+/// Goes into the index before which the walk stands.
+fn enter(group: &mut Group, digest: &Digest, index: &Result<Rc<Index>, String>, on_no_match: OnNoMatch) {
+    let WalkProgress::Awaits(_, walk) = &group.progress else { return };
+    group.progress = match index {
+        Ok(index) => progress(digest, Walk::clone(walk).enter(index, &group.machine_type, on_no_match)),
+        Err(problem) => WalkProgress::Done(EntryVerdict::nothing(problem.clone())),
+    };
 }
 
 /// Where a turn leads to; `digest` is the image's.
 fn progress(digest: &Digest, turn: Turn) -> WalkProgress {
     WalkProgress::Done(match turn {
-        Turn::Nested(descriptor, walk) => return WalkProgress::Awaits(descriptor, walk),
+        Turn::Nested(descriptor, walk) => return WalkProgress::Awaits(descriptor, Box::new(walk)),
         Turn::Image { descriptor, reason, missing, .. } => {
             let words = reason.to_string();
             EntryVerdict { selected: Some(descriptor.digest), reason: words, matched: reason.matched, missing }

@@ -25,6 +25,7 @@ mod hostile;
 mod isa;
 mod lists;
 mod machines;
+mod nested;
 mod properties;
 mod ranking;
 mod reasons;
