@@ -116,7 +116,7 @@ fn a_nested_index_that_is_broken_or_out_of_reach_is_the_answer() {
         (Kind::Malformed, "a nested index cannot be used"),
         (Kind::BreaksOff, "cannot be reached"),
         (Kind::AnotherSize, "bytes, not"),
-        (Kind::AnotherType, "another media type"),
+        (Kind::AnotherType, "does not have the media type"),
         (Kind::Vast, "larger than 4 MiB"),
         (Kind::Artifacts, "not an image index"),
     ];
