@@ -1,9 +1,9 @@
 //! Selection of an entry for a machine type: rows of data, one reason each.
 //!
 //! A machine is written `os/architecture/variant@os_version feature… >preferred… any=key…`, the platform `-` when it is
-//! not given; `-/arm64` leaves the operating system out; `any=nvcap` is `devices: { nvcap: any }`; `!32` switches 32-bit
-//! images off. An entry is written in the same way, with these words beside features: `os:F` an `os.features` item,
-//! `note:F` an item of the annotation, `nested` for an index, `attestation` for `BuildKit`'s annotation, `type=T`
+//! not given; `-/arm64` leaves the operating system out; `any=nvcap` is `devices: { nvcap: any }`; `!32` switches
+//! 32-bit images off. An entry is written in the same way, with these words beside features: `os:F` an `os.features`
+//! item, `note:F` an item of the annotation, `nested` for an index, `attestation` for `BuildKit`'s annotation, `type=T`
 //! another media type, `artifact=T` its `artifactType` (`artifact=` an empty one), `zstd-layers` for the annotation of
 //! zstd layers, `-` for no platform.
 
