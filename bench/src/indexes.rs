@@ -40,7 +40,8 @@ pub fn lists(entries: usize, alternatives: usize, (digest, size): (&str, usize))
         let others: String = (1..alternatives).map(|place| format!("{place}.{number}|")).collect();
         format!(
             r#"{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{digest}","size":{size},
-            "platform":{{"architecture":"amd64","os":"linux","features":["nvcap:{others}8.0","feature3:{number}|value3"]}}}}"#
+            "platform":{{"architecture":"amd64","os":"linux",
+            "features":["nvcap:{others}8.0","feature3:{number}|value3"]}}}}"#
         )
     };
     let entries: Vec<String> = (100..100 + entries).map(entry).collect();
