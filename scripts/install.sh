@@ -288,6 +288,7 @@ needs_clients() {
     need ctr containerd
     need runc runc
     need podman podman
+    need buildah buildah # which the pages use
     need skopeo skopeo
     need curl curl
     need jq jq # which the pages use

@@ -37,6 +37,7 @@ mod observe;
 mod overflow;
 mod pages;
 mod protocol;
+mod publishing;
 mod registries_conf;
 mod registry_headers;
 mod reload;

@@ -47,30 +47,35 @@ fn is_shown(line: &str, shown: &str) -> bool {
     rest.is_empty()
 }
 
+/// Runs the commands of a block, and looks for the lines that the page shows below each.
+pub(super) fn assert_prints_what_it_shows(block: &Block, run: &dyn Fn(&str) -> String) {
+    // The registry of a stage has another port, so its configuration has another hash.
+    let shipped = Config::parse(shipped_configuration().to_string().as_bytes(), &|_| None).unwrap();
+    for (command, shown) in commands(block) {
+        let output = run(command);
+        let lines: Vec<&str> = output.lines().map(str::trim_end).collect();
+        let mut from = 0;
+        for shown in shown {
+            let shown = shown.replace(shipped.hash(), "sha256:…");
+            let found = lines.iter().skip(from).position(|line| is_shown(line, &shown));
+            assert!(found.is_some(), "{}: $ {command}\nprints no such line:\n{shown}\nbut\n{output}", block.place);
+            // Headers have no order; all else is shown in its own.
+            if !output.starts_with("HTTP/") {
+                from += found.unwrap_or_default() + 1;
+            }
+        }
+    }
+}
+
 #[test]
 fn commands_print_what_the_pages_show() {
     if reason_to_skip("the pages' commands", &PROGRAMS, false).unwrap().is_some() {
         return;
     }
     let stage = stage().start().unwrap();
-    // The stage's registry has another port, so its configuration has another hash.
-    let shipped = Config::parse(shipped_configuration().to_string().as_bytes(), &|_| None).unwrap();
     let blocks = run_by("real::pages::commands_print_what_the_pages_show");
     assert!(blocks.len() > 2, "only {} blocks of commands say that they run here", blocks.len());
     for block in blocks {
-        for (command, shown) in commands(&block) {
-            let output = output(&stage, command);
-            let lines: Vec<&str> = output.lines().map(str::trim_end).collect();
-            let mut from = 0;
-            for shown in shown {
-                let shown = shown.replace(shipped.hash(), "sha256:…");
-                let found = lines.iter().skip(from).position(|line| is_shown(line, &shown));
-                assert!(found.is_some(), "{}: $ {command}\nprints no such line:\n{shown}\nbut\n{output}", block.place);
-                // Headers have no order; all else is shown in its own.
-                if !output.starts_with("HTTP/") {
-                    from += found.unwrap_or_default() + 1;
-                }
-            }
-        }
+        assert_prints_what_it_shows(&block, &|command| output(&stage, command));
     }
 }

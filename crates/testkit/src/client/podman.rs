@@ -47,7 +47,20 @@ impl Podman {
     }
 
     fn command(&self) -> Command {
-        let mut command = self.sandbox.command("podman");
+        self.configured("podman")
+    }
+
+    /// A shell's commands, in which podman, buildah and skopeo have this storage, and docker's command line a home of
+    /// its own. They run in an empty directory. Debian's programs come first, as for [`super::docker::Docker`].
+    pub fn shell(&self, commands: &str) -> Command {
+        let mut command = self.configured("sh");
+        command.args(["-ec", &format!("cd \"$HOME\"\nPATH=/usr/bin:$PATH\n{commands}")]);
+        command
+    }
+
+    /// A program in the sandbox that finds this configuration.
+    fn configured(&self, program: &str) -> Command {
+        let mut command = self.sandbox.command(program);
         command.env("CONTAINERS_CONF", self.sandbox.path("containers.conf"));
         command.env("CONTAINERS_STORAGE_CONF", self.sandbox.path("storage.conf"));
         command.env("CONTAINERS_REGISTRIES_CONF", self.sandbox.path("registries.conf"));
