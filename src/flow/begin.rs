@@ -23,7 +23,7 @@ use super::explain::{Explain, Question};
 use super::forwarded::{self, Purpose};
 use super::local_reply::{LocalReply, overloaded, refuse};
 use super::manifest_by_digest::{DigestRequest, ManifestByDigest};
-use super::manifest_by_tag::{ManifestByTag, TagRequest};
+use super::manifest_by_tag::{ManifestByTag, TagRequest, Variants};
 use super::onward;
 use super::report::{Counter, Report, Reporting};
 use super::servable::Servable;
@@ -35,11 +35,13 @@ use crate::auth::account::View;
 use crate::auth::credentials::Presented;
 use crate::config::{Authentication, Config, Mode, Registry};
 use crate::flow::reply::Reply;
+use crate::images;
 use crate::machine_type::listing;
 use crate::oci::errors::Code;
 use crate::oci::index::is_artifact_tag;
 use crate::oci::reference::{Reference, Repository};
 use crate::request::{Method, Request};
+use crate::select::OnNoMatch;
 use crate::store::resources::Resources;
 use crate::text::headers::{HeaderChange, Headers};
 use crate::text::json::json;
@@ -283,6 +285,10 @@ fn dispatch(
         (Request::Manifest(repository, Reference::Tag(tag)), View::Machine(machine_type))
             if !is_artifact_tag(tag.as_str()) && (!observes || may_be_observed()) =>
         {
+            // Indexes of a registry that is only observed pass, and so do the tags that clients ask for.
+            let rules = config.images().of(&repository).filter(|_| !observes);
+            let rule = rules.and_then(|rules| rules.rule(&tag));
+            let plan = rule.map_or(images::Plan::AsItIs, |rule| rule.plan(&tag, machine_type));
             let asked = TagRequest {
                 repository,
                 tag,
@@ -290,11 +296,23 @@ fn dispatch(
                 machine_type: Arc::clone(machine_type),
                 on_no_match: config.on_no_match,
                 observes,
+                assumed: rule.map(|rule| rule.assumed().clone()).unwrap_or_default(),
                 cache: config.cache,
                 recent: Rc::clone(&worker.recent),
                 head: method == Method::Head,
             };
-            ManifestByTag::begin(at, asked, || ask_what_it_points_to(headers))
+            let ask = || ask_what_it_points_to(headers);
+            match plan {
+                images::Plan::Search(search) => {
+                    let seen = caller.seen(at.resources, registry);
+                    let variants = Variants::new(at, search, &asked.tag, config.on_no_match, seen);
+                    ManifestByTag::begin_search(at, asked, variants, ask)
+                }
+                images::Plan::NothingFits(message) if config.on_no_match != OnNoMatch::Unfiltered => {
+                    return Plan::Answer(ManifestByTag::no_line_fits(at, asked, message));
+                }
+                images::Plan::AsItIs | images::Plan::NothingFits(_) => ManifestByTag::begin(at, asked, ask),
+            }
         }
         (Request::Manifest(_, Reference::Tag(_)), _) => passing().reporting(Report::count(Counter::PassedThrough)),
         (Request::Manifest(repository, Reference::Digest(digest)), view) => {

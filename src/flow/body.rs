@@ -11,7 +11,7 @@ use std::rc::Rc;
 
 use crate::machine_type::{Fingerprint, MachineType};
 use crate::oci::digest::Digest;
-use crate::oci::index::{Index, IndexError, Nature};
+use crate::oci::index::{AssumedLevels, Index, IndexError, Nature};
 use crate::select::OnNoMatch;
 use crate::select::{Turn, Walk};
 use crate::store::cache::{CacheGrowth, Location};
@@ -29,7 +29,7 @@ struct Inner {
     nature: OnceCell<Nature>,
     index: OnceCell<Result<Rc<Index>, IndexError>>,
     kept: OnceCell<Option<Location>>,
-    turns: RefCell<BTreeMap<(Walk, Fingerprint, bool), Turn>>,
+    turns: RefCell<BTreeMap<(Walk, Fingerprint, bool, AssumedLevels), Turn>>,
 }
 
 impl Body {
@@ -71,13 +71,25 @@ impl Body {
 
     /// The next turn of a walk that enters this index. Machines that are alike share the result.
     pub fn enter(&self, walk: Walk, machine: &MachineType, on_no_match: OnNoMatch) -> Turn {
-        let key = (walk, machine.fingerprint(), on_no_match == OnNoMatch::Unfiltered);
+        self.enter_assuming(walk, machine, on_no_match, &AssumedLevels::default())
+    }
+
+    /// The same, where entries without a variant really need these levels.
+    pub fn enter_assuming(
+        &self,
+        walk: Walk,
+        machine: &MachineType,
+        on_no_match: OnNoMatch,
+        assumed: &AssumedLevels,
+    ) -> Turn {
+        let key = (walk, machine.fingerprint(), on_no_match == OnNoMatch::Unfiltered, assumed.clone());
         if let Some(turn) = self.0.turns.borrow().get(&key) {
             return turn.clone();
         }
         let walk = key.0.clone();
         let turn = match self.index() {
-            Ok(index) => walk.enter(&index, machine, on_no_match),
+            Ok(index) if assumed.is_empty() => walk.enter(&index, machine, on_no_match),
+            Ok(index) => walk.enter(&index.assuming(assumed), machine, on_no_match),
             Err(error) => Turn::DeadEnd(walk.unusable(error)),
         };
         self.0.turns.borrow_mut().insert(key, turn.clone());

@@ -60,6 +60,18 @@ impl Caller<'_> {
         self.proof == Proof::Anonymous
     }
 
+    /// A keyed digest of the credential that the registry sees of this caller, which others may share; `None` where
+    /// nothing may be remembered.
+    pub(super) fn seen(&self, resources: &dyn Resources, registry: &Registry) -> Option<Identity> {
+        match &self.presented {
+            Presented::Nothing => identity(resources, registry, &["seen"]),
+            Presented::Password(Credentials { user, password }) => {
+                identity(resources, registry, &["seen", user, password.expose()])
+            }
+            Presented::Token(_) => None,
+        }
+    }
+
     /// The caller's session with a registry, which takes its name and challenge along.
     pub(super) fn session(&mut self, registry: &Arc<Registry>) -> Session {
         let challenge = std::mem::replace(&mut self.challenge, Challenge::basic());

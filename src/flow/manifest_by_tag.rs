@@ -17,11 +17,13 @@ mod answering;
 mod confirmation;
 mod observing;
 mod resolved;
-
-use std::rc::Rc;
-use std::sync::Arc;
+mod searching;
+mod tag_request;
+mod variants;
 
 use self::resolved::{Lesson, Resolved, Top, joined};
+pub(super) use self::tag_request::TagRequest;
+pub(super) use self::variants::Variants;
 
 use super::decision::{Context, Decision, Undecided};
 use super::fault::Fault;
@@ -30,55 +32,13 @@ use super::report::{Counter, Reporting};
 use super::served;
 use super::session::Session;
 use super::step::{Answer, Callout, Event, Step};
-use super::worker::Recent;
 use crate::flow::body::Body;
-use crate::machine_type::MachineType;
 use crate::oci::digest::Digest;
 use crate::oci::index::Descriptor;
 use crate::oci::media_type::Kind;
-use crate::oci::reference::{Repository, Tag};
-use crate::select::OnNoMatch;
 use crate::select::{DeadEnd, Turn, Walk};
-use crate::store::cache::{Cache, CacheGrowth, Resolution};
-use crate::store::keys::Identity;
+use crate::store::cache::{CacheGrowth, Resolution};
 use crate::text::headers::HeaderChange;
-
-/// The request: all that does not change until it is answered.
-#[derive(Debug)]
-pub(super) struct TagRequest {
-    pub(super) repository: Repository,
-    pub(super) tag: Tag,
-    /// A keyed digest of the caller's complete credential; `None` where nothing may be kept for the caller.
-    pub(super) identity: Option<Identity>,
-    pub(super) machine_type: Arc<MachineType>,
-    pub(super) on_no_match: OnNoMatch,
-    /// The registry is only observed.
-    pub(super) observes: bool,
-    pub(super) cache: Cache,
-    pub(super) recent: Rc<Recent>,
-    /// The client asks with HEAD.
-    pub(super) head: bool,
-}
-
-impl TagRequest {
-    /// The number of the rule by which an index is served.
-    fn rule(&self) -> u8 {
-        match self.on_no_match {
-            _ if self.observes => 2,
-            OnNoMatch::Unfiltered => 1,
-            OnNoMatch::Refuse | OnNoMatch::Deny => 0,
-        }
-    }
-
-    /// The view on which the answer depends besides the tag, in bytes: machine types with the same offer get the same
-    /// image.
-    fn view(&self) -> [u8; 17] {
-        let mut view = [self.rule(); 17];
-        let (_, fingerprint) = view.split_at_mut(1);
-        fingerprint.copy_from_slice(self.machine_type.fingerprint().as_bytes());
-        view
-    }
-}
 
 /// Where the client's own request is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +58,8 @@ pub(super) struct ManifestByTag {
     state: State,
     own: Own,
     growth: CacheGrowth,
+    /// The search of which the tag is a part, if it is one.
+    variants: Option<Box<Variants>>,
 }
 
 #[derive(Debug)]
@@ -180,8 +142,17 @@ impl ManifestByTag {
     /// Answers at once, asks for confirmation of a known resolution, or asks for the document. `ask` gives the changes
     /// that turn the client's request into one for confirmation.
     pub(super) fn begin(at: Context<'_>, asked: TagRequest, ask: impl FnOnce() -> Vec<HeaderChange>) -> Decision {
-        let mut manifest =
-            Self { asked, state: State::Revalidating(None), own: Own::Here, growth: CacheGrowth::default() };
+        Self::new(asked).take_up(at, ask)
+    }
+
+    fn new(asked: TagRequest) -> Self {
+        let (state, growth) = (State::Revalidating(None), CacheGrowth::default());
+        Self { asked, state, own: Own::Here, growth, variants: None }
+    }
+
+    /// The same for a request that may have gone, or waits, because another tag was asked for before.
+    fn take_up(self, at: Context<'_>, ask: impl FnOnce() -> Vec<HeaderChange>) -> Decision {
+        let mut manifest = self;
         if manifest.asked.cache.tag_ttl > 0 {
             manifest = match manifest.on_earlier_confirmation(at, Age::Valid) {
                 Ok(decision) => return decision,
@@ -194,13 +165,15 @@ impl ManifestByTag {
         if !confirmable {
             return manifest.fetch(at, State::FetchingTop(TopReference::Tag));
         }
-        if let Some(known) = known.as_ref().filter(|known| known.served.size > LARGE as u64) {
-            let state = State::Confirming(Some(Box::new(known.clone())));
-            return manifest.fetch(at, state);
+        let is_large = known.as_ref().is_some_and(|known| known.served.size > LARGE as u64);
+        if is_large || manifest.own != Own::Here {
+            return manifest.fetch(at, State::Confirming(known.map(Box::new)));
         }
         manifest.state = State::Revalidating(known.map(Box::new));
         manifest.own = Own::Gone;
-        manifest.proceed(Step::Continue(ask()))
+        let mut changes = ask();
+        changes.extend(manifest.path_change(at));
+        manifest.proceed(Step::Continue(changes))
     }
 
     fn on_answer(self, at: Context<'_>, state: State, answer: Option<Answer<'_>>) -> Decision {
@@ -257,6 +230,9 @@ impl ManifestByTag {
 
     /// Makes the callout that a state waits for.
     fn fetch(mut self, at: Context<'_>, state: State) -> Decision {
+        if let Some(fault) = self.overdue(at) {
+            return self.fail(at, &fault);
+        }
         self.state = state;
         if self.own == Own::Here {
             self.own = Own::Held;
@@ -313,7 +289,7 @@ impl ManifestByTag {
     }
 
     /// Upstream's answer is passed on to the client: no such tag, too many requests.
-    fn on_relayed(self, at: Context<'_>, answer: Answer<'_>) -> Decision {
+    fn on_relayed(mut self, at: Context<'_>, answer: Answer<'_>) -> Decision {
         let asked = &self.asked;
         let forget = |identity| {
             asked.cache.forget_confirmed(
@@ -324,9 +300,16 @@ impl ManifestByTag {
                 &identity,
             )
         };
-        let growth =
-            asked.identity.filter(|_| answer.headers.status() == 404).map_or_else(CacheGrowth::default, forget);
-        Decision::from(served::relay(answer.headers, answer.body)).growing(growth)
+        let is_absent = answer.headers.status() == 404;
+        let growth = asked.identity.filter(|_| is_absent).map_or_else(CacheGrowth::default, forget);
+        self.growth = self.growth.and(growth);
+        if is_absent {
+            self = match self.on_absent(at) {
+                Ok(decision) => return decision,
+                Err(manifest) => *manifest,
+            };
+        }
+        Decision::from(served::relay(answer.headers, answer.body)).growing(self.growth)
     }
 
     /// Whether the tag is worth a HEAD the next time: only where upstream names digests, and to HEAD too.
@@ -360,7 +343,8 @@ impl ManifestByTag {
     /// Takes up the index that a walk stands before. `whole` is given for the tag's own document, which may be passed
     /// through.
     fn on_index(self, at: Context<'_>, top: Top, body: &Body, walk: Walk, whole: Option<(&str, Counter)>) -> Decision {
-        match (body.enter(walk, &self.asked.machine_type, self.asked.on_no_match), whole) {
+        let TagRequest { machine_type, on_no_match, assumed, .. } = &self.asked;
+        match (body.enter_assuming(walk, machine_type, *on_no_match, assumed), whole) {
             (Turn::Image { descriptor, reason, missing, indistinguishable }, _) => {
                 let (reason, missing) = (reason.to_string(), joined(&missing));
                 let resolved = Resolved::selected(top, descriptor, reason, missing, indistinguishable as u64);
@@ -371,10 +355,7 @@ impl ManifestByTag {
                 self.pass_through(at, top, media_type, body, why.into(), source)
             }
             (Turn::Whole(_), None) => self.fail(at, &Fault::dead_end(&DeadEnd::NotAnImageIndex)),
-            (Turn::DeadEnd(dead_end), _) => {
-                let fault = Fault::dead_end(&dead_end).under(self.asked.on_no_match);
-                self.fail(at, &fault)
-            }
+            (Turn::DeadEnd(dead_end), _) => self.on_dead_end(at, &dead_end),
         }
     }
 

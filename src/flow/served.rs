@@ -53,6 +53,8 @@ impl fmt::Display for Image<'_> {
 pub(super) struct ServedManifest<'a> {
     pub(super) machine_type: &'a str,
     pub(super) resolution: &'a Resolution,
+    /// The tag in which it is, if the image's variants are tags.
+    pub(super) variant: Option<&'a Tag>,
 }
 
 impl ServedManifest<'_> {
@@ -63,10 +65,11 @@ impl ServedManifest<'_> {
         headers.push(("vary", "Authorization".to_owned()));
         headers.push(("cache-control", "private".to_owned()));
         headers.push(("x-metahub-machine-type", self.machine_type.to_owned()));
+        let tag = self.variant.map_or_else(String::new, |tag| ["tag ", tag.as_str(), "; "].concat());
         let selected = if self.resolution.passed_through() {
-            reason.clone()
+            [&*tag, reason].concat()
         } else {
-            [served.digest.as_str(), ": ", reason].concat()
+            [served.digest.as_str(), ": ", &tag, reason].concat()
         };
         headers.push(("x-metahub-selected", selected));
         // Signatures of the index are of this digest, which the tag does not show any more.

@@ -17,6 +17,7 @@
 mod documents;
 mod facts;
 mod growth;
+mod lacks;
 mod record;
 mod resolution;
 mod scope;

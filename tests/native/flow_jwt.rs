@@ -6,7 +6,7 @@ use super::driver::parse;
 use super::flow_access::{BASIC, MANIFEST, demo, get, machine_type, registry, token_service};
 use super::scripted_registry::Response;
 
-fn jwt(payload: &str) -> String {
+pub(super) fn jwt(payload: &str) -> String {
     use base64::Engine as _;
     let encode = |text: &str| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text);
     format!("Bearer {}.{}.{}", encode(r#"{"alg":"RS256"}"#), encode(payload), encode("signature"))

@@ -11,6 +11,8 @@ mod flow_bounds;
 mod flow_cache;
 mod flow_forwarded;
 mod flow_guessing;
+mod flow_images;
+mod flow_images_memory;
 mod flow_index_digest;
 mod flow_jwt;
 mod flow_large;

@@ -63,6 +63,8 @@ pub(crate) struct ScriptedRegistry {
     pub(crate) refuses_head: Option<u16>,
     /// The same, of the client's own request alone.
     pub(crate) refuses_own_head: Option<u16>,
+    /// The time that each callout takes, in seconds.
+    pub(crate) seconds: u64,
 }
 
 impl ScriptedRegistry {
@@ -85,6 +87,7 @@ impl ScriptedRegistry {
             head: None,
             refuses_head: None,
             refuses_own_head: None,
+            seconds: 0,
             refuses: None,
             by_digest: by_digest.collect(),
         }
@@ -104,6 +107,7 @@ impl ScriptedRegistry {
 
     /// The answer to a callout; `None` if the connection breaks.
     pub(crate) fn answer_callout(&self, callout: &Callout) -> Option<Response> {
+        self.memory.now.set(self.memory.now.get() + self.seconds);
         let header = |name| callout.headers.iter().find(|(key, _)| *key == name).map(|(_, value)| value);
         let (is_registry, head) = (callout.cluster == "registry", header(":method").is_some_and(|name| name == "HEAD"));
         if let Some(status) = self.refuses_head.filter(|_| head && is_registry) {

@@ -12,8 +12,10 @@ use crate::flow::report::{Counter, Report, Reporting};
 use crate::flow::served::{Image, ServedManifest};
 use crate::flow::step::Step;
 use crate::flow::transfer::{Progress, Transfer};
+use crate::images::joined;
 use crate::oci::errors::Code;
 use crate::oci::index::Descriptor;
+use crate::oci::reference::Tag;
 use crate::store::cache::{CacheGrowth, Location, Observed, Resolution};
 use crate::text::headers::HeaderChange;
 
@@ -71,7 +73,7 @@ impl ManifestByTag {
     pub(super) fn transfer(self, at: Context<'_>, resolution: &Resolution, source: Counter) -> Decision {
         let (asked, growth) = (&self.asked, self.growth);
         if self.own == Own::Gone {
-            return Decision::from(at.session.go_round(&asked.repository, asked.tag.as_str())).growing(growth);
+            return Decision::from(at.session.go_round(&asked.repository, self.asked_for().as_str())).growing(growth);
         }
         let served = resolution.served.clone();
         let path = ["/v2/", asked.repository.as_str(), "/manifests/", served.digest.as_str(), &at.session.query];
@@ -110,7 +112,8 @@ impl ManifestByTag {
     }
 
     fn served_manifest<'a>(&'a self, resolution: &'a Resolution) -> ServedManifest<'a> {
-        ServedManifest { machine_type: self.asked.machine_type.name(), resolution }
+        let variant = self.variants.as_ref().map(|_| &self.asked.tag);
+        ServedManifest { machine_type: self.asked.machine_type.name(), resolution, variant }
     }
 
     pub(super) fn reply(&self, resolution: &Resolution, body: Body, source: Counter) -> Decision {
@@ -126,8 +129,9 @@ impl ManifestByTag {
         if self.asked.cache.is_on() {
             reports.push(Report::count(source));
         }
-        if !resolution.missing.is_empty() {
-            reports.push(self.missing_variant(resolution));
+        let absent = self.variants.as_ref().map_or(&[][..], |variants| variants.absent());
+        if !resolution.missing.is_empty() || !absent.is_empty() {
+            reports.push(self.missing_variant(resolution, absent));
         }
         if resolution.indistinguishable > 0 {
             reports.push(self.indistinguishable(resolution));
@@ -158,15 +162,25 @@ impl ManifestByTag {
         Report { line: Some(line), topic: Some(format!("{observed:?} {image} {name}")), ..Report::count(counter) }
     }
 
-    /// The report of an image that is made in variants, but not in this machine's, which is worth building.
-    fn missing_variant(&self, Resolution { reason, missing: features, .. }: &Resolution) -> Report {
+    /// The report of an image that is made in variants, but not in this machine's, which is worth building: features
+    /// that no entry asks for to the full, and better tags that the registry does not have.
+    fn missing_variant(&self, Resolution { reason, missing: features, .. }: &Resolution, absent: &[Tag]) -> Report {
         let (image, name) = (self.image(), self.asked.machine_type.name());
-        let line = format!("{image} has no variant for {features}: machine type {name} falls back to {reason}");
+        let features = (!features.is_empty()).then(|| format!("variant for {features}"));
+        let tags = (!absent.is_empty()).then(|| format!("tag {}", joined(absent)));
+        let missing = tags.into_iter().chain(features).collect::<Vec<_>>().join(" and no ");
+        let tag = self.variants.as_ref().map_or_else(String::new, |_| format!("tag {}: ", self.asked.tag.as_str()));
+        let line = format!("{image} has no {missing}: machine type {name} falls back to {tag}{reason}");
         Report { line: Some(line), topic: Some(format!("{image} {name}")), ..Report::count(Counter::MissingVariant) }
     }
 
-    pub(super) const fn image(&self) -> Image<'_> {
-        Image { repository: &self.asked.repository, tag: &self.asked.tag }
+    pub(super) fn image(&self) -> Image<'_> {
+        Image { repository: &self.asked.repository, tag: self.asked_for() }
+    }
+
+    /// The tag that the client has asked for.
+    fn asked_for(&self) -> &Tag {
+        self.variants.as_ref().map_or(&self.asked.tag, |variants| variants.asked_for())
     }
 
     /// Answers with the fault, in one line for the client and for the log, unless upstream is down and an earlier
@@ -175,23 +189,38 @@ impl ManifestByTag {
         if self.asked.observes && fault.counter == Counter::InvalidManifest {
             return self.pass_own(at);
         }
-        let (image, name) = (self.image(), self.asked.machine_type.name());
-        let message = format!("{image} for machine type {name}: {}", fault.message);
-        let (user, host) = (&at.session.user, &at.session.registry.host);
-        let context = format!("{message} (login {user:?}, registry {host})");
         if fault.code == Code::Unavailable && !fault.own && self.asked.cache.serve_stale_on_error > 0 {
+            let context = in_context(at, &self.words(fault));
             self = match self.on_earlier_confirmation(at, Age::Stale) {
                 Ok(stale) => {
                     let line = format!("answered with the last known manifest: {context}");
-                    let report = Report { topic: Some(host.clone()), ..Report::fault(Counter::ServedStale, line) };
+                    let topic = Some(at.session.registry.host.clone());
+                    let report = Report { topic, ..Report::fault(Counter::ServedStale, line) };
                     return stale.reporting(report);
                 }
                 Err(manifest) => *manifest,
             };
         }
-        let reply = fault.reply(&message).with("x-metahub-machine-type", self.asked.machine_type.name());
-        let line = format!("{} {context}", fault.code.status());
-        let answer = LocalReply::from(reply).reporting(Report::fault(fault.counter, line));
-        Decision::from(answer.growing(self.growth))
+        Decision::from(self.refusal(at, fault).growing(self.growth))
     }
+
+    /// The reply about a fault, for the client and in one log line.
+    pub(super) fn refusal(&self, at: Context<'_>, fault: &Fault) -> LocalReply {
+        let message = self.words(fault);
+        let reply = fault.reply(&message).with("x-metahub-machine-type", self.asked.machine_type.name());
+        let line = format!("{} {}", fault.code.status(), in_context(at, &message));
+        LocalReply::from(reply).reporting(Report::fault(fault.counter, line))
+    }
+
+    /// A fault with the image and the machine type, and with the tag if the client has asked for another one.
+    fn words(&self, fault: &Fault) -> String {
+        let (image, name, tag) = (self.image(), self.asked.machine_type.name(), &self.asked.tag);
+        let tag = if tag == self.asked_for() { String::new() } else { format!("tag {}: ", tag.as_str()) };
+        format!("{image} for machine type {name}: {tag}{}", fault.message)
+    }
+}
+
+/// A message with the login and the registry, for the log.
+fn in_context(at: Context<'_>, message: &str) -> String {
+    format!("{message} (login {:?}, registry {})", at.session.user, at.session.registry.host)
 }

@@ -49,7 +49,7 @@ impl ManifestByTag {
 
     /// Upstream's answer to the HEAD that asks what the tag points to.
     pub(super) fn on_head(
-        self,
+        mut self,
         at: Context<'_>,
         known: Option<Resolution>,
         headers: Headers<'_>,
@@ -58,6 +58,13 @@ impl ManifestByTag {
         let digest = headers.text("docker-content-digest").and_then(|text| Digest::parse(text).ok());
         if asked == Asked::ByClient && tells_of_the_registry(headers.status(), digest.is_some()) {
             return self.fetch(at, State::Confirming(known.map(Box::new)));
+        }
+        // The client's own headers may have brought a 404 about, so that one is asked for again.
+        if asked == Asked::ByCallout && headers.status() == 404 {
+            self = match self.on_absent(at) {
+                Ok(decision) => return decision,
+                Err(manifest) => *manifest,
+            };
         }
         match headers.status() {
             200 => {}

@@ -40,6 +40,16 @@ impl CacheScope<'_> {
         self.key(b'k', &[tag.as_str().as_bytes()])
     }
 
+    /// The key of a tag that the registry does not have for the credential that it saw.
+    pub(super) fn absent_key(self, tag: &Tag, seen: &Identity) -> Vec<u8> {
+        self.key(b'a', &[tag.as_str().as_bytes(), seen.as_bytes()])
+    }
+
+    /// The key of a tag in which nothing fits a view, for the credential that the registry saw.
+    pub(super) fn unfit_key(self, tag: &Tag, view: &[u8], seen: &Identity) -> Vec<u8> {
+        self.key(b'u', &[tag.as_str().as_bytes(), view, seen.as_bytes()])
+    }
+
     /// The key of the time at which the registry last answered HEAD with less than GET.
     pub(super) fn headless_key(self) -> Vec<u8> {
         self.key(b'h', &[])
