@@ -253,7 +253,14 @@ fn take_up(
             let permit = worker.explain().ok_or_else(|| overloaded(Code::TooManyRequests, message, "explanations"))?;
             let machine_types = caller.machine_types(config);
             let (on_no_match, cache) = (config.on_no_match, config.cache);
-            let question = Question { query: *query, machine_types, on_no_match, cache, _permit: permit };
+            let rule = match &query.reference {
+                Reference::Tag(tag) if !is_artifact_tag(tag.as_str()) && site.registry.mode != Mode::Observe => {
+                    config.images().of(&query.repository).and_then(|rules| rules.rule(tag)).cloned()
+                }
+                _ => None,
+            };
+            let seen = rule.as_ref().and_then(|_| caller.seen(resources, site.registry));
+            let question = Question { query: *query, rule, machine_types, on_no_match, cache, seen, _permit: permit };
             Explain::begin(Context { resources, session }, question).map(Plan::Registry)
         }
         request => {

@@ -1,9 +1,15 @@
 //! `/metahub/v1/explain`: the index, then the indexes in it; then one answer. Documents come from the cache where a
 //! pull's would, else by callouts.
 
+mod findings;
+mod question;
+mod variants;
+
 use std::rc::Rc;
 use std::sync::Arc;
 
+pub(super) use self::question::Question;
+use self::variants::ExplainVariants;
 use super::decision::{Context, Decision, Next, Undecided};
 use super::fault::Fault;
 use super::fetch::{self, Unusable};
@@ -11,34 +17,18 @@ use super::local_reply::{LocalReply, rejected};
 use super::report::Counter;
 use super::session::Session;
 use super::step::{Answer, Callout, Event, Step};
-use super::worker::Permit;
 use crate::config::Mode;
 use crate::flow::body::Body;
 use crate::flow::reply::Reply;
-use crate::machine_type::MachineType;
 use crate::oci::digest::Digest;
 use crate::oci::errors::Code;
 use crate::oci::index::{Descriptor, Index, is_artifact_tag};
 use crate::oci::media_type::Kind;
 use crate::oci::reference::Reference;
 use crate::request::query::ExplainQuery;
-use crate::select::OnNoMatch;
 use crate::select::explanation::{Explanation, Image};
 use crate::select::{DeadEnd, Walk};
-use crate::store::cache::Cache;
 use crate::text::headers::Headers;
-
-/// The question: all that does not change until it is answered.
-#[derive(Debug)]
-pub(super) struct Question {
-    pub(super) query: ExplainQuery,
-    /// The machine types that the caller may use, by name.
-    pub(super) machine_types: Vec<Arc<MachineType>>,
-    pub(super) on_no_match: OnNoMatch,
-    pub(super) cache: Cache,
-    /// The place among the explanations that may be under way.
-    pub(super) _permit: Permit,
-}
 
 /// An `explain` request under way.
 #[derive(Debug)]
@@ -67,7 +57,7 @@ impl Undecided for Explain {
             State::Fetching(expected) => self.on_image(at, expected, *answer),
             State::FetchingNested(descriptor, mut explanation) => {
                 let body = fetch::verified(&at.session.registry, &descriptor, *answer);
-                let index = body.map_err(|fault| fault.message).and_then(nested);
+                let index = body.map_err(|fault| fault.message).and_then(|body| self.nested(body));
                 explanation.add(descriptor, index);
                 self.proceed(at, explanation)
             }
@@ -94,6 +84,12 @@ impl Explain {
                 let line = format!("404 {message}");
                 return Err(rejected(Reply::error(Code::NameUnknown, &message), Counter::Refused, line));
             }
+        }
+        if let (Some(rule), Reference::Tag(tag)) = (&question.rule, &question.query.reference)
+            && !rule.lines(tag).is_empty()
+        {
+            let (rule, tag) = (Arc::clone(rule), tag.clone());
+            return Ok(ExplainVariants::begin(at, question, rule, tag));
         }
         let (cache, scope) = (question.cache, at.scope(&question.query.repository));
         let known = match &question.query.reference {
@@ -174,7 +170,7 @@ impl Explain {
         let artifact = matches!(&query.reference, Reference::Tag(tag) if is_artifact_tag(tag.as_str()));
         let index = if !artifact && (body.nature().is_index || Kind::of(media_type) == Kind::Index) {
             match body.index().map_err(|error| Walk::begin().unusable(error)) {
-                Ok(index) => Some(index),
+                Ok(index) => Some(self.assuming(index)),
                 Err(dead_end) => return self.fail(at, &Fault::dead_end(&dead_end)),
             }
         } else {
@@ -196,7 +192,7 @@ impl Explain {
                 descriptor.digest.as_str(),
             );
             match document.filter(|document| document.is_described_by(&descriptor)) {
-                Some(document) => explanation.add(descriptor, nested(&document.body.into())),
+                Some(document) => explanation.add(descriptor, self.nested(&document.body.into())),
                 None => {
                     self.state = State::FetchingNested(descriptor, explanation);
                     return self.call_out(at);
@@ -214,15 +210,24 @@ impl Explain {
         format!("{repository}{separator}{}", reference.as_str())
     }
 
+    /// A nested index, or what a pull would say of it.
+    fn nested(&self, body: &Body) -> Result<Rc<Index>, String> {
+        let index = body.index().map_err(|error| DeadEnd::Unusable { nested: true, error }.to_string())?;
+        Ok(self.assuming(index))
+    }
+
+    /// An index with the levels that are assumed of it.
+    fn assuming(&self, index: Rc<Index>) -> Rc<Index> {
+        match self.question.rule.as_ref().map(|rule| rule.assumed()).filter(|assumed| !assumed.is_empty()) {
+            Some(assumed) => Rc::new(index.assuming(assumed)),
+            None => index,
+        }
+    }
+
     fn fail(&self, at: Context<'_>, fault: &Fault) -> Decision {
         let message = format!("{}: {}", self.image(), fault.message);
         let (status, user, host) = (fault.code.status(), &at.session.user, &at.session.registry.host);
         let line = format!("{status} explain {message} (login {user:?}, registry {host})");
         (*rejected(fault.reply(&message), fault.counter, line)).into()
     }
-}
-
-/// A nested index, or what a pull would say of it.
-fn nested(body: &Body) -> Result<Rc<Index>, String> {
-    body.index().map_err(|error| DeadEnd::Unusable { nested: true, error }.to_string())
 }

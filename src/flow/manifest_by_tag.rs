@@ -22,8 +22,8 @@ mod tag_request;
 mod variants;
 
 use self::resolved::{Lesson, Resolved, Top, joined};
-pub(super) use self::tag_request::TagRequest;
-pub(super) use self::variants::Variants;
+pub(super) use self::tag_request::{SELECTED, TagRequest, view};
+pub(super) use self::variants::{Remembered, Variants};
 
 use super::decision::{Context, Decision, Undecided};
 use super::fault::Fault;

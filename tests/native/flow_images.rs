@@ -2,7 +2,7 @@
 
 use metahub::config::Config;
 use metahub::oci::digest::Digest;
-use metahub::oci::media_type::{DOCKER_MANIFEST, OCI_INDEX};
+use metahub::oci::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
 use serde_json::{Value, json};
 
 use super::driver::{exchange, parse};
@@ -52,7 +52,7 @@ pub(super) fn push(upstream: &mut ScriptedRegistry, tag: &str, architectures: &[
     }
     let bytes = list(&children.into_iter().map(|(entry, _)| entry).collect::<Vec<_>>());
     let digest = Digest::of(&bytes).to_string();
-    let index = Response::new(200, OCI_INDEX, bytes).with("docker-content-digest", &digest);
+    let index = Response::new(200, DOCKER_LIST, bytes).with("docker-content-digest", &digest);
     upstream.by_digest.insert(tag.to_owned(), Some(index.clone()));
     upstream.by_digest.insert(digest, Some(index));
 }

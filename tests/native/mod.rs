@@ -5,6 +5,7 @@ mod driver;
 mod envoy;
 mod explain;
 mod explain_documents;
+mod explain_images;
 mod explain_walk;
 mod flow_access;
 mod flow_bounds;

@@ -11,6 +11,9 @@ use crate::select::OnNoMatch;
 use crate::store::cache::Cache;
 use crate::store::keys::Identity;
 
+/// The rule by which an index is served where nothing but selection says what is served.
+pub(in crate::flow) const SELECTED: u8 = 0;
+
 /// The request: all that does not change until it is answered.
 #[derive(Debug)]
 pub(in crate::flow) struct TagRequest {
@@ -36,7 +39,7 @@ impl TagRequest {
         match self.on_no_match {
             _ if self.observes => 2,
             OnNoMatch::Unfiltered => 1,
-            OnNoMatch::Refuse | OnNoMatch::Deny => 0,
+            OnNoMatch::Refuse | OnNoMatch::Deny => SELECTED,
         }
     }
 

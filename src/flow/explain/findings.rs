@@ -1,0 +1,83 @@
+//! The findings of an explanation behind the tags of an image, as the answer says them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::flow::body::Body;
+use crate::images::Variant;
+use crate::machine_type::MachineType;
+use crate::oci::digest::Digest;
+use crate::oci::media_type::Kind;
+use crate::oci::reference::Tag;
+use crate::text::json::{Json, json};
+
+/// The finding behind a tag.
+#[derive(Clone, Debug)]
+pub(super) enum Found {
+    Absent,
+    Document {
+        digest: Digest,
+        is_index: bool,
+        body: Body,
+    },
+    /// A pull would fail, with this message.
+    Failed(String),
+}
+
+/// Machine types that are alike, and the outcome of their pulls.
+#[derive(Debug)]
+pub(super) struct Group {
+    pub(super) machine_types: Vec<Arc<MachineType>>,
+    pub(super) outcome: Outcome,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    pub(super) tag: Option<Tag>,
+    pub(super) selected: Option<Digest>,
+    pub(super) reason: String,
+    pub(super) missing: Vec<String>,
+}
+
+impl Found {
+    /// A document behind a tag.
+    pub(super) fn document(digest: Digest, media_type: &str, body: Body) -> Self {
+        let is_index = body.nature().is_index || Kind::of(media_type) == Kind::Index;
+        Self::Document { digest, is_index, body }
+    }
+}
+
+impl Group {
+    pub(super) fn json(&self) -> Json {
+        let Self { machine_types, outcome } = self;
+        let names: BTreeSet<&str> = machine_types.iter().map(|machine_type| machine_type.name()).collect();
+        json!({
+            "names": names.into_iter().collect::<Json>(),
+            "tag": outcome.tag.as_ref().map(Tag::as_str),
+            "selected": outcome.selected.as_ref().map(Digest::as_str),
+            "reason": outcome.reason.as_str(),
+            "missing_variants": outcome.missing.clone(),
+        })
+    }
+}
+
+/// The lines of a rule, with the findings behind their tags.
+pub(super) fn variants(lines: Vec<Variant>, found: &BTreeMap<String, Found>) -> Json {
+    let describe = |line: Variant| {
+        let found = line.tag.as_ref().and_then(|tag| found.get(tag.as_str()));
+        let (digest, problem) = match (&line.tag, found) {
+            (None, _) => (None, Some("longer than a tag may be".to_owned())),
+            (_, None) => (None, None),
+            (_, Some(Found::Absent)) => (None, Some("the registry has no such tag".to_owned())),
+            (_, Some(Found::Failed(problem))) => (None, Some(problem.clone())),
+            (_, Some(Found::Document { digest, .. })) => (Some(digest.as_str().to_owned()), None),
+        };
+        json!({
+            "tag": line.tag.as_ref().map(Tag::as_str),
+            "requires": line.requires,
+            "digest": digest,
+            "problem": problem,
+        })
+    };
+    lines.into_iter().map(describe).collect()
+}
