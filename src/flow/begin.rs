@@ -19,11 +19,12 @@ use super::accept_header;
 use super::caller::{self, Caller};
 use super::decision::{Context, Decision, Next};
 use super::exchange::{Effects, Exchange};
-use super::explain::{Explain, Question};
+use super::explain::{self, Explain, Question};
 use super::forwarded::{self, Purpose};
 use super::local_reply::{LocalReply, overloaded, refuse};
 use super::manifest_by_digest::{DigestRequest, ManifestByDigest};
 use super::manifest_by_tag::{ManifestByTag, TagRequest, Variants};
+use super::mapped::{self, Mapped};
 use super::onward;
 use super::report::{Counter, Report, Reporting};
 use super::servable::Servable;
@@ -110,7 +111,7 @@ fn decide(
         return token_endpoint::issue(config, resources, registry, arrival);
     }
     let site = Site { config, resources, registry, worker, headers };
-    Ok(authenticate(servable, site, arrival)?.allow()?.plan(site).verify(site).exchange(resources))
+    Ok(authenticate(servable, site, arrival)?.allow(site)?.plan(site).verify(site).exchange(resources))
 }
 
 /// Identifies the caller.
@@ -122,7 +123,7 @@ fn authenticate<'a>(
     let (request, namespace) = request.in_namespace(site.registry.default_namespace.as_ref());
     let caller = caller::authenticate(site.config, site.resources, &site.worker.known_callers, site.registry, arrival)?;
     let repository = request.repository().cloned();
-    Ok(Authenticated { path, method, request, namespace, repository, caller })
+    Ok(Authenticated { path, method, request, namespace, repository, mapped: None, caller })
 }
 
 /// A request whose caller is known, as far as MetaHub can check it.
@@ -133,11 +134,41 @@ struct Authenticated<'a> {
     /// The namespace that is put before the client's repository, if there is one.
     namespace: Option<&'a Repository>,
     repository: Option<Repository>,
+    /// The repository that the machine type is sent to instead.
+    mapped: Option<Box<Mapped>>,
     caller: Caller<'a>,
 }
 
 impl<'a> Authenticated<'a> {
-    fn allow(self) -> Result<Allowed<'a>, Box<LocalReply>> {
+    /// Access to the repository that the client names, and to the one in which its machine type finds the image.
+    fn allow(mut self, site: Site<'_>) -> Result<Allowed<'a>, Box<LocalReply>> {
+        self.permit()?;
+        if let Some(mapped) = self.map(site) {
+            self.repository = Some(mapped.chosen.clone());
+            if let Some(repository) = self.request.repository_mut() {
+                repository.clone_from(&mapped.chosen);
+            }
+            self.mapped = Some(Box::new(mapped));
+            self.permit()?;
+        }
+        Ok(Allowed(self))
+    }
+
+    /// The repository in which the machine type finds the image, if it is another one.
+    fn map(&self, Site { config, registry, .. }: Site<'_>) -> Option<Mapped> {
+        let named = self.repository.as_ref()?;
+        let chosen = match (&self.request, &self.caller.view) {
+            (Request::Explain(query), _) => {
+                let machine_types = self.caller.machine_types(config);
+                mapped::chosen(config, registry, named, explain::asked(&machine_types, query).next()?)
+            }
+            (_, Ok(View::Machine(machine_type))) => mapped::chosen(config, registry, named, machine_type),
+            _ => None,
+        };
+        chosen.map(|chosen| Mapped::new(named, chosen, &registry.host))
+    }
+
+    fn permit(&self) -> Result<(), Box<LocalReply>> {
         if let (Some(account), Some(repository)) = (self.caller.account, &self.repository)
             && !account.may_pull(repository)
         {
@@ -145,7 +176,7 @@ impl<'a> Authenticated<'a> {
             let message = format!("account {name:?} may not pull from {repository}; ask for it, or log in as another");
             return Err(refuse(Code::Denied, Counter::Denied, &message));
         }
-        Ok(Allowed(self))
+        Ok(())
     }
 }
 
@@ -155,13 +186,14 @@ struct Allowed<'a>(Authenticated<'a>);
 impl<'a> Allowed<'a> {
     /// The plan for the request, upstream's `Authorization` aside.
     fn plan(self, site: Site<'_>) -> Planned<'a> {
-        let Authenticated { path, method, request, namespace, repository, mut caller } = self.0;
+        let Authenticated { path, method, request, namespace, repository, mapped, mut caller } = self.0;
         let mut session = caller.session(site.registry);
         session.repeated = onward::is_repeated(path);
         if let Request::Manifest(..) = request {
             session.query = onward::routed(path);
         }
-        let changed_path = onward::path(path, &request, namespace, &session.query);
+        let changed_path = onward::path(path, &request, namespace, mapped.as_deref(), &session.query);
+        session.mapped = mapped;
         let cache = site.config.cache;
         if let Some((repository, identity)) = repository.as_ref().zip(caller.identity)
             && cache.trusts_earlier_confirmations()
@@ -252,15 +284,8 @@ fn take_up(
             let message = "too many explanations are under way; try again later";
             let permit = worker.explain().ok_or_else(|| overloaded(Code::TooManyRequests, message, "explanations"))?;
             let machine_types = caller.machine_types(config);
-            let (on_no_match, cache) = (config.on_no_match, config.cache);
-            let rule = match &query.reference {
-                Reference::Tag(tag) if !is_artifact_tag(tag.as_str()) && site.registry.mode != Mode::Observe => {
-                    config.images().of(&query.repository).and_then(|rules| rules.rule(tag)).cloned()
-                }
-                _ => None,
-            };
-            let seen = rule.as_ref().and_then(|_| caller.seen(resources, site.registry));
-            let question = Question { query: *query, rule, machine_types, on_no_match, cache, seen, _permit: permit };
+            let seen = || caller.seen(resources, site.registry);
+            let question = Question::new(config, session, *query, machine_types, seen, permit);
             Explain::begin(Context { resources, session }, question).map(Plan::Registry)
         }
         request => {
@@ -292,9 +317,7 @@ fn dispatch(
         (Request::Manifest(repository, Reference::Tag(tag)), View::Machine(machine_type))
             if !is_artifact_tag(tag.as_str()) && (!observes || may_be_observed()) =>
         {
-            // Indexes of a registry that is only observed pass, and so do the tags that clients ask for.
-            let rules = config.images().of(&repository).filter(|_| !observes);
-            let rule = rules.and_then(|rules| rules.rule(&tag));
+            let rule = mapped::rule(config, registry, &repository, &tag);
             let plan = rule.map_or(images::Plan::AsItIs, |rule| rule.plan(&tag, machine_type));
             let asked = TagRequest {
                 repository,

@@ -3,6 +3,7 @@
 use super::authorizing::{Authorizing, Outgoing};
 use super::decision::{Context, Decision, Next, Undecided};
 use super::local_reply::{LocalReply, overloaded};
+use super::mapped;
 use super::report::{Counter, Report, Reporting};
 use super::session::Session;
 use super::step::{Event, Step};
@@ -57,7 +58,8 @@ impl Effects {
         match &mut step {
             Step::Resume(changes) => session.complete(changes),
             Step::CallOut(callout) => session.authorize_callout(callout),
-            Step::Continue(_) | Step::Hold | Step::Reply(_) | Step::Cut(_) => {}
+            Step::Reply(reply) => session.mapped.iter().for_each(|mapped| mapped.turn_back(reply)),
+            Step::Continue(_) | Step::Hold | Step::Cut(_) => {}
         }
         let way = match next {
             Next::Done => Way::Done,
@@ -144,7 +146,9 @@ impl Exchange {
     pub fn suffices(&self, status: &[u8]) -> Option<&'static [&'static str]> {
         match &self.0 {
             // Every answer passes as it is, except a challenge.
-            Way::Passing(_) if status != b"401" => Some(&[]),
+            Way::Passing(session) if status != b"401" => {
+                Some(if session.mapped.is_some() { &mapped::PATHS } else { &[] })
+            }
             Way::Undecided(_, state) => state.suffices(status),
             _ => None,
         }
@@ -177,7 +181,11 @@ fn pass(session: Session, resources: &dyn Resources, event: &Event<'_>) -> Effec
     let growth = session.on_denial(resources, status);
     let effects = match session.refusal(resources, status, *headers) {
         Some(refusal) => refusal.into(),
-        None => Effects::new(Way::Done, Step::Continue(vec![HeaderChange::Remove("www-authenticate".into())])),
+        None => {
+            let mut changes = vec![HeaderChange::Remove("www-authenticate".into())];
+            changes.extend(session.mapped.iter().flat_map(|mapped| mapped.changes(*headers)));
+            Effects::new(Way::Done, Step::Continue(changes))
+        }
     };
     effects.growing(growth)
 }

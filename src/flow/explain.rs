@@ -8,7 +8,7 @@ mod variants;
 use std::rc::Rc;
 use std::sync::Arc;
 
-pub(super) use self::question::Question;
+pub(super) use self::question::{Question, asked};
 use self::variants::ExplainVariants;
 use super::decision::{Context, Decision, Next, Undecided};
 use super::fault::Fault;
@@ -29,6 +29,7 @@ use crate::request::query::ExplainQuery;
 use crate::select::explanation::{Explanation, Image};
 use crate::select::{DeadEnd, Walk};
 use crate::text::headers::Headers;
+use crate::text::json::Json;
 
 /// An `explain` request under way.
 #[derive(Debug)]
@@ -178,7 +179,8 @@ impl Explain {
         };
         let observed = at.session.registry.mode == Mode::Observe;
         let image = Image { name: self.image(), media_type: media_type.to_owned(), digest, index, observed };
-        let explanation = Explanation::new(image, machine_types, query.after.as_deref(), *on_no_match);
+        let explanation =
+            Explanation::new(image, machine_types, query.after.as_deref(), *on_no_match).within(self.question.limit);
         self.proceed(at, Box::new(explanation))
     }
 
@@ -199,13 +201,17 @@ impl Explain {
                 }
             }
         }
-        let reply = Reply::json(200, &explanation.page(&self.question.query.rest));
+        let mut page = explanation.page(&self.question.query.rest);
+        if let (Json::Object(members), Some(chosen)) = (&mut page, self.question.chosen()) {
+            members.push(("repository", chosen.as_str().into()));
+        }
+        let reply = Reply::json(200, &page);
         LocalReply::from(reply.with("cache-control", "no-store").with("vary", "Authorization")).into()
     }
 
     /// The image, as people write it.
     fn image(&self) -> String {
-        let ExplainQuery { repository, reference, .. } = &self.question.query;
+        let Question { named: repository, query: ExplainQuery { reference, .. }, .. } = &self.question;
         let separator = if matches!(reference, Reference::Tag(_)) { ':' } else { '@' };
         format!("{repository}{separator}{}", reference.as_str())
     }

@@ -20,6 +20,7 @@ mod known_callers;
 mod local_reply;
 mod manifest_by_digest;
 mod manifest_by_tag;
+mod mapped;
 mod onward;
 pub mod reply;
 mod report;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::challenge::Challenge;
 use super::fault::Fault;
 use super::local_reply::{LocalReply, refuse, rejected};
+use super::mapped::Mapped;
 use super::report::{Counter, Report, Reporting};
 use super::step::Callout;
 use crate::auth::credentials::Presented;
@@ -38,6 +39,8 @@ pub(super) struct Session {
     pub(super) repeated: bool,
     /// The trust in what upstream has confirmed to this caller earlier, which a refusal ends.
     pub(super) trust: Option<Box<Trust>>,
+    /// The repository that stands in the place of the one that the client names.
+    pub(super) mapped: Option<Box<Mapped>>,
 }
 
 /// The repository in which a caller was believed, and the credential.
@@ -71,6 +74,7 @@ impl Session {
             query: String::new(),
             repeated: false,
             trust: None,
+            mapped: None,
         }
     }
 
@@ -139,6 +143,7 @@ impl Session {
     /// learned in this round let the next one go another way.
     #[cold]
     pub(super) fn go_round(&self, repository: &Repository, reference: &str) -> LocalReply {
+        let repository = self.mapped.as_ref().map_or(repository, |mapped| &mapped.named);
         if self.repeated {
             let message = format!("{repository}:{reference} has changed just now; try again");
             let reply = Reply::error(Code::Unavailable, &message).with("retry-after", "1");

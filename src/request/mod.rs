@@ -58,18 +58,23 @@ impl Request {
 }
 
 impl Request {
+    /// The repository that the request is about, to be changed.
+    pub(crate) const fn repository_mut(&mut self) -> Option<&mut Repository> {
+        match self {
+            Self::Ping | Self::Health | Self::Token | Self::MachineTypes(_) => None,
+            Self::Explain(query) => Some(&mut query.repository),
+            Self::Manifest(repository, _)
+            | Self::Blob(repository)
+            | Self::Tags(repository)
+            | Self::Referrers(repository) => Some(repository),
+        }
+    }
+
     /// The same request for `<namespace>/<repository>`, if the repository has one component only (Docker Hub's
     /// `library`), and the namespace if that made a difference.
     #[must_use]
     pub fn in_namespace(mut self, namespace: Option<&Repository>) -> (Self, Option<&Repository>) {
-        let repository = match &mut self {
-            Self::Ping | Self::Health | Self::Token | Self::MachineTypes(_) => return (self, None),
-            Self::Explain(query) => &mut query.repository,
-            Self::Manifest(repository, _)
-            | Self::Blob(repository)
-            | Self::Tags(repository)
-            | Self::Referrers(repository) => repository,
-        };
+        let Some(repository) = self.repository_mut() else { return (self, None) };
         let within = namespace.and_then(|namespace| Some((namespace, repository.within(namespace)?)));
         let namespace = within.map(|(namespace, within)| {
             *repository = within;

@@ -44,6 +44,8 @@ pub struct Explanation {
     /// The machine types that are still to be explained, in the order of their names.
     machine_types: Vec<Arc<MachineType>>,
     first_page: bool,
+    /// The most machine types of a page.
+    limit: usize,
 }
 
 impl Explanation {
@@ -54,7 +56,13 @@ impl Explanation {
         let machine_types: Vec<_> = listing::behind(machine_types, after).cloned().collect();
         let walks = Walks::begin(image.digest, image.index, &machine_types, on_no_match);
         let Image { name, media_type, observed, .. } = image;
-        Self { name, media_type, observed, walks, machine_types, first_page: after.is_none() }
+        Self { name, media_type, observed, walks, machine_types, first_page: after.is_none(), limit: usize::MAX }
+    }
+
+    /// The same, about this many machine types at most: the others are for other pages.
+    #[must_use]
+    pub fn within(self, limit: usize) -> Self {
+        Self { limit, ..self }
     }
 
     /// A nested index that the explanation needs and does not have yet. It must be [added](Self::add) before the next.
@@ -71,7 +79,7 @@ impl Explanation {
     /// One page of the answer. `rest` is the request's query without `after`.
     #[must_use]
     pub fn page(&self, rest: &str) -> Json {
-        let page = Page::of(&self.machine_types, &self.walks);
+        let page = Page::of(&self.machine_types, &self.walks, self.limit);
         let next = page.next_after.map(|last| format!("/metahub/v1/explain?{rest}&after={last}"));
         let (image, media_type, walks) = (&*self.name, &*self.media_type, &self.walks);
         let mut members = Document { image, media_type, observed: self.observed, walks, page, next }.members();

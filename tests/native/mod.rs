@@ -14,6 +14,7 @@ mod flow_forwarded;
 mod flow_guessing;
 mod flow_images;
 mod flow_images_memory;
+mod flow_images_repositories;
 mod flow_index_digest;
 mod flow_jwt;
 mod flow_large;

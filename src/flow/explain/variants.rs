@@ -149,7 +149,9 @@ impl ExplainVariants {
     /// Takes up the next machine type; false if this answer is complete.
     fn next_machine_type(&mut self, at: Context<'_>) -> bool {
         let before = self.left.as_slice().first().cloned();
-        let Some(machine_type) = before.filter(|_| self.told() < listing::MAX_PAGE) else { return false };
+        let Some(machine_type) = before.filter(|_| self.told() < self.question.limit.min(listing::MAX_PAGE)) else {
+            return false;
+        };
         let alike = |group: &&mut Group| {
             group.machine_types.first().is_some_and(|one| one.fingerprint() == machine_type.fingerprint())
         };
@@ -371,12 +373,15 @@ impl ExplainVariants {
         let told = self.groups.iter().flat_map(|group| &group.machine_types);
         let last = told.map(|machine_type| machine_type.name()).max().filter(|_| !self.left.as_slice().is_empty());
         let next = last.map(|last| format!("/metahub/v1/explain?{}&after={last}", query.rest));
-        let document = json!({
-            "image": format!("{}:{}", query.repository, self.tag.as_str()),
+        let mut document = json!({
+            "image": format!("{}:{}", self.question.named, self.tag.as_str()),
             "variants": findings::variants(self.rule.lines(&self.tag), &self.found),
             "machine_types": self.groups.iter().map(Group::json).collect::<Json>(),
             "next": next,
         });
+        if let (Json::Object(members), Some(chosen)) = (&mut document, self.question.chosen()) {
+            members.push(("repository", chosen.as_str().into()));
+        }
         let reply = Reply::json(200, &document).with("cache-control", "no-store").with("vary", "Authorization");
         LocalReply::from(reply).into()
     }

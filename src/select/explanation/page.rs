@@ -20,12 +20,12 @@ pub(super) struct MachineOutcome<'e> {
 }
 
 impl<'e> Page<'e> {
-    /// The first ones of `machine_types`, up to the first of which `walks` cannot tell.
-    pub(super) fn of(machine_types: &'e [Arc<MachineType>], walks: &'e Walks) -> Self {
+    /// The first ones of `machine_types`, `limit` at most, up to the first of which `walks` cannot tell.
+    pub(super) fn of(machine_types: &'e [Arc<MachineType>], walks: &'e Walks, limit: usize) -> Self {
         let mut outcomes: Vec<MachineOutcome<'e>> = Vec::with_capacity(walks.groups());
         let mut last = None;
         let mut told = 0;
-        for machine_type in machine_types.iter().take(MAX_PAGE) {
+        for machine_type in machine_types.iter().take(MAX_PAGE.min(limit)) {
             let Some((number, verdict)) = walks.verdict(machine_type) else { break };
             debug_assert!(number <= outcomes.len(), "groups are numbered in the order of their first machine types");
             match outcomes.get_mut(number) {
