@@ -30,6 +30,7 @@ mod flow_walk;
 mod fuzzed;
 mod host_driver;
 mod house;
+mod image_entries;
 mod layers;
 mod operations;
 mod outcome;

@@ -141,6 +141,12 @@ fn configurations(document: &Value, found: &mut Vec<Value>) {
     }
 }
 
+/// The parts of a configuration on a page, each a whole one.
+pub(crate) fn configurations_of(page: &str) -> Vec<Value> {
+    let blocks = all().into_iter().filter(|block| block.language == "yaml" && block.place.starts_with(page));
+    blocks.flat_map(|block| documents(&block)).map(whole).collect()
+}
+
 /// A part of a configuration, with what it needs to be a whole one.
 fn whole(part: Value) -> Value {
     let types = ["generic", "gpu1", "type1", "type2"].map(|name| (name.to_owned(), json!({ "architecture": "amd64" })));

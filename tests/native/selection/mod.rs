@@ -73,7 +73,7 @@ pub(crate) fn description(text: &str) -> Description {
     description
 }
 
-pub(super) fn machine(text: &str) -> MachineType {
+pub(crate) fn machine(text: &str) -> MachineType {
     MachineType::new("machine", &description(text), &rules()).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
