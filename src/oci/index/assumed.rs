@@ -44,7 +44,9 @@ impl Index {
         let tables = &mut index.tables;
         for row in tables.platforms.iter_mut().filter(|row| row.platform.variant.is_none()) {
             if let Some(level) = levels.get(&row.platform.architecture) {
-                *row = PlatformRow::new(Platform { variant: Some(level.clone()), ..row.platform.clone() });
+                let mut assumed = PlatformRow::new(Platform { variant: Some(level.clone()), ..row.platform.clone() });
+                assumed.is_offered = row.is_offered;
+                *row = assumed;
             }
         }
         for record in &mut tables.records {
