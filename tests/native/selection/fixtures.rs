@@ -105,6 +105,35 @@ fn cuda_oci_annotated() {
 }
 
 #[test]
+fn fat_binaries() {
+    check(
+        "fat-binaries",
+        &[
+            ("-/amd64", 0),
+            ("- cpu:skylake", 4),
+            ("-/amd64 nvcap:8.9 driver:570.26", 1),
+            ("-/amd64 nvcap:12.0 driver:570.26", 1),
+            ("-/amd64 nvcap:8.9 driver:535.54.03", 0),
+            ("-/amd64 nvcap:6.1 driver:570.26", 0),
+            ("-/amd64 nvcap:7.5 nvcap:12.0 cuda:12.8", 1),
+            ("-/amd64 gfx:gfx942 kernel:6.8", 2),
+            ("-/amd64 gfx:gfx942 kernel:5.4", 3),
+            ("-/amd64 gfx:gfx1151 kernel:6.8", 3),
+            ("-/amd64 gfx:gfx1101 kernel:6.8", 2),
+            ("-/arm64", 5),
+            ("-/arm64 nvcap:8.7 l4t:36.4", 6),
+            ("-/arm64 nvcap:8.7 l4t:35.6", 5),
+            ("- cpu:neoverse_v2 nvcap:9.0 driver:570.26", 7),
+            ("- cpu:neoverse_v2 nvcap:12.1 driver:580.65.06", 7),
+            ("-/ppc64le/power10", 8),
+            ("-/ppc64le/power8", NONE),
+            ("-/riscv64/rva23u64", 9),
+            ("-/riscv64", NONE),
+        ],
+    );
+}
+
+#[test]
 fn nested_indexes() {
     check("nested-by-platform", &[("- cpu:skylake", 0), ("-/arm64", 1), ("-/s390x", NONE)]);
     check("nested-without-platform", &[("- cpu:skylake", 0), ("-/s390x", 0)]);
