@@ -72,6 +72,9 @@ fn says_what_pulls_return() {
     }
     assert_eq!(explained["machine_types"][0]["names"], json!(["a-skylake", "c-skylake"]), "types alike are one group");
     assert_eq!(explained["machine_types"][1]["missing_variants"], json!(["cpu:icelake"]));
+    let criteria: Vec<&Value> =
+        explained["machine_types"].as_array().unwrap().iter().map(|group| &group["criterion"]).collect();
+    assert_eq!(criteria, [&json!("nearest"), &json!("nearest"), &json!("only"), &Value::Null]);
     assert_eq!(explained["entries"].as_array().unwrap().len(), 4);
     assert_eq!(
         explained["entries"][3]["requires"],

@@ -80,6 +80,7 @@ fn outcome(MachineOutcome { machine_types, verdict }: &MachineOutcome<'_>) -> Js
         "names": machine_types.iter().map(|machine_type| machine_type.name()).collect::<Json>(),
         "selected": verdict.selected.as_ref().map(Digest::as_str),
         "reason": verdict.reason.as_str(),
+        "criterion": verdict.criterion,
         "matched": verdict.matched.clone(),
         "missing_variants": verdict.missing.clone(),
     })

@@ -72,6 +72,8 @@ pub(super) struct EntryVerdict {
     pub(super) selected: Option<Digest>,
     /// Why this one, or why none, in the words of a pull.
     pub(super) reason: String,
+    /// The criterion by which it won, in one word; `None` where nothing was selected.
+    pub(super) criterion: Option<&'static str>,
     /// The alternatives that matched, of features that list several.
     pub(super) matched: Vec<String>,
     /// Features for which there are only lesser variants.
@@ -80,7 +82,7 @@ pub(super) struct EntryVerdict {
 
 impl EntryVerdict {
     const fn nothing(reason: String) -> Self {
-        Self { selected: None, reason, matched: Vec::new(), missing: Vec::new() }
+        Self { selected: None, reason, criterion: None, matched: Vec::new(), missing: Vec::new() }
     }
 
     fn whole(digest: &Digest, why: &str) -> Self {
@@ -259,8 +261,9 @@ fn progress(digest: &Digest, turn: Turn) -> WalkProgress {
     WalkProgress::Done(match turn {
         Turn::Nested(descriptor, walk) => return WalkProgress::Awaits(descriptor, Box::new(walk)),
         Turn::Image { descriptor, reason, missing, .. } => {
-            let words = reason.to_string();
-            EntryVerdict { selected: Some(descriptor.digest), reason: words, matched: reason.matched, missing }
+            let (words, criterion) = (reason.to_string(), Some(reason.criterion.word()));
+            let selected = Some(descriptor.digest);
+            EntryVerdict { selected, reason: words, criterion, matched: reason.matched, missing }
         }
         Turn::Whole(why) => EntryVerdict::whole(digest, why),
         Turn::DeadEnd(dead_end) => EntryVerdict::nothing(dead_end.to_string()),

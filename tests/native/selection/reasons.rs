@@ -1,6 +1,6 @@
 //! Reasons, offers and missing variants, in words.
 
-use metahub::select::{MissingVariant, Selection, missing_variants, select, unmet};
+use metahub::select::{Criterion, MissingVariant, Selection, missing_variants, select, unmet};
 
 use super::{index, machine};
 
@@ -63,6 +63,34 @@ fn the_runner_up_is_the_next_best_not_the_next_in_the_list() {
     let index = index(&["linux/amd64", "linux/amd64 cpu:skylake", "linux/amd64 cpu:broadwell"]);
     let Selection::Selected { reason, .. } = select(&index, &machine("- cpu:skylake")) else { panic!() };
     assert_eq!(reason.criterion.word(), "nearest");
+}
+
+#[test]
+fn the_pages_have_the_word_for_each_criterion() {
+    let key = || "key".to_owned();
+    let all = [
+        Criterion::Only,
+        Criterion::In32Bit,
+        Criterion::NextBest,
+        Criterion::Native,
+        Criterion::Platform,
+        Criterion::Features,
+        Criterion::Preferred(key()),
+        Criterion::MostKeys,
+        Criterion::Nearest(key()),
+        Criterion::OsVersion,
+        Criterion::Zstd(true),
+        Criterion::ListOrder,
+    ];
+    let read = |name: &str| std::fs::read_to_string(format!("{}/docs/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let schema: serde_json::Value = serde_json::from_str(&read("explain.schema.json")).unwrap();
+    let words = schema["$defs"]["outcome"]["properties"]["criterion"]["enum"].as_array().unwrap();
+    let words: Vec<&str> = words.iter().filter_map(serde_json::Value::as_str).collect();
+    assert_eq!(words, all.each_ref().map(Criterion::word));
+    let page = read("selection.md");
+    for word in words {
+        assert!(page.contains(&format!("\n| `{word}` | ")), "{word}");
+    }
 }
 
 /// Some tool has lost the features of such entries.
