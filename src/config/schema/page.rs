@@ -109,7 +109,7 @@ const IMAGES: &str = r#"images:
   - tag: "*"
     variants: [{ tag: "{tag}-rocm", features: ["gfx:gfx942"] }, { tag: "{tag}" }]
   library/almalinux:
-  - { tag: ["10*", latest], assume: { amd64: v3 } }
+  - { tag: ["10", "10.*", latest], assume: { amd64: v3 } }
 "#;
 
 const VARIANTS: &str = r#"images:
