@@ -30,6 +30,7 @@ mod header_lists;
 mod herd;
 mod hosts;
 mod hosts_toml;
+mod images;
 mod kept_connections;
 mod listener_of_the_page;
 mod logins;
