@@ -19,6 +19,8 @@ pub mod store;
 
 pub mod auth;
 
+pub mod events;
+
 pub mod images;
 
 pub mod config;

@@ -9,6 +9,7 @@ use super::registry::Registry;
 use crate::auth::account::{Account, View};
 use crate::auth::password::PasswordHash;
 use crate::auth::ticket::TicketKey;
+use crate::events::Receiver;
 use crate::images::Images;
 use crate::machine_type::MachineType;
 use crate::select::OnNoMatch;
@@ -26,6 +27,7 @@ pub struct Config {
     pub(crate) index_by_digest: IndexByDigest,
     pub(super) images: Images,
     pub(crate) cache: Cache,
+    pub(super) events: Option<Receiver>,
     pub(crate) public_url: Option<String>,
     pub(crate) token_key: Option<TicketKey>,
     pub(super) decoy: Option<PasswordHash>,
@@ -79,6 +81,12 @@ impl Config {
     #[must_use]
     pub const fn cache(&self) -> Cache {
         self.cache
+    }
+
+    /// The receiver of events; `None` if they are not posted.
+    #[must_use]
+    pub const fn events(&self) -> Option<&Receiver> {
+        self.events.as_ref()
     }
 
     /// Problems that an operator should know of, although the configuration is in force.

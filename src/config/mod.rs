@@ -7,6 +7,7 @@ mod configuration;
 mod document;
 mod environment;
 mod error;
+mod events;
 mod hash;
 mod images;
 mod json;

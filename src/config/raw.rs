@@ -99,6 +99,10 @@ pub(super) struct RawConfig {
 
     /// The cache of manifests and indexes, which all workers of an Envoy share. Default: the defaults of its keys.
     pub(super) cache: Option<RawCache>,
+
+    /// The receiver of events: images that are not there yet are posted to it, for a build pipeline. Default: none;
+    /// nothing is posted.
+    pub(super) events: Option<RawEvents>,
 }
 
 /// The answer if no entry fits.
@@ -268,6 +272,28 @@ pub(super) struct RawCache {
     /// `0s`, not at all.
     #[cfg_attr(feature = "schema", schemars(extend("pattern" = super::schema::DURATION, "default" = "0s")))]
     pub(super) serve_stale_on_error: Option<String>,
+}
+
+/// The receiver of events, which are posted to it as lines of JSON.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a map")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "events"))]
+pub(super) struct RawEvents {
+    /// The Envoy cluster of the receiver.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
+    pub(super) cluster: String,
+
+    /// The receiver's host, with its port if it has one: `builds.example:8088`. No scheme and no path.
+    #[cfg_attr(feature = "schema", schemars(extend("pattern" = super::schema::HOST)))]
+    pub(super) host: String,
+
+    /// The path to which events are posted. Default: `/`.
+    #[cfg_attr(feature = "schema", schemars(extend("pattern" = super::schema::PATH, "default" = "/")))]
+    pub(super) path: Option<String>,
+
+    /// The environment variable with one more header by which the receiver knows MetaHub, name and value, as in
+    /// `Authorization: Bearer …`. `vm_config.environment_variables.host_env_keys` must list it. Default: none.
+    pub(super) header_env: Option<String>,
 }
 
 /// A number of bytes, or a text with a unit.

@@ -33,6 +33,9 @@ pub(super) const ORIGIN: &str = "^https?://[A-Za-z0-9._:\\[\\]-]+$";
 /// Scheme, host and path.
 pub(super) const URL: &str = "^https?://[A-Za-z0-9._:\\[\\]-]+(/[!-\"$-~]*)?$";
 
+/// A path, perhaps with a query.
+pub(super) const PATH: &str = "^/[!-\"$-~]*$";
+
 /// Seconds, minutes or hours.
 pub(super) const DURATION: &str = "^[0-9]+[smh]$";
 
@@ -235,6 +238,7 @@ mod tests {
             ("/registries/registry/accept_jwt", json!(true)),
             ("/registries/registry", json!({ "host": "h", "authentication": "none", "accept_jwt": true })),
             ("/token_key_env", json!("KEY")),
+            ("/events", json!({ "cluster": "builds", "host": "h", "header_env": "ABSENT" })),
             ("/cache", json!({ "bytes": 0, "tag_ttl": "1s" })),
             ("/accounts", json!({})),
             ("/accounts/qnib-type1/machine_type", json!("type3")),
@@ -295,6 +299,7 @@ mod tests {
             ),
             ("/cache", json!({ "bytes": 4_194_304.0, "tag_ttl": "168h", "serve_stale_on_error": null })),
             ("/cache", json!({ "bytes": "0" })),
+            ("/events", json!({ "cluster": "builds", "host": "[::1]:8088", "path": "/a?b=%20", "header_env": null })),
             ("/registries/registry/mode", json!("observe")),
             ("/registries/registry/anonymous", json!("type1")),
             ("/registries/registry/credentials", json!({ "username": "a", "password": "", "public": true })),

@@ -8,7 +8,7 @@ use super::machine_types::MachineTypes;
 use super::policies::IndexByDigest;
 use super::raw::{Named, RawAccount, RawConfig, RawOnNoMatch};
 use super::registry::Registry;
-use super::{ambiguity, cache, images, registry};
+use super::{ambiguity, cache, events, images, registry};
 use crate::auth::account::{Account, Grant};
 use crate::auth::password::PasswordHash;
 use crate::auth::pattern::Pattern;
@@ -60,6 +60,7 @@ pub(super) fn validate(raw: RawConfig, hash: String, environment: Environment<'_
         index_by_digest,
         images,
         cache: cache::cache(raw.cache)?,
+        events: raw.events.map(|events| events::receiver(events, environment)).transpose()?,
         public_url,
         token_key: raw.token_key_env.map(|variable| token_key(&variable, environment)).transpose()?,
         decoy: dearest.and_then(PasswordHash::decoy),

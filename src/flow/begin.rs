@@ -330,6 +330,7 @@ fn dispatch(
                 cache: config.cache,
                 recent: Rc::clone(&worker.recent),
                 head: method == Method::Head,
+                events_of: config.events().map(|_| Arc::clone(registry)),
             };
             let ask = || ask_what_it_points_to(headers);
             match plan {
@@ -377,11 +378,8 @@ fn ask_what_it_points_to(headers: Headers<'_>) -> Vec<HeaderChange> {
 
 fn registry<'a>(config: &'a Config, cluster: Option<&str>) -> Result<&'a Arc<Registry>, Box<LocalReply>> {
     let Some(cluster) = cluster else {
-        return Err(refuse(
-            Code::NameUnknown,
-            Counter::Refused,
-            "no Envoy route leads from this host and path to a registry",
-        ));
+        let message = "no Envoy route leads from this host and path to a registry";
+        return Err(refuse(Code::NameUnknown, Counter::Refused, message));
     };
     config.registry(cluster).ok_or_else(|| {
         let message = format!("MetaHub's configuration names no registry for the Envoy cluster {cluster:?}");

@@ -15,6 +15,7 @@
 
 mod answering;
 mod confirmation;
+mod events;
 mod observing;
 mod resolved;
 mod searching;
@@ -355,7 +356,7 @@ impl ManifestByTag {
                 self.pass_through(at, top, media_type, body, why.into(), source)
             }
             (Turn::Whole(_), None) => self.fail(at, &Fault::dead_end(&DeadEnd::NotAnImageIndex)),
-            (Turn::DeadEnd(dead_end), _) => self.on_dead_end(at, &dead_end),
+            (Turn::DeadEnd(dead_end), _) => self.on_dead_end(at, &top, &dead_end),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Counters, and the log lines that operators read.
 
+use crate::events::BuildEvent;
 use crate::store::cache::CacheGrowth;
 
 /// Declares each counter once: what it counts, what it is called here, and the metric's name.
@@ -77,6 +78,12 @@ counters! {
     ServedStale = "served_stale",
     /// A request was refused because a bound of what one worker holds was reached.
     Overloaded = "overloaded",
+    /// An event that the receiver has.
+    EventsSent = "events_sent",
+    /// A post of events that failed.
+    EventsFailed = "events_failed",
+    /// An event that was given up.
+    EventsDropped = "events_dropped",
 }
 
 impl Counter {
@@ -98,6 +105,8 @@ pub struct Report {
     pub line: Option<String>,
     /// The topic of the line, where one line an hour about it is enough.
     pub topic: Option<String>,
+    /// An event for a build pipeline.
+    pub event: Option<Box<BuildEvent>>,
 }
 
 /// Something that carries reports to the host.
@@ -124,7 +133,7 @@ impl Report {
     }
 
     pub(super) const fn amount(counter: Counter, amount: i64) -> Self {
-        Self { counter, amount, line: None, topic: None }
+        Self { counter, amount, line: None, topic: None, event: None }
     }
 
     /// Reports of how the cache grew, which operators see as a gauge: a change that is left out once makes it wrong for
@@ -135,6 +144,6 @@ impl Report {
     }
 
     pub(super) const fn fault(counter: Counter, line: String) -> Self {
-        Self { counter, amount: 1, line: Some(line), topic: None }
+        Self { counter, amount: 1, line: Some(line), topic: None, event: None }
     }
 }

@@ -6,8 +6,9 @@ use std::fmt;
 use super::flights::{Moment, Outcome};
 use super::log_limit::is_due;
 use super::{Host, Side};
+use crate::events::{self, BuildEvent, Noted};
 use crate::flow::reply::Reply;
-use crate::flow::{self, Answer, Arrival, Effects, Event, Exchange, Report, Step};
+use crate::flow::{self, Answer, Arrival, Counter, Effects, Event, Exchange, Report, Step};
 use crate::oci::errors::Code;
 use crate::text::headers::{HeaderChange, Headers};
 
@@ -220,11 +221,24 @@ impl fmt::Debug for Driver {
     }
 }
 
-/// Counts a report, and logs its line unless the same was said in the last hour.
+/// Counts a report, logs its line unless the same was said in the last hour, and queues its event likewise.
 fn publish(host: &impl Host, report: &Report) {
     host.count(report.counter, report.amount);
     if let Some(line) = report.line.as_deref().filter(|_| is_due(host.resources(), report.topic.as_deref())) {
         log::warn!("{line}");
+    }
+    if let Some(event) = &report.event {
+        queue(host, event);
+    }
+}
+
+/// Queues an event unless the same was queued in the last hour. That it is to be posted is remembered even if there is
+/// no room for it: so each is counted once, sent or dropped.
+fn queue(host: &impl Host, event: &BuildEvent) {
+    match events::note(host.resources(), event) {
+        Noted::Due(sightings) if host.queue_event(event.line(sightings)) => {}
+        Noted::Due(_) | Noted::NoRoom => host.count(Counter::EventsDropped, 1),
+        Noted::Quiet => {}
     }
 }
 

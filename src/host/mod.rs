@@ -1,11 +1,12 @@
 //! The traits that a proxy implements for the core, and the parts that all proxies share: the [`Driver`] of a stream,
-//! and [`Callouts`] under way, with the requests that wait for them.
+//! [`Callouts`] under way, with the requests that wait for them, and [`events`] on their way to a build pipeline.
 //!
 //! An adapter implements [`Host`] for its streams and [`Sender`] for the part that sends callouts, hands each callback
 //! of the proxy to the driver, and decides nothing.
 
 pub mod callouts;
 pub mod driver;
+pub mod events;
 pub mod flights;
 mod log_limit;
 pub mod log_lines;
@@ -83,6 +84,8 @@ pub trait Host {
 
     /// Adds to a counter, or to a gauge, for which the amount may be negative.
     fn count(&self, counter: Counter, amount: i64);
+    /// Queues an event for the receiver: [`Poster::push`](events::Poster::push). Returns whether there was room for it.
+    fn queue_event(&self, line: String) -> bool;
 }
 
 /// Reports on a configuration that is in force from now on, and gives the cache the size that it wants. `count` is

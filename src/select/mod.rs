@@ -34,7 +34,7 @@ use ranking::{Candidate, Contest};
 pub use index_summary::IndexSummary;
 pub use missing_variants::{MissingVariant, missing_variants};
 pub use reason::{Criterion, Reason};
-pub use resolver::{DeadEnd, MAX_DOCUMENTS, MAX_LEVELS, OnNoMatch, Turn, Walk};
+pub use resolver::{DeadEnd, MAX_DOCUMENTS, MAX_LEVELS, NOTHING_FITS_UNFILTERED, OnNoMatch, Turn, Walk};
 pub use unmet::{Unmet, unmet};
 
 /// The result of selection from an index for a machine type.

@@ -19,6 +19,8 @@ pub const MAX_LEVELS: u32 = 3;
 
 /// The most documents of one walk: the indexes that it comes to, and the image.
 pub const MAX_DOCUMENTS: u32 = 16;
+/// Why an index is served whole of which nothing fits.
+pub const NOTHING_FITS_UNFILTERED: &str = "nothing fits, on_no_match is unfiltered";
 
 /// The action when no entry of an index fits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,7 +164,7 @@ impl Walk {
             Selection::NotAnImageIndex if self.is_nested() => return Turn::DeadEnd(DeadEnd::NotAnImageIndex),
             Selection::NotAnImageIndex => return Turn::Whole("not an image index"),
             Selection::NoMatch(_) if !self.is_nested() && on_no_match == OnNoMatch::Unfiltered => {
-                return Turn::Whole("nothing fits, on_no_match is unfiltered");
+                return Turn::Whole(NOTHING_FITS_UNFILTERED);
             }
             Selection::NoMatch(summary) => {
                 self.offer.get_or_insert(summary);

@@ -34,7 +34,8 @@ impl Map {
 
 impl Store for Map {
     fn get(&self, key: &str) -> Option<Vec<u8>> {
-        self.values.borrow().get(key).cloned()
+        // As in Envoy, an empty value is none.
+        self.values.borrow().get(key).filter(|value| !value.is_empty()).cloned()
     }
     fn set(&self, key: &str, value: &[u8]) {
         self.values.borrow_mut().insert(key.to_owned(), value.to_owned());

@@ -63,9 +63,12 @@ pub(crate) fn send(
     password: &str,
     upstream: &ScriptedRegistry,
 ) -> Outcome {
-    let authorization = basic(user, password);
-    let headers = header_list(&[(":method", method), (":path", path), ("authorization", &authorization)]);
-    send_headers(config, &headers, upstream)
+    send_headers(config, &header_list_of(method, path, user, password), upstream)
+}
+
+/// The headers of a request.
+pub(crate) fn header_list_of(method: &str, path: &str, user: &str, password: &str) -> HeaderList {
+    header_list(&[(":method", method), (":path", path), ("authorization", &basic(user, password))])
 }
 
 /// Sends a request with exactly these headers through the flow.

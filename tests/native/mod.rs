@@ -10,6 +10,7 @@ mod explain_walk;
 mod flow_access;
 mod flow_bounds;
 mod flow_cache;
+mod flow_events;
 mod flow_forwarded;
 mod flow_guessing;
 mod flow_images;

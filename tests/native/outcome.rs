@@ -16,6 +16,8 @@ pub(crate) struct Outcome {
     /// The log lines.
     pub(crate) lines: Vec<String>,
     pub(crate) counters: Vec<&'static str>,
+    /// The events that were queued.
+    pub(crate) events: Vec<String>,
     /// The counters of the cache.
     pub(crate) cache: Vec<&'static str>,
     /// `Authorization` of the first request that went to the registry; `None` if none went.

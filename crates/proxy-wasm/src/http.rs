@@ -97,6 +97,10 @@ impl Host for Stream {
     fn count(&self, counter: Counter, amount: i64) {
         self.shared.metrics.add(counter, amount);
     }
+
+    fn queue_event(&self, line: String) -> bool {
+        self.shared.events.as_ref().is_some_and(|events| events.push(line))
+    }
 }
 
 /// A stream as the SDK owns it.

@@ -11,9 +11,9 @@ use proxy_wasm::types::{BufferType, ContextType, MapType};
 use crate::http::Http;
 use crate::metrics::Metrics;
 use crate::resources::SharedData;
-use crate::shared::{Envoy, Shared};
+use crate::shared::Shared;
 use metahub::config::Config;
-use metahub::host::put_in_force;
+use metahub::host::{Sender as _, put_in_force};
 
 /// One per worker and configuration: a reload makes a new one, and streams keep the one they began with.
 pub(crate) struct Root {
@@ -23,14 +23,27 @@ pub(crate) struct Root {
 impl Root {
     /// The one that Envoy knows by this number; it has no configuration yet.
     pub(crate) fn new(id: u32) -> Self {
-        Self { shared: Shared::new(Envoy { root: id }, None, Metrics::default()) }
+        Self { shared: Shared::new(id, None, Metrics::default()) }
     }
 }
 
 impl Context for Root {
     fn on_http_call_response(&mut self, id: u32, headers: usize, size: usize, _trailers: usize) {
+        let shared = &*self.shared;
         // A callout without headers was reset or cut off.
-        self.shared.callouts.answered(&self.shared.envoy, id, size, |size| (headers > 0).then(|| answer(size)));
+        let status = || (headers > 0).then(status).flatten();
+        if shared.events.as_ref().is_some_and(|events| events.answered(shared, id, status)) {
+            return;
+        }
+        shared.callouts.answered(&shared.envoy, id, size, |size| (headers > 0).then(|| answer(size)));
+    }
+
+    /// Its configuration has been replaced, and no stream uses it any more.
+    fn on_done(&mut self) -> bool {
+        if let Some(events) = &self.shared.events {
+            events.end(&*self.shared);
+        }
+        true
     }
 }
 
@@ -41,8 +54,9 @@ impl RootContext for Root {
             Ok(config) => {
                 let metrics = Metrics::define();
                 put_in_force(&config, &SharedData, |counter, amount| metrics.add(counter, amount));
-                self.shared = Shared::new(self.shared.envoy, Some(config), metrics);
-                true
+                self.shared = Shared::new(self.shared.envoy.root, Some(config), metrics);
+                // Events need ticks always; callouts ask for them.
+                !self.shared.envoy.posts || self.shared.envoy.set_ticking(false)
             }
             Err(error) => {
                 log::error!("configuration refused, the one before stays in force: {error}");
@@ -53,6 +67,9 @@ impl RootContext for Root {
 
     fn on_tick(&mut self) {
         self.shared.callouts.on_tick(&self.shared.envoy);
+        if let Some(events) = &self.shared.events {
+            events.on_tick(&*self.shared);
+        }
     }
 
     fn create_http_context(&self, context_id: u32) -> Option<Box<dyn HttpContext>> {
@@ -62,6 +79,12 @@ impl RootContext for Root {
     fn get_type(&self) -> Option<ContextType> {
         Some(ContextType::HttpContext)
     }
+}
+
+/// The status of the answer that Envoy has at hand.
+fn status() -> Option<u16> {
+    let status = hostcalls::get_map_value_bytes(MapType::HttpCallResponseHeaders, ":status").ok()??;
+    str::from_utf8(&status).ok()?.parse().ok()
 }
 
 /// Headers and body of the answer that Envoy has at hand.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, forward_to_deserialize_any};
 use serde_json::Value;
 
 use super::super::raw::{
-    RawAccount, RawCache, RawConfig, RawCredentials, RawMachineType, RawRegistry, RawTokenService,
+    RawAccount, RawCache, RawConfig, RawCredentials, RawEvents, RawMachineType, RawRegistry, RawTokenService,
 };
 use super::super::raw_images::{RawImageRule, RawVariant, RawVariantRepository};
 
@@ -37,7 +37,7 @@ struct Section {
     example: &'static str,
 }
 
-fn sections() -> [Section; 10] {
+fn sections() -> [Section; 11] {
     let section = |heading, definition, keys, example| Section { heading, definition, keys, example };
     [
         section("## The top level", "configuration", keys::<RawConfig>(), TOP_LEVEL),
@@ -50,6 +50,7 @@ fn sections() -> [Section; 10] {
         section("### variants", "image_variant", keys::<RawVariant>(), VARIANTS),
         section("### repositories", "image_repository", keys::<RawVariantRepository>(), REPOSITORIES),
         section("## cache", "cache", keys::<RawCache>(), CACHE),
+        section("## events", "events", keys::<RawEvents>(), EVENTS),
     ]
 }
 
@@ -128,6 +129,13 @@ const REPOSITORIES: &str = r#"images:
 
 const CACHE: &str = "cache: { bytes: 1GiB, tag_ttl: 30s, serve_stale_on_error: 2h }
 ";
+
+const EVENTS: &str = r#"events:
+  cluster: builds
+  host: "builds.example:8088"
+  path: /events
+  header_env: METAHUB_EVENTS_HEADER # Authorization: Bearer …
+"#;
 
 /// The page that `make schema` writes to `docs/configuration.md`.
 #[must_use]

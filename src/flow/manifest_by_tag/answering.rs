@@ -125,7 +125,7 @@ impl ManifestByTag {
     /// Everything that is counted and logged of an answer.
     fn reports(&self, resolution: &Resolution, source: Counter) -> Vec<Report> {
         let counter = if resolution.passed_through() { Counter::PassedThrough } else { Counter::Selected };
-        let mut reports = vec![Report::count(counter)];
+        let mut reports = vec![Report { event: self.nothing_fitted(resolution), ..Report::count(counter) }];
         if self.asked.cache.is_on() {
             reports.push(Report::count(source));
         }
@@ -164,14 +164,16 @@ impl ManifestByTag {
 
     /// The report of an image that is made in variants, but not in this machine's, which is worth building: features
     /// that no entry asks for to the full, and better tags that the registry does not have.
-    fn missing_variant(&self, Resolution { reason, missing: features, .. }: &Resolution, absent: &[Tag]) -> Report {
+    fn missing_variant(&self, resolution: &Resolution, absent: &[Tag]) -> Report {
+        let Resolution { reason, missing: features, .. } = resolution;
         let (image, name) = (self.image(), self.asked.machine_type.name());
         let features = (!features.is_empty()).then(|| format!("variant for {features}"));
         let tags = (!absent.is_empty()).then(|| format!("tag {}", joined(absent)));
         let missing = tags.into_iter().chain(features).collect::<Vec<_>>().join(" and no ");
         let tag = self.variants.as_ref().map_or_else(String::new, |_| format!("tag {}: ", self.asked.tag.as_str()));
         let line = format!("{image} has no {missing}: machine type {name} falls back to {tag}{reason}");
-        Report { line: Some(line), topic: Some(format!("{image} {name}")), ..Report::count(Counter::MissingVariant) }
+        let (topic, event) = (Some(format!("{image} {name}")), self.missing_event(resolution, absent));
+        Report { line: Some(line), topic, event, ..Report::count(Counter::MissingVariant) }
     }
 
     pub(super) fn image(&self) -> Image<'_> {

@@ -2,6 +2,7 @@
 //! one first. The search goes on behind a tag that the registry does not have, and behind one in which nothing fits.
 //! Every other failure is the answer: an outage must not give a machine a lesser image.
 
+use super::resolved::Top;
 use super::variants::{Remembered, Variants};
 use super::{ManifestByTag, TagRequest};
 use crate::flow::decision::{Context, Decision};
@@ -67,11 +68,10 @@ impl ManifestByTag {
     }
 
     /// Goes on behind a tag in which nothing fits. Every other end of a walk without an image is the answer.
-    pub(super) fn on_dead_end(mut self, at: Context<'_>, dead_end: &DeadEnd) -> Decision {
+    pub(super) fn on_dead_end(mut self, at: Context<'_>, top: &Top, dead_end: &DeadEnd) -> Decision {
         let variants = self.variants.take_if(|_| matches!(dead_end, DeadEnd::NothingFits(_)));
         let Some(mut variants) = variants else {
-            let fault = Fault::dead_end(dead_end).under(self.asked.on_no_match);
-            return self.fail(at, &fault);
+            return self.refuse(at, top, dead_end);
         };
         let view = self.asked.view();
         let kept = self.remembered(at, &view, variants.seen.as_ref()).keep(&self.asked.tag, Lack::Unfit);
@@ -100,7 +100,7 @@ impl ManifestByTag {
             return self.take_up(at, ask);
         }
         let fault = Fault::new(Code::ManifestUnknown, Counter::NoMatch, message);
-        self.fail(at, &fault.under(variants.on_no_match))
+        self.fail_unfit(at, &fault.under(variants.on_no_match), None)
     }
 
     /// Why nothing more is asked for, if a search takes too long.

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::config::Registry;
 use crate::flow::worker::Recent;
 use crate::machine_type::MachineType;
 use crate::oci::index::AssumedLevels;
@@ -31,6 +32,8 @@ pub(in crate::flow) struct TagRequest {
     pub(in crate::flow) recent: Rc<Recent>,
     /// The client asks with HEAD.
     pub(in crate::flow) head: bool,
+    /// The registry, if events are posted.
+    pub(in crate::flow) events_of: Option<Arc<Registry>>,
 }
 
 impl TagRequest {
