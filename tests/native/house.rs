@@ -34,7 +34,7 @@ fn visit(path: &Path, look: &mut impl FnMut(&Path, &str)) {
         return;
     }
     let is_source =
-        path.extension().is_none_or(|extension| ["rs", "sh", "toml"].iter().any(|known| extension == *known));
+        path.extension().is_none_or(|extension| ["py", "rs", "sh", "toml"].iter().any(|known| extension == *known));
     if is_source {
         look(path, &fs::read_to_string(path).unwrap());
     }

@@ -1,5 +1,6 @@
 //! Tests that need nothing but this crate.
 
+pub(crate) mod build_hook;
 mod build_scripts;
 mod driver;
 mod envoy;
