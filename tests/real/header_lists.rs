@@ -90,7 +90,7 @@ fn what_is_not_for_registries_does_not_reach_them() {
             assert_eq!(answer.status, 200, "{method} {path}: {}", answer.text());
         }
     }
-    for Received { method, path, headers } in stage.server().received("") {
+    for Received { method, path, headers, .. } in stage.server().received("") {
         let told = headers.iter().filter(|(_, value)| value.contains("secret"));
         reached.extend(told.map(|(name, _)| format!("{name} with {method} {:.30}", path)));
     }

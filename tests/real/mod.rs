@@ -22,6 +22,7 @@ mod crash;
 mod disconnects;
 mod docker_hub;
 mod envoys_own_errors;
+mod events;
 mod faults;
 mod fleet;
 mod guessing;

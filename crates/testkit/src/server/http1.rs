@@ -1,4 +1,4 @@
-//! Just enough HTTP/1.1 to read requests without bodies.
+//! Just enough HTTP/1.1 to read requests, with a body if its length is told.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::TcpStream;
@@ -39,5 +39,10 @@ fn read(reader: &mut BufReader<&TcpStream>) -> std::io::Result<Option<Received>>
     let mut words = lines.first().into_iter().flat_map(|line| line.split(' ')).map(str::to_owned);
     let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let header = |line: &String| line.split_once(':').map(|(name, value)| (name.to_lowercase(), value.trim().into()));
-    Ok(Some(Received { method, path, headers: lines.iter().skip(1).filter_map(header).collect() }))
+    let headers: Vec<(String, String)> = lines.iter().skip(1).filter_map(header).collect();
+    let mut received = Received { method, path, headers, body: Vec::new() };
+    let length = received.header("content-length").and_then(|length| length.parse().ok());
+    received.body.resize(length.unwrap_or_default(), 0);
+    reader.read_exact(&mut received.body)?;
+    Ok(Some(received))
 }

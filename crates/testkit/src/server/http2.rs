@@ -98,7 +98,7 @@ fn serve(mut connection: &TcpStream, handler: &Handler) -> std::io::Result<()> {
 
 /// Method and path of a header block; `None` if it cannot be read.
 fn read(mut block: &[u8]) -> Option<Received> {
-    let mut request = Received { method: String::new(), path: String::new(), headers: Vec::new() };
+    let mut request = Received { method: String::new(), path: String::new(), headers: Vec::new(), body: Vec::new() };
     while let Some(first) = block.first().copied() {
         let (bits, has_value) = match first {
             128.. => (7, false),

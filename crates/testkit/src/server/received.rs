@@ -7,6 +7,8 @@ pub struct Received {
     pub path: String,
     /// Names in lower case.
     pub headers: Vec<(String, String)>,
+    /// What came behind them, if its length was told (HTTP/1.1 only).
+    pub body: Vec<u8>,
 }
 
 impl Received {
