@@ -35,10 +35,10 @@ impl Cpus {
                 warnings.push(FieldError::new(format!("features[{position}]"), message));
             }
             if self.meet(&flag).is_none() {
-                self.flags.push(flag);
+                let place = self.flags.partition_point(|before| before.value() < flag.value());
+                self.flags.insert(place, flag);
             }
         }
-        self.flags.sort_by_key(Level::value);
         self
     }
 

@@ -194,9 +194,10 @@ impl Walk {
         let choices = std::iter::once((*selected, reason)).chain(choices);
         let choices = choices.map(|(entry, reason)| Choice::new(&entry, reason, &way, machine));
         let waiting = self.stack.get(self.taken..).unwrap_or_default().iter().cloned();
-        let mut stack: Vec<Choice> = choices.chain(waiting).collect();
         // A machine gets a 32-bit image only if nothing on the whole walk is for its own architecture.
-        stack.sort_by_key(|choice| choice.in_32_bit);
+        let (in_32_bit, mut stack): (Vec<Choice>, Vec<Choice>) =
+            choices.chain(waiting).partition(|choice| choice.in_32_bit);
+        stack.extend(in_32_bit);
         (self.stack, self.taken) = (stack.into(), 0);
     }
 
