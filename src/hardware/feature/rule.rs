@@ -57,12 +57,18 @@ impl Rule {
 
     /// Whether values are devices: a machine may have several, and an image must suit every one.
     pub(crate) const fn is_device(self) -> bool {
-        matches!(self, Self::ComputeCapability | Self::AmdGpu)
+        match self {
+            Self::ComputeCapability | Self::AmdGpu => true,
+            Self::Microarchitecture | Self::AtLeast | Self::SameMajor | Self::Exact => false,
+        }
     }
 
     /// Whether values are bounds. They do not count among the keys that an image is made for.
     pub(crate) const fn is_bound(self) -> bool {
-        matches!(self, Self::AtLeast | Self::SameMajor)
+        match self {
+            Self::AtLeast | Self::SameMajor => true,
+            Self::Microarchitecture | Self::ComputeCapability | Self::AmdGpu | Self::Exact => false,
+        }
     }
 
     /// Whether values are read as something else than text; microarchitectures are read elsewhere.

@@ -44,8 +44,14 @@ impl Value {
     pub(super) fn meets(&self, rule: Rule, wanted: Reading) -> Option<Match> {
         match (self, wanted) {
             (Self::Version(own), Reading::Version(wanted)) => {
-                let meets = *own >= wanted && (rule != Rule::SameMajor || own.major() == wanted.major());
-                meets.then_some(Match { nearness: Nearness::Version(wanted), exact: *own == wanted })
+                let within = match rule {
+                    Rule::AtLeast => true,
+                    Rule::SameMajor => own.major() == wanted.major(),
+                    // Their values are no versions.
+                    Rule::Microarchitecture | Rule::ComputeCapability | Rule::AmdGpu | Rule::Exact => false,
+                };
+                (within && *own >= wanted)
+                    .then_some(Match { nearness: Nearness::Version(wanted), exact: *own == wanted })
             }
             (Self::Cuda(device), Reading::Cuda(code)) => {
                 let found = code.on(*device)?;
