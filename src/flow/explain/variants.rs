@@ -1,7 +1,6 @@
 //! `explain` for an image whose variants are tags: the tag that each machine type gets, and the image in it.
 //!
-//! Each machine type goes the way of a pull, one after the other. The document
-//! behind a tag is kept for the others.
+//! Each machine type goes the way of a pull, one after the other. The document behind a tag is kept for the others.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -5,7 +5,8 @@ use super::record::{put, take, take_number, take_text};
 use crate::oci::digest::Digest;
 use crate::oci::index::Descriptor;
 
-/// Format of the records; to be raised whenever they or the rules of selection change.
+/// Format of the records; to be raised whenever it changes. The rules of selection have a version of their own, which
+/// is in the machine type's fingerprint and so in the keys of the records.
 const FORMAT: u8 = 3;
 
 /// The result of selection where a registry is only observed.
