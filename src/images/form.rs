@@ -140,8 +140,11 @@ fn is_name(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_lowercase()) && name.bytes().all(word)
 }
 
-/// Reads a pattern; the error says in words what is wrong.
-pub(super) fn pattern(text: &str) -> Result<Form, String> {
+/// Reads a pattern for tags.
+///
+/// # Errors
+/// In words, what is wrong with it.
+pub(crate) fn pattern(text: &str) -> Result<Form, String> {
     let form = Form::parse(text)?;
     let names: Vec<&str> = form.names().collect();
     if names.contains(&TAG) {
@@ -154,8 +157,11 @@ pub(super) fn pattern(text: &str) -> Result<Form, String> {
     }
 }
 
-/// Reads a template of a rule with these patterns; the error says in words what is wrong.
-pub(super) fn template(text: &str, patterns: &[Form]) -> Result<Form, String> {
+/// Reads a template of a rule with these patterns.
+///
+/// # Errors
+/// In words, what is wrong with it.
+pub(crate) fn template(text: &str, patterns: &[Form]) -> Result<Form, String> {
     let form = Form::parse(text)?;
     if form.has_wildcard() {
         return Err("has a *, which stands for no text that a template could use; give it a name".to_owned());

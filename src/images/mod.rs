@@ -10,10 +10,9 @@ mod search;
 
 use std::collections::BTreeMap;
 
-pub(crate) use form::Form;
+pub(crate) use form::{Form, pattern, template};
 pub use lines::Line;
 pub use rule::{ImageRules, Plan, TagRule, Variant};
-pub(crate) use rule::{pattern, template};
 pub use search::{Lack, Search, joined};
 
 use crate::auth::pattern::Pattern;

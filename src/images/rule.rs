@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::form::{self, Form};
+use super::form::Form;
 use super::lines::{self, Line};
 use super::search::Search;
 use crate::machine_type::MachineType;
@@ -135,20 +135,4 @@ impl ImageRules {
         let (repository, _) = self.repositories.get(*ranked.fit.first()?)?;
         Some(repository)
     }
-}
-
-/// Reads a pattern for tags.
-///
-/// # Errors
-/// In words, what is wrong with it.
-pub(crate) fn pattern(text: &str) -> Result<Form, String> {
-    form::pattern(text)
-}
-
-/// Reads a template of a rule with these patterns.
-///
-/// # Errors
-/// In words, what is wrong with it.
-pub(crate) fn template(text: &str, patterns: &[Form]) -> Result<Form, String> {
-    form::template(text, patterns)
 }
