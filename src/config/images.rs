@@ -8,8 +8,8 @@ use super::raw::Named;
 use super::raw_images::{RawImageRule, RawTags, RawVariant, RawVariantRepository};
 use super::registry::Registry;
 use crate::auth::pattern::Pattern;
-use crate::hardware::feature::{Feature, FeatureRules, Rule, check_text};
-use crate::hardware::microarchitecture::Microarchitecture;
+use crate::hardware::feature::{Feature, FeatureRules, ISA, Rule, check_text};
+use crate::hardware::microarchitecture::{IsaFlag, Microarchitecture};
 use crate::images::{Form, ImageRules, Images, Line, TagRule, pattern, template};
 use crate::oci::index::AssumedLevels;
 use crate::oci::platform;
@@ -22,12 +22,14 @@ pub(super) fn images(
     Named(raw): Named<Vec<RawImageRule>>,
     rules: &FeatureRules,
     registries: &BTreeMap<String, Arc<Registry>>,
+    warnings: &mut Vec<String>,
 ) -> Result<Images, ConfigError> {
     let mut images = Images::default();
+    let mut checks = Checks { rules, warnings };
     for (name, raw) in raw {
         let field = format!("images.{name}");
         let name = Pattern::parse(&name).map_err(|error| ConfigError::new(&*field, error.to_string()))?;
-        let image = image(&field, raw, rules)?;
+        let image = image(&field, raw, &mut checks)?;
         let jwt = registries.values().find(|registry| registry.accept_jwt && !image.repositories.is_empty());
         if let Some(Registry { cluster, .. }) = jwt.map(Arc::as_ref) {
             let message = format!(
@@ -49,7 +51,13 @@ pub(super) fn images(
     Ok(images)
 }
 
-fn image(field: &str, raw: Vec<RawImageRule>, rules: &FeatureRules) -> Result<ImageRules, ConfigError> {
+/// The measure of what lines ask for.
+struct Checks<'c> {
+    rules: &'c FeatureRules,
+    warnings: &'c mut Vec<String>,
+}
+
+fn image(field: &str, raw: Vec<RawImageRule>, checks: &mut Checks<'_>) -> Result<ImageRules, ConfigError> {
     let mut image = ImageRules::default();
     if raw.is_empty() {
         return Err(ConfigError::new(field, "has no rule; write one, or leave the image out"));
@@ -61,14 +69,14 @@ fn image(field: &str, raw: Vec<RawImageRule>, rules: &FeatureRules) -> Result<Im
                 if !image.repositories.is_empty() {
                     return Err(ConfigError::new(field, "a second rule with repositories; write one"));
                 }
-                image.repositories = repositories(&field, lines, rules)?;
+                image.repositories = repositories(&field, lines, checks)?;
             }
             RawImageRule { repositories: Some(_), .. } => {
                 return Err(ConfigError::new(field, "repositories stands in a rule of its own"));
             }
             RawImageRule { repositories: None, tag: Some(tags), variants, assume } => {
                 let patterns = patterns(&field, tags)?;
-                let lines = variants.map(|lines| variant_lines(&field, lines, &patterns, rules)).transpose()?;
+                let lines = variants.map(|lines| variant_lines(&field, lines, &patterns, checks)).transpose()?;
                 let assumed = assumed(&field, assume.unwrap_or_default())?;
                 image.tags.push(Arc::new(TagRule::new(patterns, lines.unwrap_or_default(), assumed)));
             }
@@ -99,14 +107,14 @@ fn variant_lines(
     field: &str,
     raw: Vec<RawVariant>,
     patterns: &[Form],
-    rules: &FeatureRules,
+    checks: &mut Checks<'_>,
 ) -> Result<Vec<(Form, Line)>, ConfigError> {
     let field = format!("{field}.variants");
     let raw = counted(&field, raw)?;
     let read = |(position, RawVariant { tag, os, architecture, variant, features })| {
         let field = format!("{field}[{position}]");
         let template = template(&tag, patterns).map_err(|message| ConfigError::new(format!("{field}.tag"), message))?;
-        Ok((template, line(&field, os, architecture, variant, features, rules)?))
+        Ok((template, line(&field, os, architecture, variant, features, checks)?))
     };
     raw.into_iter().enumerate().map(read).collect()
 }
@@ -114,7 +122,7 @@ fn variant_lines(
 fn repositories(
     field: &str,
     raw: Vec<RawVariantRepository>,
-    rules: &FeatureRules,
+    checks: &mut Checks<'_>,
 ) -> Result<Vec<(Repository, Line)>, ConfigError> {
     let field = format!("{field}.repositories");
     let raw = counted(&field, raw)?;
@@ -123,7 +131,7 @@ fn repositories(
         let field = format!("{field}[{position}]");
         let repository = Repository::parse(&repository)
             .map_err(|error| ConfigError::new(format!("{field}.repository"), error.to_string()))?;
-        Ok((repository, line(&field, os, architecture, variant, features, rules)?))
+        Ok((repository, line(&field, os, architecture, variant, features, checks)?))
     };
     raw.into_iter().enumerate().map(read).collect()
 }
@@ -143,11 +151,11 @@ fn line(
     architecture: Option<String>,
     variant: Option<String>,
     features: Vec<String>,
-    rules: &FeatureRules,
+    checks: &mut Checks<'_>,
 ) -> Result<Line, ConfigError> {
     let at = |name: &str| format!("{field}.{name}");
     let word = |name: &str, text: Option<String>| {
-        text.map(|text| platform_word(&text).map_err(|message| ConfigError::new(at(name), message))).transpose()
+        text.map(|text| word(&text).map_err(|message| ConfigError::new(at(name), message))).transpose()
     };
     let os = word("os", os)?.map(|os| platform::system(&os).into_owned());
     let spelled = word("architecture", architecture)?.map(|given| platform::architecture(&given));
@@ -161,19 +169,28 @@ fn line(
         (_, None) => implied.map(str::to_owned),
     };
     for (position, text) in features.iter().enumerate() {
-        readable(text, rules).map_err(|message| ConfigError::new(at(&format!("features[{position}]")), message))?;
+        let at = at(&format!("features[{position}]"));
+        readable(&at, text, checks).map_err(|message| ConfigError::new(at, message))?;
     }
     let features = features.iter().map(|text| text.trim().to_owned()).collect();
-    Ok(Line { os, architecture: architecture.map(std::borrow::Cow::into_owned), variant, features })
+    let line = Line { os, architecture: architecture.map(std::borrow::Cow::into_owned), variant, features };
+    checks.warnings.extend(unusual(&line).map(|problem| format!("{field}.{problem}")));
+    Ok(line)
 }
 
-fn platform_word(text: &str) -> Result<String, &'static str> {
-    let text = text.trim();
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'+');
-    if text.is_empty() || text.len() > 128 || text == "unknown" || !text.bytes().all(plain) {
-        return Err("not a word such as linux, amd64 or v3");
-    }
-    Ok(text.to_owned())
+/// A platform word that an image may ask for.
+fn word(text: &str) -> Result<String, String> {
+    let word = platform::word(text)?;
+    if word == "unknown" { Err("unknown is the platform of no machine".to_owned()) } else { Ok(word.to_owned()) }
+}
+
+/// Words of a line that OCI does not have: most likely no machine has them either.
+fn unusual(Line { os, architecture, .. }: &Line) -> impl Iterator<Item = String> {
+    let os = os.as_deref().filter(|os| !platform::is_known_system(os));
+    let architecture = architecture.as_deref().filter(|name| !platform::is_known_architecture(name));
+    let os = os.map(|os| format!("os: {os} is not an operating system that OCI names"));
+    let name = |name| format!("architecture: {name} is not an architecture that OCI names (amd64, arm64, …)");
+    os.into_iter().chain(architecture.map(name))
 }
 
 /// A variant as OCI spells it; where variants are levels it must be one.
@@ -186,17 +203,32 @@ fn level(architecture: &str, variant: &str) -> Result<String, String> {
 }
 
 /// Whether a feature can be read as one of an image's: a line whose feature no machine can meet is a mistake.
-fn readable(text: &str, rules: &FeatureRules) -> Result<(), String> {
+fn readable(field: &str, text: &str, checks: &mut Checks<'_>) -> Result<(), String> {
     let feature = Feature::parse(text)?;
     check_text(feature.as_str())?;
-    let rule = rules.rule(feature.key());
+    let rule = checks.rules.rule(feature.key());
     let expected = match rule {
         Rule::ComputeCapability => "compute capability",
         Rule::AmdGpu => "GPU target",
         Rule::AtLeast | Rule::SameMajor => "version",
-        Rule::Exact | Rule::Microarchitecture => return Ok(()),
+        Rule::Microarchitecture => {
+            checks.warnings.extend(unknown(&feature).map(|name| {
+                format!("{field}: archspec does not know {name}; only machine types of this very name match")
+            }));
+            return Ok(());
+        }
+        Rule::Exact => return Ok(()),
     };
     feature.unreadable(rule).map_or(Ok(()), |value| Err(format!("{value} is no {expected}")))
+}
+
+/// The microarchitectures or flags of a feature that archspec does not know.
+fn unknown(feature: &Feature) -> impl Iterator<Item = String> {
+    let known = |name: &&str| match feature.key() {
+        ISA => IsaFlag::find(name).is_some(),
+        _ => Microarchitecture::find(name).is_some(),
+    };
+    feature.alternatives().filter(move |name| !known(name)).map(|name| format!("{}:{name}", feature.key()))
 }
 
 fn assumed(field: &str, raw: BTreeMap<String, String>) -> Result<AssumedLevels, ConfigError> {
@@ -239,7 +271,7 @@ mod tests {
                 line(json!({ "tag": "{tag}-x", "architecture": "amd64", "variant": "v9" })),
                 "images.a/b[0].variants[0].variant: amd64 has no variant v9",
             ),
-            (line(json!({ "tag": "{tag}-x", "os": "unknown" })), "images.a/b[0].variants[0].os: not a word"),
+            (line(json!({ "tag": "{tag}-x", "os": "unknown" })), "images.a/b[0].variants[0].os: unknown is the"),
             (
                 line(json!({ "tag": "{tag}-x", "features": ["a", "b c"] })),
                 "images.a/b[0].variants[0].features[1]: may only have printable",

@@ -6,9 +6,6 @@ use crate::hardware::microarchitecture::{self, Microarchitecture};
 use crate::oci::platform::{self, PlatformWord};
 use crate::text::field::FieldError;
 
-/// The longest platform word in a configuration, in bytes.
-const MAX_WORD_LENGTH: usize = 128;
-
 /// The platform part of a machine type.
 pub(super) struct Resolved {
     pub(super) os: PlatformWord,
@@ -222,11 +219,7 @@ fn level(
 
 /// A platform word as it was given, checked; `None` when absent.
 fn word(field: &str, text: Option<&str>) -> Result<Option<String>, FieldError> {
-    let Some(text) = text.map(str::trim) else { return Ok(None) };
-    let readable = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'+'));
-    if text.is_empty() || text.len() > MAX_WORD_LENGTH || !readable {
-        let message = format!("expected a word of at most {MAX_WORD_LENGTH} letters, digits, '.', '_', '-' and '+'");
-        return Err(FieldError::new(field, message));
-    }
-    Ok(Some(text.to_owned()))
+    let checked =
+        |text: &str| platform::word(text).map(str::to_owned).map_err(|message| FieldError::new(field, message));
+    text.map(checked).transpose()
 }

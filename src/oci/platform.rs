@@ -17,6 +17,22 @@ const ARCHITECTURES: [&str; 18] = [
     "ppc64", "ppc64le", "riscv64", "s390x", "sparc64", "wasm",
 ];
 
+/// The longest platform word of a configuration, in bytes.
+const MAX_WORD_LENGTH: usize = 128;
+
+/// A platform word as a configuration gives it, without blanks around it.
+///
+/// # Errors
+/// In words, if it is none.
+pub(crate) fn word(text: &str) -> Result<&str, String> {
+    let text = text.trim();
+    let readable = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'+'));
+    if text.is_empty() || text.len() > MAX_WORD_LENGTH || !readable {
+        return Err(format!("expected a word of at most {MAX_WORD_LENGTH} letters, digits, '.', '_', '-' and '+'"));
+    }
+    Ok(text)
+}
+
 /// Whether `os` is one of the words that OCI uses, after [`system`].
 #[must_use]
 pub fn is_known_system(os: &str) -> bool {

@@ -93,6 +93,7 @@ const PHRASES: &[(&str, &str)] = &[
     ("MetaHub could not answer; try again later", "src/host/driver.rs"),
     ("503 a call into Envoy failed: ", "src/host/driver.rs"),
     ("Envoy refuses a request to its cluster ", "src/host/callouts.rs"),
+    ("; only machine types of this very name match", "src/config/images.rs"),
     ("; only images asking for this very name match", "src/machine_type/resolve.rs"),
     (" is not an architecture that OCI names (amd64, arm64, …)", "src/machine_type/resolve.rs"),
     (" has no effect: the features name no such key", "src/machine_type/mod.rs"),
