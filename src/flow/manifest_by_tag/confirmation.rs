@@ -81,28 +81,24 @@ impl ManifestByTag {
         let Some(digest) = digest else {
             return self.fetch(at, State::FetchingTop(TopReference::TagAfterHead { useless: true }));
         };
+        self.on_digest(at, known, digest)
+    }
+
+    /// Upstream has said what the tag points to.
+    fn on_digest(self, at: Context<'_>, known: Option<Resolution>, digest: Digest) -> Decision {
+        let (asked, scope) = (&self.asked, at.scope(&self.asked.repository));
         // Other requests that waited for the same answer may have stored its resolution in the meantime.
-        let known = known.filter(|known| known.top == digest).or_else(|| {
-            let learned = self.asked.cache.resolution(
-                at.resources,
-                at.scope(&self.asked.repository),
-                &self.asked.tag,
-                &self.asked.view(),
-            );
-            learned.filter(|learned| learned.top == digest)
-        });
-        match known {
-            Some(resolution) => self.serve(at, Resolved { resolution, lesson: Lesson::Confirmation }),
-            None => {
-                match self.asked.recent.find(&self.asked.cache, at.resources, at.scope(&self.asked.repository), &digest)
-                {
-                    Some((media_type, body)) => {
-                        let top = Top { digest, lesson: Lesson::Resolution };
-                        self.on_top(at, top, &media_type, &body, Counter::CacheHit)
-                    }
-                    None => self.fetch(at, State::FetchingTop(TopReference::Digest(digest))),
-                }
+        let learned = || asked.cache.resolution(at.resources, scope, &asked.tag, &asked.view());
+        let of_digest = |known: &Resolution| known.top == digest;
+        if let Some(resolution) = known.filter(of_digest).or_else(|| learned().filter(of_digest)) {
+            return self.serve(at, Resolved { resolution, lesson: Lesson::Confirmation });
+        }
+        match asked.recent.find(&asked.cache, at.resources, scope, &digest) {
+            Some((media_type, body)) => {
+                let top = Top { digest, lesson: Lesson::Resolution };
+                self.on_top(at, top, &media_type, &body, Counter::CacheHit)
             }
+            None => self.fetch(at, State::FetchingTop(TopReference::Digest(digest))),
         }
     }
 }
