@@ -131,8 +131,12 @@ impl ImageRules {
         if self.repositories.is_empty() {
             return None;
         }
-        let ranked = lines::ranked(self.repositories.iter().map(|(_, line)| line), machine);
-        let (repository, _) = self.repositories.get(*ranked.fit.first()?)?;
+        // The image's own is there for every machine, so that none is sent to 32-bit images instead.
+        let own = Line::default();
+        let lines = self.repositories.iter().map(|(_, line)| line).chain([&own]);
+        let ranked = lines::ranked(lines, machine);
+        // It comes last, however it ranks: it has no place in the list.
+        let (repository, _) = ranked.fit.into_iter().find_map(|position| self.repositories.get(position))?;
         Some(repository)
     }
 }

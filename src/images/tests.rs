@@ -161,3 +161,22 @@ fn machines_are_sent_to_repositories() {
     let strict = ImageRules { tags: Vec::new(), repositories: vec![(repository("a/rocm"), line("amd64 rocm"))] };
     assert_eq!(strict.repository(&machine("amd64")), None, "the image's own");
 }
+
+/// An image's own repository is for every machine, so that no machine is sent to 32-bit images instead.
+#[test]
+fn no_machine_is_sent_to_a_repository_of_32_bit_images() {
+    let repository = |name: &str| Repository::parse(name).unwrap();
+    let rules = |words: &str| ImageRules { tags: Vec::new(), repositories: vec![(repository("a/other"), line(words))] };
+    let rows = [
+        ("arm/v7", "arm64", None),
+        ("arm/v7", "arm cpu:armv7a", Some("a/other")),
+        ("386", "amd64", None),
+        ("386", "386", Some("a/other")),
+        ("amd64 gfx:gfx942", "amd64 gfx:gfx942", Some("a/other")),
+        ("amd64 gfx:gfx942", "amd64", None),
+        ("-", "amd64", Some("a/other")),
+    ];
+    for (line, words, expected) in rows {
+        assert_eq!(rules(line).repository(&machine(words)).map(Repository::as_str), expected, "{line} {words}");
+    }
+}
