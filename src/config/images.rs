@@ -11,7 +11,7 @@ use crate::auth::pattern::Pattern;
 use crate::hardware::feature::{Feature, FeatureRules, ISA, Rule, check_text};
 use crate::hardware::microarchitecture::{IsaFlag, Microarchitecture};
 use crate::images::{Form, ImageRules, Images, Line, TagRule, pattern, template};
-use crate::oci::index::AssumedLevels;
+use crate::oci::index::{AssumedLevels, MAX_FEATURES};
 use crate::oci::platform;
 use crate::oci::reference::Repository;
 
@@ -172,6 +172,10 @@ fn line(
         let at = at(&format!("features[{position}]"));
         readable(&at, text, checks).map_err(|message| ConfigError::new(at, message))?;
     }
+    let alternatives = features.iter().filter_map(|text| Feature::parse(text).ok()).map(|feature| feature.count());
+    if alternatives.sum::<usize>() > MAX_FEATURES {
+        return Err(ConfigError::new(at("features"), format!("more than {MAX_FEATURES}, each alternative counted")));
+    }
     let features = features.iter().map(|text| text.trim().to_owned()).collect();
     let line = Line { os, architecture: architecture.map(std::borrow::Cow::into_owned), variant, features };
     checks.warnings.extend(unusual(&line).map(|problem| format!("{field}.{problem}")));
@@ -257,6 +261,7 @@ mod tests {
     #[test]
     fn refusals_say_what_is_wrong() {
         let line = |line: Value| json!([{ "tag": "*", "variants": [line] }]);
+        let text = |number: u32| format!("f{number}");
         let rows = [
             (json!([]), "images.a/b: has no rule"),
             (json!([{ "variants": [{ "tag": "{tag}-x" }] }]), "images.a/b[0].tag: missing"),
@@ -293,6 +298,11 @@ mod tests {
             let message = refusal(&rules);
             assert!(message.starts_with(expected), "{rules}: {message}");
         }
+        // As an entry of an index, so that the line is not lost in silence when it is compared with machines.
+        let (many, few): (Vec<String>, Vec<String>) = ((0..257).map(text).collect(), (0..256).map(text).collect());
+        let message = refusal(&line(json!({ "tag": "{tag}-x", "features": many })));
+        assert_eq!(message, "images.a/b[0].variants[0].features: more than 256, each alternative counted");
+        assert!(parse(&with("/images", json!({ "a/b": line(json!({ "tag": "{tag}-x", "features": few })) }))).is_ok());
         let lines: Vec<Value> = (0..17).map(|number| json!({ "tag": format!("{{tag}}-{number}") })).collect();
         let message = refusal(&json!([{ "tag": "*", "variants": lines }]));
         assert_eq!(message, "images.a/b[0].variants: has 17 lines, and 16 is the limit");
