@@ -16,6 +16,10 @@ use crate::select::OnNoMatch;
 use crate::select::{Turn, Walk};
 use crate::store::cache::{CacheGrowth, Location};
 
+/// The most results of selection that are kept beside an index. A walk is a part of what they depend on, and one index
+/// may be in any number of others.
+const MAX_TURNS: usize = 64;
+
 /// Bytes, shared by all clones.
 #[derive(Clone, Default)]
 pub struct Body(Rc<Inner>);
@@ -92,7 +96,12 @@ impl Body {
             Ok(index) => walk.enter(&index.assuming(assumed), machine, on_no_match),
             Err(error) => Turn::DeadEnd(walk.unusable(error)),
         };
-        self.0.turns.borrow_mut().insert(key, turn.clone());
+        let mut turns = self.0.turns.borrow_mut();
+        if turns.len() >= MAX_TURNS {
+            turns.clear();
+        }
+        turns.insert(key, turn.clone());
+        drop(turns);
         turn
     }
 
@@ -148,6 +157,8 @@ impl fmt::Debug for Body {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hardware::feature::FeatureRules;
+    use crate::machine_type::Description;
 
     #[test]
     fn what_was_found_out_is_shared_by_all_clones() {
@@ -178,5 +189,28 @@ mod tests {
         for (digest, expected) in rows.iter().chain(&rows) {
             assert_eq!(body.verifies(&Digest::parse(digest).unwrap()), *expected, "{digest}");
         }
+    }
+    /// A publisher can lead to one index from any number of others, each of which is another walk.
+    #[test]
+    fn the_results_that_are_kept_are_bounded() {
+        let digest = |number: u32| Digest::of(&number.to_le_bytes()).to_string();
+        let nested = |number: u32| {
+            serde_json::json!({
+                "mediaType": "application/vnd.oci.image.index.v1+json", "digest": digest(number), "size": 2,
+            })
+        };
+        let index = |entries: &[serde_json::Value]| {
+            Body::from(serde_json::json!({ "schemaVersion": 2, "manifests": entries }).to_string().into_bytes())
+        };
+        let description = Description { architecture: Some("amd64"), ..Description::default() };
+        let machine = MachineType::new("machine", &description, &FeatureRules::default()).unwrap();
+        let inner = index(&[]);
+        for number in 1..2000 {
+            let outer = index(&[nested(0), nested(number)]);
+            let Turn::Nested(_, walk) = outer.enter(Walk::begin(), &machine, OnNoMatch::Refuse) else { panic!() };
+            let turn = inner.enter(walk, &machine, OnNoMatch::Refuse);
+            assert!(matches!(turn, Turn::Nested(next, _) if next.digest.as_str() == digest(number)), "{number}");
+        }
+        assert!(inner.0.turns.borrow().len() <= MAX_TURNS, "{}", inner.0.turns.borrow().len());
     }
 }

@@ -198,6 +198,8 @@ impl Walk {
         let (in_32_bit, mut stack): (Vec<Choice>, Vec<Choice>) =
             choices.chain(waiting).partition(|choice| choice.in_32_bit);
         stack.extend(in_32_bit);
+        // A walk never comes to more.
+        stack.truncate(MAX_DOCUMENTS as usize);
         (self.stack, self.taken) = (stack.into(), 0);
     }
 
