@@ -291,26 +291,22 @@ impl ManifestByTag {
 
     /// Upstream's answer is passed on to the client: no such tag, too many requests.
     fn on_relayed(mut self, at: Context<'_>, answer: Answer<'_>) -> Decision {
-        let asked = &self.asked;
-        let forget = |identity| {
-            asked.cache.forget_confirmed(
-                at.resources,
-                at.scope(&self.asked.repository),
-                &asked.tag,
-                &asked.view(),
-                &identity,
-            )
-        };
-        let is_absent = answer.headers.status() == 404;
-        let growth = asked.identity.filter(|_| is_absent).map_or_else(CacheGrowth::default, forget);
-        self.growth = self.growth.and(growth);
-        if is_absent {
+        if answer.headers.status() == 404 {
+            self.forget_confirmed(at);
             self = match self.on_absent(at) {
                 Ok(decision) => return decision,
                 Err(manifest) => *manifest,
             };
         }
         Decision::from(served::relay(answer.headers, answer.body)).growing(self.growth)
+    }
+
+    /// Forgets what the registry has confirmed of the tag, because it does not have it any more.
+    fn forget_confirmed(&mut self, at: Context<'_>) {
+        let (asked, scope) = (&self.asked, at.scope(&self.asked.repository));
+        let Some(identity) = &asked.identity else { return };
+        let forgotten = asked.cache.forget_confirmed(at.resources, scope, &asked.tag, &asked.view(), identity);
+        self.growth = self.growth.and(forgotten);
     }
 
     /// Whether the tag is worth a HEAD the next time: only where upstream names digests, and to HEAD too.

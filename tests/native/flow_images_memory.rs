@@ -7,7 +7,7 @@ use super::driver::{parse, send, send_headers};
 use super::flow_cache::requests;
 use super::flow_images::{document, ollama, pull, push, says};
 use super::flow_jwt::jwt;
-use super::scripted_registry::{ScriptedRegistry, header_list};
+use super::scripted_registry::{Response, ScriptedRegistry, header_list};
 
 #[test]
 fn a_known_variant_costs_upstream_one_head() {
@@ -204,5 +204,24 @@ fn a_variant_in_which_nothing_fits_is_passed_over() {
         push(&mut upstream, "0.5-rocm", &["amd64"]);
         upstream.memory.now.set(1_000 + seconds);
         assert_eq!(says(&pull(&config, "rocm", "0.5", &upstream)), "0.5-rocm amd64", "{tag_ttl}");
+    }
+}
+
+/// The registry has said that the variant is gone, so that nothing of it stands in for the registry later on.
+#[test]
+fn a_variant_that_is_gone_never_stands_in_for_a_registry_that_is_down() {
+    for own_head in [None, Some(503)] {
+        let mut document = document();
+        document["cache"] = json!({ "serve_stale_on_error": "1h" });
+        let (config, mut upstream) = (parse(&document), ollama());
+        assert_eq!(says(&pull(&config, "rocm", "0.5", &upstream)), "0.5-rocm amd64");
+        upstream.by_digest.remove("0.5-rocm");
+        upstream.refuses_own_head = own_head;
+        assert_eq!(says(&pull(&config, "rocm", "0.5", &upstream)), "0.5 amd64");
+        upstream.refuses_own_head = None;
+        upstream.memory.now.set(1_060);
+        upstream.by_digest.insert("0.5-rocm".to_owned(), Some(Response::new(503, "text/plain", "down")));
+        let down = pull(&config, "rocm", "0.5", &upstream);
+        assert_eq!(down.status, 503, "{own_head:?}: {}", says(&down));
     }
 }

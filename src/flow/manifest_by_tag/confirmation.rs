@@ -61,6 +61,7 @@ impl ManifestByTag {
         }
         // The client's own headers may have brought a 404 about, so that one is asked for again.
         if asked == Asked::ByCallout && headers.status() == 404 {
+            self.forget_confirmed(at);
             self = match self.on_absent(at) {
                 Ok(decision) => return decision,
                 Err(manifest) => *manifest,
