@@ -149,6 +149,8 @@ impl Exchange {
             Way::Passing(session) if status != b"401" => {
                 Some(if session.mapped.is_some() { &mapped::PATHS } else { &[] })
             }
+            // Paths in it are turned back.
+            Way::Undecided(session, state) if session.mapped.is_some() && state.passes() => None,
             Way::Undecided(_, state) => state.suffices(status),
             _ => None,
         }
@@ -214,7 +216,11 @@ fn decide(
             return Effects::from(refusal).growing(growth);
         }
     }
-    let decision = state.advance(Context { resources, session: &session }, event);
+    let passes = state.passes();
+    let mut decision = state.advance(Context { resources, session: &session }, event);
+    if passes && let (Event::ResponseHeaders { headers, .. }, Step::Continue(changes)) = (event, &mut decision.step) {
+        changes.extend(session.mapped.iter().flat_map(|mapped| mapped.changes(*headers)));
+    }
     Effects::of(session, decision).growing(growth)
 }
 

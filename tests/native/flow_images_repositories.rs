@@ -158,3 +158,24 @@ fn explanations_are_about_one_repository_each() {
         assert_eq!(*repository, expected, "{name}");
     }
 }
+
+/// Paths in the answer to a manifest's digest are turned back, whether the answer is MetaHub's or passes.
+#[test]
+fn paths_in_answers_to_digests_are_turned_back() {
+    let (config, mut upstream) = (parse(&mapped()), ollama());
+    let bytes = br#"{"schemaVersion":2}"#.to_vec();
+    let digest = Digest::of(&bytes).to_string();
+    let (link, location) = ("</v2/vllm/vllm-rocm/x>; rel=\"next\"", "/v2/vllm/vllm-rocm/manifests/x");
+    let answer = Response::new(200, "application/vnd.oci.image.manifest.v1+json", bytes);
+    let answer = answer.with("link", link).with("location", location);
+    upstream.by_digest.insert(digest.clone(), Some(answer.clone()));
+    let path = format!("/v2/vllm/vllm/manifests/{digest}");
+    for method in ["HEAD", "GET"] {
+        let outcome = send(&config, method, &path, "x-rocm", "", &upstream);
+        assert_eq!((outcome.status, outcome.header("location")), (200, "/v2/vllm/vllm/manifests/x"), "{method}");
+        assert_eq!(outcome.header("link"), "</v2/vllm/vllm/x>; rel=\"next\"", "{method}");
+    }
+    upstream.by_digest.insert(digest, Some(Response { status: 307, ..answer }));
+    let outcome = send(&config, "HEAD", &path, "x-rocm", "", &upstream);
+    assert_eq!((outcome.status, outcome.header("location")), (307, "/v2/vllm/vllm/manifests/x"));
+}
