@@ -1,11 +1,13 @@
 //! `explain` for images whose variants are tags: it says what pulls return.
 
+use metahub::oci::digest::Digest;
+use metahub::oci::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
 use serde_json::{Value, json};
 
 use super::driver::{parse, send};
 use super::explain::explain_with;
 use super::flow_images::{document, ollama, pull, push};
-use super::scripted_registry::{Response, ScriptedRegistry};
+use super::scripted_registry::{Response, ScriptedRegistry, list};
 
 /// Each machine type with the tag, the digest and the reason that it is told, all pages together.
 fn told(document: &Value, query: &str, upstream: &ScriptedRegistry) -> Vec<(String, Value)> {
@@ -141,4 +143,38 @@ fn assumed_levels_are_explained() {
     document["images"]["ollama/ollama"][0]["variants"] =
         json!([{ "tag": "{tag}-rocm", "architecture": "amd64", "variant": "v3" }]);
     compare(&document, "0.5", &upstream);
+}
+
+/// The documents behind a publisher's tags may be as large as an index may be. One that is not kept is asked for again.
+#[test]
+fn few_large_documents_are_kept_for_an_answer() {
+    let mut document = document();
+    document["machine_types"] = json!({
+        "a": { "architecture": "amd64", "features": ["x"] }, "b": { "architecture": "amd64", "features": ["y"] },
+    });
+    let lines: Vec<Value> = (0..8).map(|number| json!({ "tag": format!("{{tag}}-{number}") })).collect();
+    document["images"]["ollama/ollama"] = json!([{ "tag": "*", "variants": lines }]);
+    let asked = |length: usize| {
+        let mut upstream = ollama();
+        for number in 0..8 {
+            let entry = |platform: Value| {
+                json!({
+                    "mediaType": DOCKER_MANIFEST, "digest": Digest::of(b"").as_str(), "size": 1, "platform": platform,
+                    "annotations": { "x": "x".repeat(length) },
+                })
+            };
+            let bytes = list(&[entry(json!({ "os": "linux", "architecture": format!("none{number}") }))]);
+            upstream.by_digest.insert(format!("0.5-{number}"), Some(Response::new(200, DOCKER_LIST, bytes)));
+        }
+        // What nothing fits in is not remembered by an explanation, so that both go through all tags.
+        let path = "/metahub/v1/explain?image=ollama/ollama:0.5";
+        let outcome = send(&parse(&document), "GET", path, "who", "", &upstream);
+        let page: Value = serde_json::from_slice(&outcome.body).unwrap();
+        assert_eq!(page["machine_types"].as_array().unwrap().len(), 2, "{page}");
+        assert!(page["machine_types"].as_array().unwrap().iter().all(|group| group["tag"] == "0.5"), "{page}");
+        assert!(page["variants"].as_array().unwrap().iter().all(|line| line["digest"].is_string()), "{page}");
+        outcome.callouts.len()
+    };
+    assert_eq!(asked(10), 9);
+    assert!(asked(4_000_000) > 9, "all of them were kept");
 }

@@ -11,6 +11,9 @@ use crate::oci::media_type::Kind;
 use crate::oci::reference::Tag;
 use crate::text::json::{Json, json};
 
+/// The most bytes of documents that an explanation keeps for its next machine types.
+pub(super) const MAX_KEPT: usize = 16 * 1024 * 1024;
+
 /// The finding behind a tag.
 #[derive(Clone, Debug)]
 pub(super) enum Found {
@@ -20,6 +23,8 @@ pub(super) enum Found {
         is_index: bool,
         body: Body,
     },
+    /// A document that is no longer kept, by its digest.
+    Forgotten(Digest),
     /// A pull would fail, with this message.
     Failed(String),
 }
@@ -45,6 +50,22 @@ impl Found {
         let is_index = body.nature().is_index || Kind::of(media_type) == Kind::Index;
         Self::Document { digest, is_index, body }
     }
+
+    /// The size of what is kept, in bytes.
+    pub(super) fn size(&self) -> usize {
+        if let Self::Document { body, .. } = self { body.len() } else { 0 }
+    }
+}
+
+/// Keeps of all documents only that they were there, but for the one behind the tag at which a machine type is. Returns
+/// the size of that, in bytes.
+pub(super) fn forget_all_but(current: Option<&str>, found: &mut BTreeMap<String, Found>) -> usize {
+    for (_, other) in found.iter_mut().filter(|(tag, _)| Some(tag.as_str()) != current) {
+        if let Found::Document { digest, .. } = other {
+            *other = Found::Forgotten(digest.clone());
+        }
+    }
+    found.values().map(Found::size).sum()
 }
 
 impl Group {
@@ -70,7 +91,9 @@ pub(super) fn variants(lines: Vec<Variant>, found: &BTreeMap<String, Found>) -> 
             (_, None) => (None, None),
             (_, Some(Found::Absent)) => (None, Some("the registry has no such tag".to_owned())),
             (_, Some(Found::Failed(problem))) => (None, Some(problem.clone())),
-            (_, Some(Found::Document { digest, .. })) => (Some(digest.as_str().to_owned()), None),
+            (_, Some(Found::Document { digest, .. } | Found::Forgotten(digest))) => {
+                (Some(digest.as_str().to_owned()), None)
+            }
         };
         json!({
             "tag": line.tag.as_ref().map(Tag::as_str),

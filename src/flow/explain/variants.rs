@@ -44,6 +44,8 @@ pub(super) struct ExplainVariants {
     groups: Vec<Group>,
     found: BTreeMap<String, Found>,
     nested: BTreeMap<Descriptor, Result<Body, String>>,
+    /// The size of all these documents, in bytes.
+    kept: usize,
     work: usize,
     current: Option<Box<Current>>,
     asked: Asked,
@@ -87,6 +89,7 @@ impl Undecided for ExplainVariants {
             }
             Asked::Nested(descriptor) => {
                 let body = fetch::verified(&at.session.registry, &descriptor, *answer);
+                self.make_room(body.as_ref().map_or(0, |body| body.len()));
                 self.nested.insert(descriptor, body.cloned().map_err(|fault| fault.message));
             }
         }
@@ -107,16 +110,16 @@ impl ExplainVariants {
     pub(super) fn begin(at: Context<'_>, question: Question, rule: Arc<TagRule>, tag: Tag) -> Decision {
         let after = question.query.after.as_deref();
         let left: Vec<_> = listing::behind(&question.machine_types, after).cloned().collect();
-        let seen = question.seen;
         let explanation = Self {
+            seen: question.seen,
             question,
             rule,
             tag,
-            seen,
             left: left.into_iter(),
             groups: Vec::new(),
             found: BTreeMap::new(),
             nested: BTreeMap::new(),
+            kept: 0,
             work: 0,
             current: None,
             asked: Asked::Document,
@@ -202,19 +205,19 @@ impl ExplainVariants {
 
     /// Takes a machine type one step further. Returns what must be asked for first.
     fn step(&mut self, at: Context<'_>, current: Box<Current>) -> Option<Asked> {
-        let Some(found) = self.found.get(current.tag.as_str()).cloned() else {
-            let (cache, scope) = (self.question.cache, at.scope(&self.question.query.repository));
-            let known = cache.knows_tag(at.resources, scope, &current.tag);
-            self.current = Some(current);
-            return Some(if known { Asked::Head } else { Asked::Document });
-        };
-        let (digest, is_index, body) = match found {
-            Found::Document { digest, is_index, body } => (digest, is_index, body),
-            Found::Failed(reason) => {
+        let (digest, is_index, body) = match self.found.get(current.tag.as_str()).cloned() {
+            None | Some(Found::Forgotten(_)) => {
+                let (cache, scope) = (self.question.cache, at.scope(&self.question.query.repository));
+                let known = cache.knows_tag(at.resources, scope, &current.tag);
+                self.current = Some(current);
+                return Some(if known { Asked::Head } else { Asked::Document });
+            }
+            Some(Found::Document { digest, is_index, body }) => (digest, is_index, body),
+            Some(Found::Failed(reason)) => {
                 self.finish(*current, Outcome { reason, ..Outcome::default() });
                 return None;
             }
-            Found::Absent => {
+            Some(Found::Absent) => {
                 let Current { machine_type, search, tag, .. } = *current;
                 match search {
                     Some(mut search) => {
@@ -310,8 +313,19 @@ impl ExplainVariants {
         document.is_described_by(descriptor).then(|| Ok(document.body.into()))
     }
 
+    /// Makes room for a document of this size.
+    fn make_room(&mut self, size: usize) {
+        self.kept += size;
+        if self.kept > findings::MAX_KEPT {
+            self.nested.clear();
+            let current = self.current.as_ref().map(|current| current.tag.as_str());
+            self.kept = size + findings::forget_all_but(current, &mut self.found);
+        }
+    }
+
     /// Keeps what is behind the tag that was asked for.
     fn find(&mut self, found: Found) {
+        self.make_room(found.size());
         if let Some(current) = &self.current {
             self.found.insert(current.tag.as_str().to_owned(), found);
         }
@@ -368,10 +382,9 @@ impl ExplainVariants {
     }
 
     fn answer(self: Box<Self>) -> Decision {
-        let query = &self.question.query;
         let told = self.groups.iter().flat_map(|group| &group.machine_types);
         let last = told.map(|machine_type| machine_type.name()).max().filter(|_| !self.left.as_slice().is_empty());
-        let next = last.map(|last| format!("/metahub/v1/explain?{}&after={last}", query.rest));
+        let next = last.map(|last| format!("/metahub/v1/explain?{}&after={last}", self.question.query.rest));
         let mut document = json!({
             "image": format!("{}:{}", self.question.named, self.tag.as_str()),
             "variants": findings::variants(self.rule.lines(&self.tag), &self.found),
