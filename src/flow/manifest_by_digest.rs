@@ -183,6 +183,10 @@ impl ManifestByDigest {
             status @ (300..=399) if self.asked.indexes == Some(IndexByDigest::Refuse) => {
                 return self.fail(at, &fetch::redirected(host, status));
             }
+            status @ (201..=299) if self.asked.indexes == Some(IndexByDigest::Refuse) => {
+                let problem = format!("the registry {host} answered {status} to a manifest request");
+                return self.fail(at, &Fault::invalid(problem));
+            }
             // The answer is passed on: clients follow redirects of content, and verify what they get.
             _ => return served::relay(headers, body).into(),
         }

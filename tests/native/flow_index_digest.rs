@@ -247,6 +247,15 @@ fn a_type_that_lies_lets_no_index_out() {
             }
         }
     }
+    // An answer that is no plain success may carry it all the same.
+    for status in [203, 206] {
+        let (mut upstream, digest) = document(OCI_INDEX, &index(10));
+        let whole = upstream.by_digest[&digest].clone().unwrap();
+        upstream.by_digest.insert(digest.clone(), Some(Response { status, ..whole }));
+        for way in WAYS {
+            assert_eq!(ask(&refuse, way, &upstream, &digest).status, 502, "{way:?} {status}");
+        }
+    }
     // A redirect would lead to it.
     let (mut upstream, digest) = document(OCI_INDEX, &index(10));
     let elsewhere = Response::new(307, "text/plain", "").with("location", "https://elsewhere.example/index");
