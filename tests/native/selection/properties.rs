@@ -217,7 +217,9 @@ proptest! {
         let Some(selected) = chosen(&entries, &machine) else { return Ok(()) };
         let start = format!("{key}:");
         let Some(present) = selected.split_whitespace().find(|word| word.starts_with(&start)) else { return Ok(()) };
-        let more = selected.replace(present, &format!("{present}|{value}"));
+        // Whole words: one feature may be the beginning of another, as nvcap:9.0 is of nvcap:9.0a.
+        let alternative = |word: &str| if word == present { format!("{word}|{value}") } else { word.to_owned() };
+        let more = selected.split(' ').map(alternative).collect::<Vec<_>>().join(" ");
         let mut longer = entries.clone();
         longer.push(more.clone());
         let after = chosen(&longer, &machine).cloned();
