@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::error::ConfigError;
+use super::machine_types::MachineTypes;
 use super::raw::Named;
 use super::raw_images::{RawImageRule, RawTags, RawVariant, RawVariantRepository};
 use super::registry::Registry;
 use crate::auth::pattern::Pattern;
 use crate::hardware::feature::{Feature, FeatureRules, ISA, Rule, check_text};
 use crate::hardware::microarchitecture::{IsaFlag, Microarchitecture};
-use crate::images::{Form, ImageRules, Images, Line, TagRule, pattern, template};
+use crate::images::{Form, ImageRules, Images, Line, MachinePlatform, TagRule, pattern, template};
 use crate::oci::index::{AssumedLevels, MAX_FEATURES};
 use crate::oci::platform;
 use crate::oci::reference::Repository;
@@ -22,15 +23,16 @@ pub(super) fn images(
     Named(raw): Named<Vec<RawImageRule>>,
     rules: &FeatureRules,
     registries: &BTreeMap<String, Arc<Registry>>,
+    machine_types: &MachineTypes,
     warnings: &mut Vec<String>,
 ) -> Result<Images, ConfigError> {
     let mut images = Images::default();
-    let mut checks = Checks { rules, warnings };
+    let mut checks = Checks { rules, platforms: platforms(machine_types), warnings };
     for (name, raw) in raw {
         let field = format!("images.{name}");
         let name = Pattern::parse(&name).map_err(|error| ConfigError::new(&*field, error.to_string()))?;
         let image = image(&field, raw, &mut checks)?;
-        let jwt = registries.values().find(|registry| registry.accept_jwt && !image.repositories.is_empty());
+        let jwt = registries.values().find(|registry| registry.accept_jwt && image.has_repositories());
         if let Some(Registry { cluster, .. }) = jwt.map(Arc::as_ref) {
             let message = format!(
                 "has repositories, and registries.{cluster} has accept_jwt: such a token is good for the repository \
@@ -51,9 +53,26 @@ pub(super) fn images(
     Ok(images)
 }
 
-/// The measure of what lines ask for.
+/// The most platforms for which indexes of lines are made beforehand.
+const MAX_PLATFORMS: usize = 16;
+
+/// The different platforms of machine types.
+fn platforms(machine_types: &MachineTypes) -> Vec<MachinePlatform> {
+    let mut platforms: Vec<MachinePlatform> = Vec::new();
+    for machine in machine_types.values() {
+        let is_its =
+            |(os, architecture): &MachinePlatform| os == machine.os() && architecture == machine.architecture();
+        if platforms.len() < MAX_PLATFORMS && !platforms.iter().any(is_its) {
+            platforms.push((machine.os().to_owned(), machine.architecture().to_owned()));
+        }
+    }
+    platforms
+}
+
+/// The measure of what lines ask for, and the platforms that they are for.
 struct Checks<'c> {
     rules: &'c FeatureRules,
+    platforms: Vec<MachinePlatform>,
     warnings: &'c mut Vec<String>,
 }
 
@@ -66,10 +85,10 @@ fn image(field: &str, raw: Vec<RawImageRule>, checks: &mut Checks<'_>) -> Result
         let field = format!("{field}[{position}]");
         match raw {
             RawImageRule { repositories: Some(lines), tag: None, variants: None, assume: None } => {
-                if !image.repositories.is_empty() {
+                if image.has_repositories() {
                     return Err(ConfigError::new(field, "a second rule with repositories; write one"));
                 }
-                image.repositories = repositories(&field, lines, checks)?;
+                image = image.sent_to(repositories(&field, lines, checks)?, &checks.platforms);
             }
             RawImageRule { repositories: Some(_), .. } => {
                 return Err(ConfigError::new(field, "repositories stands in a rule of its own"));
@@ -78,7 +97,8 @@ fn image(field: &str, raw: Vec<RawImageRule>, checks: &mut Checks<'_>) -> Result
                 let patterns = patterns(&field, tags)?;
                 let lines = variants.map(|lines| variant_lines(&field, lines, &patterns, checks)).transpose()?;
                 let assumed = assumed(&field, assume.unwrap_or_default())?;
-                image.tags.push(Arc::new(TagRule::new(patterns, lines.unwrap_or_default(), assumed)));
+                let rule = TagRule::new(patterns, lines.unwrap_or_default(), assumed, &checks.platforms);
+                image.tags.push(Arc::new(rule));
             }
             RawImageRule { repositories: None, tag: None, .. } => {
                 return Err(ConfigError::new(format!("{field}.tag"), "missing; write \"*\" for all tags"));

@@ -45,7 +45,7 @@ pub(super) fn validate(raw: RawConfig, hash: String, environment: Environment<'_
         return Err(ConfigError::new("index_by_digest", message));
     }
     ambiguity::refuse(&accounts, &machine_types, &username_separator)?;
-    let images = images::images(raw.images, &rules, &registries, &mut warnings)?;
+    let images = images::images(raw.images, &rules, &registries, &machine_types, &mut warnings)?;
     let dearest = accounts.values().flat_map(|account| &account.hashes).map(PasswordHash::cost).max();
     Ok(Config {
         machine_types,

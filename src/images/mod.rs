@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 
 pub(crate) use form::{Form, pattern, template};
 pub use lines::Line;
+pub(crate) use lines::MachinePlatform;
 pub use rule::{ImageRules, Plan, TagRule, Variant};
 pub use search::{Lack, Search, joined};
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::form::Form;
-use super::lines::{self, Line};
+use super::lines::{Line, Lines, MachinePlatform};
 use super::search::Search;
 use crate::machine_type::MachineType;
 use crate::oci::index::AssumedLevels;
@@ -14,17 +14,20 @@ use crate::oci::reference::{Repository, Tag};
 pub struct ImageRules {
     /// The rules of its tags; the first one that matches a tag counts.
     pub(crate) tags: Vec<Arc<TagRule>>,
-    /// The repositories in which machines find it instead, each with what it asks for; empty if there are none.
-    pub(crate) repositories: Vec<(Repository, Line)>,
+    /// The repositories in which machines find it instead; empty if there are none.
+    pub(super) repositories: Vec<Repository>,
+    /// The requirements of each repository, and behind them those of the image's own.
+    pub(super) repository_lines: Lines,
 }
 
 /// A rule for tags of one form or several.
 #[derive(Debug)]
 pub struct TagRule {
     patterns: Vec<Form>,
-    variants: Vec<(Form, Line)>,
-    /// Whether one of the variants is the tag itself.
-    names_tag: bool,
+    templates: Vec<Form>,
+    /// The requirements of each template, and behind them those of the tag itself where no template yields it: a
+    /// machine that no line fits gets the tag, unless a line says which machines may have it.
+    lines: Lines,
     assumed: AssumedLevels,
 }
 
@@ -49,10 +52,18 @@ pub struct Variant {
 }
 
 impl TagRule {
-    /// A rule for tags of these forms. `variants` may be empty.
-    pub(crate) fn new(patterns: Vec<Form>, variants: Vec<(Form, Line)>, assumed: AssumedLevels) -> Self {
-        let names_tag = variants.iter().any(|(template, _)| template.is_tag());
-        Self { patterns, variants, names_tag, assumed }
+    /// A rule for tags of these forms. `variants` may be empty; machines of these platforms are planned for fast.
+    pub(crate) fn new(
+        patterns: Vec<Form>,
+        variants: Vec<(Form, Line)>,
+        assumed: AssumedLevels,
+        platforms: &[MachinePlatform],
+    ) -> Self {
+        let (templates, mut lines): (Vec<Form>, Vec<Line>) = variants.into_iter().unzip();
+        if !templates.is_empty() && !templates.iter().any(Form::is_tag) {
+            lines.push(Line::default());
+        }
+        Self { patterns, templates, lines: Lines::new(lines, platforms), assumed }
     }
 
     fn matches(&self, tag: &Tag) -> bool {
@@ -68,19 +79,16 @@ impl TagRule {
     /// The plan for a tag that the rule matches.
     #[must_use]
     pub fn plan(&self, tag: &Tag, machine: &MachineType) -> Plan {
-        if self.variants.is_empty() || self.is_variant(tag) {
+        if self.templates.is_empty() || self.is_variant(tag) {
             return Plan::AsItIs;
         }
-        // A machine that no line fits gets the tag itself, unless a line says which machines may have it.
-        let any = Line::default();
-        let implied = (!self.names_tag).then_some(&any);
-        let ranked = lines::ranked(self.variants.iter().map(|(_, line)| line).chain(implied), machine);
-        if ranked.fit.is_empty() {
-            return Plan::NothingFits(format!("nothing fits; the variants are for {}", ranked.summary));
+        let fit = self.lines.ranked(machine);
+        if fit.is_empty() {
+            return Plan::NothingFits(format!("nothing fits; the variants are for {}", self.lines.summary(machine)));
         }
         // The implied line comes last, however it ranks.
         let (implied, named): (Vec<usize>, Vec<usize>) =
-            ranked.fit.into_iter().partition(|position| *position == self.variants.len());
+            fit.into_iter().partition(|position| *position == self.templates.len());
         let tags = named.iter().filter_map(|position| self.tag_of(*position, tag));
         Plan::Search(Search::new(tags.chain(implied.iter().map(|_| tag.clone()))))
     }
@@ -88,26 +96,28 @@ impl TagRule {
     /// All lines as they apply to a tag that the rule matches, the implied one too; none if the tag stands for itself.
     #[must_use]
     pub fn lines(&self, tag: &Tag) -> Vec<Variant> {
-        if self.variants.is_empty() || self.is_variant(tag) {
+        if self.templates.is_empty() || self.is_variant(tag) {
             return Vec::new();
         }
-        let named = self.variants.iter().enumerate();
-        let named =
-            named.map(|(position, (_, line))| Variant { tag: self.tag_of(position, tag), requires: line.words() });
-        let implied = (!self.names_tag).then(|| Variant { tag: Some(tag.clone()), requires: Vec::new() });
-        named.chain(implied).collect()
+        let lines = self.lines.as_slice().iter().enumerate();
+        let variant = |(position, line): (usize, &Line)| {
+            let is_implied = position == self.templates.len();
+            let tag = if is_implied { Some(tag.clone()) } else { self.tag_of(position, tag) };
+            Variant { tag, requires: line.words() }
+        };
+        lines.map(variant).collect()
     }
 
     /// The tag that a line makes of another one.
     fn tag_of(&self, position: usize, tag: &Tag) -> Option<Tag> {
-        let (template, _) = self.variants.get(position)?;
+        let template = self.templates.get(position)?;
         let names = self.patterns.iter().find_map(|pattern| pattern.names_in(tag.as_str()))?;
         Tag::parse(&template.expand(&names)).ok()
     }
 
     /// Whether a tag has the form of a variant's, so that it is asked for by its own name.
     fn is_variant(&self, tag: &Tag) -> bool {
-        let templates = self.variants.iter().map(|(template, _)| template).filter(|template| !template.is_tag());
+        let templates = self.templates.iter().filter(|template| !template.is_tag());
         let made = |template: &Form| {
             // The text of `{tag}` must be a tag of the rule.
             let inner = template.tag_in(tag.as_str());
@@ -125,18 +135,29 @@ impl ImageRules {
         self.tags.iter().find(|rule| rule.matches(tag))
     }
 
+    /// The rules with these repositories, each with what it asks for; machines of these platforms are sent there fast.
+    #[must_use]
+    pub(crate) fn sent_to(self, repositories: Vec<(Repository, Line)>, platforms: &[MachinePlatform]) -> Self {
+        let (repositories, mut lines): (Vec<Repository>, Vec<Line>) = repositories.into_iter().unzip();
+        // The image's own is there for every machine, so that none is sent to 32-bit images instead.
+        lines.push(Line::default());
+        Self { repositories, repository_lines: Lines::new(lines, platforms), ..self }
+    }
+
+    /// Whether some machines find the image in another repository.
+    #[must_use]
+    pub const fn has_repositories(&self) -> bool {
+        !self.repositories.is_empty()
+    }
+
     /// The repository in which a machine finds the image; `None` where it is the image's own.
     #[must_use]
     pub fn repository(&self, machine: &MachineType) -> Option<&Repository> {
         if self.repositories.is_empty() {
             return None;
         }
-        // The image's own is there for every machine, so that none is sent to 32-bit images instead.
-        let own = Line::default();
-        let lines = self.repositories.iter().map(|(_, line)| line).chain([&own]);
-        let ranked = lines::ranked(lines, machine);
-        // It comes last, however it ranks: it has no place in the list.
-        let (repository, _) = ranked.fit.into_iter().find_map(|position| self.repositories.get(position))?;
-        Some(repository)
+        // The image's own comes last, however it ranks: it has no place in the list.
+        let ranked = self.repository_lines.ranked(machine);
+        ranked.into_iter().find_map(|position| self.repositories.get(position))
     }
 }

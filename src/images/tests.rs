@@ -30,7 +30,7 @@ fn line(words: &str) -> Line {
 fn rule(patterns: &[&str], lines: &[(&str, &str)]) -> TagRule {
     let patterns: Vec<Form> = patterns.iter().map(|text| pattern(text).unwrap()).collect();
     let lines = lines.iter().map(|(text, words)| (template(text, &patterns).unwrap(), line(words))).collect();
-    TagRule::new(patterns, lines, AssumedLevels::default())
+    TagRule::new(patterns, lines, AssumedLevels::default(), &[])
 }
 
 /// The tags that a machine asks for, in one line.
@@ -126,7 +126,7 @@ fn a_tag_that_is_too_long_is_absent() {
 fn the_first_rule_counts_and_an_exact_name_goes_first() {
     let rules = |names: &[&str]| ImageRules {
         tags: names.iter().map(|name| std::sync::Arc::new(rule(&[name], &[]))).collect(),
-        repositories: Vec::new(),
+        ..ImageRules::default()
     };
     let images = Images {
         exact: [("a/b".to_owned(), rules(&["*-x", "1*"]))].into(),
@@ -147,18 +147,16 @@ fn the_first_rule_counts_and_an_exact_name_goes_first() {
 #[test]
 fn machines_are_sent_to_repositories() {
     let repository = |name: &str| Repository::parse(name).unwrap();
-    let rules = ImageRules {
-        tags: Vec::new(),
-        repositories: vec![
-            (repository("a/rocm"), line("amd64 rocm")),
-            (repository("a/cpu"), line("-")),
-            (repository("a/fast"), line("amd64/v3")),
-        ],
-    };
+    let sent_to = |repositories| ImageRules::default().sent_to(repositories, &[]);
+    let rules = sent_to(vec![
+        (repository("a/rocm"), line("amd64 rocm")),
+        (repository("a/cpu"), line("-")),
+        (repository("a/fast"), line("amd64/v3")),
+    ]);
     for (words, expected) in [("amd64 rocm", "a/rocm"), ("arm64 rocm", "a/cpu"), ("amd64 cpu:zen4", "a/fast")] {
         assert_eq!(rules.repository(&machine(words)), Some(&repository(expected)), "{words}");
     }
-    let strict = ImageRules { tags: Vec::new(), repositories: vec![(repository("a/rocm"), line("amd64 rocm"))] };
+    let strict = sent_to(vec![(repository("a/rocm"), line("amd64 rocm"))]);
     assert_eq!(strict.repository(&machine("amd64")), None, "the image's own");
 }
 
@@ -166,7 +164,7 @@ fn machines_are_sent_to_repositories() {
 #[test]
 fn no_machine_is_sent_to_a_repository_of_32_bit_images() {
     let repository = |name: &str| Repository::parse(name).unwrap();
-    let rules = |words: &str| ImageRules { tags: Vec::new(), repositories: vec![(repository("a/other"), line(words))] };
+    let rules = |words: &str| ImageRules::default().sent_to(vec![(repository("a/other"), line(words))], &[]);
     let rows = [
         ("arm/v7", "arm64", None),
         ("arm/v7", "arm cpu:armv7a", Some("a/other")),
@@ -178,5 +176,20 @@ fn no_machine_is_sent_to_a_repository_of_32_bit_images() {
     ];
     for (line, words, expected) in rows {
         assert_eq!(rules(line).repository(&machine(words)).map(Repository::as_str), expected, "{line} {words}");
+    }
+}
+
+/// Indexes of lines are made beforehand for some platforms; machines of all platforms get the same plans.
+#[test]
+fn lines_rank_alike_with_and_without_an_index_made_beforehand() {
+    let platforms: Vec<MachinePlatform> =
+        ["amd64", "arm"].map(|architecture| ("linux".to_owned(), architecture.to_owned())).into();
+    let lines = || vec![line("- nvcap:8.0"), line("amd64 gfx:gfx942"), line("arm"), line("-")];
+    let (fast, slow) = (lines::Lines::new(lines(), &platforms), lines::Lines::new(lines(), &[]));
+    for words in ["amd64", "amd64 nvcap:8.6", "amd64 gfx:gfx942", "arm cpu:armv6", "arm cpu:armv7a", "arm64 nvcap:8.0"]
+    {
+        let machine = machine(words);
+        assert_eq!(fast.ranked(&machine), slow.ranked(&machine), "{words}");
+        assert_eq!(fast.summary(&machine).to_string(), slow.summary(&machine).to_string(), "{words}");
     }
 }
