@@ -181,10 +181,15 @@ fn line(
     let spelled = word("architecture", architecture)?.map(|given| platform::architecture(&given));
     let variant = word("variant", variant)?;
     let (architecture, implied) = spelled.map_or((None, None), |(name, implied)| (Some(name), implied));
+    let refuse_variant = |message: String| ConfigError::new(at("variant"), message);
     let variant = match (&architecture, variant) {
-        (None, Some(_)) => return Err(ConfigError::new(at("variant"), "needs its architecture beside it")),
+        (None, Some(_)) => return Err(refuse_variant("needs its architecture beside it".to_owned())),
         (Some(architecture), Some(variant)) => {
-            Some(level(architecture, &variant).map_err(|message| ConfigError::new(at("variant"), message))?)
+            let level = level(architecture, &variant).map_err(refuse_variant)?;
+            if let Some(implied) = implied.filter(|implied| *implied != level) {
+                return Err(refuse_variant(format!("{level} contradicts the architecture, which is {implied}")));
+            }
+            Some(level)
         }
         (_, None) => implied.map(str::to_owned),
     };
@@ -196,6 +201,7 @@ fn line(
     if alternatives.sum::<usize>() > MAX_FEATURES {
         return Err(ConfigError::new(at("features"), format!("more than {MAX_FEATURES}, each alternative counted")));
     }
+    checks.warnings.extend(uncompiled(field, &features, checks.rules));
     let features = features.iter().map(|text| text.trim().to_owned()).collect();
     let line = Line { os, architecture: architecture.map(std::borrow::Cow::into_owned), variant, features };
     checks.warnings.extend(unusual(&line).map(|problem| format!("{field}.{problem}")));
@@ -217,6 +223,16 @@ fn unusual(Line { os, architecture, .. }: &Line) -> impl Iterator<Item = String>
     os.into_iter().chain(architecture.map(name))
 }
 
+/// A warning about PTX in a line that asks for no driver: an older driver than the toolkit's does not compile it
+/// (NVIDIA, CUDA Compatibility: minor version compatibility does not cover PTX).
+fn uncompiled(field: &str, features: &[String], rules: &FeatureRules) -> Option<String> {
+    let features: Vec<Feature> = features.iter().filter_map(|text| Feature::parse(text).ok()).collect();
+    let position = features.iter().position(|feature| feature.has_ptx(rules.rule(feature.key())))?;
+    let bounded = features.iter().any(|feature| matches!(feature.key(), "cuda" | "driver"));
+    let problem = "an older driver does not compile PTX; ask for cuda or driver too";
+    (!bounded).then(|| format!("{field}.features[{position}]: {problem}"))
+}
+
 /// A variant as OCI spells it; where variants are levels it must be one.
 fn level(architecture: &str, variant: &str) -> Result<String, String> {
     let variant = platform::variant(architecture, variant);
@@ -229,7 +245,9 @@ fn level(architecture: &str, variant: &str) -> Result<String, String> {
 /// Whether a feature can be read as one of an image's: a line whose feature no machine can meet is a mistake.
 fn readable(field: &str, text: &str, checks: &mut Checks<'_>) -> Result<(), String> {
     let feature = Feature::parse(text)?;
-    check_text(feature.as_str())?;
+    // The reader has measured each alternative with its key.
+    check_text(feature.key())?;
+    feature.alternatives().try_for_each(check_text)?;
     let rule = checks.rules.rule(feature.key());
     let expected = match rule {
         Rule::ComputeCapability => "compute capability",
@@ -259,11 +277,14 @@ fn assumed(field: &str, raw: BTreeMap<String, String>) -> Result<AssumedLevels, 
     let mut levels = BTreeMap::new();
     for (architecture, variant) in raw {
         let refuse = |message: String| ConfigError::new(format!("{field}.assume.{architecture}"), message);
-        if !Microarchitecture::has_levels(&architecture) {
+        let (name, implied) = platform::architecture(&architecture);
+        if implied.is_some() || !Microarchitecture::has_levels(&name) {
             return Err(refuse("has no levels that could be assumed".to_owned()));
         }
-        let level = level(&architecture, &variant).map_err(refuse)?;
-        levels.insert(architecture.clone(), level);
+        let level = level(&name, &variant).map_err(refuse)?;
+        if levels.insert(name.into_owned(), level).is_some() {
+            return Err(refuse("has another level under another name".to_owned()));
+        }
     }
     Ok(AssumedLevels::new(levels))
 }
@@ -296,7 +317,20 @@ mod tests {
                 line(json!({ "tag": "{tag}-x", "architecture": "amd64", "variant": "v9" })),
                 "images.a/b[0].variants[0].variant: amd64 has no variant v9",
             ),
+            (
+                line(json!({ "tag": "{tag}-x", "architecture": "armhf", "variant": "v6" })),
+                "images.a/b[0].variants[0].variant: v6 contradicts the architecture, which is v7",
+            ),
             (line(json!({ "tag": "{tag}-x", "os": "unknown" })), "images.a/b[0].variants[0].os: unknown is the"),
+            (
+                line(json!({ "tag": "{tag}-x", "features": ["a:b||c"] })),
+                "images.a/b[0].variants[0].features[0]: is empty",
+            ),
+            (json!([{ "tag": "*", "assume": { "armhf": "v7" } }]), "images.a/b[0].assume.armhf: has no levels"),
+            (
+                json!([{ "tag": "*", "assume": { "amd64": "v2", "x86_64": "v3" } }]),
+                "images.a/b[0].assume.x86_64: has another level",
+            ),
             (
                 line(json!({ "tag": "{tag}-x", "features": ["a", "b c"] })),
                 "images.a/b[0].variants[0].features[1]: may only have printable",

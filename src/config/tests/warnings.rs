@@ -56,3 +56,34 @@ fn warns_of_lines_that_most_likely_fit_no_machine() {
     let config = parse(&with("/images", json!({ "a/b": [{ "repositories": [line] }] }))).unwrap();
     assert!(config.warnings().is_empty(), "{:?}", config.warnings());
 }
+
+/// PTX is compiled by the driver, which must be as new as the toolkit; what else a line asks for does not say so.
+#[test]
+fn warns_of_ptx_without_a_bound_for_the_driver() {
+    for (features, warned) in [
+        (json!(["gfx:gfx942", "nvcap:8.0|9.0+ptx"]), Some(1)),
+        (json!(["nvcap:compute_90"]), Some(0)),
+        (json!(["nvcap:8.0|9.0"]), None),
+        (json!(["nvcap:9.0a+ptx"]), None),
+        (json!(["nvcap:8.0|9.0+ptx", "cuda:12.4"]), None),
+        (json!(["nvcap:9.0ptx", "driver:550.54"]), None),
+    ] {
+        let line = json!({ "tag": "{tag}-x", "features": features });
+        let config = parse(&with("/images", json!({ "a/b": [{ "tag": "*", "variants": [line] }] }))).unwrap();
+        let expected = warned.map(|position: u32| {
+            format!(
+                "images.a/b[0].variants[0].features[{position}]: an older driver does not compile PTX; ask for cuda or \
+                 driver too"
+            )
+        });
+        assert_eq!(config.warnings(), expected.as_slice(), "{features}");
+    }
+}
+
+/// Lists of GPU targets are long: the limit is each alternative's, as in an index.
+#[test]
+fn the_alternatives_of_a_line_may_be_long_together() {
+    let targets: Vec<String> = (0..32).map(|number| format!("gfx9{number:02}")).collect();
+    let line = json!({ "tag": "{tag}-x", "features": [format!("gfx:{}", targets.join(":xnack+|"))] });
+    assert!(parse(&with("/images", json!({ "a/b": [{ "tag": "*", "variants": [line] }] }))).is_ok());
+}

@@ -150,6 +150,11 @@ impl CudaCode {
         (binary || compiled).then_some(CudaNearness { binary, capability: self.capability })
     }
 
+    /// Whether there is PTX in it, which a driver compiles.
+    pub(super) fn has_ptx(self) -> bool {
+        self.form != Form::Binary
+    }
+
     /// Whether it is made for just this device.
     pub(super) fn is_for(self, device: Capability) -> bool {
         device.same_device(self.capability)

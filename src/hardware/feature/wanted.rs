@@ -85,6 +85,13 @@ impl Feature {
         }
     }
 
+    /// Whether an alternative is PTX, which only a driver of the toolkit's version or a later one compiles.
+    pub(crate) fn has_ptx(&self, rule: Rule) -> bool {
+        let mut found = false;
+        self.read(rule, &mut |reading| found |= matches!(reading, Reading::Cuda(code) if code.has_ptx()));
+        found
+    }
+
     /// The first alternative that `rule` cannot read, so that no machine meets it.
     pub(crate) fn unreadable(&self, rule: Rule) -> Option<&str> {
         let mut alternatives = self.alternatives().filter(|_| rule.reads());
