@@ -108,3 +108,16 @@ fn a_receiver_that_is_down_gets_its_event_when_it_is_back() {
     assert_eq!((counted(&stage, "events_sent"), counted(&stage, "events_dropped")), (1, 0));
     assert_unharmed(&stage.envoy);
 }
+
+/// Of the filter as it is shipped: `tools/trim` takes callbacks out of it.
+#[test]
+fn a_reload_with_another_receiver_counts_what_is_lost() {
+    let stage = set(port::free());
+    pull(&stage, 1);
+    wait_for("a post that failed", PATIENCE, || (counted(&stage, "events_failed") > 0).then_some(())).unwrap();
+    let config = stage.envoy.config().changed(|config| config.set("events.path", "/elsewhere"));
+    assert!(stage.envoy.reload(&config).unwrap());
+    wait_for("the count", PATIENCE, || (counted(&stage, "events_dropped") > 0).then_some(())).unwrap();
+    assert_eq!((counted(&stage, "events_sent"), counted(&stage, "events_dropped")), (0, 1));
+    assert_unharmed(&stage.envoy);
+}

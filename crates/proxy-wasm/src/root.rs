@@ -37,13 +37,15 @@ impl Context for Root {
         }
         shared.callouts.answered(&shared.envoy, id, size, |size| (headers > 0).then(|| answer(size)));
     }
+}
 
-    /// Its configuration has been replaced, and no stream uses it any more.
-    fn on_done(&mut self) -> bool {
+/// Its configuration has been replaced, and no stream uses it any more. `on_done` is too costly for that: every stream
+/// would have it too, so `tools/trim` takes it out of the filter.
+impl Drop for Root {
+    fn drop(&mut self) {
         if let Some(events) = &self.shared.events {
             events.end(&*self.shared);
         }
-        true
     }
 }
 
