@@ -16,7 +16,7 @@ mod wanted;
 
 pub use capability::Capability;
 pub(crate) use cuda::toolkit_of_driver;
-pub(crate) use nearness::{Match, Nearness};
+pub(crate) use nearness::{Match, Nearness, nearer};
 pub(crate) use offered::{MAX_DEVICES, OfferedValues};
 pub use rule::{FeatureRules, Rule};
 pub use version::Version;

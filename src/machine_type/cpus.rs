@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use super::thirty_two_bit::{self, Mode};
-use crate::hardware::feature::{CPU, ISA, Match, Nearness};
+use crate::hardware::feature::{CPU, ISA, Match, Nearness, nearer};
 use crate::hardware::microarchitecture::Microarchitecture;
 use crate::oci::index::Level;
 use crate::text::field::FieldError;
@@ -81,7 +81,7 @@ impl Cpus {
     /// The level that is met and nearest, and its place.
     pub(super) fn nearest(&self, levels: &[Level]) -> Option<(usize, Match)> {
         let met = levels.iter().enumerate().filter_map(|(place, level)| Some((place, self.meet(level)?)));
-        met.reduce(|best, next| if best.1.nearness < next.1.nearness { next } else { best })
+        met.reduce(nearer)
     }
 
     /// The variant; the highest where there are several.

@@ -59,3 +59,8 @@ impl Match {
         Self { exact: self.exact || other.exact, nearness: self.nearness.max(other.nearness) }
     }
 }
+
+/// The nearer of two matches, each with its place; the first of equals.
+pub(crate) fn nearer(best: (usize, Match), next: (usize, Match)) -> (usize, Match) {
+    if best.1.nearness < next.1.nearness { next } else { best }
+}

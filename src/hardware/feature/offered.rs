@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::nearness::{DeviceNearness, Match, Nearness};
+use super::nearness::{DeviceNearness, Match, Nearness, nearer};
 use super::value::Value;
 use super::{Feature, Rule, Version};
 
@@ -121,9 +121,6 @@ impl OfferedValues {
         let places: Vec<usize> = if self.devices() > 1 {
             found.map(|(place, _)| place).collect()
         } else {
-            let nearer = |best: (usize, Match), next: (usize, Match)| {
-                if best.1.nearness < next.1.nearness { next } else { best }
-            };
             found.reduce(nearer).map(|(place, _)| place).into_iter().collect()
         };
         let alternatives = feature.alternatives().enumerate();
