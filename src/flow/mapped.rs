@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::config::{Config, Mode, Registry};
 use crate::flow::reply::Reply;
-use crate::images::TagRule;
+use crate::images::{ImageRules, TagRule};
 use crate::machine_type::MachineType;
 use crate::oci::reference::{Repository, Tag};
 use crate::text::headers::{HeaderChange, Headers};
@@ -69,26 +69,29 @@ impl Mapped {
     }
 }
 
-/// The rule of a tag. A registry that is only observed is asked for the tags that clients ask for.
+/// The rule of a tag.
 pub(super) fn rule<'c>(
     config: &'c Config,
     registry: &Registry,
     repository: &Repository,
     tag: &Tag,
 ) -> Option<&'c Arc<TagRule>> {
-    config.images().of(repository).filter(|_| registry.mode != Mode::Observe)?.rule(tag)
+    rules(config, registry, repository)?.rule(tag)
 }
 
-/// The repository in which a machine finds an image; `None` if it is the one that the client names. A registry that is
-/// only observed is asked for what clients ask for.
+/// The repository in which a machine finds an image; `None` if it is the one that the client names.
 pub(super) fn chosen<'c>(
     config: &'c Config,
     registry: &Registry,
     named: &Repository,
     machine_type: &MachineType,
 ) -> Option<&'c Repository> {
-    let rules = config.images().of(named).filter(|_| registry.mode != Mode::Observe)?;
-    rules.repository(machine_type).filter(|chosen| *chosen != named)
+    rules(config, registry, named)?.repository(machine_type).filter(|chosen| *chosen != named)
+}
+
+/// The rules of an image. A registry that is only observed is asked for what clients ask for, so it has none.
+fn rules<'c>(config: &'c Config, registry: &Registry, repository: &Repository) -> Option<&'c ImageRules> {
+    config.images().of(repository).filter(|_| registry.mode != Mode::Observe)
 }
 
 #[cfg(test)]
