@@ -16,19 +16,21 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::accept_header;
-use super::caller::{self, Caller};
+use super::authenticate;
+use super::caller::Caller;
 use super::decision::{Context, Decision, Next};
 use super::exchange::{Effects, Exchange};
 use super::explain::{self, Explain, Question};
 use super::forwarded::{self, Purpose};
 use super::local_reply::{LocalReply, overloaded, refuse};
 use super::manifest_by_digest::{DigestRequest, ManifestByDigest};
-use super::manifest_by_tag::{ManifestByTag, TagRequest, Variants};
+use super::manifest_by_tag::ManifestByTag;
 use super::mapped::{self, Mapped};
 use super::onward;
 use super::report::{Counter, Report, Reporting};
 use super::servable::Servable;
 use super::session::{Session, Trust};
+use super::site::Site;
 use super::step::Step;
 use super::verifying::Verifying;
 use super::{Arrival, WorkerState, token_endpoint};
@@ -36,30 +38,18 @@ use crate::auth::account::View;
 use crate::auth::credentials::Presented;
 use crate::config::{Authentication, Config, Mode, Registry};
 use crate::flow::reply::Reply;
-use crate::images;
 use crate::machine_type::listing;
 use crate::oci::errors::Code;
 use crate::oci::index::is_artifact_tag;
 use crate::oci::reference::{Reference, Repository};
 use crate::request::{Method, Request};
-use crate::select::OnNoMatch;
 use crate::store::resources::Resources;
-use crate::text::headers::{HeaderChange, Headers};
+use crate::text::headers::HeaderChange;
 use crate::text::json::json;
 
 /// Request headers that ask for less than a whole document.
 const CONDITIONS: [&str; 6] =
     ["if-none-match", "if-match", "if-modified-since", "if-unmodified-since", "range", "if-range"];
-
-/// Where a request arrived.
-#[derive(Clone, Copy)]
-struct Site<'a> {
-    config: &'a Config,
-    resources: &'a dyn Resources,
-    registry: &'a Arc<Registry>,
-    worker: &'a WorkerState,
-    headers: Headers<'a>,
-}
 
 /// Takes up a request. `worker` holds the state that is kept under `config` only.
 ///
@@ -111,17 +101,18 @@ fn decide(
         return token_endpoint::issue(config, resources, registry, arrival);
     }
     let site = Site { config, resources, registry, worker, headers };
-    Ok(authenticate(servable, site, arrival)?.allow(site)?.plan(site).verify(site).exchange(resources))
+    Ok(identify(servable, site, arrival)?.allow(site)?.plan(site).verify(site).exchange(resources))
 }
 
 /// Identifies the caller.
-fn authenticate<'a>(
+fn identify<'a>(
     Servable { path, method, request }: Servable<'a>,
     site: Site<'a>,
     arrival: Arrival<'_>,
 ) -> Result<Authenticated<'a>, Box<LocalReply>> {
     let (request, namespace) = request.in_namespace(site.registry.default_namespace.as_ref());
-    let caller = caller::authenticate(site.config, site.resources, &site.worker.known_callers, site.registry, arrival)?;
+    let caller =
+        authenticate::authenticate(site.config, site.resources, &site.worker.known_callers, site.registry, arrival)?;
     let repository = request.repository().cloned();
     Ok(Authenticated { path, method, request, namespace, repository, mapped: None, caller })
 }
@@ -298,13 +289,14 @@ fn take_up(
 
 /// Everything is allowed: answer the ping, take up manifests, let the rest pass.
 fn dispatch(
-    Site { config, registry, worker, headers, .. }: Site<'_>,
+    site: Site<'_>,
     at: Context<'_>,
     caller: &Caller<'_>,
     view: &View,
     method: Method,
     request: Request,
 ) -> Plan {
+    let Site { config, registry, worker, headers, .. } = site;
     let unconditional = || !CONDITIONS.iter().any(|name| headers.has(name));
     let observes = registry.mode == Mode::Observe;
     // A request for less, or for other types, gets what it would get without MetaHub.
@@ -317,32 +309,9 @@ fn dispatch(
         (Request::Manifest(repository, Reference::Tag(tag)), View::Machine(machine_type))
             if !is_artifact_tag(tag.as_str()) && (!observes || may_be_observed()) =>
         {
-            let rule = mapped::rule(config, registry, &repository, &tag);
-            let plan = rule.map_or(images::Plan::AsItIs, |rule| rule.plan(&tag, machine_type));
-            let asked = TagRequest {
-                repository,
-                tag,
-                identity: caller.identity,
-                machine_type: Arc::clone(machine_type),
-                on_no_match: config.on_no_match,
-                observes,
-                assumed: rule.map(|rule| rule.assumed().clone()).unwrap_or_default(),
-                cache: config.cache,
-                recent: Rc::clone(&worker.recent),
-                head: method == Method::Head,
-                events_of: config.events().map(|_| Arc::clone(registry)),
-            };
-            let ask = || ask_what_it_points_to(headers);
-            match plan {
-                images::Plan::Search(search) => {
-                    let seen = caller.seen(at.resources, registry);
-                    let variants = Variants::new(at, search, &asked.tag, config.on_no_match, seen);
-                    ManifestByTag::begin_search(at, asked, variants, ask)
-                }
-                images::Plan::NothingFits(message) if config.on_no_match != OnNoMatch::Unfiltered => {
-                    return Plan::Answer(ManifestByTag::no_line_fits(at, asked, message));
-                }
-                images::Plan::AsItIs | images::Plan::NothingFits(_) => ManifestByTag::begin(at, asked, ask),
+            match ManifestByTag::asked_by(site, at, caller, machine_type, (repository, tag), method) {
+                Ok(decision) => decision,
+                Err(answer) => return Plan::Answer(answer),
             }
         }
         (Request::Manifest(_, Reference::Tag(_)), _) => passing().reporting(Report::count(Counter::PassedThrough)),
@@ -361,19 +330,6 @@ fn dispatch(
 /// Lets a request and its answer pass unchanged.
 fn passing() -> Decision {
     Decision::new(Next::Pass, Step::Continue(Vec::new()))
-}
-
-/// Turns a request for a manifest by tag into one that asks what the tag points to. Each change costs a call into
-/// Envoy, so there are as few as possible; an answer to HEAD has no body whose encoding could matter.
-fn ask_what_it_points_to(headers: Headers<'_>) -> Vec<HeaderChange> {
-    let mut changes = Vec::new();
-    if headers.first(":method") != Some(b"HEAD") {
-        changes.push(HeaderChange::Set(":method", "HEAD".to_owned()));
-    }
-    if !accept_header::asks_for_all(headers) {
-        changes.push(HeaderChange::Set("accept", accept_header::all()));
-    }
-    changes
 }
 
 fn registry<'a>(config: &'a Config, cluster: Option<&str>) -> Result<&'a Arc<Registry>, Box<LocalReply>> {

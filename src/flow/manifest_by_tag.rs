@@ -14,6 +14,7 @@
 //! the others their answer.
 
 mod answering;
+mod asking;
 mod confirmation;
 mod events;
 mod observing;
@@ -23,7 +24,8 @@ mod tag_request;
 mod variants;
 
 use self::resolved::{Lesson, Resolved, Top, joined};
-pub(super) use self::tag_request::{SELECTED, TagRequest, view};
+use self::tag_request::TagRequest;
+pub(super) use self::tag_request::{SELECTED, view};
 pub(super) use self::variants::{Remembered, Variants};
 
 use super::decision::{Context, Decision, Undecided};

@@ -5,6 +5,7 @@
 
 mod accept_header;
 mod arrival;
+mod authenticate;
 mod authorizing;
 mod begin;
 pub mod body;
@@ -27,6 +28,7 @@ mod report;
 mod servable;
 mod served;
 mod session;
+mod site;
 mod step;
 mod ticket;
 mod token_endpoint;

@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use super::caller::{self, Caller};
+use super::authenticate;
+use super::caller::Caller;
 use super::challenge::Challenge;
 use super::exchange::{Effects, Exchange};
 use super::local_reply::{LocalReply, refuse, rejected, target};
@@ -38,13 +39,13 @@ pub(super) fn issue(
         let message = "MetaHub issues no tokens for this registry; log in with a user name and a password";
         return Err(refuse(Code::Unsupported, Counter::Refused, message));
     }
-    match caller::presented(headers)? {
+    match authenticate::presented(headers)? {
         Presented::Nothing => {
             let ticket = Ticket { user: String::new(), password: None, binding: Binding::NONE };
             Ok(seal(config, resources, registry, &ticket)?.into())
         }
         Presented::Password(credentials) => {
-            let mut caller = caller::by_password(config, resources, registry, arrival, credentials.clone())?;
+            let mut caller = authenticate::by_password(config, resources, registry, arrival, credentials.clone())?;
             let ticket = ticket_of(config, resources, &caller, credentials, registry.authentication);
             let answer = seal(config, resources, registry, &ticket)?;
             Ok(match registry.authentication {

@@ -6,12 +6,15 @@ use std::path::Path;
 
 /// The fixed part of a message, which the page shows as it is, and the file that makes the message.
 const PHRASES: &[(&str, &str)] = &[
-    ("log in to MetaHub with the login of a machine type", "src/flow/caller.rs"),
-    ("no such account or wrong password", "src/flow/caller.rs"),
-    ("too many wrong passwords lately", "src/flow/caller.rs"),
-    ("MetaHub accepts no tokens for this registry; log in with a user name and a password", "src/flow/caller.rs"),
-    ("the bearer token is no JSON Web Token with a subject", "src/flow/caller.rs"),
-    ("the account or its password has changed; log in again", "src/flow/caller.rs"),
+    ("log in to MetaHub with the login of a machine type", "src/flow/authenticate.rs"),
+    ("no such account or wrong password", "src/flow/authenticate/by_password.rs"),
+    ("too many wrong passwords lately", "src/flow/authenticate/by_password.rs"),
+    (
+        "MetaHub accepts no tokens for this registry; log in with a user name and a password",
+        "src/flow/authenticate/by_ticket.rs",
+    ),
+    ("the bearer token is no JSON Web Token with a subject", "src/flow/authenticate.rs"),
+    ("the account or its password has changed; log in again", "src/flow/authenticate/by_ticket.rs"),
     ("of this login from this address", "src/auth/access/budget.rs"),
     ("from all addresses that have failed lately", "src/auth/access/budget.rs"),
     ("Authorization scheme is not Basic", "src/auth/credentials.rs"),

@@ -1,10 +1,14 @@
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use super::*;
+use crate::auth::account::View;
 use crate::flow::{Step, token_endpoint};
 use crate::store::in_memory::Map;
+use crate::store::keys::Identity;
 
 fn config() -> Config {
     let registry = |authentication| json!({ "host": "h", "authentication": authentication, "anonymous": "type1" });
