@@ -6,6 +6,7 @@
 //! request.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -17,8 +18,14 @@ use crate::store::keys::mac;
 
 /// The beginning of every ticket. A token that begins like this never goes to a registry.
 pub const PREFIX: &str = "mh1.";
-/// The lifetime of a ticket, in seconds: long enough for a pull, and short enough that a lost ticket does little harm.
-pub const LIFETIME: u64 = 300;
+/// How long a client is told that it may use a ticket where the configuration does not say, in seconds. BuildKit goes
+/// on with a ticket after another login for nine tenths of this time, and a lost ticket does harm for as long.
+pub const LIFETIME: u64 = 60;
+/// The lifetimes that a configuration may choose, in seconds.
+pub const LIFETIMES: RangeInclusive<u64> = 30..=3600;
+/// How much longer a ticket is honoured than its client is told, in seconds: clients use a token for 60 s at least,
+/// whatever they are told, and a request may be under way when the time is over.
+pub const GRACE: u64 = 30;
 /// The length of a nonce, in bytes: so long that random ones never meet, even where replicas share the key.
 const NONCE: usize = 24;
 
@@ -155,6 +162,20 @@ mod tests {
             let token = key().seal(b"hub", &ticket, 1000, [1; NONCE]).unwrap();
             assert_eq!(key().open(b"hub", token.expose(), 999), Ok(ticket));
             assert_eq!(key().open(b"hub", token.expose(), 1000), Err(InvalidTicket::Expired));
+        }
+    }
+
+    /// The login alone is sealed: what a client may do, and as which machine, is found out for each request.
+    #[test]
+    fn a_ticket_holds_the_login_and_nothing_else() {
+        for (user, password, login) in
+            [("me-type1", Some("p:w"), &b"\x08me-type1:p:w"[..]), ("me", None, b"\x02me"), ("", None, b"\x00")]
+        {
+            let token = key().seal(b"hub", &ticket(user, password), 1000, [1; NONCE]).unwrap();
+            let bytes = URL_SAFE_NO_PAD.decode(token.expose().strip_prefix(PREFIX).unwrap()).unwrap();
+            let payload = Payload { msg: &bytes[NONCE..], aad: b"hub" };
+            let plain = key().cipher().decrypt(&XNonce::from([1; NONCE]), payload).unwrap();
+            assert_eq!(plain, [&1000_u64.to_le_bytes()[..], &[9; 32], login].concat(), "{user}");
         }
     }
 

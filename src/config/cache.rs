@@ -58,7 +58,7 @@ fn whole(number: f64) -> Option<u64> {
 }
 
 /// Seconds: a number with `s`, `m` or `h`.
-fn duration(text: &str) -> Option<u64> {
+pub(super) fn duration(text: &str) -> Option<u64> {
     let units = [("s", 1), ("m", 60), ("h", 3600)];
     let (digits, unit) = units.iter().find_map(|(name, unit)| Some((text.strip_suffix(name)?, *unit)))?;
     number(digits)?.checked_mul(unit).filter(|seconds| *seconds <= MAX_SECONDS)

@@ -30,6 +30,8 @@ pub struct Config {
     pub(super) events: Option<Receiver>,
     pub(crate) public_url: Option<String>,
     pub(crate) token_key: Option<TicketKey>,
+    /// How long clients are told that they may use a ticket, in seconds.
+    pub(crate) token_lifetime: u64,
     pub(super) decoy: Option<PasswordHash>,
     pub(super) hash: String,
     pub(super) warnings: Vec<String>,

@@ -80,6 +80,11 @@ pub(super) struct RawConfig {
     /// `vm_config.environment_variables.host_env_keys` must list it. Default: a random key for each process.
     pub(super) token_key_env: Option<String>,
 
+    /// How long a client may use one of MetaHub's tickets: `30s`, `5m`, from `30s` to `1h`. A ticket is honoured 30 s
+    /// longer than its client is told, because clients assume 60 s at least. Default: `60s`.
+    #[cfg_attr(feature = "schema", schemars(extend("pattern" = super::schema::DURATION, "default" = "60s")))]
+    pub(super) token_lifetime: Option<String>,
+
     /// The rule by which values of a feature are compared, by the feature's key: `{ fabric: at_least }`. The rules
     /// of `cpu` and `isa` are fixed. Default: `compute_capability` for `nvcap`, `amd_gpu` for `gfx`, `at_least` for
     /// `cuda`, `driver`, `glibc` and `kernel`, `same_major` for `l4t`, `exact` for everything else.

@@ -238,6 +238,8 @@ mod tests {
             ("/registries/registry/accept_jwt", json!(true)),
             ("/registries/registry", json!({ "host": "h", "authentication": "none", "accept_jwt": true })),
             ("/token_key_env", json!("KEY")),
+            ("/token_lifetime", json!("29s")),
+            ("/token_lifetime", json!("3601s")),
             ("/events", json!({ "cluster": "builds", "host": "h", "header_env": "ABSENT" })),
             ("/cache", json!({ "bytes": 0, "tag_ttl": "1s" })),
             ("/accounts", json!({})),
@@ -274,6 +276,7 @@ mod tests {
             ("/on_no_match", json!("deny")),
             ("/index_by_digest", json!("refuse")),
             ("/public_url", json!("http://[::1]:80")),
+            ("/token_lifetime", json!("5m")),
             (
                 "/images",
                 json!({

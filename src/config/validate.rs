@@ -14,7 +14,7 @@ use crate::auth::password::PasswordHash;
 use crate::auth::pattern::Pattern;
 use crate::auth::realm::is_loopback;
 use crate::auth::secret::Secret;
-use crate::auth::ticket::TicketKey;
+use crate::auth::ticket::{LIFETIME, LIFETIMES, TicketKey};
 use crate::hardware::feature::FeatureRules;
 use crate::select::OnNoMatch;
 use std::collections::BTreeMap;
@@ -63,6 +63,7 @@ pub(super) fn validate(raw: RawConfig, hash: String, environment: Environment<'_
         events: raw.events.map(|events| events::receiver(events, environment)).transpose()?,
         public_url,
         token_key: raw.token_key_env.map(|variable| token_key(&variable, environment)).transpose()?,
+        token_lifetime: raw.token_lifetime.map_or(Ok(LIFETIME), |text| token_lifetime(&text))?,
         decoy: dearest.and_then(PasswordHash::decoy),
         accounts,
         hash,
@@ -117,6 +118,13 @@ fn token_key(variable: &str, environment: Environment<'_>) -> Result<TicketKey, 
         )),
         None => refuse(unset(variable)),
     }
+}
+
+/// How long clients may use a ticket, in seconds.
+fn token_lifetime(text: &str) -> Result<u64, ConfigError> {
+    cache::duration(text)
+        .filter(|seconds| LIFETIMES.contains(seconds))
+        .ok_or_else(|| ConfigError::new("token_lifetime", "not a time such as 30s, 5m or 1h, from 30s to 1h"))
 }
 
 fn accounts(

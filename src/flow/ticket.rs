@@ -4,7 +4,7 @@
 use crate::auth::access;
 use crate::auth::account::Account;
 use crate::auth::secret::Secret;
-use crate::auth::ticket::{Binding, InvalidTicket, LIFETIME, Ticket, TicketKey};
+use crate::auth::ticket::{Binding, GRACE, InvalidTicket, Ticket, TicketKey};
 use crate::config::{Authentication, Config, Registry};
 use crate::store::keys::ProcessKey;
 use crate::store::resources::Resources;
@@ -13,7 +13,8 @@ use crate::store::resources::Resources;
 pub(super) fn seal(config: &Config, resources: &dyn Resources, registry: &Registry, ticket: &Ticket) -> Option<Secret> {
     let (key, random) = (key(config, resources)?, resources.random()?);
     let (nonce, _) = random.split_first_chunk()?;
-    key.seal(&place(&key, registry), ticket, resources.now().saturating_add(LIFETIME), *nonce)
+    let until = resources.now().saturating_add(config.token_lifetime).saturating_add(GRACE);
+    key.seal(&place(&key, registry), ticket, until, *nonce)
 }
 
 /// Reads a ticket that was made for this registry.

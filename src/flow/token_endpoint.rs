@@ -14,7 +14,7 @@ use super::report::{Counter, Report, Reporting};
 use super::verifying::Verifying;
 use super::{Arrival, ticket};
 use crate::auth::credentials::{Credentials, Presented};
-use crate::auth::ticket::{Binding, LIFETIME, Ticket};
+use crate::auth::ticket::{Binding, Ticket};
 use crate::config::{Authentication, Config, Registry};
 use crate::flow::reply::Reply;
 use crate::oci::errors::Code;
@@ -91,7 +91,7 @@ fn seal(
         return Err(refuse(Code::Unavailable, Counter::UpstreamFailed, message));
     };
     let token = token.expose();
-    let document = json!({ "token": token, "access_token": token, "expires_in": LIFETIME });
+    let document = json!({ "token": token, "access_token": token, "expires_in": config.token_lifetime });
     let reply = Reply::json(200, &document).with("cache-control", "no-store");
     Ok(LocalReply::from(reply).reporting(Report::count(Counter::TokenIssued)))
 }

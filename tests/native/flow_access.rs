@@ -54,7 +54,7 @@ fn token(config: &Config, authorization: &str, upstream: &ScriptedRegistry) -> S
     assert_eq!(outcome.header("cache-control"), "no-store");
     assert_eq!(outcome.counters, ["metahub_token_issued"]);
     let body: Value = serde_json::from_slice(&outcome.body).unwrap();
-    assert_eq!((&body["token"], &body["expires_in"]), (&body["access_token"], &json!(300)));
+    assert_eq!((&body["token"], &body["expires_in"]), (&body["access_token"], &json!(60)));
     let token = body["token"].as_str().unwrap();
     assert!(token.starts_with("mh1."), "{token}");
     format!("Bearer {token}")
@@ -247,9 +247,9 @@ fn tokens_expire_and_are_good_in_one_place_only() {
         assert_eq!((outcome.status, outcome.header("www-authenticate")), (401, invalid.as_str()), "{bearer}");
         assert_eq!((outcome.counters.as_slice(), outcome.lines.len()), (["metahub_token_invalid"].as_slice(), lines));
     };
-    upstream.memory.now.set(1_000_299);
+    upstream.memory.now.set(1_000_089);
     assert_eq!(get(&config, MANIFEST, &bearer, &upstream).status, 200);
-    upstream.memory.now.set(1_000_300);
+    upstream.memory.now.set(1_000_090);
     refused(&config, &bearer, 0);
     upstream.memory.now.set(1_000_000);
     refused(&config, "Bearer mh1.", 1);
@@ -270,6 +270,38 @@ fn tokens_expire_and_are_good_in_one_place_only() {
     assert!(matches!(&begun.step, metahub::flow::Step::Reply(reply) if reply.status == 401), "another cluster");
     let refusing = parse(&registry("accounts", json!({ "anonymous": "refuse" })));
     assert_eq!(get(&refusing, MANIFEST, &bearer, &upstream).header("www-authenticate"), BASIC);
+}
+
+/// Clients use a token for 60 s at least, whatever they are told.
+#[test]
+fn a_token_is_honoured_longer_than_its_client_is_told() {
+    for (text, seconds) in [("30s", 30), ("1h", 3600)] {
+        let mut document = registry("none", json!({}));
+        document["token_lifetime"] = json!(text);
+        let (config, upstream) = (parse(&document), demo());
+        let body: Value = serde_json::from_slice(&get(&config, TOKEN, "", &upstream).body).unwrap();
+        assert_eq!(body["expires_in"], json!(seconds));
+        let bearer = format!("Bearer {}", body["token"].as_str().unwrap());
+        for (age, status) in [(seconds + 29, 200), (seconds + 30, 401)] {
+            upstream.memory.now.set(1_000_000 + age);
+            assert_eq!(get(&config, MANIFEST, &bearer, &upstream).status, status, "{text} {age}");
+        }
+    }
+}
+
+/// A machine type has no place in a token: it is found out for each request.
+#[test]
+fn a_token_has_room_for_the_login_alone() {
+    for (authentication, user, password, sealed) in [
+        ("accounts", "qnib-type1", "qnib-type1", 10),
+        ("none", "x-type1", "password", 7),
+        ("upstream", "me-type1", "pw", 8 + 3),
+    ] {
+        let bearer = token(&parse(&registry(authentication, json!({}))), &basic(user, password), &demo());
+        // Nonce, expiry, binding, length of the user, and the tag of the seal.
+        let bytes: usize = 24 + 8 + 32 + 1 + sealed + 16;
+        assert_eq!(bearer.len(), "Bearer mh1.".len() + (bytes * 4).div_ceil(3), "{authentication}");
+    }
 }
 
 /// The permissions of a token's login are looked up when the token is used.

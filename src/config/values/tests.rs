@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::super::Config;
 use super::super::source::tests::encoded;
-use super::super::tests::{parse, with};
+use super::super::tests::{base, parse, with};
 
 /// serde's own messages use the words of Rust, and quote the value.
 #[test]
@@ -54,12 +54,22 @@ fn wrong_types_are_told_in_the_words_of_yaml() {
         ("/cache", json!({ "bytes": [] }), "cache.bytes: not a size such as 64MiB, between 1MiB and 16GiB, or 0"),
         ("/cache", json!({ "bytes": 0.5 }), "cache.bytes: not a size such as 64MiB, between 1MiB and 16GiB, or 0"),
         ("/cache", json!({ "tag_ttl": 30 }), "cache.tag_ttl: expected a string, not a number"),
+        ("/token_lifetime", json!(60), "token_lifetime: expected a string, not a number"),
+        ("/token_lifetime", json!("61m"), "token_lifetime: not a time such as 30s, 5m or 1h, from 30s to 1h"),
     ];
     for (pointer, value, message) in rows {
         let document = with(pointer, value);
         for bytes in [document.to_string().into_bytes(), encoded(&document)] {
             assert_eq!(Config::parse(&bytes, &|_| None).unwrap_err().to_string(), message);
         }
+    }
+}
+
+#[test]
+fn tickets_last_as_long_as_configured() {
+    assert_eq!(parse(&base()).unwrap().token_lifetime, 60);
+    for (text, seconds) in [("30s", 30), ("60s", 60), ("5m", 300), ("60m", 3600), ("1h", 3600)] {
+        assert_eq!(parse(&with("/token_lifetime", json!(text))).unwrap().token_lifetime, seconds, "{text}");
     }
 }
 
