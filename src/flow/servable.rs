@@ -25,6 +25,10 @@ impl<'a> Servable<'a> {
         if request == Ok(Request::Token) && method != Ok(Method::Get) {
             return Err(token_endpoint::only_get());
         }
+        // A method is allowed or not where something is.
+        if let Err(error @ InvalidRequest::NotServed) = request {
+            return Err(invalid(error, headers));
+        }
         let method = method.map_err(|error| invalid(error, headers))?;
         let request = request.map_err(|error| invalid(error, headers))?;
         let path = headers.text(":path").unwrap_or_default();
@@ -67,6 +71,7 @@ fn bodied(headers: Headers<'_>) -> Box<LocalReply> {
 fn invalid(error: InvalidRequest, headers: Headers<'_>) -> Box<LocalReply> {
     let code = match error {
         InvalidRequest::Unsupported => Code::Unsupported,
+        InvalidRequest::NotServed => Code::NotServed,
         InvalidRequest::Name(InvalidReference::Repository) | InvalidRequest::Image => Code::NameInvalid,
         InvalidRequest::Name(InvalidReference::Tag) => Code::TagInvalid,
         InvalidRequest::Name(InvalidReference::Digest) => Code::DigestInvalid,

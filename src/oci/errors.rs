@@ -23,6 +23,8 @@ pub enum Code {
     SizeInvalid,
     /// Not something that MetaHub does.
     Unsupported,
+    /// Nothing is there: the same code with another status. `NAME_UNKNOWN` would say that a repository is missing.
+    NotServed,
     /// Too many attempts.
     TooManyRequests,
     /// The registry behind MetaHub does not answer.
@@ -43,7 +45,7 @@ impl Code {
             Self::TagInvalid => "TAG_INVALID",
             Self::DigestInvalid => "DIGEST_INVALID",
             Self::SizeInvalid => "SIZE_INVALID",
-            Self::Unsupported => "UNSUPPORTED",
+            Self::Unsupported | Self::NotServed => "UNSUPPORTED",
             Self::TooManyRequests => "TOOMANYREQUESTS",
             Self::Unavailable => "UNAVAILABLE",
         }
@@ -55,7 +57,7 @@ impl Code {
         match self {
             Self::Unauthorized => 401,
             Self::Denied => 403,
-            Self::ManifestUnknown | Self::NameUnknown => 404,
+            Self::ManifestUnknown | Self::NameUnknown | Self::NotServed => 404,
             Self::NameInvalid | Self::TagInvalid | Self::DigestInvalid | Self::SizeInvalid => 400,
             Self::Unsupported => 405,
             Self::TooManyRequests => 429,

@@ -87,12 +87,18 @@ impl Request {
 /// Why a request is refused before anything else is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRequest {
-    /// The method writes, or MetaHub does not serve the path.
+    /// The method writes, or the path is one of pushes.
     #[error(
         "MetaHub is read-only: it serves GET and HEAD of manifests, blobs, tags and referrers; \
          push to the registry behind it"
     )]
     Unsupported,
+    /// MetaHub does not serve the path.
+    #[error(
+        "MetaHub serves nothing here: images are at /v2/<repository>/ (manifests, blobs, tags/list and referrers), \
+         its own pages at /metahub/v1/ (explain, machine-types, token and health)"
+    )]
+    NotServed,
     /// A name in the path breaks the grammar of names.
     #[error(transparent)]
     Name(#[from] InvalidReference),
@@ -122,7 +128,7 @@ impl Request {
     /// [`InvalidRequest`] for a path that is not served and for names that break their grammar. Percent-encoding is
     /// no part of any grammar here, so `%2f` and its like never pass.
     pub fn parse(path: &[u8]) -> Result<Self, InvalidRequest> {
-        let path = std::str::from_utf8(path).map_err(|_| InvalidRequest::Unsupported)?;
+        let path = std::str::from_utf8(path).map_err(|_| InvalidRequest::NotServed)?;
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         match path {
             "/v2" | "/v2/" => return Ok(Self::Ping),
@@ -135,9 +141,9 @@ impl Request {
             }
             _ => {}
         }
-        let rest = path.strip_prefix("/v2/").ok_or(InvalidRequest::Unsupported)?;
-        let (rest, last) = rest.rsplit_once('/').ok_or(InvalidRequest::Unsupported)?;
-        let (repository, kind) = rest.rsplit_once('/').ok_or(InvalidRequest::Unsupported)?;
+        let rest = path.strip_prefix("/v2/").ok_or(InvalidRequest::NotServed)?;
+        let (rest, last) = rest.rsplit_once('/').ok_or(InvalidRequest::NotServed)?;
+        let (repository, kind) = rest.rsplit_once('/').ok_or(InvalidRequest::NotServed)?;
         match (kind, last) {
             ("manifests", reference) => {
                 Ok(Self::Manifest(Repository::parse(repository)?, Reference::parse(reference)?))
@@ -154,7 +160,8 @@ impl Request {
                 Digest::parse(digest).map_err(|_| InvalidReference::Digest)?;
                 Ok(Self::Referrers(repository))
             }
-            _ => Err(InvalidRequest::Unsupported),
+            ("uploads", _) if repository.ends_with("/blobs") => Err(InvalidRequest::Unsupported),
+            _ => Err(InvalidRequest::NotServed),
         }
     }
 }
@@ -206,16 +213,18 @@ mod tests {
         let long_tag = format!("/v2/a/manifests/{}", "t".repeat(129));
         let long_name = format!("/v2/{}/manifests/latest", "a".repeat(256));
         let rows = [
-            ("/", E::Unsupported),
-            ("", E::Unsupported),
-            ("/v1/a", E::Unsupported),
-            ("/v2/_catalog", E::Unsupported),
+            ("/", E::NotServed),
+            ("", E::NotServed),
+            ("/v1/a", E::NotServed),
+            ("/v2/_catalog", E::NotServed),
             ("/v2/a/blobs/uploads/", E::Unsupported),
             ("/v2/a/blobs/uploads", E::Unsupported),
-            ("/v2/manifests/latest", E::Unsupported),
-            ("/v2/a/tags/other", E::Unsupported),
-            ("/v2/a/unknown/latest", E::Unsupported),
-            ("/metahub/v1/health/", E::Unsupported),
+            ("/v2/a/blobs/uploads/5e3c?_state=x", E::Unsupported),
+            ("/v2/a/uploads/5e3c", E::NotServed),
+            ("/v2/manifests/latest", E::NotServed),
+            ("/v2/a/tags/other", E::NotServed),
+            ("/v2/a/unknown/latest", E::NotServed),
+            ("/metahub/v1/health/", E::NotServed),
             ("/v2//manifests/latest", E::Name(R::Repository)),
             ("/v2/A/manifests/latest", E::Name(R::Repository)),
             ("/v2/a//b/manifests/latest", E::Name(R::Repository)),
@@ -244,7 +253,7 @@ mod tests {
         for (path, error) in rows {
             assert_eq!(Request::parse(path.as_bytes()), Err(error), "{path}");
         }
-        assert_eq!(Request::parse(b"/v2/\xff/manifests/latest"), Err(E::Unsupported));
+        assert_eq!(Request::parse(b"/v2/\xff/manifests/latest"), Err(E::NotServed));
     }
 
     #[test]

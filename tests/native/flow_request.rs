@@ -56,7 +56,11 @@ fn who_is_refused_and_how() {
         ("GET", "/v2/other/app/tags/list", team, 403, "DENIED", "other/app"),
         ("POST", "/v2/team/app/blobs/uploads/", team, 405, "UNSUPPORTED", "read-only"),
         ("DELETE", manifest, qnib, 405, "UNSUPPORTED", "read-only"),
-        ("GET", "/v2/_catalog", qnib, 405, "UNSUPPORTED", "read-only"),
+        ("PATCH", "/v2/team/app/blobs/uploads/5e3c", team, 405, "UNSUPPORTED", "read-only"),
+        ("GET", "/v2/_catalog", qnib, 404, "UNSUPPORTED", "nothing here: images are at /v2/<repository>/"),
+        ("HEAD", "/", None, 404, "UNSUPPORTED", "nothing here"),
+        ("POST", "/v1/search", qnib, 404, "UNSUPPORTED", "nothing here"),
+        ("PUT", "/metahub/v2/health", qnib, 404, "UNSUPPORTED", "/metahub/v1/ (explain"),
         ("GET", "/v2/Team/manifests/latest", qnib, 400, "NAME_INVALID", "repository name"),
         ("GET", "/v2/team/manifests/-", qnib, 400, "TAG_INVALID", "tag"),
         ("GET", "/v2/team/blobs/latest", qnib, 400, "DIGEST_INVALID", "sha256"),
@@ -67,9 +71,9 @@ fn who_is_refused_and_how() {
         assert_eq!((actual_status, actual_code.as_str()), (status, code), "{method} {path} {login:?}");
         assert!(actual_message.contains(message), "{actual_message:?} lacks {message:?}");
         let Step::Reply(reply) = &effects.step else { panic!() };
-        let challenge =
-            reply.headers.iter().find(|(name, _)| *name == "www-authenticate").map(|(_, value)| value.as_str());
-        assert_eq!(challenge, (status == 401).then_some("Basic realm=\"MetaHub\""), "{method} {path}");
+        let header = |name| reply.headers.iter().find(|(other, _)| *other == name).map(|(_, value)| value.as_str());
+        assert_eq!(header("www-authenticate"), (status == 401).then_some("Basic realm=\"MetaHub\""), "{method} {path}");
+        assert_eq!(header("allow"), (status == 405).then_some("GET, HEAD"), "{method} {path}");
         let line = effects.reports[0].line.clone().unwrap_or_default();
         // (Where the login contains its own password there is nothing to see.)
         let shows = |(user, password): (&str, &str)| !user.contains(password) && line.contains(password);
@@ -210,5 +214,5 @@ fn hostile_headers_are_refused_not_fatal() {
     other.push(("accept".to_owned(), b"\xff\xfe".to_vec()));
     other.push(("x-anything".to_owned(), b"\xff".to_vec()));
     assert_eq!(refusal(&request(&config, Some("registry"), &other)), None, "other headers may hold what they like");
-    assert_eq!(refusal(&request(&config, Some("registry"), &Vec::new())).unwrap().0, 405);
+    assert_eq!(refusal(&request(&config, Some("registry"), &Vec::new())).unwrap().0, 404);
 }

@@ -90,7 +90,7 @@ fn an_answer_to_what_calls_itself_grpc_keeps_its_status() {
     for (path, response, expected) in [
         (BLOB, own.clone(), vec![(":status", "503")]),
         (TAG, own.clone(), vec![(":status", "200")]),
-        ("/v2/qnib/bench/nothing", own, vec![(":status", "405")]),
+        ("/v2/qnib/bench/nothing", own, vec![(":status", "404")]),
         (
             BLOB,
             header_list(&[(":status", "200"), ("content-type", "y")]),

@@ -86,6 +86,7 @@ const PHRASES: &[(&str, &str)] = &[
     (" may not use it", "src/flow/explain.rs"),
     ("MetaHub is read-only: ", "src/request/mod.rs"),
     ("push to the registry behind it", "src/request/mod.rs"),
+    ("MetaHub serves nothing here: ", "src/request/mod.rs"),
     ("explain needs one image: ", "src/request/mod.rs"),
     ("ns in the query is not the name of a registry", "src/flow/servable.rs"),
     ("this request must not have a body", "src/flow/servable.rs"),
