@@ -158,6 +158,12 @@ pub(super) struct RawRegistry {
     #[cfg_attr(feature = "schema", schemars(extend("pattern" = super::schema::REPOSITORY)))]
     pub(super) default_namespace: Option<String>,
 
+    /// The path before every repository of this registry, one or more components: `dockerhub-cache` for a proxy
+    /// project of Harbor's. It comes before `default_namespace`. Clients, `accounts.*.repositories` and `images` see
+    /// repositories without it. Default: none.
+    #[cfg_attr(feature = "schema", schemars(extend("pattern" = super::schema::REPOSITORY)))]
+    pub(super) prefix: Option<String>,
+
     /// The source of bearer tokens, for registries that challenge with `Bearer`. Default: none.
     pub(super) token_service: Option<RawTokenService>,
 

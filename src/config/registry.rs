@@ -1,5 +1,6 @@
 //! The registries behind MetaHub, by the Envoy cluster that a route chooses.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::authentication::Authentication;
@@ -12,6 +13,7 @@ use crate::auth::account::View;
 use crate::auth::credentials::Credentials;
 use crate::auth::registry_token::TokenService;
 use crate::oci::reference::Repository;
+use crate::store::cache::CacheScope;
 use std::collections::BTreeMap;
 
 /// A registry behind MetaHub.
@@ -35,6 +37,22 @@ pub struct Registry {
     pub credentials: Option<Credentials>,
     /// The namespace of repositories with one component.
     pub default_namespace: Option<Repository>,
+    /// The path before every repository upstream. Clients, permissions and `images` see repositories without it.
+    pub prefix: Option<Repository>,
+}
+
+impl Registry {
+    /// The registry's own name of a repository.
+    #[must_use]
+    pub fn upstream<'a>(&self, repository: &'a Repository) -> Cow<'a, Repository> {
+        repository.below(self.prefix.as_ref())
+    }
+
+    /// The part of the cache that is of a repository.
+    #[must_use]
+    pub fn scope<'a>(&'a self, repository: &'a Repository) -> CacheScope<'a> {
+        CacheScope { cluster: &self.cluster, prefix: self.prefix.as_ref(), repository }
+    }
 }
 
 pub(super) fn registries(
@@ -78,10 +96,12 @@ fn registry(
             .map_err(|message| ConfigError::new(field("credentials"), message))?;
     }
     let credentials = raw.credentials.map(|raw| credentials(raw, &field("credentials"), environment)).transpose()?;
-    let default_namespace = raw.default_namespace.map(|name| {
-        Repository::parse(&name).map_err(|error| ConfigError::new(field("default_namespace"), error.to_string()))
-    });
-    let default_namespace = default_namespace.transpose()?;
+    let name = |key: &str, name: Option<String>| {
+        let name = name.as_deref().map(Repository::parse).transpose();
+        name.map_err(|error| ConfigError::new(field(key), error.to_string()))
+    };
+    let default_namespace = name("default_namespace", raw.default_namespace)?;
+    let prefix = name("prefix", raw.prefix)?;
     Ok(Registry {
         host,
         authentication,
@@ -92,6 +112,7 @@ fn registry(
         token_service,
         credentials,
         default_namespace,
+        prefix,
     })
 }
 

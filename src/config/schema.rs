@@ -304,6 +304,7 @@ mod tests {
             ("/cache", json!({ "bytes": "0" })),
             ("/events", json!({ "cluster": "builds", "host": "[::1]:8088", "path": "/a?b=%20", "header_env": null })),
             ("/registries/registry/mode", json!("observe")),
+            ("/registries/registry/prefix", json!("hub-cache/dockerhub")),
             ("/registries/registry/anonymous", json!("type1")),
             ("/registries/registry/credentials", json!({ "username": "a", "password": "", "public": true })),
             (

@@ -185,6 +185,7 @@ pub(super) fn refusals() -> Vec<(&'static str, Value, &'static str)> {
             "registries.registry.credentials",
         ),
         ("/registries/registry/default_namespace", json!("Library"), "registries.registry.default_namespace"),
+        ("/registries/registry/prefix", json!("cache/"), "registries.registry.prefix"),
         ("/registries/registry/accept_jwt", json!(true), "registries.registry.accept_jwt"),
         (
             "/registries/registry",

@@ -156,7 +156,7 @@ impl<'a> Authenticated<'a> {
             (_, Ok(View::Machine(machine_type))) => mapped::chosen(config, registry, named, machine_type),
             _ => None,
         };
-        chosen.map(|chosen| Mapped::new(named, chosen, &registry.host))
+        chosen.map(|chosen| Mapped::new(named, chosen))
     }
 
     fn permit(&self) -> Result<(), Box<LocalReply>> {
@@ -183,8 +183,8 @@ impl<'a> Allowed<'a> {
         if let Request::Manifest(..) = request {
             session.query = onward::routed(path);
         }
-        let changed_path = onward::path(path, &request, namespace, mapped.as_deref(), &session.query);
         session.mapped = mapped;
+        let changed_path = session.paths().upstream(path, &request, namespace, &session.query);
         let cache = site.config.cache;
         if let Some((repository, identity)) = repository.as_ref().zip(caller.identity)
             && cache.trusts_earlier_confirmations()

@@ -20,7 +20,7 @@ pub(super) struct Context<'a> {
 impl<'a> Context<'a> {
     /// The part of the cache that is of this repository.
     pub(super) fn scope(self, repository: &'a Repository) -> CacheScope<'a> {
-        CacheScope { cluster: &self.session.registry.cluster, repository }
+        self.session.registry.scope(repository)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::authorizing::{Authorizing, Outgoing};
 use super::decision::{Context, Decision, Next, Undecided};
 use super::local_reply::{LocalReply, overloaded};
-use super::mapped;
+use super::paths::PATHS;
 use super::report::{Counter, Report, Reporting};
 use super::session::Session;
 use super::step::{Event, Step};
@@ -58,8 +58,7 @@ impl Effects {
         match &mut step {
             Step::Resume(changes) => session.complete(changes),
             Step::CallOut(callout) => session.authorize_callout(callout),
-            Step::Reply(reply) => session.mapped.iter().for_each(|mapped| mapped.turn_back(reply)),
-            Step::Continue(_) | Step::Hold | Step::Cut(_) => {}
+            Step::Reply(_) | Step::Continue(_) | Step::Hold | Step::Cut(_) => {}
         }
         let way = match next {
             Next::Done => Way::Done,
@@ -146,11 +145,9 @@ impl Exchange {
     pub fn suffices(&self, status: &[u8]) -> Option<&'static [&'static str]> {
         match &self.0 {
             // Every answer passes as it is, except a challenge.
-            Way::Passing(session) if status != b"401" => {
-                Some(if session.mapped.is_some() { &mapped::PATHS } else { &[] })
-            }
+            Way::Passing(session) if status != b"401" => Some(if session.paths().differ() { &PATHS } else { &[] }),
             // Paths in it are turned back.
-            Way::Undecided(session, state) if session.mapped.is_some() && state.passes() => None,
+            Way::Undecided(session, state) if state.passes() && session.paths().differ() => None,
             Way::Undecided(_, state) => state.suffices(status),
             _ => None,
         }
@@ -185,7 +182,7 @@ fn pass(session: Session, resources: &dyn Resources, event: &Event<'_>) -> Effec
         Some(refusal) => refusal.into(),
         None => {
             let mut changes = vec![HeaderChange::Remove("www-authenticate".into())];
-            changes.extend(session.mapped.iter().flat_map(|mapped| mapped.changes(*headers)));
+            changes.extend(session.paths().changes(*headers));
             Effects::new(Way::Done, Step::Continue(changes))
         }
     };
@@ -219,7 +216,7 @@ fn decide(
     let passes = state.passes();
     let mut decision = state.advance(Context { resources, session: &session }, event);
     if passes && let (Event::ResponseHeaders { headers, .. }, Step::Continue(changes)) = (event, &mut decision.step) {
-        changes.extend(session.mapped.iter().flat_map(|mapped| mapped.changes(*headers)));
+        changes.extend(session.paths().changes(*headers));
     }
     Effects::of(session, decision).growing(growth)
 }

@@ -33,7 +33,7 @@ fn request(method: &str, session: &Session, repository: &Repository, reference: 
     let registry = &session.registry;
     let headers = vec![
         (":method", method.to_owned()),
-        (":path", format!("/v2/{repository}/manifests/{reference}")),
+        (":path", format!("/v2/{}/manifests/{reference}", registry.upstream(repository))),
         (":authority", registry.host.clone()),
         ("accept", accept.map_or_else(|| media_type::ALL.join(", "), str::to_owned)),
         ("accept-encoding", "identity".to_owned()),

@@ -165,7 +165,7 @@ impl ManifestByDigest {
                 }
                 None => self.fetch(at, State::FetchingAfterHead),
             },
-            429 => served::limited(headers, &at.session.registry.host).into(),
+            429 => served::limited(at.session, headers).into(),
             500.. | 0 => self.fail(at, &Fault::unavailable(&at.session.registry.host, headers)),
             // HEAD may be refused where GET is not, and has no body that could tell the client why.
             _ => self.fetch(at, State::FetchingAfterHead),
@@ -188,7 +188,7 @@ impl ManifestByDigest {
                 return self.fail(at, &Fault::invalid(problem));
             }
             // The answer is passed on: clients follow redirects of content, and verify what they get.
-            _ => return served::relay(headers, body).into(),
+            _ => return served::relay(at.session, headers, body).into(),
         }
         if body.len() > MAX_MANIFEST {
             return self.fail(at, &Fault::too_large());
@@ -276,7 +276,7 @@ impl ManifestByDigest {
 
     fn answer(&self, at: Context<'_>, headers: Headers<'_>, body: &Body) -> Decision {
         if body.len() <= LARGE {
-            return served::relay(headers, body).into();
+            return served::relay(at.session, headers, body).into();
         }
         if let State::FetchingAfterHead = self.state {
             return at.session.go_round(&self.asked.repository, self.asked.digest.as_str()).into();

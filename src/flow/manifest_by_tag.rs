@@ -300,7 +300,7 @@ impl ManifestByTag {
                 Err(manifest) => *manifest,
             };
         }
-        Decision::from(served::relay(answer.headers, answer.body)).growing(self.growth)
+        Decision::from(served::relay(at.session, answer.headers, answer.body)).growing(self.growth)
     }
 
     /// Forgets what the registry has confirmed of the tag, because it does not have it any more.

@@ -23,6 +23,7 @@ mod manifest_by_digest;
 mod manifest_by_tag;
 mod mapped;
 mod onward;
+mod paths;
 pub mod reply;
 mod report;
 mod servable;

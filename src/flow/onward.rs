@@ -1,33 +1,9 @@
-//! The path of a client's own request, as the registry gets it.
+//! The query of a client's own request: what of it goes upstream, and what it says of the request.
 
-use super::mapped::Mapped;
-use crate::oci::reference::Repository;
-use crate::request::Request;
 use crate::request::query::RETRY_MARK;
 
 /// The longest `?ns=` that is read, in bytes: no host name has more than 253.
 const MAX_NAMESPACE: usize = 270;
-
-/// The path of the request as it goes upstream, if it is another than the client's, `sent`: with the namespace that was
-/// put before the repository or the one that was chosen in its place, and with `routed`, the part of a manifest's query
-/// that routes may need.
-pub(super) fn path(
-    sent: &str,
-    request: &Request,
-    namespace: Option<&Repository>,
-    mapped: Option<&Mapped>,
-    routed: &str,
-) -> Option<String> {
-    if let Request::Manifest(repository, reference) = request {
-        let parts = ["/v2/", repository.as_str(), "/manifests/", reference.as_str(), routed];
-        let rest = parts.iter().try_fold(sent, |rest, part| rest.strip_prefix(part));
-        return if rest == Some("") { None } else { Some(parts.concat()) };
-    }
-    if let Some(mapped) = mapped {
-        return mapped.path(sent, namespace);
-    }
-    namespace.and_then(|name| Some(format!("/v2/{name}/{}", sent.strip_prefix("/v2/")?)))
-}
 
 /// Whether the client was sent round before.
 pub(super) fn is_repeated(path: &str) -> bool {

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::local_reply::LocalReply;
+use super::session::Session;
 use crate::flow::body::Body;
 use crate::flow::reply::Reply;
 use crate::oci::errors::Code;
@@ -97,20 +98,22 @@ pub(super) fn document(content_type: &str, digest: &str) -> Vec<(&'static str, S
     headers
 }
 
-/// Upstream's answer passed on: its status, the headers that belong to it, and this body.
-pub(super) fn relay(headers: Headers<'_>, body: &Body) -> LocalReply {
+/// Upstream's answer passed on: its status, the headers that belong to it with the client's paths, and this body.
+pub(super) fn relay(session: &Session, headers: Headers<'_>, body: &Body) -> LocalReply {
     let status = u16::try_from(headers.status()).unwrap_or(502);
     let mut reply = Reply { status, headers: Vec::new(), body: body.clone() }
         .with("docker-distribution-api-version", "registry/2.0");
     reply.headers.extend(relayed(headers));
+    session.paths().turn_back(&mut reply);
     reply.into()
 }
 
 /// The answer where upstream limits requests (429): its own answer to a HEAD has no body that could say so.
-pub(super) fn limited(headers: Headers<'_>, host: &str) -> LocalReply {
-    let message = format!("the registry {host} limits requests (429); try again later");
+pub(super) fn limited(session: &Session, headers: Headers<'_>) -> LocalReply {
+    let message = format!("the registry {} limits requests (429); try again later", session.registry.host);
     let mut reply = Reply::error(Code::TooManyRequests, &message);
     reply.headers.extend(relayed(headers).filter(|(name, _)| name != "content-type"));
+    session.paths().turn_back(&mut reply);
     reply.into()
 }
 

@@ -6,6 +6,7 @@ use super::challenge::Challenge;
 use super::fault::Fault;
 use super::local_reply::{LocalReply, refuse, rejected};
 use super::mapped::Mapped;
+use super::paths::Paths;
 use super::report::{Counter, Report, Reporting};
 use super::step::Callout;
 use crate::auth::credentials::Presented;
@@ -17,7 +18,7 @@ use crate::flow::reply::Reply;
 use crate::oci::errors::Code;
 use crate::oci::reference::Repository;
 use crate::request::query::RETRY_MARK;
-use crate::store::cache::{Cache, CacheGrowth, CacheScope};
+use crate::store::cache::{Cache, CacheGrowth};
 use crate::store::keys::Identity;
 use crate::store::resources::Resources;
 use crate::text::headers::{HeaderChange, Headers};
@@ -78,6 +79,11 @@ impl Session {
         }
     }
 
+    /// The names that client and registry have for the request's paths.
+    pub(super) fn paths(&self) -> Paths<'_> {
+        Paths { registry: &self.registry, mapped: self.mapped.as_deref() }
+    }
+
     /// Finds out which `Authorization` a request needs. Returns the request for a token that must be answered first.
     /// `path` is the client's; `goes_itself` says that the client's own request goes upstream, and no callout.
     pub(super) fn authorize(
@@ -89,8 +95,9 @@ impl Session {
         goes_itself: bool,
     ) -> Option<Box<TokenRequest>> {
         let Registry { cluster, token_service, .. } = &*self.registry;
+        let repository = repository.map(|repository| self.registry.upstream(repository));
         let authorization =
-            registry_token::authorize(resources, cluster, token_service.as_ref(), presented, repository);
+            registry_token::authorize(resources, cluster, token_service.as_ref(), presented, repository.as_deref());
         match authorization {
             Authorization::Nothing => {}
             Authorization::Header(value) => self.authorization = Some(value),
@@ -159,8 +166,7 @@ impl Session {
     /// no longer stand in for its answer. Returns how the cache grew.
     pub(super) fn distrust(&self, resources: &dyn Resources) -> CacheGrowth {
         let Some(Trust { cache, repository, identity }) = self.trust.as_deref() else { return CacheGrowth::default() };
-        let scope = CacheScope { cluster: &self.registry.cluster, repository };
-        cache.keep_refused(resources, scope, identity)
+        cache.keep_refused(resources, self.registry.scope(repository), identity)
     }
 
     /// Ends what was confirmed, if a status says that upstream does not let this caller have what was asked for.

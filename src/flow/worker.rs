@@ -103,7 +103,7 @@ mod tests {
     fn an_index_of_the_cache_is_read_once_and_few_are_kept() {
         let (recent, memory, cache) = (Recent::default(), Map::default(), Cache::default());
         let names = ["a", "b"].map(|name| Repository::parse(name).unwrap());
-        let scope = |number: usize| CacheScope { cluster: "c", repository: &names[number] };
+        let scope = |number: usize| CacheScope { cluster: "c", prefix: None, repository: &names[number] };
         let bodies: Vec<Vec<u8>> = (0..=MAX_RECENT).map(|number| vec![b'x'; number]).collect();
         let digests: Vec<Digest> = bodies.iter().map(|body| Digest::of(body)).collect();
         for (digest, body) in digests.iter().zip(&bodies) {

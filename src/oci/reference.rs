@@ -1,5 +1,6 @@
 //! The names of manifests: repository, tag or digest (OCI distribution spec, §Pulling manifests).
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::oci::digest::Digest;
@@ -57,6 +58,12 @@ impl Repository {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The repository `<path>/<name>`; this one where there is no path.
+    #[must_use]
+    pub fn below(&self, path: Option<&Self>) -> Cow<'_, Self> {
+        path.map_or(Cow::Borrowed(self), |path| Cow::Owned(Self([path.as_str(), "/", &self.0].concat())))
     }
 
     /// The repository `<namespace>/<name>`, if this one's name has one component only.

@@ -154,7 +154,7 @@ fn a_large_manifest_that_is_known_passes_by_its_digest() {
 fn a_request_by_digest_goes_upstream_once() {
     let (config, (mut upstream, digest, _)) = (parse(&configuration()), by_digest(100_000));
     let repository = Repository::parse("qnib/bench").unwrap();
-    let scope = CacheScope { cluster: "registry", repository: &repository };
+    let scope = CacheScope { cluster: "registry", prefix: None, repository: &repository };
     let _ = Cache::default().keep_document(&upstream.memory, scope, &digest, DOCKER_MANIFEST, b"small");
     upstream.refuses_own_head = Some(404);
     let path = format!("/v2/qnib/bench/manifests/{digest}");

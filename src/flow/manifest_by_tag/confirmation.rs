@@ -69,7 +69,7 @@ impl ManifestByTag {
         }
         match headers.status() {
             200 => {}
-            429 => return served::limited(headers, &at.session.registry.host).into(),
+            429 => return served::limited(at.session, headers).into(),
             // The registry is not down, but does not know HEAD.
             405 | 501 => return self.fetch(at, State::FetchingTop(TopReference::TagAfterHead { useless: true })),
             500.. | 0 => {

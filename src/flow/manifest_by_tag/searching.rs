@@ -116,7 +116,8 @@ impl ManifestByTag {
     pub(super) fn path_change(&self, at: Context<'_>) -> Option<HeaderChange> {
         let asked = &self.asked;
         self.variants.as_ref().filter(|variants| variants.asked_for != asked.tag)?;
-        let path = ["/v2/", asked.repository.as_str(), "/manifests/", asked.tag.as_str(), &at.session.query];
+        let repository = at.session.registry.upstream(&asked.repository);
+        let path = ["/v2/", repository.as_str(), "/manifests/", asked.tag.as_str(), &at.session.query];
         Some(HeaderChange::Set(":path", path.concat()))
     }
 

@@ -4,11 +4,14 @@ use super::record::put;
 use crate::oci::reference::{Repository, Tag};
 use crate::store::keys::Identity;
 
-/// A repository behind a cluster: what is seen in one is not known of another.
+/// A repository behind a cluster: what is seen in one is not known of another. In keys it has the registry's own name,
+/// so that after a change of the prefix nothing of another repository is found.
 #[derive(Clone, Copy, Debug)]
 pub struct CacheScope<'a> {
     /// The upstream cluster.
     pub cluster: &'a str,
+    /// The path before every repository upstream, if there is one.
+    pub prefix: Option<&'a Repository>,
     /// The repository, with its namespace.
     pub repository: &'a Repository,
 }
@@ -60,7 +63,7 @@ impl CacheScope<'_> {
         let mut key = Vec::with_capacity(256);
         key.push(kind);
         put(&mut key, self.cluster.as_bytes());
-        put(&mut key, self.repository.as_str().as_bytes());
+        put(&mut key, self.repository.below(self.prefix).as_str().as_bytes());
         for part in parts {
             put(&mut key, part);
         }

@@ -32,7 +32,7 @@ fn resolution(top: &str) -> Resolution {
 #[test]
 fn keeps_documents_of_all_sizes() {
     let (memory, cache, name) = (Map::default(), cache(64 << 20), repository("a/b"));
-    let scope = CacheScope { cluster: "c", repository: &name };
+    let scope = CacheScope { cluster: "c", prefix: None, repository: &name };
     for size in [0, 1, 3_000, 30_000, 300_000] {
         let body = vec![b'x'; size];
         let digest = Digest::of(&body).to_string();
@@ -55,15 +55,15 @@ fn what_is_kept_is_known_in_its_repository_and_cluster_only() {
     let (memory, cache) = (Map::default(), cache(1 << 20));
     let (one, other) = (repository("a"), repository("b"));
     let tag = Tag::parse("latest").unwrap();
-    let scope = CacheScope { cluster: "c", repository: &one };
+    let scope = CacheScope { cluster: "c", prefix: None, repository: &one };
     let _ = cache.keep_document(&memory, scope, "d", "a/b", b"x");
     let _ = cache.keep_tag(&memory, scope, &tag);
     let _ = cache.keep_resolution(&memory, scope, &tag, b"view", &resolution("1"));
     let _ = cache.keep_confirmed(&memory, scope, &tag, b"view", &Identity::for_tests(1), resolution("1"));
     for (elsewhere, known) in [
         (scope, true),
-        (CacheScope { cluster: "c", repository: &other }, false),
-        (CacheScope { cluster: "e", repository: &one }, false),
+        (CacheScope { cluster: "c", prefix: None, repository: &other }, false),
+        (CacheScope { cluster: "e", prefix: None, repository: &one }, false),
     ] {
         assert_eq!(cache.find(&memory, elsewhere, "d").is_some(), known);
         assert_eq!(cache.knows_tag(&memory, elsewhere, &tag), known);
@@ -77,7 +77,7 @@ fn what_is_kept_is_known_in_its_repository_and_cluster_only() {
 #[test]
 fn a_location_that_was_taken_over_is_a_miss() {
     let (memory, cache, name) = (Map::default(), cache(1 << 20), repository("a"));
-    let scope = CacheScope { cluster: "c", repository: &name };
+    let scope = CacheScope { cluster: "c", prefix: None, repository: &name };
     let (first, _) = cache.keep_document(&memory, scope, "first", "a/b", b"first");
     let mut evicted = 0;
     for number in 0..64 {
@@ -91,7 +91,7 @@ fn a_location_that_was_taken_over_is_a_miss() {
 #[test]
 fn a_document_takes_one_slot_however_many_bring_it() {
     let (memory, cache, name) = (Map::default(), cache(1 << 20), repository("a"));
-    let scope = CacheScope { cluster: "c", repository: &name };
+    let scope = CacheScope { cluster: "c", prefix: None, repository: &name };
     let _ = cache.keep_document(&memory, scope, "first", "a/b", b"first");
     let (location, _) = cache.keep_document(&memory, scope, "second", "a/b", b"second");
     for _ in 0..200 {
@@ -107,7 +107,7 @@ fn a_document_takes_one_slot_however_many_bring_it() {
 fn never_takes_more_than_configured() {
     for bytes in [1 << 20, 3 << 20] {
         let (memory, cache, name) = (Map::default(), cache(bytes), repository("a"));
-        let scope = CacheScope { cluster: "c", repository: &name };
+        let scope = CacheScope { cluster: "c", prefix: None, repository: &name };
         let mut grown = 0;
         for number in 0..3_000_usize {
             let tag = Tag::parse(&format!("t{number}")).unwrap();
@@ -134,7 +134,7 @@ fn never_takes_more_than_configured() {
 #[test]
 fn who_is_slower_than_another_worker_looks_again() {
     let (memory, cache, name) = (Map::default(), cache(1 << 20), repository("a"));
-    let (scope, tag) = (CacheScope { cluster: "c", repository: &name }, Tag::parse("latest").unwrap());
+    let (scope, tag) = (CacheScope { cluster: "c", prefix: None, repository: &name }, Tag::parse("latest").unwrap());
     let keep = |top: &str| cache.keep_resolution(&memory, scope, &tag, b"view", &resolution(top));
     let known = || cache.resolution(&memory, scope, &tag, b"view").map(|resolution| resolution.top);
     let _ = keep("1");
@@ -163,7 +163,7 @@ fn what_others_keep_between_a_look_and_its_record_stays() {
 #[test]
 fn what_is_taken_is_known_through_lost_races_and_other_sizes() {
     let (memory, name) = (Map::default(), repository("a"));
-    let scope = CacheScope { cluster: "c", repository: &name };
+    let scope = CacheScope { cluster: "c", prefix: None, repository: &name };
     let mut grown = 0;
     for (round, bytes) in [(0, 1 << 20), (1, 4 << 20), (2, 2 << 20), (3, 8 << 20)] {
         let cache = cache(bytes);
@@ -184,7 +184,7 @@ fn what_is_taken_is_known_through_lost_races_and_other_sizes() {
 #[test]
 fn resizing_empties_what_is_beyond() {
     let (memory, name) = (Map::default(), repository("a"));
-    let scope = CacheScope { cluster: "c", repository: &name };
+    let scope = CacheScope { cluster: "c", prefix: None, repository: &name };
     let large = cache(8 << 20);
     assert_eq!(large.resize(&memory), CacheGrowth::default());
     for number in 0..2_000 {
@@ -207,7 +207,7 @@ fn resizing_empties_what_is_beyond() {
 #[test]
 fn damaged_memory_is_as_good_as_none() {
     let (memory, cache, name) = (Map::default(), cache(1 << 20), repository("a"));
-    let scope = CacheScope { cluster: "c", repository: &name };
+    let scope = CacheScope { cluster: "c", prefix: None, repository: &name };
     let tag = Tag::parse("latest").unwrap();
     let (location, _) = cache.keep_document(&memory, scope, "d", "a/b", b"body");
     let _ = cache.keep_resolution(&memory, scope, &tag, b"view", &resolution("1"));
@@ -235,7 +235,7 @@ fn records_are_what_was_put_in() {
 #[test]
 fn a_refusal_ends_what_was_confirmed_before_it_whatever_the_clock_says() {
     let (memory, cache, name, tag) = (Map::default(), cache(64 << 20), repository("a/b"), Tag::parse("t").unwrap());
-    let scope = CacheScope { cluster: "c", repository: &name };
+    let scope = CacheScope { cluster: "c", prefix: None, repository: &name };
     let confirmed = || cache.confirmed(&memory, scope, &tag, b"view", &Identity::for_tests(1)).is_some();
     let confirm = || cache.keep_confirmed(&memory, scope, &tag, b"view", &Identity::for_tests(1), resolution("1"));
     for (at, refused) in [(1000, 500), (1000, 1000), (500, 1000), (2000, 700)] {
