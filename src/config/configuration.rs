@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::machine_type_from::MachineTypeFrom;
 use super::machine_types::MachineTypes;
 use super::policies::IndexByDigest;
 use super::registry::Registry;
@@ -22,6 +23,7 @@ pub struct Config {
     pub(crate) registries: BTreeMap<String, Arc<Registry>>,
     pub(crate) accounts: BTreeMap<String, Account>,
     pub(crate) username_separator: String,
+    pub(super) machine_type_from: MachineTypeFrom,
     pub(crate) default_machine_type: Option<View>,
     pub(crate) on_no_match: OnNoMatch,
     pub(crate) index_by_digest: IndexByDigest,
@@ -71,6 +73,18 @@ impl Config {
             unfiltered || account.is_some_and(|account| account.may_use(&View::Machine(Arc::clone(machine_type))))
         };
         self.machine_types.values().filter(allowed).cloned().collect()
+    }
+
+    /// The places that say a client's machine type.
+    #[must_use]
+    pub const fn machine_type_from(&self) -> &MachineTypeFrom {
+        &self.machine_type_from
+    }
+
+    /// Whether anything but the login may say a machine type: a header, a path, a host or an address.
+    #[must_use]
+    pub fn has_sources(&self) -> bool {
+        self.machine_type_from.has_sources()
     }
 
     /// The images whose variants are tags or repositories.

@@ -12,11 +12,13 @@ mod hash;
 mod images;
 mod json;
 mod login;
+mod machine_type_from;
 mod machine_types;
 mod parse;
 mod policies;
 mod raw;
 mod raw_images;
+mod raw_machine_type_from;
 mod registry;
 #[cfg(feature = "schema")]
 mod schema;
@@ -31,6 +33,7 @@ pub use configuration::Config;
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use login::{Login, ViewDenied};
+pub use machine_type_from::{Addresses, HostClaim, Hosts, MachineTypeFrom};
 pub use policies::{IndexByDigest, Mode};
 pub use registry::Registry;
 #[cfg(feature = "schema")]

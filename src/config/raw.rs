@@ -13,6 +13,7 @@ use serde::{Deserialize, Deserializer};
 use super::authentication::Authentication;
 use super::policies::{IndexByDigest, Mode};
 use super::raw_images::RawImageRule;
+use super::raw_machine_type_from::RawMachineTypeFrom;
 use crate::auth::secret::Secret;
 use crate::machine_type::Description;
 
@@ -26,8 +27,8 @@ use crate::machine_type::Description;
 )]
 pub(super) struct RawConfig {
     /// The kinds of machines, by the name that logins use. At least one. A name is of lower-case letters, digits, `.`,
-    /// `_` and `-`, starts with a letter or digit and has at most 128 characters; `refuse`, `unfiltered` and `none` are
-    /// reserved.
+    /// `_` and `-`, starts with a letter or digit and has at most 128 characters; `refuse`, `unfiltered`, `none` and
+    /// `described` are reserved.
     #[serde(default)]
     #[cfg_attr(
         feature = "schema",
@@ -55,6 +56,9 @@ pub(super) struct RawConfig {
     /// character. Default: `-`.
     #[cfg_attr(feature = "schema", schemars(extend("pattern" = super::schema::NAME, "default" = "-")))]
     pub(super) username_separator: Option<String>,
+
+    /// The places that say a client's machine type beside its login. Default: the login name alone.
+    pub(super) machine_type_from: Option<RawMachineTypeFrom>,
 
     /// The machine type, or `unfiltered`, of logins that name none. Default: such logins are refused.
     pub(super) default_machine_type: Option<String>,

@@ -45,6 +45,15 @@ pub(super) const BCRYPT: &str = "^\\$2[aby]\\$(0[4-9]|10)\\$[./A-Za-z0-9]{53}$";
 /// A repository's name.
 pub(super) const REPOSITORY: &str = "^[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*)*$";
 
+/// One component of a repository's name.
+pub(super) const COMPONENT: &str = "^[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*$";
+
+/// A host without a port, or all that a label before it makes.
+pub(super) const HOST_NAME: &str = "^((\\*\\.)?[A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\])$";
+
+/// A network or an address.
+pub(super) const NETWORK: &str = "^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$";
+
 /// A pattern for repositories' names.
 pub(super) const PATTERN: &str =
     "^(\\*\\*?|[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*)(/(\\*\\*?|[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*)){0,127}$";
@@ -246,6 +255,17 @@ mod tests {
             ("/accounts/qnib-type1/machine_type", json!("type3")),
             ("/accounts/ops/machine_types", json!(["type1", "type9"])),
             ("/default_machine_type", json!("type3")),
+            ("/machine_type_from", json!({ "path": "metahub" })),
+            ("/machine_type_from", json!({ "path": "library" })),
+            ("/machine_type_from", json!({ "hosts": { "a..example": "type1" } })),
+            ("/machine_type_from", json!({ "hosts": { "a.example": "*" } })),
+            ("/machine_type_from", json!({ "hosts": { "a.example": "type9" } })),
+            ("/machine_type_from", json!({ "hosts": { "a.example": "type1", "A.example.": "type1" } })),
+            ("/machine_type_from", json!({ "addresses": { "10.1.2.3/16": "type1" } })),
+            ("/machine_type_from", json!({ "addresses": { "10.0.0.0/33": "type1" } })),
+            ("/machine_type_from", json!({ "addresses": { "::ffff:0:0/95": "type1" } })),
+            ("/machine_type_from", json!({ "addresses": { "10.0.0.1": "type9" } })),
+            ("/machine_type_from", json!({ "addresses": { "10.0.0.1": "type1", "::ffff:10.0.0.1": "type2" } })),
         ]
     }
 
@@ -271,6 +291,18 @@ mod tests {
             ("/accounts/a\u{e9} b", json!({ "password": HASH.replace("$2y$05", "$2a$10"), "passwords": null })),
             ("/accounts/ops/machine_types", json!([])),
             ("/username_separator", json!("+-+")),
+            ("/machine_type_from", json!({})),
+            ("/machine_type_from", json!({ "header": null, "path": null, "login": null })),
+            (
+                "/machine_type_from",
+                json!({
+                    "header": true, "path": "machines--by.name", "login": false,
+                    "hosts": {
+                        "A_b.Example.": "unfiltered", "*.nodes": "*", "10.0.0.1": "type1", "[2001:DB8::1]": "type1",
+                    },
+                    "addresses": { "0.0.0.0/0": "type1", "::/0": "type2", "::ffff:10.0.0.0/104": "unfiltered" },
+                }),
+            ),
             ("/on_no_match", json!(null)),
             ("/on_no_match", json!("unfiltered")),
             ("/on_no_match", json!("deny")),

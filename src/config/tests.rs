@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+mod machine_type_from;
 mod warnings;
 
 use super::source::tests::encoded;
@@ -53,6 +54,12 @@ fn the_base_is_accepted() {
 
 /// Refused values, and the field that each refusal names. Each value replaces the base configuration's.
 pub(super) fn refusals() -> Vec<(&'static str, Value, &'static str)> {
+    let mut rows = refusals_elsewhere();
+    rows.extend(machine_type_from::refusals());
+    rows
+}
+
+fn refusals_elsewhere() -> Vec<(&'static str, Value, &'static str)> {
     vec![
         ("/surprise", json!(1), "surprise"),
         ("/machine_types", json!({}), "machine_types"),
@@ -233,6 +240,7 @@ pub(super) fn refusals() -> Vec<(&'static str, Value, &'static str)> {
         ("/username_separator", json!(""), "username_separator"),
         ("/username_separator", json!(":"), "username_separator"),
         ("/default_machine_type", json!("type3"), "default_machine_type"),
+        ("/machine_types/described", json!({ "features": ["cpu:skylake"] }), "machine_types.described"),
         ("/on_no_match", json!("guess"), "on_no_match"),
         ("/index_by_digest", json!("maybe"), "index_by_digest"),
     ]

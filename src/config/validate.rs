@@ -4,6 +4,7 @@ use super::authentication::Authentication;
 use super::configuration::Config;
 use super::environment::{Environment, unset};
 use super::error::ConfigError;
+use super::machine_type_from::MachineTypeFrom;
 use super::machine_types::MachineTypes;
 use super::policies::IndexByDigest;
 use super::raw::{Named, RawAccount, RawConfig, RawOnNoMatch};
@@ -30,6 +31,7 @@ pub(super) fn validate(raw: RawConfig, hash: String, environment: Environment<'_
     let rules = FeatureRules::new(&raw.feature_rules)
         .map_err(|error| ConfigError::new(format!("feature_rules.{}", error.field), error.message))?;
     let machine_types = MachineTypes::new(raw.machine_types, &rules, &mut warnings)?;
+    let machine_type_from = MachineTypeFrom::new(raw.machine_type_from, &machine_types, &mut warnings)?;
     let default_machine_type = raw.default_machine_type.as_deref().map(|name| machine_types.view(name));
     let default_machine_type =
         default_machine_type.transpose().map_err(|message| ConfigError::new("default_machine_type", message))?;
@@ -46,11 +48,14 @@ pub(super) fn validate(raw: RawConfig, hash: String, environment: Environment<'_
     }
     ambiguity::refuse(&accounts, &machine_types, &username_separator)?;
     let images = images::images(raw.images, &rules, &registries, &machine_types, &mut warnings)?;
+    machine_type_from.refuse_hidden(&images, &accounts, &registries)?;
+    machine_type_from.warn_of_silence(&accounts, default_machine_type.as_ref(), &mut warnings);
     let dearest = accounts.values().flat_map(|account| &account.hashes).map(PasswordHash::cost).max();
     Ok(Config {
         machine_types,
         registries,
         username_separator,
+        machine_type_from,
         default_machine_type,
         on_no_match: match raw.on_no_match {
             None | Some(RawOnNoMatch::Refuse) => OnNoMatch::Refuse,

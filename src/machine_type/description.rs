@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::text::field::FieldError;
 
 /// Words that a login or the configuration uses in the place of a machine type.
-pub(crate) const RESERVED: [&str; 3] = ["refuse", "unfiltered", "none"];
+pub(crate) const RESERVED: [&str; 4] = ["refuse", "unfiltered", "none", "described"];
 
 /// The longest name of a machine type, in bytes.
 pub(crate) const MAX_NAME_LENGTH: usize = 128;

@@ -103,6 +103,11 @@ const PHRASES: &[(&str, &str)] = &[
     (" has no effect: the features name no such key", "src/machine_type/mod.rs"),
     ("no registry has authentication: accounts, so these names and passwords do nothing", "src/config/validate.rs"),
     ("a bcrypt cost above 6 holds a worker for more than 5 ms at each first login", "src/config/validate.rs"),
+    (" of the machine types, such as ", "src/config/machine_type_from.rs"),
+    (
+        "machine_type_from.login: is false, and nothing else says a login's machine type",
+        "src/config/machine_type_from.rs",
+    ),
     ("public_url: clients will send their passwords there without TLS", "src/config/validate.rs"),
     ("MetaHub's Envoy refused the request: ", "envoy/envoy.yaml"),
     ("the registry behind MetaHub does not answer, try again: ", "envoy/envoy.yaml"),

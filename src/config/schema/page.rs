@@ -12,6 +12,7 @@ use super::super::raw::{
     RawAccount, RawCache, RawConfig, RawCredentials, RawEvents, RawMachineType, RawRegistry, RawTokenService,
 };
 use super::super::raw_images::{RawImageRule, RawVariant, RawVariantRepository};
+use super::super::raw_machine_type_from::RawMachineTypeFrom;
 
 /// The text above the tables.
 const HEAD: &str = "# Configuration
@@ -37,11 +38,12 @@ struct Section {
     example: &'static str,
 }
 
-fn sections() -> [Section; 11] {
+fn sections() -> [Section; 12] {
     let section = |heading, definition, keys, example| Section { heading, definition, keys, example };
     [
         section("## The top level", "configuration", keys::<RawConfig>(), TOP_LEVEL),
         section("## machine_types", "machine_type", keys::<RawMachineType>(), MACHINE_TYPES),
+        section("## machine_type_from", "machine_type_from", keys::<RawMachineTypeFrom>(), MACHINE_TYPE_FROM),
         section("## registries", "registry", keys::<RawRegistry>(), REGISTRIES),
         section("### token_service", "token_service", keys::<RawTokenService>(), TOKEN_SERVICE),
         section("### credentials", "credentials", keys::<RawCredentials>(), CREDENTIALS),
@@ -73,6 +75,13 @@ const MACHINE_TYPES: &str = r#"machine_types:
   type2: { architecture: arm64, variant: v8.2 }
   generic: { architecture: amd64 }
   windows1: { os: windows, os_version: 10.0.20348, architecture: amd64 }
+"#;
+
+const MACHINE_TYPE_FROM: &str = r#"machine_type_from:
+  header: true
+  path: machines
+  hosts: { gpu1.hub.example: gpu1, "*.nodes.hub.example": "*" }
+  addresses: { "10.1.0.0/16": gpu1, "10.1.2.3": type1, "2001:db8::/32": type2 }
 "#;
 
 const REGISTRIES: &str = r#"registries:
