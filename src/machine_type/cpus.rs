@@ -110,6 +110,20 @@ impl Cpus {
         words.extend(self.flags.iter().map(|flag| format!("{ISA}:{}", flag.value())));
         words
     }
+
+    /// A variant that does not follow from a microarchitecture, and the one microarchitecture in words, for the
+    /// description of a machine.
+    pub(super) fn described(&self) -> (Option<&str>, Vec<String>) {
+        let words = |cpu: &Microarchitecture| vec![[CPU, ":", cpu.name()].concat()];
+        match self.known.as_slice() {
+            // A level stands beside a microarchitecture that has none.
+            [first, second] => {
+                let (level, cpu) = if first.variant().is_some() { (first, second) } else { (second, first) };
+                (self.text_variant().or(level.variant()), words(cpu))
+            }
+            known => (self.text_variant(), known.first().map(words).unwrap_or_default()),
+        }
+    }
 }
 
 /// An equal name of something without a place in the tree.

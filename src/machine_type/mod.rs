@@ -8,6 +8,7 @@ use crate::oci::platform::{self, PlatformWord};
 use crate::text::field::FieldError;
 
 mod cpus;
+pub mod described;
 mod description;
 mod features;
 mod fingerprint;
@@ -42,6 +43,8 @@ pub struct MachineType {
     /// How it runs 32-bit images, if it does.
     mode_32_bit: Option<thirty_two_bit::Mode>,
     warnings: Vec<FieldError>,
+    /// A client has described it: it has no name of its own.
+    described: bool,
     fingerprint: OnceLock<Fingerprint>,
 }
 
@@ -57,6 +60,11 @@ impl MachineType {
         rules: &FeatureRules,
     ) -> Result<Self, FieldError> {
         description::check_name(name)?;
+        Self::of(name, description, rules)
+    }
+
+    /// The same, whatever the name.
+    fn of<T: AsRef<str>>(name: &str, description: &Description<T>, rules: &FeatureRules) -> Result<Self, FieldError> {
         let mut warnings = Vec::new();
         let mut features = Features::read(&description.features, rules)?;
         features.read_devices(&description.devices, rules, &mut warnings)?;
@@ -86,16 +94,23 @@ impl MachineType {
             cpu_place,
             mode_32_bit: mode_32_bit.filter(|_| description.run_32_bit != Some(false)),
             warnings,
+            described: false,
             fingerprint: OnceLock::new(),
         };
         machine_type.read_preferences(&description.prefer)?;
         Ok(machine_type)
     }
 
-    /// The name that logins use.
+    /// The name that logins use; of a described machine the description in its canonical form.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether a client has described the machine, so that no operator knows its name.
+    #[must_use]
+    pub const fn is_described(&self) -> bool {
+        self.described
     }
 
     /// The operating system (`GOOS`).

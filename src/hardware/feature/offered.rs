@@ -41,6 +41,17 @@ impl OfferedValues {
         }
     }
 
+    /// Brings the values into one order.
+    pub(crate) fn sort(&mut self) {
+        let mut sorted: Vec<Value> = Vec::with_capacity(self.values.len());
+        for value in self.values.drain(..) {
+            let words = value.words("");
+            let place = sorted.partition_point(|other| other.words("") < words);
+            sorted.insert(place, value);
+        }
+        self.values = sorted;
+    }
+
     /// Lets any device do, for machines that are not alike or use one device at a time.
     pub(crate) const fn let_any_do(&mut self) {
         self.every = false;
