@@ -25,6 +25,7 @@ pub(super) fn cache(raw: Option<RawCache>) -> Result<Cache, ConfigError> {
         bytes,
         tag_ttl: seconds("tag_ttl", tag_ttl)?,
         serve_stale_on_error: seconds("serve_stale_on_error", serve_stale_on_error)?,
+        described: false,
     };
     if !cache.is_on() && (cache.tag_ttl > 0 || cache.serve_stale_on_error > 0) {
         return Err(ConfigError::new(

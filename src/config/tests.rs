@@ -288,7 +288,7 @@ fn a_secret_of_the_wrong_type_is_not_quoted() {
 fn the_cache_is_on_unless_told_otherwise() {
     assert_eq!(parse(&with("/cache", json!({}))).unwrap().cache(), Cache::default());
     let cache = json!({ "bytes": "1GiB", "tag_ttl": "30s", "serve_stale_on_error": "1h" });
-    let expected = Cache { bytes: 1 << 30, tag_ttl: 30, serve_stale_on_error: 3600 };
+    let expected = Cache { bytes: 1 << 30, tag_ttl: 30, serve_stale_on_error: 3600, described: false };
     assert_eq!(parse(&with("/cache", cache)).unwrap().cache(), expected);
     assert!(!parse(&with("/cache", json!({ "bytes": 0 }))).unwrap().cache().is_on());
 }

@@ -7,7 +7,8 @@
 //!   of the oldest of its ring. A slot's value carries its complete key, so a slot that was taken over in the meantime
 //!   is a miss and never another document.
 //! - *facts*: small records in a hash table of 4 KiB buckets (`facts.rs`). They say where a document is, what a tag
-//!   resolved to for a machine type ([`Resolution`]), and when that was last confirmed to which caller.
+//!   resolved to for a machine type ([`Resolution`]), and when that was last confirmed to which caller. Facts about
+//!   machines that clients describe have buckets of their own, so that made-up machines push nobody's facts out.
 //!
 //! The cache grants no access. Keys carry upstream cluster and repository, because access is checked per repository: a
 //! document is served only after the registry has just said, to the caller's own credentials, that the tag or digest is
@@ -26,7 +27,7 @@ mod settings;
 pub use documents::{Document, Location};
 pub use growth::CacheGrowth;
 pub use resolution::{Confirmed, Observed, Resolution};
-pub use scope::CacheScope;
+pub use scope::{CacheScope, DESCRIBED};
 pub use settings::{Cache, DEFAULT_BYTES, MAX_BYTES, MIN_BYTES};
 
 use crate::oci::reference::Tag;

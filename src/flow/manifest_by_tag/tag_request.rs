@@ -9,7 +9,7 @@ use crate::machine_type::MachineType;
 use crate::oci::index::AssumedLevels;
 use crate::oci::reference::{Repository, Tag};
 use crate::select::OnNoMatch;
-use crate::store::cache::Cache;
+use crate::store::cache::{Cache, DESCRIBED};
 use crate::store::keys::Identity;
 
 /// The rule by which an index is served where nothing but selection says what is served.
@@ -52,8 +52,10 @@ impl TagRequest {
 }
 
 /// The view on which an answer depends besides the tag, in bytes: the number of the rule by which an index is served,
-/// the machine type's offer, and the levels that are assumed.
+/// the machine type's offer, and the levels that are assumed. Views of described machines are marked, because they are
+/// remembered in a share of the cache.
 pub(in crate::flow) fn view(rule: u8, machine_type: &MachineType, assumed: &AssumedLevels) -> Vec<u8> {
+    let rule = if machine_type.is_described() { rule | DESCRIBED } else { rule };
     let mut view = vec![rule];
     view.extend_from_slice(machine_type.fingerprint().as_bytes());
     view.extend_from_slice(assumed.text().as_bytes());

@@ -7,6 +7,7 @@ use std::hash::{DefaultHasher, Hasher as _};
 
 use super::growth::CacheGrowth;
 use super::record::{put, take};
+use super::scope::is_of_described;
 use super::settings::Cache;
 use crate::store::resources::Store;
 
@@ -16,6 +17,8 @@ const BUCKET_BYTES: usize = 4096;
 const MAX_RECORD: usize = 1024;
 /// Facts get one in so many bytes of the cache.
 const SHARE: u64 = 4;
+/// Facts about described machines get one in so many buckets, the last ones, where machines may be described.
+const DESCRIBED_SHARE: u64 = 8;
 /// The number of attempts to write to a bucket, because another worker may have written to it in the meantime.
 const ATTEMPTS: u32 = 3;
 
@@ -29,9 +32,12 @@ fn name(bucket: u64) -> String {
 
 /// The name of a key's bucket; `None` if there are no buckets at all.
 fn bucket_name(cache: &Cache, key: &[u8]) -> Option<String> {
+    let all = buckets(cache);
+    let described = if cache.described { all / DESCRIBED_SHARE } else { 0 };
+    let (first, count) = if is_of_described(key) { (all - described, described) } else { (0, all - described) };
     let mut hasher = DefaultHasher::new();
     hasher.write(key);
-    hasher.finish().checked_rem(buckets(cache)).map(name)
+    hasher.finish().checked_rem(count).map(|place| name(first + place))
 }
 
 /// The records of a bucket's value; a damaged rest is treated as absent.

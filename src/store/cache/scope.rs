@@ -4,6 +4,14 @@ use super::record::put;
 use crate::oci::reference::{Repository, Tag};
 use crate::store::keys::Identity;
 
+/// Marks the first byte of a view: it is one of a described machine.
+pub const DESCRIBED: u8 = 0x80;
+
+/// Whether a key is of a fact about a described machine.
+pub(super) fn is_of_described(key: &[u8]) -> bool {
+    key.first().is_some_and(u8::is_ascii_uppercase)
+}
+
 /// A repository behind a cluster: what is seen in one is not known of another. In keys it has the registry's own name,
 /// so that after a change of the prefix nothing of another repository is found.
 #[derive(Clone, Copy, Debug)]
@@ -25,12 +33,12 @@ impl CacheScope<'_> {
 
     /// The key of a tag's resolution.
     pub(super) fn resolution_key(self, tag: &Tag, view: &[u8]) -> Vec<u8> {
-        self.key(b't', &[tag.as_str().as_bytes(), view])
+        self.key(of_view(b't', view), &[tag.as_str().as_bytes(), view])
     }
 
     /// The key of a tag's resolution that upstream confirmed to the identity.
     pub(super) fn confirmed_key(self, tag: &Tag, view: &[u8], identity: &Identity) -> Vec<u8> {
-        self.key(b'c', &[tag.as_str().as_bytes(), view, identity.as_bytes()])
+        self.key(of_view(b'c', view), &[tag.as_str().as_bytes(), view, identity.as_bytes()])
     }
 
     /// The key of the identity's last refusal.
@@ -50,7 +58,7 @@ impl CacheScope<'_> {
 
     /// The key of a tag in which nothing fits a view, for the credential that the registry saw.
     pub(super) fn unfit_key(self, tag: &Tag, view: &[u8], seen: &Identity) -> Vec<u8> {
-        self.key(b'u', &[tag.as_str().as_bytes(), view, seen.as_bytes()])
+        self.key(of_view(b'u', view), &[tag.as_str().as_bytes(), view, seen.as_bytes()])
     }
 
     /// The key of the time at which the registry last answered HEAD with less than GET.
@@ -69,4 +77,10 @@ impl CacheScope<'_> {
         }
         key
     }
+}
+
+/// The kind of a key that depends on a view. Facts about described machines are of kinds of their own.
+fn of_view(kind: u8, view: &[u8]) -> u8 {
+    let is_described = view.first().is_some_and(|first| first & DESCRIBED != 0);
+    if is_described { kind.to_ascii_uppercase() } else { kind }
 }

@@ -16,11 +16,13 @@ pub struct Cache {
     pub tag_ttl: u64,
     /// How much longer it may be answered while upstream is down, in seconds.
     pub serve_stale_on_error: u64,
+    /// Whether clients may describe machines. The facts about described machines have a share of their own then.
+    pub described: bool,
 }
 
 impl Default for Cache {
     fn default() -> Self {
-        Self { bytes: DEFAULT_BYTES, tag_ttl: 0, serve_stale_on_error: 0 }
+        Self { bytes: DEFAULT_BYTES, tag_ttl: 0, serve_stale_on_error: 0, described: false }
     }
 }
 

@@ -249,3 +249,65 @@ fn a_refusal_ends_what_was_confirmed_before_it_whatever_the_clock_says() {
         assert!(confirmed(), "believed again");
     }
 }
+
+/// A view of a described machine.
+fn described(number: u32) -> Vec<u8> {
+    [&[DESCRIBED][..], &number.to_le_bytes()].concat()
+}
+
+#[test]
+fn made_up_machines_push_out_no_facts_of_others() {
+    let (memory, name) = (Map::default(), repository("a/b"));
+    let cache = Cache { described: true, ..cache(1 << 20) };
+    let scope = CacheScope { cluster: "c", repository: &name };
+    let tags: Vec<Tag> = (0..20).map(|number| Tag::parse(&format!("t{number}")).unwrap()).collect();
+    let identity = Identity::for_tests(1);
+    let mut size = CacheGrowth::default();
+    let mut grow = |growth: CacheGrowth| size = size.and(growth);
+    for tag in &tags {
+        grow(cache.keep_tag(&memory, scope, tag));
+        grow(cache.keep_resolution(&memory, scope, tag, b"view", &resolution("1")));
+        grow(cache.keep_confirmed(&memory, scope, tag, b"view", &identity, resolution("1")));
+        grow(cache.keep_unfit(&memory, scope, tag, b"view", &identity));
+    }
+    let mut full = 0;
+    for number in 0..10_000 {
+        let (tag, view) = (&tags[0], described(number));
+        grow(cache.keep_resolution(&memory, scope, tag, &view, &resolution("2")));
+        assert_eq!(cache.resolution(&memory, scope, tag, &view), Some(resolution("2")));
+        grow(cache.keep_confirmed(&memory, scope, tag, &view, &identity, resolution("2")));
+        assert!(cache.confirmed(&memory, scope, tag, &view, &identity).is_some());
+        grow(cache.keep_unfit(&memory, scope, tag, &view, &identity));
+        assert!(cache.is_unfit(&memory, scope, tag, &view, &identity));
+        if number == 1_000 {
+            full = taken(&memory);
+        }
+    }
+    for tag in &tags {
+        assert!(cache.knows_tag(&memory, scope, tag));
+        assert_eq!(cache.resolution(&memory, scope, tag, b"view"), Some(resolution("1")));
+        assert!(cache.confirmed(&memory, scope, tag, b"view", &identity).is_some());
+        assert!(cache.is_unfit(&memory, scope, tag, b"view", &identity));
+    }
+    assert_eq!(taken(&memory), u64::try_from(size.bytes).unwrap(), "all that is stored is accounted for");
+    // 8 of 64 buckets of 4 KiB, and what the others have.
+    assert!(taken(&memory).abs_diff(full) < 8 * 300 && taken(&memory) < 80 * 1024, "{full} {}", taken(&memory));
+}
+
+#[test]
+fn facts_of_described_machines_have_no_place_where_none_may_be_described() {
+    let (memory, name, tag) = (Map::default(), repository("a/b"), Tag::parse("latest").unwrap());
+    let scope = CacheScope { cluster: "c", repository: &name };
+    let growth = cache(1 << 20).keep_resolution(&memory, scope, &tag, &described(1), &resolution("1"));
+    assert_eq!((growth, memory.len()), (CacheGrowth::default(), 0));
+    // A smaller cache has smaller shares, and gives the rest back.
+    let (large, small) = (Cache { described: true, ..cache(4 << 20) }, Cache { described: true, ..cache(1 << 20) });
+    let mut size = large.resize(&memory);
+    for number in 0..1_000 {
+        size = size.and(large.keep_resolution(&memory, scope, &tag, &described(number), &resolution("1")));
+    }
+    size = size.and(small.resize(&memory));
+    assert!(small.resolution(&memory, scope, &tag, &described(999)).is_none());
+    let facts = taken(&memory) - 8;
+    assert_eq!((facts, u64::try_from(size.bytes)), (0, Ok(0)), "all of it lay beyond");
+}
