@@ -27,6 +27,7 @@ use super::manifest_by_digest::{DigestRequest, ManifestByDigest};
 use super::manifest_by_tag::ManifestByTag;
 use super::mapped::{self, Mapped};
 use super::onward;
+use super::paths::Content;
 use super::report::{Counter, Report, Reporting};
 use super::servable::Servable;
 use super::session::{Session, Trust};
@@ -183,7 +184,7 @@ impl<'a> Allowed<'a> {
         if let Request::Manifest(..) = request {
             session.query = onward::routed(path);
         }
-        session.mapped = mapped;
+        (session.mapped, session.content) = (mapped, Content::of(&request));
         let changed_path = session.paths().upstream(path, &request, namespace, &session.query);
         let cache = site.config.cache;
         if let Some((repository, identity)) = repository.as_ref().zip(caller.identity)

@@ -3,7 +3,6 @@
 use super::authorizing::{Authorizing, Outgoing};
 use super::decision::{Context, Decision, Next, Undecided};
 use super::local_reply::{LocalReply, overloaded};
-use super::paths::PATHS;
 use super::report::{Counter, Report, Reporting};
 use super::session::Session;
 use super::step::{Event, Step};
@@ -145,9 +144,9 @@ impl Exchange {
     pub fn suffices(&self, status: &[u8]) -> Option<&'static [&'static str]> {
         match &self.0 {
             // Every answer passes as it is, except a challenge.
-            Way::Passing(session) if status != b"401" => Some(if session.paths().differ() { &PATHS } else { &[] }),
+            Way::Passing(session) if status != b"401" => Some(session.paths().named_in(status)),
             // Paths in it are turned back.
-            Way::Undecided(session, state) if state.passes() && session.paths().differ() => None,
+            Way::Undecided(session, state) if state.passes() && !session.paths().named_in(status).is_empty() => None,
             Way::Undecided(_, state) => state.suffices(status),
             _ => None,
         }

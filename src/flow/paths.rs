@@ -1,6 +1,7 @@
 //! The two names of a path: clients ask for a repository by MetaHub's name, and the registry may have it by another (a
 //! prefix, a repository that an image's rules choose). Here a client's path becomes the registry's, and paths in the
-//! registry's answers become the client's again, so that it goes on where it began.
+//! registry's answers become the client's again, so that it goes on where it began: with MetaHub, also where the
+//! registry names itself by its host.
 
 use super::mapped::Mapped;
 use crate::config::Registry;
@@ -10,10 +11,34 @@ use crate::request::Request;
 use crate::text::headers::{HeaderChange, Headers};
 
 /// The headers that may name a path of the registry.
-pub(super) const PATHS: [&str; 2] = ["link", "location"];
+const PATHS: [&str; 2] = ["link", "location"];
 
 /// The beginning of every path of the registry's.
 const BASE: &str = "/v2/";
+
+/// The kind of thing that is asked for, as far as it matters for paths in the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    Manifest,
+    Blob,
+    /// Tags or referrers, which may go on at another path.
+    List,
+    /// Nothing in a repository.
+    Other,
+}
+
+impl Content {
+    pub(super) const fn of(request: &Request) -> Self {
+        match request {
+            Request::Manifest(..) => Self::Manifest,
+            Request::Blob(_) => Self::Blob,
+            Request::Tags(_) | Request::Referrers(_) => Self::List,
+            Request::Ping | Request::Health | Request::Token | Request::MachineTypes(_) | Request::Explain(_) => {
+                Self::Other
+            }
+        }
+    }
+}
 
 /// The names of a request's paths.
 #[derive(Clone, Copy, Debug)]
@@ -21,12 +46,26 @@ pub(super) struct Paths<'s> {
     pub(super) registry: &'s Registry,
     /// The repository that stands in the place of the one that the client names.
     pub(super) mapped: Option<&'s Mapped>,
+    pub(super) content: Content,
 }
 
 impl Paths<'_> {
     /// Whether the registry's paths are not the client's.
-    pub(super) const fn differ(&self) -> bool {
+    const fn differ(&self) -> bool {
         self.mapped.is_some() || self.registry.prefix.is_some()
+    }
+
+    /// The headers of an answer with this status that may name a path. Reading one costs a call into Envoy, so only
+    /// those are named that such an answer has by the specification (RFC 9110 §10.2.2; OCI distribution spec, §Content
+    /// Discovery), and for a manifest under another name both.
+    pub(super) fn named_in(&self, status: &[u8]) -> &'static [&'static str] {
+        match (self.content, status) {
+            (Content::Other, _) => &[],
+            (_, b"201" | [b'3', _, _]) => &["location"],
+            (Content::List, b"200") => &["link"],
+            (Content::Manifest, _) if self.differ() => &PATHS,
+            _ => &[],
+        }
     }
 
     /// The path of the client's own request as it goes upstream, if it is another than the client's, `sent`. The
@@ -87,24 +126,34 @@ impl Paths<'_> {
         is_turned.then(|| parts().join("<"))
     }
 
-    /// The same for one URL and what follows it.
+    /// The same for one URL and what follows it. Nothing of the registry's is served but what is below `/v2/`, so other
+    /// URLs of its host stay as they are.
     fn turned(&self, url: &str) -> Option<String> {
-        let schemes = ["https://", "http://"];
-        let path = schemes.iter().find_map(|scheme| url.strip_prefix(scheme)?.strip_prefix(&*self.registry.host));
-        let path = path.unwrap_or(url);
-        let rest = path.strip_prefix(BASE)?;
+        let rest = path_at(&self.registry.host, url).unwrap_or(url).strip_prefix(BASE)?;
         let rest = match &self.registry.prefix {
             Some(prefix) => rest.strip_prefix(prefix.as_str())?.strip_prefix('/')?,
             None => rest,
         };
-        let before = url.strip_suffix(path)?;
         let in_chosen = self.mapped.and_then(|mapped| Some((mapped, rest.strip_prefix(mapped.chosen.as_str())?)));
         let parts = match in_chosen {
-            Some((mapped, rest)) if rest.starts_with('/') => [before, BASE, mapped.named.as_str(), rest],
-            _ => [before, BASE, rest, ""],
+            Some((mapped, rest)) if rest.starts_with('/') => [BASE, mapped.named.as_str(), rest],
+            _ => [BASE, rest, ""],
         };
         Some(parts.concat()).filter(|turned| turned != url)
     }
+}
+
+/// The path of a URL that is at this host, by `http` or `https`, and what follows the path.
+fn path_at<'u>(host: &str, url: &'u str) -> Option<&'u str> {
+    let (scheme, rest) = url.split_once("//")?;
+    let (authority, path) = rest.split_at(rest.find('/')?);
+    let is_web = ["https:", "http:", ""].iter().any(|known| scheme.eq_ignore_ascii_case(known));
+    let is_there = without_default_port(authority).eq_ignore_ascii_case(without_default_port(host));
+    (is_web && is_there).then_some(path)
+}
+
+fn without_default_port(authority: &str) -> &str {
+    authority.strip_suffix(":443").or_else(|| authority.strip_suffix(":80")).unwrap_or(authority)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::challenge::Challenge;
 use super::fault::Fault;
 use super::local_reply::{LocalReply, refuse, rejected};
 use super::mapped::Mapped;
-use super::paths::Paths;
+use super::paths::{Content, Paths};
 use super::report::{Counter, Report, Reporting};
 use super::step::Callout;
 use crate::auth::credentials::Presented;
@@ -42,6 +42,8 @@ pub(super) struct Session {
     pub(super) trust: Option<Box<Trust>>,
     /// The repository that stands in the place of the one that the client names.
     pub(super) mapped: Option<Box<Mapped>>,
+    /// The kind of thing that is asked for.
+    pub(super) content: Content,
 }
 
 /// The repository in which a caller was believed, and the credential.
@@ -76,12 +78,13 @@ impl Session {
             repeated: false,
             trust: None,
             mapped: None,
+            content: Content::Other,
         }
     }
 
     /// The names that client and registry have for the request's paths.
     pub(super) fn paths(&self) -> Paths<'_> {
-        Paths { registry: &self.registry, mapped: self.mapped.as_deref() }
+        Paths { registry: &self.registry, mapped: self.mapped.as_deref(), content: self.content }
     }
 
     /// Finds out which `Authorization` a request needs. Returns the request for a token that must be answered first.

@@ -23,6 +23,7 @@ mod flow_large;
 mod flow_lies;
 mod flow_moved;
 mod flow_observe;
+mod flow_paths;
 mod flow_prefix;
 mod flow_pull;
 mod flow_request;

@@ -38,6 +38,7 @@ mod logins;
 mod observe;
 mod overflow;
 mod pages;
+mod prefix;
 mod protocol;
 mod publishing;
 mod registries_conf;

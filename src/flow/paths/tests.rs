@@ -6,6 +6,10 @@ fn repository(name: &str) -> Repository {
     Repository::parse(name).unwrap()
 }
 
+fn paths<'s>(registry: &'s Registry, mapped: Option<&'s Mapped>) -> Paths<'s> {
+    Paths { registry, mapped, content: Content::List }
+}
+
 /// A registry with this prefix.
 fn registry(prefix: Option<&str>) -> Arc<Registry> {
     let prefix = prefix.map(|prefix| format!(r#", "prefix": "{prefix}""#)).unwrap_or_default();
@@ -20,7 +24,7 @@ fn registry(prefix: Option<&str>) -> Arc<Registry> {
 fn paths_of_the_registry_are_turned_back() {
     let (plain, registry) = (registry(None), registry(Some("x/cache")));
     let mapped = Mapped::new(&repository("a/b"), &repository("a/b-rocm"));
-    let of = |prefix: bool, mapped| Paths { registry: if prefix { &registry } else { &plain }, mapped };
+    let of = |prefix: bool, mapped| paths(if prefix { &registry } else { &plain }, mapped);
     let rows = [
         (of(false, Some(&mapped)), "/v2/a/b-rocm/blobs/x", Some("/v2/a/b/blobs/x")),
         (
@@ -47,6 +51,14 @@ fn paths_of_the_registry_are_turned_back() {
         (of(true, Some(&mapped)), "/v2/x/cache/a/b-rocm/blobs/x", Some("/v2/a/b/blobs/x")),
         (of(true, Some(&mapped)), "/v2/x/cache/other/blobs/x", Some("/v2/other/blobs/x")),
         (of(true, Some(&mapped)), "/v2/a/b-rocm/blobs/x", None),
+        (
+            of(true, Some(&mapped)),
+            "https://registry.example/v2/x/cache/a/b-rocm/blobs/x?a=b",
+            Some("/v2/a/b/blobs/x?a=b"),
+        ),
+        (of(true, None), "https://registry.example/v2/a/blobs/x", None),
+        (of(false, Some(&mapped)), "https://registry.example/v2/a/b-rocm/blobs/x", Some("/v2/a/b/blobs/x")),
+        (of(false, Some(&mapped)), "https://registry.example/v2/other/blobs/x", Some("/v2/other/blobs/x")),
     ];
     for (paths, value, expected) in rows {
         assert_eq!(paths.back(value).as_deref(), expected, "{value} {paths:?}");
@@ -73,9 +85,63 @@ fn paths_of_clients_lead_to_the_registrys_repository() {
             let sent = format!("/v2/{written}/{rest}");
             let mut request = Request::parse(sent.as_bytes()).unwrap();
             *request.repository_mut().unwrap() = mapped.map_or(&named, |mapped| &mapped.chosen).clone();
-            let paths = Paths { registry: if prefix { &registry } else { &plain }, mapped };
+            let paths = paths(if prefix { &registry } else { &plain }, mapped);
             let expected = expected.map(|expected| format!("/v2/{expected}/{rest}"));
             assert_eq!(paths.upstream(&sent, &request, namespace, ""), expected, "{sent}");
         }
+    }
+}
+
+/// A URL of the registry's host leads clients past MetaHub, and some refuse one of another host than they asked.
+#[test]
+fn urls_of_the_registrys_host_become_relative() {
+    let rows = [
+        ("registry.example", "https://registry.example/v2/a", true),
+        ("registry.example", "http://registry.example/v2/a", true),
+        ("registry.example", "HTTPS://Registry.Example:443/v2/a", true),
+        ("registry.example", "http://registry.example:80/v2/a", true),
+        ("registry.example", "//registry.example/v2/a", true),
+        ("registry.example:443", "https://registry.example/v2/a", true),
+        ("registry.example:5000", "http://registry.example:5000/v2/a", true),
+        ("registry.example:5000", "http://registry.example/v2/a", false),
+        ("registry.example", "https://registry.example:5000/v2/a", false),
+        ("registry.example", "https://cdn.registry.example/v2/a", false),
+        ("registry.example", "https://registry.example.org/v2/a", false),
+        ("registry.example", "https://me@registry.example/v2/a", false),
+        ("registry.example", "ftp://registry.example/v2/a", false),
+        ("registry.example", "https://storage.example/registry.example/v2/a", false),
+        // MetaHub serves nothing there.
+        ("registry.example", "https://registry.example/storage/v2/a?signature=x", false),
+        ("registry.example", "https://registry.example", false),
+        ("[::1]:5000", "http://[::1]:5000/v2/a", true),
+    ];
+    for (host, url, expected) in rows {
+        let registry = Registry { host: host.to_owned(), ..Registry::clone(&registry(None)) };
+        let paths = paths(&registry, None);
+        assert_eq!(paths.back(url).as_deref(), expected.then_some("/v2/a"), "{host} {url}");
+        let link = format!("<{url}>; rel=\"next\"");
+        let expected = expected.then_some("</v2/a>; rel=\"next\"");
+        assert_eq!(paths.back(&link).as_deref(), expected, "{host} {link}");
+    }
+}
+
+/// Reading a header costs a call into Envoy.
+#[test]
+fn headers_are_read_where_the_answer_may_have_them() {
+    let (plain, prefixed) = (registry(None), registry(Some("cache")));
+    let none: &[&str] = &[];
+    for (content, status, of_plain, of_prefixed) in [
+        (Content::Blob, "200", none, none),
+        (Content::Blob, "206", none, none),
+        (Content::Blob, "307", &["location"][..], &["location"][..]),
+        (Content::List, "200", &["link"][..], &["link"][..]),
+        (Content::List, "404", none, none),
+        (Content::List, "302", &["location"][..], &["location"][..]),
+        (Content::Manifest, "200", none, &PATHS[..]),
+        (Content::Manifest, "301", &["location"][..], &["location"][..]),
+        (Content::Other, "302", none, none),
+    ] {
+        let named_in = |registry: &Arc<Registry>| Paths { registry, mapped: None, content }.named_in(status.as_bytes());
+        assert_eq!((named_in(&plain), named_in(&prefixed)), (of_plain, of_prefixed), "{content:?} {status}");
     }
 }
