@@ -259,7 +259,7 @@ fn described(number: u32) -> Vec<u8> {
 fn made_up_machines_push_out_no_facts_of_others() {
     let (memory, name) = (Map::default(), repository("a/b"));
     let cache = Cache { described: true, ..cache(1 << 20) };
-    let scope = CacheScope { cluster: "c", repository: &name };
+    let scope = CacheScope { cluster: "c", prefix: None, repository: &name };
     let tags: Vec<Tag> = (0..20).map(|number| Tag::parse(&format!("t{number}")).unwrap()).collect();
     let identity = Identity::for_tests(1);
     let mut size = CacheGrowth::default();
@@ -297,7 +297,7 @@ fn made_up_machines_push_out_no_facts_of_others() {
 #[test]
 fn facts_of_described_machines_have_no_place_where_none_may_be_described() {
     let (memory, name, tag) = (Map::default(), repository("a/b"), Tag::parse("latest").unwrap());
-    let scope = CacheScope { cluster: "c", repository: &name };
+    let scope = CacheScope { cluster: "c", prefix: None, repository: &name };
     let growth = cache(1 << 20).keep_resolution(&memory, scope, &tag, &described(1), &resolution("1"));
     assert_eq!((growth, memory.len()), (CacheGrowth::default(), 0));
     // A smaller cache has smaller shares, and gives the rest back.
