@@ -139,7 +139,7 @@ fn strip_scheme<'a>(value: &'a [u8], scheme: &[u8]) -> Option<&'a [u8]> {
 
 /// Ways to read `user` as `<account><separator><machine type>`, the longest machine type first. Both parts may
 /// contain the separator; neither is empty.
-pub fn splits<'a>(user: &'a str, separator: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+pub fn splits<'u>(user: &'u str, separator: &str) -> impl Iterator<Item = (&'u str, &'u str)> {
     user.match_indices(separator).filter_map(move |(position, _)| {
         let account = user.get(..position)?;
         let machine_type = user.get(position + separator.len()..)?;

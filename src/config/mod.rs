@@ -3,6 +3,7 @@
 mod ambiguity;
 mod authentication;
 mod cache;
+mod claimed;
 mod configuration;
 mod document;
 mod environment;
@@ -29,10 +30,11 @@ mod validate;
 mod values;
 
 pub use authentication::Authentication;
+pub use claimed::InvalidClaim;
 pub use configuration::Config;
 pub use environment::Environment;
 pub use error::ConfigError;
-pub use login::{Login, ViewDenied};
+pub use login::LoginClaim;
 pub use machine_type_from::{Addresses, HostClaim, Hosts, MachineTypeFrom};
 pub use policies::{IndexByDigest, Mode};
 pub use registry::Registry;

@@ -41,15 +41,15 @@ pub(super) fn authenticate<'a>(
         let account = known.account.map(|name| config.accounts.get(&name).ok_or(name));
         // Without its account a known login would escape the account's limits. Then it is checked again.
         if let Ok(account) = account.transpose() {
-            let caller = logged_in(known.user, known.view, account, shared(registry));
+            let caller = logged_in(known.user, account, shared(registry));
             return Ok(Caller { identity: known.identity, ..caller });
         }
     }
     let caller = look_at(config, resources, registry, arrival)?;
     if let (Some(value), true) = (authorization, caller.proof == Proof::Checked) {
-        let Caller { user, view, account, identity, .. } = &caller;
+        let Caller { user, account, identity, .. } = &caller;
         let account = account.map(|account| account.name().to_owned());
-        let known = KnownCaller { user: user.clone(), view: view.clone(), account, identity: *identity };
+        let known = KnownCaller { user: user.clone(), account, identity: *identity };
         known_callers.keep(resources, &registry.cluster, value, known);
     }
     Ok(caller)
@@ -71,18 +71,17 @@ fn look_at<'a>(
         Presented::Token(token) if token.expose().starts_with(PREFIX) => {
             by_ticket(config, resources, registry, token.expose(), arrival)
         }
-        Presented::Token(token) if registry.accept_jwt => by_jwt(config, token, headers),
+        Presented::Token(token) if registry.accept_jwt => by_jwt(token, headers),
         Presented::Token(_) => Err(malformed(&InvalidAuthorization::Scheme.to_string(), headers)),
     }
 }
 
 /// A token that the client brought and that only the registry can judge. A token that is refused is answered like a
 /// wrong password: a client that can log in must not become anonymous by mistake.
-fn by_jwt<'a>(config: &Config, token: Secret, headers: Headers<'_>) -> Result<Caller<'a>, Box<LocalReply>> {
+fn by_jwt<'a>(token: Secret, headers: Headers<'_>) -> Result<Caller<'a>, Box<LocalReply>> {
     let user = jwt::subject(token.expose())
         .ok_or_else(|| malformed("the bearer token is no JSON Web Token with a subject", headers))?;
-    let (_, view) = config.upstream_login(&user);
-    Ok(logged_in(user, view, None, Presented::Token(token)))
+    Ok(logged_in(user, None, Presented::Token(token)))
 }
 
 #[cfg(test)]

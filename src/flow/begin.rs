@@ -18,6 +18,7 @@ use std::sync::Arc;
 use super::accept_header;
 use super::authenticate;
 use super::caller::Caller;
+use super::claim::{Claim, ClaimDenied};
 use super::decision::{Context, Decision, Next};
 use super::exchange::{Effects, Exchange};
 use super::explain::{self, Explain, Question};
@@ -114,8 +115,9 @@ fn identify<'a>(
     let (request, namespace) = request.in_namespace(site.registry.default_namespace.as_ref());
     let caller =
         authenticate::authenticate(site.config, site.resources, &site.worker.known_callers, site.registry, arrival)?;
+    let claim = Claim::of(site.config, site.registry, &caller);
     let repository = request.repository().cloned();
-    Ok(Authenticated { path, method, request, namespace, repository, mapped: None, caller })
+    Ok(Authenticated { path, method, request, namespace, repository, mapped: None, caller, claim })
 }
 
 /// A request whose caller is known, as far as MetaHub can check it.
@@ -129,6 +131,7 @@ struct Authenticated<'a> {
     /// The repository that the machine type is sent to instead.
     mapped: Option<Box<Mapped>>,
     caller: Caller<'a>,
+    claim: Result<Claim, ClaimDenied>,
 }
 
 impl<'a> Authenticated<'a> {
@@ -149,12 +152,14 @@ impl<'a> Authenticated<'a> {
     /// The repository in which the machine type finds the image, if it is another one.
     fn map(&self, Site { config, registry, .. }: Site<'_>) -> Option<Mapped> {
         let named = self.repository.as_ref()?;
-        let chosen = match (&self.request, &self.caller.view) {
+        let chosen = match (&self.request, &self.claim) {
             (Request::Explain(query), _) => {
-                let machine_types = self.caller.machine_types(config);
+                let machine_types = self.caller.machine_types(config, registry);
                 mapped::chosen(config, registry, named, explain::asked(&machine_types, query).next()?)
             }
-            (_, Ok(View::Machine(machine_type))) => mapped::chosen(config, registry, named, machine_type),
+            (_, Ok(Claim { view: View::Machine(machine_type), .. })) => {
+                mapped::chosen(config, registry, named, machine_type)
+            }
             _ => None,
         };
         chosen.map(|chosen| Mapped::new(named, chosen))
@@ -178,7 +183,7 @@ struct Allowed<'a>(Authenticated<'a>);
 impl<'a> Allowed<'a> {
     /// The plan for the request, upstream's `Authorization` aside.
     fn plan(self, site: Site<'_>) -> Planned<'a> {
-        let Authenticated { path, method, request, namespace, repository, mapped, mut caller } = self.0;
+        let Authenticated { path, method, request, namespace, repository, mapped, mut caller, claim } = self.0;
         let mut session = caller.session(site.registry);
         session.repeated = onward::is_repeated(path);
         if let Request::Manifest(..) = request {
@@ -192,7 +197,8 @@ impl<'a> Allowed<'a> {
         {
             session.trust = Some(Box::new(Trust { cache, repository: repository.clone(), identity }));
         }
-        let plan = take_up(site, &session, &caller, method, request).unwrap_or_else(|refusal| Plan::Answer(*refusal));
+        let plan =
+            take_up(site, &session, &caller, claim, method, request).unwrap_or_else(|refusal| Plan::Answer(*refusal));
         // An answer that was confirmed before sends nothing upstream, so nothing is stripped for it.
         if let Plan::Registry(decision) = &plan
             && !matches!(decision.step, Step::Reply(_))
@@ -262,28 +268,28 @@ fn take_up(
     site: Site<'_>,
     session: &Session,
     caller: &Caller<'_>,
+    claim: Result<Claim, ClaimDenied>,
     method: Method,
     request: Request,
 ) -> Result<Plan, Box<LocalReply>> {
-    let Site { config, resources, worker, .. } = site;
+    let Site { config, resources, registry, worker, .. } = site;
     match request {
         Request::MachineTypes(after) => {
-            let document = listing::page(&caller.machine_types(config), after.as_deref());
+            let document = listing::page(&caller.machine_types(config, registry), after.as_deref());
             let reply = Reply::json(200, &document).with("cache-control", "no-store").with("vary", "Authorization");
             Ok(Plan::Answer(reply.into()))
         }
         Request::Explain(query) => {
             let message = "too many explanations are under way; try again later";
             let permit = worker.explain().ok_or_else(|| overloaded(Code::TooManyRequests, message, "explanations"))?;
-            let machine_types = caller.machine_types(config);
-            let seen = || caller.seen(resources, site.registry);
+            let machine_types = caller.machine_types(config, registry);
+            let seen = || caller.seen(resources, registry);
             let question = Question::new(config, session, *query, machine_types, seen, permit);
             Explain::begin(Context { resources, session }, question).map(Plan::Registry)
         }
         request => {
-            let view = caller.view.as_ref();
-            let view = view.map_err(|refused| refuse(Code::Denied, Counter::Denied, &refused.to_string()))?;
-            Ok(dispatch(site, Context { resources, session }, caller, view, method, request))
+            let claim = claim.map_err(|denied| denied.refusal(config, &session.user, caller.account))?;
+            Ok(dispatch(site, Context { resources, session }, caller, &claim, method, request))
         }
     }
 }
@@ -293,7 +299,7 @@ fn dispatch(
     site: Site<'_>,
     at: Context<'_>,
     caller: &Caller<'_>,
-    view: &View,
+    Claim { view, source }: &Claim,
     method: Method,
     request: Request,
 ) -> Plan {
@@ -305,12 +311,13 @@ fn dispatch(
     Plan::Registry(match (request, view) {
         // Where the registry owns the passwords, it is asked.
         (Request::Ping, view) if registry.authentication != Authentication::Upstream => {
-            return Plan::Answer(Reply::json(200, &json!({})).with("x-metahub-machine-type", view.name()).into());
+            let reply = Reply::json(200, &json!({})).with("x-metahub-machine-type", view.name());
+            return Plan::Answer(reply.with("x-metahub-machine-type-source", source.as_str()).into());
         }
         (Request::Manifest(repository, Reference::Tag(tag)), View::Machine(machine_type))
             if !is_artifact_tag(tag.as_str()) && (!observes || may_be_observed()) =>
         {
-            match ManifestByTag::asked_by(site, at, caller, machine_type, (repository, tag), method) {
+            match ManifestByTag::asked_by(site, at, caller, (machine_type, *source), (repository, tag), method) {
                 Ok(decision) => decision,
                 Err(answer) => return Plan::Answer(answer),
             }

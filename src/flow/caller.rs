@@ -1,4 +1,5 @@
-//! A client whose login was checked: its view, and the credentials that the registry gets for it.
+//! A client whose login was checked, and the credentials that the registry gets for it. Its machine type is not here:
+//! each request says it anew (`claim.rs`).
 
 use std::sync::Arc;
 
@@ -6,7 +7,7 @@ use super::challenge::Challenge;
 use super::session::Session;
 use crate::auth::account::{Account, View};
 use crate::auth::credentials::{Credentials, Presented};
-use crate::config::{Config, Registry, ViewDenied};
+use crate::config::{Config, Registry};
 use crate::machine_type::MachineType;
 use crate::store::keys::{Identity, ProcessKey};
 use crate::store::resources::Resources;
@@ -18,7 +19,6 @@ pub(super) const ANONYMOUS: &str = "anonymous";
 /// still to come.
 pub(super) struct Caller<'a> {
     pub(super) user: String,
-    pub(super) view: Result<View, ViewDenied>,
     pub(super) account: Option<&'a Account>,
     /// The credentials that the registry gets.
     pub(super) presented: Presented,
@@ -64,22 +64,17 @@ impl Caller<'_> {
     }
 
     /// The machine types that the caller may ask about.
-    pub(super) fn machine_types(&self, config: &Config) -> Vec<Arc<MachineType>> {
-        match &self.view {
-            Ok(View::Machine(machine_type)) if self.is_anonymous() => vec![Arc::clone(machine_type)],
+    pub(super) fn machine_types(&self, config: &Config, registry: &Registry) -> Vec<Arc<MachineType>> {
+        match &registry.anonymous {
+            Some(View::Machine(machine_type)) if self.is_anonymous() => vec![Arc::clone(machine_type)],
             _ => config.allowed_machine_types(self.account),
         }
     }
 }
 
-pub(super) fn logged_in<'a>(
-    user: String,
-    view: Result<View, ViewDenied>,
-    account: Option<&'a Account>,
-    presented: Presented,
-) -> Caller<'a> {
+pub(super) fn logged_in<'a>(user: String, account: Option<&'a Account>, presented: Presented) -> Caller<'a> {
     let (challenge, identity, proof) = (Challenge::basic(), None, Proof::Claimed);
-    Caller { user, view, account, presented, challenge, identity, proof }
+    Caller { user, account, presented, challenge, identity, proof }
 }
 
 /// The credentials that MetaHub itself presents. There are none where each client brings its own: no configuration may

@@ -3,17 +3,15 @@
 //!
 //! A new configuration begins without known callers, so that rotation and lost permissions take effect at once. Only
 //! logins that MetaHub itself has checked, or that no party checks, are kept: a registry that checks logins is asked
-//! each time. Passwords are not kept. A login is recognised by two SipHashes of its complete `Authorization` header
-//! behind secrets that nobody knows (the standard library's hasher, whose keys are fixed, so that they go in front),
-//! 128 bits: an attacker would have to guess them to pass for another caller. (HMAC-SHA256 took three quarters of all
-//! instructions that a remembered login costs.)
+//! each time. Neither passwords nor machine types are kept: nodes of different types may share a login. A login is
+//! recognised by two SipHashes of its complete `Authorization` header behind secrets that nobody knows (the standard
+//! library's hasher, whose keys are fixed, so that they go in front), 128 bits: an attacker would have to guess them to
+//! pass for another caller. (HMAC-SHA256 took three quarters of all instructions that a remembered login costs.)
 
 use std::cell::{OnceCell, RefCell};
 use std::fmt;
 use std::hash::{DefaultHasher, Hasher as _};
 
-use crate::auth::account::View;
-use crate::config::ViewDenied;
 use crate::store::keys::Identity;
 use crate::store::resources::Random;
 
@@ -27,7 +25,6 @@ type Mark = [u64; 2];
 #[derive(Clone)]
 pub(super) struct KnownCaller {
     pub(super) user: String,
-    pub(super) view: Result<View, ViewDenied>,
     /// The account's name.
     pub(super) account: Option<String>,
     pub(super) identity: Option<Identity>,
@@ -89,7 +86,7 @@ mod tests {
     use crate::store::in_memory::Map;
 
     fn known(user: &str) -> KnownCaller {
-        KnownCaller { user: user.to_owned(), view: Ok(View::Unfiltered), account: None, identity: None }
+        KnownCaller { user: user.to_owned(), account: None, identity: None }
     }
 
     #[test]

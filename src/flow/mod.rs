@@ -11,6 +11,7 @@ mod begin;
 pub mod body;
 mod caller;
 mod challenge;
+mod claim;
 mod decision;
 mod exchange;
 mod explain;

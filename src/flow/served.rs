@@ -7,6 +7,7 @@ use super::local_reply::LocalReply;
 use super::session::Session;
 use crate::flow::body::Body;
 use crate::flow::reply::Reply;
+use crate::machine_type::Source;
 use crate::oci::errors::Code;
 use crate::oci::media_type;
 use crate::oci::reference::{Repository, Tag};
@@ -53,6 +54,7 @@ impl fmt::Display for Image<'_> {
 /// The manifest that a machine type gets of a tag.
 pub(super) struct ServedManifest<'a> {
     pub(super) machine_type: &'a str,
+    pub(super) source: Source,
     pub(super) resolution: &'a Resolution,
     /// The tag in which it is, if the image's variants are tags.
     pub(super) variant: Option<&'a Tag>,
@@ -66,6 +68,7 @@ impl ServedManifest<'_> {
         headers.push(("vary", "Authorization".to_owned()));
         headers.push(("cache-control", "private".to_owned()));
         headers.push(("x-metahub-machine-type", self.machine_type.to_owned()));
+        headers.push(("x-metahub-machine-type-source", self.source.as_str().to_owned()));
         let tag = self.variant.map_or_else(String::new, |tag| ["tag ", tag.as_str(), "; "].concat());
         let selected = if self.resolution.passed_through() {
             [&*tag, reason].concat()

@@ -64,10 +64,19 @@ pub struct Description<T = String> {
     pub run_32_bit: Option<bool>,
 }
 
-pub(super) fn check_name(name: &str) -> Result<(), FieldError> {
+/// Whether a text has the form of a machine type's name.
+pub(crate) fn is_name(name: &str) -> bool {
+    has_plain_letters(name) && name.len() <= MAX_NAME_LENGTH
+}
+
+fn has_plain_letters(name: &str) -> bool {
     let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9');
     let starts_well = name.bytes().next().is_some_and(plain);
-    if !starts_well || name.bytes().any(|byte| !plain(byte) && !matches!(byte, b'.' | b'_' | b'-')) {
+    starts_well && name.bytes().all(|byte| plain(byte) || matches!(byte, b'.' | b'_' | b'-'))
+}
+
+pub(super) fn check_name(name: &str) -> Result<(), FieldError> {
+    if !has_plain_letters(name) {
         let message = "a machine type's name is of lower-case letters, digits, '.', '_' and '-', and starts with a \
                        letter or digit";
         return Err(FieldError::new("", message));

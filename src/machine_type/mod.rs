@@ -14,9 +14,11 @@ mod features;
 mod fingerprint;
 pub mod listing;
 mod resolve;
+mod source;
 mod thirty_two_bit;
 
 use cpus::Cpus;
+pub(crate) use description::is_name;
 pub use description::{Description, Devices};
 #[cfg(feature = "schema")]
 pub(crate) use description::{MAX_NAME_LENGTH, RESERVED};
@@ -24,6 +26,7 @@ use features::Features;
 pub(crate) use features::{Key, OfferedKey};
 pub use fingerprint::Fingerprint;
 use fingerprint::Parts;
+pub use source::Source;
 
 /// A machine type, validated and resolved: architecture and variant follow from the microarchitecture.
 #[derive(Clone, Debug)]

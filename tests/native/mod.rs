@@ -11,6 +11,7 @@ mod explain_walk;
 mod flow_access;
 mod flow_bounds;
 mod flow_cache;
+mod flow_claims;
 mod flow_events;
 mod flow_forwarded;
 mod flow_guessing;

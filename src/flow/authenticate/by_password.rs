@@ -24,7 +24,7 @@ pub(in crate::flow) fn by_password<'a>(
     let (caller, proof) = match registry.authentication {
         Authentication::Accounts => (by_account(config, resources, registry, arrival, credentials)?, Proof::Checked),
         Authentication::Upstream => (by_upstream(config, credentials), Proof::Claimed),
-        Authentication::None => (by_name(config, registry, credentials.user), Proof::Checked),
+        Authentication::None => (by_name(registry, credentials.user), Proof::Checked),
     };
     Ok(Caller { identity, proof, ..caller })
 }
@@ -37,8 +37,7 @@ fn by_account<'a>(
     arrival: Arrival<'_>,
     credentials: Credentials,
 ) -> Result<Caller<'a>, Box<LocalReply>> {
-    let login = config.account_login(&credentials.user);
-    let account = login.as_ref().map(|login| login.account);
+    let account = config.account_of(&credentials.user);
     let line = |status: u16, problem: &str| {
         let client = Client::at((arrival.address)());
         format!("{status} login {:?} from {client}: {problem}", credentials.user)
@@ -46,8 +45,8 @@ fn by_account<'a>(
     let refused = |reply: Reply, counter: Counter, line: Option<String>| {
         Err(Box::new(LocalReply::from(reply).reporting(Report { line, ..Report::count(counter) })))
     };
-    match (access::verify(resources, config.decoy(), account, &credentials, arrival.address), login) {
-        (Verdict::Accepted, Some(login)) => Ok(logged_in(credentials.user, login.view, account, shared(registry))),
+    match (access::verify(resources, config.decoy(), account, &credentials, arrival.address), account) {
+        (Verdict::Accepted, Some(_)) => Ok(logged_in(credentials.user, account, shared(registry))),
         (Verdict::Limited(limit), _) => {
             let reply = Reply::error(Code::TooManyRequests, "too many wrong passwords lately; try again later");
             let reply = reply.with("retry-after", limit.retry_after.to_string());
@@ -64,13 +63,12 @@ fn by_account<'a>(
 
 /// `authentication: upstream`: the registry will say whether the password is right.
 fn by_upstream<'a>(config: &Config, credentials: Credentials) -> Caller<'a> {
-    let (account, view) = config.upstream_login(&credentials.user);
-    let account = Credentials { user: account.to_owned(), password: credentials.password };
-    logged_in(credentials.user, view, None, Presented::Password(account))
+    let user = config.upstream_user(&credentials.user).to_owned();
+    let presented = Credentials { user, password: credentials.password };
+    logged_in(credentials.user, None, Presented::Password(presented))
 }
 
 /// `authentication: none`.
-pub(super) fn by_name<'a>(config: &Config, registry: &Registry, user: String) -> Caller<'a> {
-    let view = config.open_login(&user);
-    logged_in(user, view, None, shared(registry))
+pub(super) fn by_name<'a>(registry: &Registry, user: String) -> Caller<'a> {
+    logged_in(user, None, shared(registry))
 }

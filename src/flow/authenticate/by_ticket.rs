@@ -2,7 +2,6 @@
 
 use super::by_password::{by_name, by_password};
 use super::presented::malformed;
-use crate::auth::account::View;
 use crate::auth::credentials::Credentials;
 use crate::auth::secret::Secret;
 use crate::auth::ticket::{InvalidTicket, Ticket};
@@ -24,12 +23,12 @@ pub(super) fn by_ticket<'a>(
     arrival: Arrival<'_>,
 ) -> Result<Caller<'a>, Box<LocalReply>> {
     let headers = arrival.headers;
-    let Some(anonymous) = &registry.anonymous else {
+    if registry.anonymous.is_none() {
         return Err(malformed(
             "MetaHub accepts no tokens for this registry; log in with a user name and a password",
             headers,
         ));
-    };
+    }
     let ticket = ticket::open(config, resources, registry, token).map_err(|refused| {
         // Every ticket expires, so operators need no line about that.
         let told = refused == InvalidTicket::Foreign;
@@ -37,7 +36,7 @@ pub(super) fn by_ticket<'a>(
         invalid_ticket(config, registry, headers, &refused.to_string(), line)
     })?;
     if ticket.user.is_empty() {
-        return Ok(anonymous_by_ticket(config, resources, registry, anonymous, headers));
+        return Ok(anonymous_by_ticket(config, resources, registry, headers));
     }
     if registry.authentication == Authentication::Upstream {
         return upstream_by_ticket(config, resources, registry, ticket, arrival);
@@ -45,7 +44,7 @@ pub(super) fn by_ticket<'a>(
     let caller = if registry.authentication == Authentication::Accounts {
         account_by_ticket(config, resources, registry, ticket, headers)?
     } else {
-        by_name(config, registry, ticket.user)
+        by_name(registry, ticket.user)
     };
     Ok(Caller { identity: identity(resources, registry, &["Bearer", token]), ..caller })
 }
@@ -55,13 +54,11 @@ fn anonymous_by_ticket<'a>(
     config: &Config,
     resources: &dyn Resources,
     registry: &Registry,
-    view: &View,
     headers: Headers<'_>,
 ) -> Caller<'a> {
     let challenge = Challenge::of(config, registry, headers, Some(TokenError::Insufficient));
     Caller {
         user: ANONYMOUS.to_owned(),
-        view: Ok(view.clone()),
         account: None,
         presented: shared(registry),
         challenge,
@@ -84,11 +81,11 @@ fn account_by_ticket<'a>(
         let problem = "the account or its password has changed; log in again";
         invalid_ticket(config, registry, headers, problem, Some(line))
     };
-    let login = config.account_login(&ticket.user).ok_or_else(revoked)?;
-    if ticket::binding(config, resources, login.account) != Some(ticket.binding) {
+    let account = config.account_of(&ticket.user).ok_or_else(revoked)?;
+    if ticket::binding(config, resources, account) != Some(ticket.binding) {
         return Err(revoked());
     }
-    Ok(logged_in(ticket.user, login.view, Some(login.account), shared(registry)))
+    Ok(logged_in(ticket.user, Some(account), shared(registry)))
 }
 
 /// A ticket for `authentication: upstream`: it holds the password, which the registry judges.

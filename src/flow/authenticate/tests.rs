@@ -5,7 +5,6 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use super::*;
-use crate::auth::account::View;
 use crate::flow::{Step, token_endpoint};
 use crate::store::in_memory::Map;
 use crate::store::keys::Identity;
@@ -53,12 +52,8 @@ fn token(config: &Config, memory: &Map, cluster: &str, authorization: &str) -> S
 fn who_is_known_by_an_account_that_is_gone_is_looked_at_again() {
     let (config, memory, callers) = (config(), Map::default(), KnownCallers::default());
     let authorization = format!("Basic {}", STANDARD.encode("me:pw"));
-    let known = |account: &str| KnownCaller {
-        user: "known".to_owned(),
-        view: Ok(View::Unfiltered),
-        account: Some(account.to_owned()),
-        identity: None,
-    };
+    let known =
+        |account: &str| KnownCaller { user: "known".to_owned(), account: Some(account.to_owned()), identity: None };
     for (account, user) in [("me", "known"), ("gone", "me")] {
         callers.keep(&memory, "c", authorization.as_bytes(), known(account));
         let headers = headers(&authorization);

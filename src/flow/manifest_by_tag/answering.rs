@@ -1,7 +1,7 @@
 //! Answers to a manifest by tag: the manifest with its headers, cache records and reports, or the fault.
 
 use super::resolved::{Lesson, Passing, Resolved, Top};
-use super::{Age, ManifestByTag, Own};
+use super::{Age, ManifestByTag, Own, TagRequest};
 use crate::flow::accept_header;
 use crate::flow::body::Body;
 use crate::flow::decision::{Context, Decision, Next};
@@ -113,7 +113,7 @@ impl ManifestByTag {
 
     fn served_manifest<'a>(&'a self, resolution: &'a Resolution) -> ServedManifest<'a> {
         let variant = self.variants.as_ref().map(|_| &self.asked.tag);
-        ServedManifest { machine_type: self.asked.machine_type.name(), resolution, variant }
+        ServedManifest { machine_type: self.asked.machine_type.name(), source: self.asked.source, resolution, variant }
     }
 
     pub(super) fn reply(&self, resolution: &Resolution, body: Body, source: Counter) -> Decision {
@@ -209,7 +209,9 @@ impl ManifestByTag {
     /// The reply about a fault, for the client and in one log line.
     pub(super) fn refusal(&self, at: Context<'_>, fault: &Fault) -> LocalReply {
         let message = self.words(fault);
-        let reply = fault.reply(&message).with("x-metahub-machine-type", self.asked.machine_type.name());
+        let TagRequest { machine_type, source, .. } = &self.asked;
+        let reply = fault.reply(&message).with("x-metahub-machine-type", machine_type.name());
+        let reply = reply.with("x-metahub-machine-type-source", source.as_str());
         let line = format!("{} {}", fault.code.status(), in_context(at, &message));
         LocalReply::from(reply).reporting(Report::fault(fault.counter, line))
     }

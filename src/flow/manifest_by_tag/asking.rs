@@ -12,7 +12,7 @@ use crate::flow::local_reply::LocalReply;
 use crate::flow::mapped;
 use crate::flow::site::Site;
 use crate::images::Plan;
-use crate::machine_type::MachineType;
+use crate::machine_type::{MachineType, Source};
 use crate::oci::reference::{Repository, Tag};
 use crate::request::Method;
 use crate::select::OnNoMatch;
@@ -27,7 +27,7 @@ impl ManifestByTag {
         Site { config, registry, worker, headers, .. }: Site<'_>,
         at: Context<'_>,
         caller: &Caller<'_>,
-        machine_type: &Arc<MachineType>,
+        (machine_type, source): (&Arc<MachineType>, Source),
         (repository, tag): (Repository, Tag),
         method: Method,
     ) -> Result<Decision, LocalReply> {
@@ -38,6 +38,7 @@ impl ManifestByTag {
             tag,
             identity: caller.identity,
             machine_type: Arc::clone(machine_type),
+            source,
             on_no_match: config.on_no_match,
             observes: registry.mode == Mode::Observe,
             assumed: rule.map(|rule| rule.assumed().clone()).unwrap_or_default(),

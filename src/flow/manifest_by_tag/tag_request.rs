@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::config::Registry;
 use crate::flow::worker::Recent;
-use crate::machine_type::MachineType;
+use crate::machine_type::{MachineType, Source};
 use crate::oci::index::AssumedLevels;
 use crate::oci::reference::{Repository, Tag};
 use crate::select::OnNoMatch;
@@ -23,6 +23,8 @@ pub(in crate::flow) struct TagRequest {
     /// A keyed digest of the caller's complete credential; `None` where nothing may be kept for the caller.
     pub(in crate::flow) identity: Option<Identity>,
     pub(in crate::flow) machine_type: Arc<MachineType>,
+    /// The place that says the machine type.
+    pub(in crate::flow) source: Source,
     pub(in crate::flow) on_no_match: OnNoMatch,
     /// The registry is only observed.
     pub(in crate::flow) observes: bool,
