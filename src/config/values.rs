@@ -2,11 +2,13 @@
 
 use std::{fmt, iter, vec};
 
-use serde::de::value::{MapDeserializer, SeqDeserializer};
-use serde::de::{self, Deserialize, Deserializer, Error as _, Expected, IntoDeserializer, Unexpected, Visitor};
+use serde::de::{
+    self, Deserialize, DeserializeSeed, Deserializer, Error as _, Expected, IntoDeserializer, MapAccess, SeqAccess,
+    Unexpected, Visitor,
+};
 use serde::forward_to_deserialize_any;
 
-use super::document::{Field, Map, Value, ValueKind};
+use super::document::{Field, List, Map, Value, ValueKind};
 use super::error::ConfigError;
 
 /// Reads a whole document.
@@ -14,24 +16,62 @@ use super::error::ConfigError;
 /// # Errors
 /// [`ConfigError`] for the first field that is unknown, missing or of another type, by its path.
 pub(super) fn read<'de, T: Deserialize<'de>>(document: Map) -> Result<T, ConfigError> {
-    serde_path_to_error::deserialize(members(document)).map_err(|error| {
-        let mut field = error.path().to_string();
-        let Problem { missing, message } = error.into_inner();
-        if let Some(key) = missing {
-            field.push('.');
-            field.push_str(key);
-        }
-        ConfigError::new(field, message)
-    })
+    T::deserialize(Node(Value { kind: Some(ValueKind::Map(document)) }))
+        .map_err(|Problem { path, message }| ConfigError::new(path.strip_prefix('.').unwrap_or(&path), message))
 }
 
-type Members<'de> = MapDeserializer<'de, iter::Map<vec::IntoIter<Field>, Member>, Problem>;
-type Member = fn(Field) -> (String, Node);
-
 /// The fields of a map, in the order of their keys.
-fn members<'de>(map: Map) -> Members<'de> {
-    let member: Member = |Field { key, value }| (key, Node(value));
-    MapDeserializer::new(map.fields.into_iter().map(member))
+struct Members {
+    fields: vec::IntoIter<Field>,
+    /// The field whose key has been read and whose value has not.
+    current: Option<Field>,
+}
+
+impl Members {
+    fn of(map: Map) -> Self {
+        Self { fields: map.fields.into_iter(), current: None }
+    }
+}
+
+impl<'de> MapAccess<'de> for Members {
+    type Error = Problem;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Problem> {
+        self.current = self.fields.next();
+        let Some(Field { key, .. }) = &self.current else { return Ok(None) };
+        seed.deserialize(key.as_str().into_deserializer()).map(Some).map_err(|problem: Problem| problem.at_key(key))
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Problem> {
+        let Field { key, value } = self.current.take().unwrap_or_default();
+        seed.deserialize(Node(value)).map_err(|problem| problem.at_key(&key))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.fields.len())
+    }
+}
+
+/// The values of a list.
+struct Items(iter::Enumerate<vec::IntoIter<Value>>);
+
+impl Items {
+    fn of(list: List) -> Self {
+        Self(list.values.into_iter().enumerate())
+    }
+}
+
+impl<'de> SeqAccess<'de> for Items {
+    type Error = Problem;
+
+    fn next_element_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<Option<V::Value>, Problem> {
+        let Some((position, value)) = self.0.next() else { return Ok(None) };
+        seed.deserialize(Node(value)).map(Some).map_err(|problem| problem.at_position(position))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.0.len())
+    }
 }
 
 /// One value. Parts that have been read are freed, so that thousands of machine types are never in memory twice.
@@ -49,13 +89,9 @@ impl Node {
             Some(ValueKind::Map(_)) => Unexpected::Map,
         }
     }
-}
 
-impl IntoDeserializer<'_, Problem> for Node {
-    type Deserializer = Self;
-
-    fn into_deserializer(self) -> Self {
-        self
+    fn is_not(&self, expected: &dyn Expected) -> Problem {
+        Problem::invalid_type(self.kind(), expected)
     }
 }
 
@@ -68,8 +104,8 @@ impl<'de> Deserializer<'de> for Node {
             Some(ValueKind::Bool(truth)) => visitor.visit_bool(truth),
             Some(ValueKind::Number(number)) => visitor.visit_f64(number),
             Some(ValueKind::Text(text)) => visitor.visit_string(text),
-            Some(ValueKind::List(list)) => visitor.visit_seq(SeqDeserializer::new(list.values.into_iter().map(Node))),
-            Some(ValueKind::Map(map)) => visitor.visit_map(members(map)),
+            Some(ValueKind::List(list)) => visitor.visit_seq(Items::of(list)),
+            Some(ValueKind::Map(map)) => visitor.visit_map(Members::of(map)),
         }
     }
 
@@ -80,6 +116,36 @@ impl<'de> Deserializer<'de> for Node {
         }
     }
 
+    // Most fields have one kind each, and `deserialize_any` is code for all kinds for each visitor.
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
+        match self.0.kind {
+            Some(ValueKind::Bool(truth)) => visitor.visit_bool(truth),
+            _ => Err(self.is_not(&visitor)),
+        }
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
+        match self.0.kind {
+            Some(ValueKind::Text(text)) => visitor.visit_string(text),
+            _ => Err(self.is_not(&visitor)),
+        }
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
+        match self.0.kind {
+            Some(ValueKind::List(list)) => visitor.visit_seq(Items::of(list)),
+            _ => Err(self.is_not(&visitor)),
+        }
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
+        match self.0.kind {
+            Some(ValueKind::Map(map)) => visitor.visit_map(Members::of(map)),
+            _ => Err(self.is_not(&visitor)),
+        }
+    }
+
     /// Takes a map only: derived code would take a list for the fields in their order.
     fn deserialize_struct<V: Visitor<'de>>(
         self,
@@ -87,10 +153,7 @@ impl<'de> Deserializer<'de> for Node {
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Problem> {
-        match self.0.kind {
-            Some(ValueKind::Map(map)) => visitor.visit_map(members(map)),
-            _ => Err(Problem::invalid_type(self.kind(), &visitor)),
-        }
+        self.deserialize_map(visitor)
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Problem> {
@@ -105,13 +168,13 @@ impl<'de> Deserializer<'de> for Node {
     ) -> Result<V::Value, Problem> {
         match self.0.kind {
             Some(ValueKind::Text(text)) => visitor.visit_enum(text.into_deserializer()),
-            _ => Err(Problem::invalid_type(self.kind(), &"a string")),
+            _ => Err(self.is_not(&"a string")),
         }
     }
 
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
-        tuple_struct map identifier ignored_any
+        i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str bytes byte_buf unit unit_struct tuple tuple_struct
+        identifier ignored_any
     }
 }
 
@@ -119,14 +182,27 @@ impl<'de> Deserializer<'de> for Node {
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 struct Problem {
-    /// The key that is not there, of the map that is wrong.
-    missing: Option<&'static str>,
+    /// The path of the value, as far as the error has come up: `.key` and `[0]`.
+    path: String,
     message: String,
 }
 
 impl Problem {
     const fn new(message: String) -> Self {
-        Self { missing: None, message }
+        Self { path: String::new(), message }
+    }
+
+    #[cold]
+    fn at_key(mut self, key: &str) -> Self {
+        self.path.insert_str(0, key);
+        self.path.insert(0, '.');
+        self
+    }
+
+    #[cold]
+    fn at_position(mut self, position: usize) -> Self {
+        self.path = format!("[{position}]{}", self.path);
+        self
     }
 }
 
@@ -163,7 +239,7 @@ impl de::Error for Problem {
     }
 
     fn missing_field(key: &'static str) -> Self {
-        Self { missing: Some(key), message: "missing".to_owned() }
+        Self::new("missing".to_owned()).at_key(key)
     }
 }
 

@@ -22,6 +22,12 @@ fn wrong_types_are_told_in_the_words_of_yaml() {
             "machine_types.type1.feature: unknown key; expected one of os, os_version, architecture, variant, \
              features, devices, prefer, run_32_bit",
         ),
+        ("/images", json!({ "a/b": [{ "variants": [{}, []] }] }), "images.a/b[0].variants[0].tag: missing"),
+        (
+            "/images",
+            json!({ "a/b": [{ "assume": { "[]": [] } }] }),
+            "images.a/b[0].assume.[]: expected a string, not a list",
+        ),
         ("/registries", json!([]), "registries: expected a map, not a list"),
         (
             "/registries/registry/accept_jwt",
