@@ -294,6 +294,7 @@ needs_clients() {
     need jq jq # which the pages use
     needs_openssl # also signs the tokens of the tests' token service
     need iptables iptables
+    need ip iproute2 # networks of the tests' own
     need systemd-analyze systemd # reads the unit of docs/getting-started.md
 }
 

@@ -58,3 +58,8 @@ pub fn is_installed(program: &str) -> bool {
         .status()
         .is_ok_and(|status| status.success())
 }
+
+/// Our own search path and the administrators' directories, where daemons live.
+pub fn search_path() -> String {
+    format!("{}:/usr/local/sbin:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default())
+}

@@ -5,14 +5,19 @@
 //! the supervising script waits on a pipe that only we hold open. It leads its own process group, so Ctrl-C reaches us
 //! and not it.
 
-use std::io::{BufRead as _, BufReader};
+mod network;
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::Ipv4Addr;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+pub use self::network::{Network, RANGE};
 use super::certificates::{TLS_HOST, authority};
+use super::command::search_path;
 use super::{Failure, Result, wait_for};
 
 const SCRIPT: &str = include_str!("sandbox.sh");
@@ -24,11 +29,23 @@ pub struct Sandbox {
     init: String,
     name: String,
     directory: PathBuf,
+    network: Option<Network>,
 }
 
 impl Sandbox {
     /// Makes the namespaces and an empty directory; nothing runs in them yet.
     pub fn new(purpose: &str) -> Result<Self> {
+        Self::make(purpose, "")
+    }
+
+    /// The same with a network namespace, from which this machine is reached by [`Network::here`] alone.
+    pub fn with_network(purpose: &str) -> Result<Self> {
+        let mut sandbox = Self::make(purpose, "--net")?;
+        sandbox.network = Some(Network::attach(&sandbox.init, &sandbox.name)?);
+        Ok(sandbox)
+    }
+
+    fn make(purpose: &str, namespaces: &str) -> Result<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("metahub-{purpose}-{}-{number}", std::process::id());
@@ -44,6 +61,7 @@ impl Sandbox {
             .args(["-c", SCRIPT, "sandbox.sh"])
             .arg(&directory)
             .arg(&name)
+            .arg(namespaces)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .process_group(0)
@@ -51,7 +69,7 @@ impl Sandbox {
         let mut init = String::new();
         let output = supervisor.stdout.take().ok_or_else(|| Failure::new("the sandbox has no output"))?;
         BufReader::new(output).read_line(&mut init)?;
-        let sandbox = Self { supervisor, init: init.trim().to_owned(), name, directory };
+        let sandbox = Self { supervisor, init: init.trim().to_owned(), name, directory, network: None };
         if sandbox.init.is_empty() {
             return Err(Failure::new("cannot make a mount and a process namespace (root is needed)"));
         }
@@ -74,6 +92,19 @@ impl Sandbox {
         self.name.clone()
     }
 
+    /// The sandbox's own network, if it has one.
+    pub fn network(&self) -> Option<&Network> {
+        self.network.as_ref()
+    }
+
+    /// From now on these names mean these addresses in the sandbox.
+    pub fn name_hosts(&self, hosts: &[(&str, Ipv4Addr)]) -> Result<()> {
+        // In place: the file is mounted.
+        let mut file = std::fs::OpenOptions::new().append(true).open(self.directory.join("etc-hosts"))?;
+        hosts.iter().try_for_each(|(name, address)| writeln!(file, "{address} {name}"))?;
+        Ok(())
+    }
+
     /// Whether this process may make namespaces.
     pub fn is_possible() -> bool {
         let mut trial = Command::new("unshare");
@@ -85,8 +116,9 @@ impl Sandbox {
     /// no other environment.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new("nsenter");
-        command.args(["--target", &self.init, "--mount", "--pid", "--", program]);
-        command.env_clear().env("PATH", path()).env("HOME", &self.directory).env("TMPDIR", &self.directory);
+        command.args(["--target", &self.init, "--mount", "--pid"]);
+        command.args(self.network.as_ref().map(|_| "--net")).args(["--", program]);
+        command.env_clear().env("PATH", search_path()).env("HOME", &self.directory).env("TMPDIR", &self.directory);
         command.env("SSL_CERT_FILE", self.directory.join("ca.crt"));
         command
     }
@@ -123,7 +155,7 @@ impl Drop for Sandbox {
 }
 
 /// Everything on this machine that still has a sandbox's name: processes, mounts in any namespace, control groups,
-/// files.
+/// links to networks, files.
 pub fn traces(name: &str) -> Vec<String> {
     let mut traces = Vec::new();
     for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
@@ -141,12 +173,11 @@ pub fn traces(name: &str) -> Vec<String> {
     let groups = Command::new("find").args(["/sys/fs/cgroup", "-name", &format!("{name}*")]).output();
     let groups = groups.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
     traces.extend(groups.lines().map(str::to_owned));
+    for link in std::fs::read_dir("/sys/class/net").into_iter().flatten().flatten() {
+        let alias = std::fs::read_to_string(link.path().join("ifalias")).unwrap_or_default();
+        traces.extend((alias.trim_end() == name).then(|| link.path().display().to_string()));
+    }
     let directory = std::env::temp_dir().join(name);
     traces.extend(directory.exists().then(|| directory.display().to_string()));
     traces
-}
-
-/// Our own search path and the administrators' directories, where daemons live.
-fn path() -> String {
-    format!("{}:/usr/local/sbin:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default())
 }

@@ -3,15 +3,18 @@
 # the namespace's first process ends, the kernel ends every other one in it (daemons, shims, containers) and all their
 # mounts go with the namespace.
 #
-# usage: sh sandbox.sh DIRECTORY CGROUP
+# usage: sh sandbox.sh DIRECTORY CGROUP [--net]
+#
+# With --net the network namespace is its own too, and empty.
 #
 # Prints the first process's id as the caller sees it, then waits for the end of standard input. The caller holds the
 # other end of that pipe and need not do anything: the pipe also closes when the caller is killed.
 directory=$1
 cgroup=$2
+namespaces=${3:-}
 
-# shellcheck disable=SC2016 # the inner shell expands this
-unshare --mount --propagation private --pid --fork --kill-child sh -c '
+# shellcheck disable=SC2016,SC2086 # the inner shell expands this, and there may be no further namespace
+unshare --mount $namespaces --propagation private --pid --fork --kill-child sh -c '
     read -r pid rest < /proc/self/stat # still the /proc of the caller
     mount -n -t proc proc /proc || exit 1
     # Files that these programs write to fixed places (shim sockets, caches) go away too, and no program finds systemd.

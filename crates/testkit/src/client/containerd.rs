@@ -19,7 +19,8 @@ pub enum Credentials {
     /// `ctr images pull --user`: sent after a 401.
     Option,
     /// `hosts.toml` makes the registry a mirror of another one and carries an `Authorization` header, which is sent
-    /// with every request. References name the mirrored registry.
+    /// with every request. References name the mirrored registry. With a `hosts.toml` of the test's own
+    /// ([`Containerd::replace_hosts`]) the login goes by option.
     HostsToml,
 }
 
@@ -39,7 +40,11 @@ impl Containerd {
 
     /// Starts the daemon.
     pub fn start(credentials: Credentials) -> Result<Self> {
-        let sandbox = Sandbox::new("containerd")?;
+        Self::start_in(Sandbox::new("containerd")?, credentials)
+    }
+
+    /// Starts the daemon in this sandbox.
+    pub fn start_in(sandbox: Sandbox, credentials: Credentials) -> Result<Self> {
         let configuration = format!(
             "version = 2\nroot = {:?}\nstate = {:?}\n\
              disabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n\
@@ -66,6 +71,11 @@ impl Containerd {
     /// From now on `hosts.toml` is this.
     pub fn replace_hosts(&mut self, text: &str) {
         self.hosts = Some(text.to_owned());
+    }
+
+    /// From now on there is no login.
+    pub fn log_out(&mut self) {
+        self.login = None;
     }
 
     /// Words of a pull's error when a registry refuses the `Authorization` of `hosts.toml`. containerd 1.6 shows the
@@ -107,7 +117,9 @@ impl Containerd {
         Ok(std::fs::write(directory.join("hosts.toml"), self.hosts.as_ref().unwrap_or(&text))?)
     }
 
-    fn fetch(&self, reference: &str) -> Result<String> {
+    /// Pulls into a new namespace; returns the image's name there.
+    fn pull_afresh(&mut self, reference: &str) -> Result<String> {
+        self.pulls += 1;
         let (registry, ..) = split_reference(reference)?;
         let mut pull = self.ctr();
         pull.args(["images", "pull", "--snapshotter=native"]);
@@ -123,6 +135,9 @@ impl Containerd {
                 self.write_hosts(registry)?;
                 pull.args(["--hosts-dir", &self.sandbox.path("hosts")]).env_remove("SSL_CERT_FILE");
                 name = reference.replacen(registry, &self.mirrored, 1);
+                if let (Some(_), Some(login)) = (&self.hosts, &self.login) {
+                    pull.args(["--user", &login.pair()]);
+                }
             }
         }
         run(pull.arg(&name))?;
@@ -143,9 +158,13 @@ impl Client for Containerd {
         Ok(())
     }
 
+    fn fetch(&mut self, reference: &str) -> Result<String> {
+        let name = self.pull_afresh(reference)?;
+        self.digest(&name)
+    }
+
     fn pull(&mut self, reference: &str) -> Result<Pulled> {
-        self.pulls += 1;
-        let name = self.fetch(reference)?;
+        let name = self.pull_afresh(reference)?;
         let digest = self.digest(&name)?;
         let mut container = self.ctr();
         container.args(["run", "--rm", "--snapshotter=native"]);

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use super::{Client, Login, Pulled, auth_file};
 use crate::command::{run, run_with_input};
-use crate::sandbox::Sandbox;
+use crate::sandbox::{RANGE, Sandbox};
 use crate::{Failure, Result};
 
 const DEBIAN: &str = "/usr/bin/docker";
@@ -20,7 +20,11 @@ impl Docker {
 
     /// Starts the daemon.
     pub fn start() -> Result<Self> {
-        let sandbox = Sandbox::new("docker")?;
+        Self::start_in(Sandbox::new("docker")?)
+    }
+
+    /// Starts the daemon in this sandbox.
+    pub fn start_in(sandbox: Sandbox) -> Result<Self> {
         std::fs::write(sandbox.directory().join("daemon.json"), "{}")?;
         let value = |flag: &str, name: &str| format!("--{flag}={}", sandbox.path(name));
         let arguments = [
@@ -39,6 +43,8 @@ impl Docker {
             "--ip-forward=false".to_owned(),
             "--ip-masq=false".to_owned(),
             "--group=root".to_owned(),
+            // As it does for 127.0.0.0/8 anyway.
+            format!("--insecure-registry={RANGE}"),
         ];
         let docker = Self { sandbox };
         docker.sandbox.start("dockerd", &arguments, || run(docker.command().arg("version")).is_ok())?;
@@ -77,6 +83,13 @@ impl Client for Docker {
     fn keep(&mut self, registry: &str, login: &Login) -> Result<()> {
         std::fs::create_dir_all(self.sandbox.path("docker-config"))?;
         Ok(std::fs::write(self.sandbox.path("docker-config/config.json"), auth_file(registry, login))?)
+    }
+
+    fn fetch(&mut self, reference: &str) -> Result<String> {
+        run(self.command().args(["pull", reference]))?;
+        let digest = self.digest(reference)?;
+        run(self.command().args(["image", "rm", "--force", reference]))?;
+        Ok(digest)
     }
 
     fn pull(&mut self, reference: &str) -> Result<Pulled> {

@@ -56,6 +56,11 @@ pub trait Client {
     /// Pulls `reference` (`host:port/repository:tag` or `…@digest`), runs it if the client can, and forgets it again.
     fn pull(&mut self, reference: &str) -> Result<Pulled>;
 
+    /// Pulls `reference` without running it, and returns the digest of [`Pulled`].
+    fn fetch(&mut self, reference: &str) -> Result<String> {
+        self.pull(reference).map(|pulled| pulled.digest)
+    }
+
     /// Whether [`Client::log_in`] asks the registry, and so fails when it refuses the credentials.
     fn logs_in(&self) -> bool;
 

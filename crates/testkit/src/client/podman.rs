@@ -21,7 +21,11 @@ impl Podman {
 
     /// Writes podman's configuration; nothing runs yet.
     pub fn new() -> Result<Self> {
-        let sandbox = Sandbox::new("podman")?;
+        Self::new_in(Sandbox::new("podman")?)
+    }
+
+    /// The same in this sandbox.
+    pub fn new_in(sandbox: Sandbox) -> Result<Self> {
         let path = |name: &str| sandbox.path(name);
         // No `static_dir`: the clean-up that conmon starts does not hear of it, and every run then lasts 20 s.
         // Limits below the host's: podman's own are higher than an unprivileged root may set. File locks, because the
@@ -93,6 +97,13 @@ impl Client for Podman {
 
     fn keep(&mut self, registry: &str, login: &Login) -> Result<()> {
         Ok(std::fs::write(self.sandbox.path("auth.json"), auth_file(registry, login))?)
+    }
+
+    fn fetch(&mut self, reference: &str) -> Result<String> {
+        run(self.command().args(["pull", &verify(reference), reference]))?;
+        let digest = self.digest(reference)?;
+        run(self.command().args(["image", "rm", "--all", "--force"]))?;
+        Ok(digest)
     }
 
     fn pull(&mut self, reference: &str) -> Result<Pulled> {

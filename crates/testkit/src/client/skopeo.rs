@@ -20,7 +20,11 @@ impl Skopeo {
     pub const PROGRAMS: [&str; 1] = ["skopeo"];
 
     pub fn new() -> Result<Self> {
-        let sandbox = Sandbox::new("skopeo")?;
+        Self::new_in(Sandbox::new("skopeo")?)
+    }
+
+    /// The same in this sandbox.
+    pub fn new_in(sandbox: Sandbox) -> Result<Self> {
         std::fs::write(sandbox.directory().join("policy.json"), r#"{"default":[{"type":"insecureAcceptAnything"}]}"#)?;
         std::fs::write(sandbox.directory().join("registries.conf"), "unqualified-search-registries = []\n")?;
         Ok(Self { sandbox, copies: 0 })
@@ -54,7 +58,7 @@ impl Client for Skopeo {
         Ok(std::fs::write(self.sandbox.path("auth.json"), auth_file(registry, login))?)
     }
 
-    fn pull(&mut self, reference: &str) -> Result<Pulled> {
+    fn fetch(&mut self, reference: &str) -> Result<String> {
         self.copies += 1;
         let directory = self.sandbox.directory().join(format!("copy-{}", self.copies));
         let mut copy = self.command();
@@ -65,12 +69,16 @@ impl Client for Skopeo {
             &format!("docker://{reference}"),
         ]);
         run(copy.arg(format!("dir:{}", directory.display())))?;
-        let digest = Digest::of(&std::fs::read(directory.join("manifest.json"))?);
-        let inspected = Digest::of(&self.inspect(reference)?);
+        Ok(Digest::of(&std::fs::read(directory.join("manifest.json"))?).to_string())
+    }
+
+    fn pull(&mut self, reference: &str) -> Result<Pulled> {
+        let digest = self.fetch(reference)?;
+        let inspected = Digest::of(&self.inspect(reference)?).to_string();
         if inspected != digest {
             return Err(Failure::new(format!("skopeo copied {digest} and inspected {inspected}")));
         }
-        Ok(Pulled { digest: digest.to_string(), printed: None })
+        Ok(Pulled { digest, printed: None })
     }
 
     fn logs_in(&self) -> bool {
