@@ -16,6 +16,7 @@ macro_rules! stands_on_base {
 mod anonymous;
 mod bad_input;
 mod cache;
+mod carriers;
 mod clients;
 mod configurations;
 mod crash;

@@ -1,0 +1,75 @@
+//! Every client, by every source of a machine type that it can carry, with every kind of authentication: the image of
+//! its own machine, or none.
+//!
+//! Each client is on two nodes of different machine types, which share one secret unless that carries the machine type;
+//! they pull in turns.
+
+mod hubs;
+mod nodes;
+mod table;
+mod ways;
+
+use std::time::Instant;
+
+use self::hubs::{Hub, Hubs};
+use self::nodes::{MACHINES, Node};
+use self::table::{Cell, Row};
+use self::ways::{PROGRAMS, Program, SOURCES, Source, Way};
+use metahub_testkit::bench::FEATURES;
+use metahub_testkit::sandbox::Sandbox;
+use metahub_testkit::skip::reason_to_skip;
+use metahub_testkit::{Failure, Result};
+
+/// The nodes pull in this order.
+const TURNS: [usize; 3] = [0, 1, 0];
+
+#[test]
+fn every_client_by_every_source_with_every_authentication() {
+    let present = PROGRAMS
+        .into_iter()
+        .filter(|program| reason_to_skip(program.name(), nodes::needs(*program), true).unwrap().is_none());
+    let pairs: Vec<(Program, [Sandbox; 2])> =
+        present.map(|program| (program, [nodes::node(program.name()), nodes::node(program.name())])).collect();
+    let hubs = Hubs::set();
+    let rows: Vec<Row> = std::thread::scope(|scope| {
+        let hubs = &hubs;
+        let clients = pairs.into_iter().map(|(program, pair)| scope.spawn(move || exercise(program, pair, hubs)));
+        let clients: Vec<_> = clients.collect();
+        clients.into_iter().flat_map(|client| client.join().unwrap()).collect()
+    });
+    table::print(&rows);
+    assert_eq!(table::failures(&rows), Vec::<String>::new());
+    hubs.assert_sound();
+}
+
+/// A client's rows of the table: one for each kind of authentication.
+fn exercise(program: Program, sandboxes: [Sandbox; 2], hubs: &Hubs) -> Vec<Row> {
+    let mut nodes = sandboxes.map(|sandbox| Node::start(program, sandbox).unwrap());
+    let row = |hub: &Hub| {
+        let started = Instant::now();
+        let cell = |source: Source| match ways::way(source, hub.authentication) {
+            Ok(way) => match take_turns(&mut nodes, hubs, hub, way) {
+                Ok(()) => Cell::Right(way),
+                Err(failure) => Cell::Failed(failure),
+            },
+            Err(reason) => Cell::Impossible(reason),
+        };
+        let cells = SOURCES.map(cell).into();
+        Row { program, authentication: hub.authentication, cells, seconds: started.elapsed().as_secs_f64() }
+    };
+    hubs.hubs.iter().map(row).collect()
+}
+
+fn take_turns(nodes: &mut [Node; 2], hubs: &Hubs, hub: &Hub, way: Way) -> Result<()> {
+    for (turn, number) in TURNS.into_iter().enumerate() {
+        let (machine, features) = MACHINES[number];
+        let digest = nodes[number].pull(hub, way, machine)?;
+        if digest != hubs.bench.digest(features) {
+            let images = FEATURES.iter().zip(&hubs.bench.images);
+            let other = images.filter(|(_, image)| image.manifest.digest() == digest).map(|(features, _)| features);
+            let other: Vec<_> = other.collect();
+            return Err(Failure::new(format!("{machine} got {digest} in turn {turn}, the image {other:?}")));
+        }
+    }
+    Ok(())
+}
