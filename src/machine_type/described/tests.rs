@@ -267,7 +267,9 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_read_or_refused_in_printable_words(text in ".{0,40}|(cpu|os|nvcap|isa|,|=|:|--|__|icelake|8|\\.|-| ){0,12}") {
+    fn any_text_is_read_or_refused_in_printable_words(
+        text in ".{0,40}|(cpu|os|nvcap|isa|,|=|:|--|__|icelake|8|\\.|-| ){0,12}",
+    ) {
         for notation in [Notation::Plain, Notation::Path] {
             match described(&text, notation) {
                 Ok(machine) => {
