@@ -106,11 +106,13 @@ impl MachineTypeFrom {
                 self.refuse_to_hide(&format!("accounts.{}.repositories", account.name()), pattern.as_str())?;
             }
         }
-        for Registry { cluster, default_namespace, .. } in registries.values().map(Arc::as_ref) {
-            if let Some(namespace) = default_namespace {
-                self.refuse_to_hide(&format!("registries.{cluster}.default_namespace"), namespace.as_str())?;
+        for Registry { cluster, default_namespace, prefix, .. } in registries.values().map(Arc::as_ref) {
+            // A prefix too: an answer's `Location` below it would read like the path of a machine type.
+            for (field, name) in [("default_namespace", default_namespace), ("prefix", prefix)] {
+                if let Some(name) = name {
+                    self.refuse_to_hide(&format!("registries.{cluster}.{field}"), name.as_str())?;
+                }
             }
-            // Every other field of a registry that repositories may begin with (`prefix`) belongs here too.
         }
         Ok(())
     }

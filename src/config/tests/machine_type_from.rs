@@ -80,7 +80,7 @@ fn every_place_is_off_unless_it_is_written_but_the_login() {
 fn a_path_that_hides_a_repository_is_refused() {
     let image = json!([{ "tag": "*" }]);
     let account = |pattern: &str| json!({ "ops": { "password": HASH, "repositories": ["a", pattern] } });
-    let registry = json!({ "r": { "host": "h", "authentication": "accounts", "default_namespace": "machines/x" } });
+    let registry = |key: &str| json!({ "r": { "host": "h", "authentication": "accounts", key: "machines/x" } });
     for (key, value, hidden) in [
         ("images", json!({ "machines/a": image }), "images.machines/a: machines/a"),
         ("images", json!({ "machines": image }), "images.machines: machines"),
@@ -88,7 +88,8 @@ fn a_path_that_hides_a_repository_is_refused() {
         ("images", json!({ "machines-2/a": image, "a/machines": image, "*/a": image }), ""),
         ("accounts", account("machines/*"), "accounts.ops.repositories: machines/*"),
         ("accounts", account("**"), ""),
-        ("registries", registry, "registries.r.default_namespace: machines/x"),
+        ("registries", registry("default_namespace"), "registries.r.default_namespace: machines/x"),
+        ("registries", registry("prefix"), "registries.r.prefix: machines/x"),
     ] {
         let mut document = with("/machine_type_from", json!({ "path": "machines" }));
         document[key] = value.clone();
