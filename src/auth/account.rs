@@ -1,6 +1,5 @@
 //! Accounts of `authentication: accounts`, and the views of logins.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::auth::password::PasswordHash;
@@ -33,8 +32,8 @@ impl View {
 pub enum Grant {
     /// Only this view, which the login stands for.
     Bound(View),
-    /// Any of these machine types (and `unfiltered`, if named).
-    Of(BTreeSet<String>),
+    /// Any of these machine types (and `unfiltered`, if named), sorted.
+    Of(Vec<String>),
     /// Any machine type.
     Any,
 }
@@ -66,7 +65,7 @@ impl Account {
     pub fn may_use(&self, view: &View) -> bool {
         match &self.grant {
             Grant::Bound(bound) => bound.name() == view.name(),
-            Grant::Of(names) => names.contains(view.name()),
+            Grant::Of(names) => names.binary_search_by(|name| name.as_str().cmp(view.name())).is_ok(),
             Grant::Any => matches!(view, View::Machine(_)),
         }
     }

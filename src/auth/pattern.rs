@@ -1,7 +1,5 @@
 //! Patterns for repository names: `*` is one component, `**` is one or more.
 
-use std::collections::BTreeSet;
-
 use crate::oci::reference::Repository;
 
 /// A pattern such as `library/*` or `qnib/**`.
@@ -49,10 +47,11 @@ impl Pattern {
     #[must_use]
     pub fn overlaps(&self, other: &Self) -> bool {
         let (own, others) = (self.steps(), other.steps());
-        let (mut open, mut seen) = (vec![(0, 0)], BTreeSet::new());
+        let width = others.len() + 1;
+        let (mut open, mut seen) = (vec![(0, 0)], vec![false; (own.len() + 1) * width]);
         // A place says how much of each pattern the same components can cover.
-        while let Some(place @ (i, j)) = open.pop() {
-            if !seen.insert(place) {
+        while let Some((i, j)) = open.pop() {
+            if seen.get_mut(i * width + j).is_none_or(|seen| std::mem::replace(seen, true)) {
                 continue;
             }
             match (own.get(i), others.get(j)) {

@@ -10,14 +10,6 @@ use crate::auth::account::Account;
 use crate::auth::credentials::{MAX_USER, splits};
 use std::collections::BTreeMap;
 
-/// A machine type that is a rest, the separator and another machine type.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Composed<'a> {
-    rest: &'a str,
-    name: &'a str,
-    suffix: &'a str,
-}
-
 /// Refuses a configuration with an ambiguous login.
 ///
 /// # Errors
@@ -32,8 +24,7 @@ pub(super) fn refuse(
     for long in accounts.keys().filter(|name| name.len() <= MAX_USER) {
         for (short, rest) in splits(long, separator).filter(|(short, _)| accounts.contains_key(*short)) {
             let composed = known.get_or_insert_with(|| composed(machine_types, separator));
-            let first = composed.partition_point(|other| other.rest < rest);
-            if let Some(Composed { name, suffix, .. }) = composed.get(first).filter(|found| found.rest == rest) {
+            if let Some((name, suffix)) = composed.get(rest) {
                 let message = format!(
                     "the login {long}{separator}{suffix} is ambiguous: account {long} with machine type {suffix}, \
                      or account {short} with machine type {name}; rename one or change username_separator"
@@ -45,17 +36,18 @@ pub(super) fn refuse(
     Ok(())
 }
 
-/// All of them, sorted. Unlike [`splits`], separators may overlap here: `--` stands in `a---b` twice.
-fn composed<'a>(machine_types: &'a MachineTypes, separator: &str) -> Vec<Composed<'a>> {
-    let mut composed = Vec::new();
+/// The first machine type that is a rest, the separator and another machine type, and that other one, by the rest.
+/// Unlike [`splits`], separators may overlap here: `--` stands in `a---b` twice.
+fn composed<'a>(machine_types: &'a MachineTypes, separator: &str) -> BTreeMap<&'a str, (&'a str, &'a str)> {
+    let mut composed = BTreeMap::new();
     for name in machine_types.keys() {
         for (at, _) in name.char_indices() {
             let Some((rest, behind)) = name.split_at_checked(at) else { continue };
-            let suffix = behind.strip_prefix(separator).filter(|suffix| machine_types.contains_key(suffix));
-            composed.extend(suffix.map(|suffix| Composed { rest, name, suffix }));
+            if let Some(suffix) = behind.strip_prefix(separator).filter(|suffix| machine_types.contains_key(suffix)) {
+                composed.entry(rest).or_insert((name, suffix));
+            }
         }
     }
-    composed.sort_unstable();
     composed
 }
 

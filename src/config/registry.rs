@@ -63,10 +63,11 @@ pub(super) fn registries(
     if raw.is_empty() {
         return Err(ConfigError::new("registries", "name at least one Envoy cluster with a registry behind it"));
     }
-    let validate = |(cluster, raw): (String, RawRegistry)| {
-        Ok((cluster.clone(), Arc::new(registry(cluster, raw, machine_types, environment)?)))
-    };
-    raw.into_iter().map(validate).collect()
+    let mut registries = BTreeMap::new();
+    for (cluster, raw) in raw {
+        registries.insert(cluster.clone(), Arc::new(registry(cluster, raw, machine_types, environment)?));
+    }
+    Ok(registries)
 }
 
 fn registry(

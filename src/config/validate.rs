@@ -186,13 +186,14 @@ fn grant(
             .view(&name)
             .map(Grant::Bound)
             .map_err(|message| ConfigError::new(format!("{path}.machine_type"), message)),
-        (None, Some(names)) => {
+        (None, Some(mut names)) => {
             for (n, name) in names.iter().enumerate() {
                 machine_types
                     .view(name)
                     .map_err(|message| ConfigError::new(format!("{path}.machine_types[{n}]"), message))?;
             }
-            Ok(Grant::Of(names.into_iter().collect()))
+            names.sort_unstable();
+            Ok(Grant::Of(names))
         }
         (None, None) => Ok(Grant::Any),
     }

@@ -116,11 +116,11 @@ pub fn select<'a>(index: &'a Index, machine: &MachineType) -> Selection<'a> {
 /// index in which nothing fits, the next of these is the next best.
 #[must_use]
 pub fn rank<'a>(index: &'a Index, machine: &MachineType) -> Vec<Entry<'a>> {
-    ranked(index, machine, |candidate| candidate.entry)
+    ranked(index, machine).into_iter().map(|(entry, _)| entry).collect()
 }
 
-/// The same, of each entry what `choose` says.
-fn ranked<'a, T>(index: &'a Index, machine: &MachineType, choose: impl Fn(&Candidate<'a, '_>) -> T) -> Vec<T> {
+/// The same, each with whether it is a 32-bit image for a 64-bit machine.
+fn ranked<'a>(index: &'a Index, machine: &MachineType) -> Vec<(Entry<'a>, bool)> {
     if !index.is_image_index() {
         return Vec::new();
     }
@@ -129,5 +129,5 @@ fn ranked<'a, T>(index: &'a Index, machine: &MachineType, choose: impl Fn(&Candi
     let mut ranked: Vec<Candidate<'a, '_>> =
         eligible.map(|entry| Candidate::new(entry, &eligibility, Vec::new())).collect();
     ranked.sort_by(|a, b| a.compare(b, machine).0);
-    ranked.iter().map(choose).collect()
+    ranked.iter().map(|candidate| (candidate.entry, candidate.in_32_bit)).collect()
 }

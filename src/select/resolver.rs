@@ -179,8 +179,7 @@ impl Walk {
         let mut choices = Vec::new();
         if selected.is_nested_index() {
             let most = MAX_DOCUMENTS as usize;
-            let ranked = ranked(index, machine, |candidate| (candidate.entry, candidate.in_32_bit));
-            for (entry, in_32_bit) in ranked.into_iter().skip(1).take(most) {
+            for (entry, in_32_bit) in ranked(index, machine).into_iter().skip(1).take(most) {
                 let criterion = if in_32_bit { Criterion::In32Bit } else { Criterion::NextBest };
                 let (words, matched) = matched_words(&entry, machine);
                 let next = Reason { entry: words, matched, criterion, indistinguishable: 0, ..reason.clone() };

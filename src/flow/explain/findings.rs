@@ -1,6 +1,6 @@
 //! The findings of an explanation behind the tags of an image, as the answer says them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::flow::body::Body;
@@ -71,9 +71,8 @@ pub(super) fn forget_all_but(current: Option<&str>, found: &mut BTreeMap<String,
 impl Group {
     pub(super) fn json(&self) -> Json {
         let Self { machine_types, outcome } = self;
-        let names: BTreeSet<&str> = machine_types.iter().map(|machine_type| machine_type.name()).collect();
         json!({
-            "names": names.into_iter().collect::<Json>(),
+            "names": machine_types.iter().map(|machine_type| machine_type.name()).collect::<Json>(),
             "tag": outcome.tag.as_ref().map(Tag::as_str),
             "selected": outcome.selected.as_ref().map(Digest::as_str),
             "reason": outcome.reason.as_str(),

@@ -61,27 +61,37 @@ impl FeatureLists {
 
     /// The features, sorted and each once, and the lists with their numbers of now.
     pub(super) fn finish(self) -> (Vec<FeatureRow>, Vec<u32>) {
-        let features = self.features.into_values();
-        let mut order: Vec<(Feature, u32)> = features.into_iter().zip(0..).collect();
-        order.sort_unstable();
-        let mut now = vec![0; order.len()];
-        let mut sorted: Vec<FeatureRow> = Vec::with_capacity(order.len());
-        for (feature, before) in order {
-            if sorted.last().is_none_or(|last| last.feature != feature) {
-                sorted.push(FeatureRow::new(feature));
-            }
-            let now = now.get_mut(before as usize);
-            debug_assert!(now.is_some(), "there were as many features before");
-            if let Some(now) = now {
-                *now = number(sorted.len() - 1);
-            }
-        }
+        let (features, now) = sorted(self.features.into_values());
         let mut numbers = self.numbers;
-        for number in &mut numbers {
-            let known = now.get(*number as usize);
-            debug_assert!(known.is_some(), "a list has the numbers of features that were kept");
-            *number = known.copied().unwrap_or(u32::MAX);
+        renumber(&mut numbers, &now);
+        (features, numbers)
+    }
+}
+
+/// Features, sorted and each once, and for each of those given the number that it has now.
+pub(super) fn sorted(features: Vec<Feature>) -> (Vec<FeatureRow>, Vec<u32>) {
+    let mut order: Vec<(Feature, u32)> = features.into_iter().zip(0..).collect();
+    order.sort_unstable();
+    let mut now = vec![0; order.len()];
+    let mut sorted: Vec<FeatureRow> = Vec::with_capacity(order.len());
+    for (feature, before) in order {
+        if sorted.last().is_none_or(|last| last.feature != feature) {
+            sorted.push(FeatureRow::new(feature));
         }
-        (sorted, numbers)
+        let now = now.get_mut(before as usize);
+        debug_assert!(now.is_some(), "there were as many features before");
+        if let Some(now) = now {
+            *now = number(sorted.len() - 1);
+        }
+    }
+    (sorted, now)
+}
+
+/// Puts the numbers of now in the place of those of before.
+pub(super) fn renumber(numbers: &mut [u32], now: &[u32]) {
+    for number in numbers {
+        let known = now.get(*number as usize);
+        debug_assert!(known.is_some(), "there was no feature {number}");
+        *number = known.copied().unwrap_or(u32::MAX);
     }
 }

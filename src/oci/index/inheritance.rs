@@ -3,6 +3,7 @@
 
 use super::entries::count_keys;
 use super::exclusion::Exclusion;
+use super::feature_lists::{renumber, sorted};
 use super::interner::number;
 use super::tables::{FeatureRow, PlatformRow, Record, Span, Tables};
 use super::{Entry, Index, IndexError, MAX_TOTAL_FEATURES};
@@ -67,23 +68,10 @@ impl Index {
 /// Adds features to a sorted table, and changes the numbers in `of_entries` to those of now. Returns the numbers of
 /// the added ones.
 fn add_features(table: &mut Vec<FeatureRow>, of_entries: &mut [u32], added: &[Feature]) -> Vec<u32> {
-    let position = |table: &[FeatureRow], feature: &Feature| table.binary_search_by(|row| row.feature.cmp(feature));
-    let new: Vec<&Feature> = added.iter().filter(|feature| position(table, feature).is_err()).collect();
-    let known = std::mem::take(table).into_iter().zip((0..).map(Some));
-    let new = new.into_iter().map(|feature| (FeatureRow::new(feature.clone()), None));
-    let mut rows: Vec<(FeatureRow, Option<usize>)> = known.chain(new).collect();
-    rows.sort_by(|(one, _), (other, _)| one.feature.cmp(&other.feature));
-    let mut now = vec![0; rows.len()];
-    for (at, (_, before)) in rows.iter().enumerate() {
-        if let Some(now) = before.and_then(|before| now.get_mut(before)) {
-            *now = number(at);
-        }
-    }
-    for number in of_entries {
-        let known = now.get(*number as usize);
-        debug_assert!(known.is_some(), "there was no feature {number}");
-        *number = known.copied().unwrap_or(u32::MAX);
-    }
-    *table = rows.into_iter().map(|(row, _)| row).collect();
-    added.iter().filter_map(|feature| position(table, feature).ok()).map(number).collect()
+    let before = table.len();
+    let features = std::mem::take(table).into_iter().map(|row| row.feature).chain(added.iter().cloned()).collect();
+    let (rows, mut now) = sorted(features);
+    *table = rows;
+    renumber(of_entries, &now);
+    now.split_off(before)
 }

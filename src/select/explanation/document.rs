@@ -34,8 +34,8 @@ impl Document<'_> {
     /// The members of every page.
     pub(super) fn members(self) -> Vec<(&'static str, Json)> {
         let Self { image, media_type, observed, walks, page: Page { outcomes, .. }, next } = self;
-        let selected: BTreeSet<&str> =
-            outcomes.iter().filter_map(|outcome| outcome.verdict.selected.as_ref()).map(Digest::as_str).collect();
+        let mut selected = BTreeSet::new();
+        selected.extend(outcomes.iter().filter_map(|outcome| outcome.verdict.selected.as_ref()).map(Digest::as_str));
         let machines: Vec<&MachineType> =
             outcomes.iter().filter_map(|outcome| outcome.machine_types.first().copied()).collect();
         let is_left = |(_, entry): &(&Digest, Entry<'_>)| {
