@@ -20,6 +20,7 @@ mod carriers;
 mod clients;
 mod configurations;
 mod crash;
+mod credential_helper;
 mod disconnects;
 mod docker_hub;
 mod envoys_own_errors;

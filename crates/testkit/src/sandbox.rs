@@ -9,6 +9,7 @@ mod network;
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::Ipv4Addr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -112,15 +113,24 @@ impl Sandbox {
         trial.status().is_ok_and(|status| status.success())
     }
 
-    /// The command that runs `program` in the sandbox. It gets a home of its own, trusts the test authority, and gets
-    /// no other environment.
+    /// The command that runs `program` in the sandbox. It gets a home of its own, trusts the test authority, finds
+    /// programs of the test's own ([`Sandbox::add_program`]), and gets no other environment.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new("nsenter");
         command.args(["--target", &self.init, "--mount", "--pid"]);
         command.args(self.network.as_ref().map(|_| "--net")).args(["--", program]);
-        command.env_clear().env("PATH", search_path()).env("HOME", &self.directory).env("TMPDIR", &self.directory);
+        let programs = format!("{}:{}", self.path("bin"), search_path());
+        command.env_clear().env("PATH", programs).env("HOME", &self.directory).env("TMPDIR", &self.directory);
         command.env("SSL_CERT_FILE", self.directory.join("ca.crt"));
         command
+    }
+
+    /// From now on commands in the sandbox find this shell script under this name.
+    pub fn add_program(&self, name: &str, script: &str) -> Result<()> {
+        let program = self.directory.join("bin").join(name);
+        std::fs::create_dir_all(self.directory.join("bin"))?;
+        std::fs::write(&program, format!("#!/bin/sh\n{script}\n"))?;
+        Ok(std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755))?)
     }
 
     /// Starts a daemon in the sandbox, with its output in `<name>.log`, and waits until `ready` holds.
