@@ -5,25 +5,30 @@ use std::sync::Arc;
 
 use super::configuration::Config;
 use crate::auth::account::View;
-use crate::machine_type::is_name;
+use crate::machine_type::{Source, is_name};
+
+/// Why a text can be no machine type's name.
+const MALFORMED: &str =
+    "is no machine type's name, which is of letters, digits, '.', '_' and '-', and of 128 characters at most";
 
 /// Why a claimed text stands for no view.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InvalidClaim {
     /// There is no machine type of that name.
     Unknown,
-    /// The text can be no machine type's name.
-    Malformed,
+    /// The text can be no machine type's name. The message says why, behind the place that says it.
+    Malformed(Cow<'static, str>),
 }
 
 impl Config {
-    /// The view that a text claims: a login name's end, a header, a path's component or a host's label. Letter case
-    /// does not count. `unfiltered` is a view that only the configuration can grant.
+    /// The view that a text claims: a login name's end, a header, a path's component or a host's label. In headers and
+    /// host names letter case does not count. `unfiltered` is a view that only the configuration can grant.
     ///
     /// # Errors
     /// [`InvalidClaim`].
-    pub fn claimed(&self, text: &str) -> Result<View, InvalidClaim> {
-        let name = if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+    pub fn claimed(&self, text: &str, source: Source) -> Result<View, InvalidClaim> {
+        let any_case = matches!(source, Source::Header | Source::Host);
+        let name = if any_case && text.bytes().any(|byte| byte.is_ascii_uppercase()) {
             Cow::Owned(text.to_ascii_lowercase())
         } else {
             Cow::Borrowed(text)
@@ -31,7 +36,7 @@ impl Config {
         match self.machine_types.get(&name) {
             Some(machine_type) => Ok(View::Machine(Arc::clone(machine_type))),
             None if is_name(&name) => Err(InvalidClaim::Unknown),
-            None => Err(InvalidClaim::Malformed),
+            None => Err(InvalidClaim::Malformed(Cow::Borrowed(MALFORMED))),
         }
     }
 }
@@ -48,22 +53,27 @@ mod tests {
         }"#;
         let config = Config::parse(document.as_bytes(), &|_| None).unwrap();
         let long = "a".repeat(129);
+        let malformed = || InvalidClaim::Malformed(Cow::Borrowed(MALFORMED));
         let rows = [
             ("gpu1", Ok("gpu1")),
             ("GPU1", Ok("gpu1")),
             ("Big-gpu1.5_X", Ok("big-gpu1.5_x")),
             ("gpu2", Err(InvalidClaim::Unknown)),
             ("unfiltered", Err(InvalidClaim::Unknown)),
-            ("", Err(InvalidClaim::Malformed)),
-            ("-gpu1", Err(InvalidClaim::Malformed)),
-            (" gpu1", Err(InvalidClaim::Malformed)),
-            ("gpu1,gpu1", Err(InvalidClaim::Malformed)),
-            ("gpu1\n", Err(InvalidClaim::Malformed)),
-            (&long, Err(InvalidClaim::Malformed)),
+            ("", Err(malformed())),
+            ("-gpu1", Err(malformed())),
+            (" gpu1", Err(malformed())),
+            ("gpu1,gpu1", Err(malformed())),
+            ("gpu1\n", Err(malformed())),
+            (&long, Err(malformed())),
         ];
         for (text, expected) in rows {
-            let claimed = config.claimed(text);
+            let claimed = config.claimed(text, Source::Header);
             assert_eq!(claimed.as_ref().map(View::name).map_err(Clone::clone), expected, "{text:?}");
+        }
+        for source in [Source::Path, Source::Login] {
+            assert_eq!(config.claimed("GPU1", source).map_err(|error| error == malformed()).err(), Some(true));
+            assert!(config.claimed("gpu1", source).is_ok());
         }
     }
 }

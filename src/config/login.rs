@@ -46,6 +46,7 @@ impl Config {
             None => self.splits(user).next().map(|(_, named)| named),
         };
         let looks_named = || match authentication {
+            _ if !self.machine_type_from.login => false,
             Authentication::Accounts => false,
             // A machine type without an account is no login.
             Authentication::Upstream => {
@@ -60,9 +61,11 @@ impl Config {
         }
     }
 
-    /// The ways to read a login name as an account and a machine type, the longest machine type first.
+    /// The ways to read a login name as an account and a machine type, the longest machine type first; none where the
+    /// whole name is the account (`machine_type_from.login: false`).
     fn splits<'u>(&self, user: &'u str) -> impl Iterator<Item = (&'u str, &'u str)> {
-        splits(user, &self.username_separator).filter(|(_, name)| self.machine_types.contains_key(name))
+        let is_named = |name| self.machine_type_from.login && self.machine_types.contains_key(name);
+        splits(user, &self.username_separator).filter(move |(_, name)| is_named(name))
     }
 }
 

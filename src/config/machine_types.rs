@@ -59,6 +59,18 @@ impl MachineTypes {
         }
     }
 
+    /// The names of a list of machine types, which may name `unfiltered` too, sorted.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for the first that is neither; `field` is the list's.
+    pub(super) fn listed(&self, field: &str, mut names: Vec<String>) -> Result<Vec<String>, ConfigError> {
+        for (n, name) in names.iter().enumerate() {
+            self.view(name).map_err(|message| ConfigError::new(format!("{field}[{n}]"), message))?;
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
     pub(crate) fn contains_key(&self, name: &str) -> bool {
         self.get(name).is_some()
     }

@@ -153,6 +153,12 @@ pub(super) struct RawRegistry {
     #[cfg_attr(feature = "schema", schemars(extend("default" = "refuse")))]
     pub(super) anonymous: Option<String>,
 
+    /// The machine types, and `unfiltered`, that clients without a login may be by `machine_type_from`, besides that of
+    /// `anonymous`. Default: all.
+    #[serde(default, deserialize_with = "not_null")]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
+    pub(super) anonymous_machine_types: Option<Vec<String>>,
+
     /// Whether clients may bring a JSON Web Token of their own, which the registry checks. Only with
     /// `authentication: upstream`. Default: `false`.
     #[cfg_attr(feature = "schema", schemars(extend("default" = false)))]

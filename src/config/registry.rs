@@ -29,6 +29,8 @@ pub struct Registry {
     pub mode: Mode,
     /// The view of clients without credentials; `None` if they are refused.
     pub anonymous: Option<View>,
+    /// The names of views that clients without credentials may claim besides, sorted; `None` for all.
+    pub anonymous_machine_types: Option<Vec<String>>,
     /// Whether a client may bring a bearer token of its own, which the registry checks.
     pub accept_jwt: bool,
     /// The token service of a registry that wants bearer tokens.
@@ -52,6 +54,16 @@ impl Registry {
     #[must_use]
     pub fn scope<'a>(&'a self, repository: &'a Repository) -> CacheScope<'a> {
         CacheScope { cluster: &self.cluster, prefix: self.prefix.as_ref(), repository }
+    }
+}
+
+impl Registry {
+    /// Whether a client without credentials may have this view.
+    #[must_use]
+    pub fn may_be_anonymous(&self, view: &View) -> bool {
+        let is_own = self.anonymous.as_ref().is_some_and(|own| own.name() == view.name());
+        let is_listed = |names: &Vec<String>| names.binary_search_by(|name| name.as_str().cmp(view.name())).is_ok();
+        is_own || self.anonymous_machine_types.as_ref().is_none_or(is_listed)
     }
 }
 
@@ -86,6 +98,12 @@ fn registry(
     let authentication = raw.authentication.ok_or_else(|| ConfigError::new(field("authentication"), missing))?;
     let anonymous = anonymous(raw.anonymous.as_deref(), machine_types)
         .map_err(|message| ConfigError::new(field("anonymous"), message))?;
+    let listed = |names| machine_types.listed(&field("anonymous_machine_types"), names);
+    let anonymous_machine_types = raw.anonymous_machine_types.map(listed).transpose()?;
+    if anonymous_machine_types.is_some() && anonymous.is_none() {
+        let message = "has no use while anonymous is refuse: clients without a login get nothing";
+        return Err(ConfigError::new(field("anonymous_machine_types"), message));
+    }
     let accept_jwt = raw.accept_jwt == Some(true);
     if accept_jwt && authentication != Authentication::Upstream {
         let message = "only with authentication: upstream; nobody else checks such a token";
@@ -109,6 +127,7 @@ fn registry(
         mode: raw.mode.unwrap_or_default(),
         cluster,
         anonymous,
+        anonymous_machine_types,
         accept_jwt,
         token_service,
         credentials,

@@ -224,6 +224,13 @@ mod tests {
         anonymous_upstream["anonymous"] = json!("type1");
         let mut anonymous = anonymous_upstream.clone();
         anonymous["authentication"] = json!("accounts");
+        let limited = |anonymous: &str, names: &[&str]| {
+            let (host, authentication) = ("h", "none");
+            json!({
+                "host": host, "authentication": authentication, "anonymous": anonymous,
+                "anonymous_machine_types": names,
+            })
+        };
         let mut unchecked = with_credentials("none");
         for registry in [&mut anonymous, &mut unchecked] {
             registry["credentials"].as_object_mut().unwrap().remove("public");
@@ -255,6 +262,8 @@ mod tests {
             ("/accounts/qnib-type1/machine_type", json!("type3")),
             ("/accounts/ops/machine_types", json!(["type1", "type9"])),
             ("/default_machine_type", json!("type3")),
+            ("/registries/registry", limited("refuse", &["type1"])),
+            ("/registries/registry", limited("type1", &["type1", "type9"])),
             ("/machine_type_from", json!({ "path": "metahub" })),
             ("/machine_type_from", json!({ "path": "library" })),
             ("/machine_type_from", json!({ "hosts": { "a..example": "type1" } })),
@@ -291,6 +300,13 @@ mod tests {
             ("/accounts/a\u{e9} b", json!({ "password": HASH.replace("$2y$05", "$2a$10"), "passwords": null })),
             ("/accounts/ops/machine_types", json!([])),
             ("/username_separator", json!("+-+")),
+            (
+                "/registries/registry",
+                json!({
+                    "host": "h", "authentication": "none", "anonymous": "type1",
+                    "anonymous_machine_types": ["type2", "unfiltered"],
+                }),
+            ),
             ("/machine_type_from", json!({})),
             ("/machine_type_from", json!({ "header": null, "path": null, "login": null })),
             (

@@ -40,13 +40,16 @@ pub(super) fn validate(raw: RawConfig, hash: String, environment: Environment<'_
     let username_separator = separator(raw.username_separator)?;
     let public_url = raw.public_url.map(|url| public_url(url, &mut warnings)).transpose()?;
     accounts_have_a_use(&registries, &accounts, &mut warnings)?;
+    warn_of_limits_on_nothing(&registries, &machine_type_from, &mut warnings);
     let index_by_digest = raw.index_by_digest.unwrap_or_default();
     if index_by_digest == IndexByDigest::Refuse && matches!(raw.on_no_match, Some(RawOnNoMatch::Unfiltered)) {
         let message =
             "cannot be refuse while on_no_match is unfiltered, whose clients ask for the index by digest next";
         return Err(ConfigError::new("index_by_digest", message));
     }
-    ambiguity::refuse(&accounts, &machine_types, &username_separator)?;
+    if machine_type_from.login {
+        ambiguity::refuse(&accounts, &machine_types, &username_separator)?;
+    }
     let images = images::images(raw.images, &rules, &registries, &machine_types, &mut warnings)?;
     machine_type_from.refuse_hidden(&images, &accounts, &registries)?;
     machine_type_from.warn_of_silence(&accounts, default_machine_type.as_ref(), &mut warnings);
@@ -95,6 +98,19 @@ fn accounts_have_a_use(
         (Some(_), false) | (None, true) => {}
     }
     Ok(())
+}
+
+/// Warns of limits on what clients without a login may say, where nothing lets them say it.
+fn warn_of_limits_on_nothing(
+    registries: &BTreeMap<String, Arc<Registry>>,
+    machine_type_from: &MachineTypeFrom,
+    warnings: &mut Vec<String>,
+) {
+    let limited = registries.values().filter(|registry| registry.anonymous_machine_types.is_some());
+    warnings.extend(limited.filter(|_| !machine_type_from.has_sources()).map(|registry| {
+        let nothing = "nothing in machine_type_from says what clients without a login are";
+        format!("registries.{}.anonymous_machine_types: {nothing}", registry.cluster)
+    }));
 }
 
 /// How clients reach MetaHub: scheme and host, to which the token endpoint's path is added.
@@ -186,15 +202,7 @@ fn grant(
             .view(&name)
             .map(Grant::Bound)
             .map_err(|message| ConfigError::new(format!("{path}.machine_type"), message)),
-        (None, Some(mut names)) => {
-            for (n, name) in names.iter().enumerate() {
-                machine_types
-                    .view(name)
-                    .map_err(|message| ConfigError::new(format!("{path}.machine_types[{n}]"), message))?;
-            }
-            names.sort_unstable();
-            Ok(Grant::Of(names))
-        }
+        (None, Some(names)) => machine_types.listed(&format!("{path}.machine_types"), names).map(Grant::Of),
         (None, None) => Ok(Grant::Any),
     }
 }

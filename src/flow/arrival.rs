@@ -13,7 +13,7 @@ pub struct Arrival<'a> {
     /// All request headers.
     pub headers: Headers<'a>,
     /// The client's address. Asking costs a call into Envoy, so the address is asked for only where a password must be
-    /// checked.
+    /// checked, and where it says the machine type.
     pub address: &'a dyn Fn() -> Option<IpAddr>,
 }
 

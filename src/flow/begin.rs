@@ -18,7 +18,7 @@ use std::sync::Arc;
 use super::accept_header;
 use super::authenticate;
 use super::caller::Caller;
-use super::claim::{Claim, ClaimDenied};
+use super::claim::{self, Claim, ClaimDenied};
 use super::decision::{Context, Decision, Next};
 use super::exchange::{Effects, Exchange};
 use super::explain::{self, Explain, Question};
@@ -102,7 +102,7 @@ fn decide(
     if servable.request == Request::Token {
         return token_endpoint::issue(config, resources, registry, arrival);
     }
-    let site = Site { config, resources, registry, worker, headers };
+    let site = Site { config, resources, registry, worker, headers, address: arrival.address };
     Ok(identify(servable, site, arrival)?.allow(site)?.plan(site).verify(site).exchange(resources))
 }
 
@@ -115,7 +115,7 @@ fn identify<'a>(
     let (request, namespace) = request.in_namespace(site.registry.default_namespace.as_ref());
     let caller =
         authenticate::authenticate(site.config, site.resources, &site.worker.known_callers, site.registry, arrival)?;
-    let claim = Claim::of(site.config, site.registry, &caller);
+    let claim = Claim::of(site, &caller, &request, None);
     let repository = request.repository().cloned();
     Ok(Authenticated { path, method, request, namespace, repository, mapped: None, caller, claim })
 }
@@ -131,7 +131,8 @@ struct Authenticated<'a> {
     /// The repository that the machine type is sent to instead.
     mapped: Option<Box<Mapped>>,
     caller: Caller<'a>,
-    claim: Result<Claim, ClaimDenied>,
+    /// Its machine type, if the answer depends on it.
+    claim: Result<Option<Claim>, ClaimDenied>,
 }
 
 impl<'a> Authenticated<'a> {
@@ -157,7 +158,7 @@ impl<'a> Authenticated<'a> {
                 let machine_types = self.caller.machine_types(config, registry);
                 mapped::chosen(config, registry, named, explain::asked(&machine_types, query).next()?)
             }
-            (_, Ok(Claim { view: View::Machine(machine_type), .. })) => {
+            (_, Ok(Some(Claim { view: View::Machine(machine_type), .. }))) => {
                 mapped::chosen(config, registry, named, machine_type)
             }
             _ => None,
@@ -268,7 +269,7 @@ fn take_up(
     site: Site<'_>,
     session: &Session,
     caller: &Caller<'_>,
-    claim: Result<Claim, ClaimDenied>,
+    claim: Result<Option<Claim>, ClaimDenied>,
     method: Method,
     request: Request,
 ) -> Result<Plan, Box<LocalReply>> {
@@ -276,7 +277,8 @@ fn take_up(
     match request {
         Request::MachineTypes(after) => {
             let document = listing::page(&caller.machine_types(config, registry), after.as_deref());
-            let reply = Reply::json(200, &document).with("cache-control", "no-store").with("vary", "Authorization");
+            let reply = Reply::json(200, &document).with("cache-control", "no-store");
+            let reply = reply.with("vary", claim::vary(config));
             Ok(Plan::Answer(reply.into()))
         }
         Request::Explain(query) => {
@@ -288,8 +290,8 @@ fn take_up(
             Explain::begin(Context { resources, session }, question).map(Plan::Registry)
         }
         request => {
-            let claim = claim.map_err(|denied| denied.refusal(config, &session.user, caller.account))?;
-            Ok(dispatch(site, Context { resources, session }, caller, &claim, method, request))
+            let claim = claim.map_err(|denied| denied.refusal(config, session, caller.account))?;
+            Ok(dispatch(site, Context { resources, session }, caller, claim.as_ref(), method, request))
         }
     }
 }
@@ -299,7 +301,7 @@ fn dispatch(
     site: Site<'_>,
     at: Context<'_>,
     caller: &Caller<'_>,
-    Claim { view, source }: &Claim,
+    claim: Option<&Claim>,
     method: Method,
     request: Request,
 ) -> Plan {
@@ -308,23 +310,25 @@ fn dispatch(
     let observes = registry.mode == Mode::Observe;
     // A request for less, or for other types, gets what it would get without MetaHub.
     let may_be_observed = || !at.session.repeated && accept_header::asks_for_all(headers) && unconditional();
-    Plan::Registry(match (request, view) {
+    Plan::Registry(match (request, claim) {
         // Where the registry owns the passwords, it is asked.
-        (Request::Ping, view) if registry.authentication != Authentication::Upstream => {
-            let reply = Reply::json(200, &json!({})).with("x-metahub-machine-type", view.name());
-            return Plan::Answer(reply.with("x-metahub-machine-type-source", source.as_str()).into());
+        (Request::Ping, _) if registry.authentication != Authentication::Upstream => {
+            let reply = Reply::json(200, &json!({}));
+            return Plan::Answer(if let Some(claim) = claim { claim.told(reply) } else { reply }.into());
         }
-        (Request::Manifest(repository, Reference::Tag(tag)), View::Machine(machine_type))
-            if !is_artifact_tag(tag.as_str()) && (!observes || may_be_observed()) =>
-        {
-            match ManifestByTag::asked_by(site, at, caller, (machine_type, *source), (repository, tag), method) {
+        (
+            Request::Manifest(repository, Reference::Tag(tag)),
+            Some(claim @ Claim { view: View::Machine(machine_type), .. }),
+        ) if !is_artifact_tag(tag.as_str()) && (!observes || may_be_observed()) => {
+            match ManifestByTag::asked_by(site, at, caller, (claim, machine_type), (repository, tag), method) {
                 Ok(decision) => decision,
                 Err(answer) => return Plan::Answer(answer),
             }
         }
         (Request::Manifest(_, Reference::Tag(_)), _) => passing().reporting(Report::count(Counter::PassedThrough)),
-        (Request::Manifest(repository, Reference::Digest(digest)), view) => {
-            let selects = matches!(view, View::Machine(_)) && !observes;
+        (Request::Manifest(repository, Reference::Digest(digest)), claim) => {
+            // A client without a machine type may be one.
+            let selects = !matches!(claim, Some(Claim { view: View::Unfiltered, .. })) && !observes;
             let indexes = selects.then_some(config.index_by_digest);
             let recent = Rc::clone(&worker.recent);
             let asked = DigestRequest { repository, digest, indexes, cache: config.cache, recent };

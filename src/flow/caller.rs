@@ -66,6 +66,13 @@ impl Caller<'_> {
     /// The machine types that the caller may ask about.
     pub(super) fn machine_types(&self, config: &Config, registry: &Registry) -> Vec<Arc<MachineType>> {
         match &registry.anonymous {
+            // They may be any of these, if they say so.
+            Some(View::Machine(_)) if self.is_anonymous() && config.has_sources() => {
+                let may = |machine_type: &Arc<MachineType>| {
+                    registry.may_be_anonymous(&View::Machine(Arc::clone(machine_type)))
+                };
+                config.machine_types.values().filter(|machine_type| may(machine_type)).cloned().collect()
+            }
             Some(View::Machine(machine_type)) if self.is_anonymous() => vec![Arc::clone(machine_type)],
             _ => config.allowed_machine_types(self.account),
         }

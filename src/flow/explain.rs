@@ -206,7 +206,7 @@ impl Explain {
             members.push(("repository", chosen.as_str().into()));
         }
         let reply = Reply::json(200, &page);
-        LocalReply::from(reply.with("cache-control", "no-store").with("vary", "Authorization")).into()
+        LocalReply::from(reply.with("cache-control", "no-store").with("vary", self.question.vary)).into()
     }
 
     /// The image, as people write it.

@@ -43,6 +43,11 @@ pub(super) fn chosen<'c>(
     rules(config, registry, named)?.repository(machine_type).filter(|chosen| *chosen != named)
 }
 
+/// Whether the machine type says in which repository an image is found.
+pub(super) fn by_machine(config: &Config, registry: &Registry, named: &Repository) -> bool {
+    rules(config, registry, named).is_some_and(ImageRules::has_repositories)
+}
+
 /// The rules of an image. A registry that is only observed is asked for what clients ask for, so it has none.
 fn rules<'c>(config: &'c Config, registry: &Registry, repository: &Repository) -> Option<&'c ImageRules> {
     config.images().of(repository).filter(|_| registry.mode != Mode::Observe)

@@ -42,6 +42,8 @@ counters! {
     Unauthorized = "unauthorized",
     /// A login was limited after too many wrong passwords.
     Limited = "limited",
+    /// A node and a login said different machine types.
+    Disagreed = "disagreed",
     /// A login may not have what it asked for.
     Denied = "denied",
     /// A request that MetaHub does not serve.

@@ -55,6 +55,7 @@ impl fmt::Display for Image<'_> {
 pub(super) struct ServedManifest<'a> {
     pub(super) machine_type: &'a str,
     pub(super) source: Source,
+    pub(super) vary: &'static str,
     pub(super) resolution: &'a Resolution,
     /// The tag in which it is, if the image's variants are tags.
     pub(super) variant: Option<&'a Tag>,
@@ -65,7 +66,7 @@ impl ServedManifest<'_> {
     pub(super) fn headers(&self) -> Vec<(&'static str, String)> {
         let Resolution { top, served, reason, .. } = self.resolution;
         let mut headers = document(&served.media_type, served.digest.as_str());
-        headers.push(("vary", "Authorization".to_owned()));
+        headers.push(("vary", self.vary.to_owned()));
         headers.push(("cache-control", "private".to_owned()));
         headers.push(("x-metahub-machine-type", self.machine_type.to_owned()));
         headers.push(("x-metahub-machine-type-source", self.source.as_str().to_owned()));

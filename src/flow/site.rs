@@ -1,5 +1,6 @@
 //! Where a request arrived, and what is at hand to serve it.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::WorkerState;
@@ -15,4 +16,6 @@ pub(super) struct Site<'a> {
     pub(super) registry: &'a Arc<Registry>,
     pub(super) worker: &'a WorkerState,
     pub(super) headers: Headers<'a>,
+    /// The client's address. Asking costs a call into Envoy.
+    pub(super) address: &'a dyn Fn() -> Option<IpAddr>,
 }

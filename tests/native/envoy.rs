@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
 use metahub::config::Config;
@@ -34,7 +35,11 @@ enum Stage {
 pub(crate) struct Envoy<'a> {
     config: &'a Config,
     upstream: &'a ScriptedRegistry,
-    worker: WorkerState,
+    pub(crate) worker: Rc<WorkerState>,
+    /// The client's address.
+    pub(crate) address: Option<IpAddr>,
+    /// How often the filter has asked for it.
+    pub(crate) asked_for_address: Cell<u32>,
     pub(crate) driver: Driver,
     callouts: Callouts<Self>,
     ticking: Cell<bool>,
@@ -66,7 +71,9 @@ impl<'a> Envoy<'a> {
         Self {
             config,
             upstream,
-            worker: WorkerState::default(),
+            worker: Rc::default(),
+            address: None,
+            asked_for_address: Cell::default(),
             driver: Driver::default(),
             callouts: Callouts::default(),
             ticking: Cell::default(),
@@ -230,7 +237,8 @@ impl Host for Envoy<'_> {
     }
 
     fn client_address(&self) -> Option<IpAddr> {
-        None
+        self.asked_for_address.set(self.asked_for_address.get() + 1);
+        self.address
     }
 
     fn headers(&self, side: Side) -> HeaderList {

@@ -28,6 +28,8 @@ mod flow_paths;
 mod flow_prefix;
 mod flow_pull;
 mod flow_request;
+mod flow_sources;
+mod flow_sources_refused;
 mod flow_trust;
 mod flow_ttl;
 mod flow_upstream;

@@ -7,7 +7,22 @@ use crate::config::MachineTypeFrom;
 
 /// Refused values, and the field that each refusal names.
 pub(super) fn refusals() -> Vec<(&'static str, Value, &'static str)> {
+    let anonymous = |anonymous: &str, names: Value| {
+        let authentication = "none";
+        json!({
+            "host": "h", "authentication": authentication, "anonymous": anonymous, "anonymous_machine_types": names,
+        })
+    };
+    let limit = "registries.registry.anonymous_machine_types";
     vec![
+        ("/registries/registry", anonymous("refuse", json!(["type1"])), limit),
+        ("/registries/registry", anonymous("type1", json!(null)), limit),
+        ("/registries/registry", anonymous("type1", json!("type1")), limit),
+        (
+            "/registries/registry",
+            anonymous("type1", json!(["type1", "type9"])),
+            "registries.registry.anonymous_machine_types[1]",
+        ),
         ("/machine_type_from", json!({ "headers": true }), "machine_type_from.headers"),
         ("/machine_type_from", json!({ "path": "" }), "machine_type_from.path"),
         ("/machine_type_from", json!({ "path": "a/b" }), "machine_type_from.path"),

@@ -32,6 +32,21 @@ fn warns_of_accounts_that_no_registry_uses() {
     }
 }
 
+/// An operator who limits what clients may say would believe that they can say something.
+#[test]
+fn warns_of_limits_on_what_no_client_can_say() {
+    let registry =
+        json!({ "host": "h", "authentication": "accounts", "anonymous": "type1", "anonymous_machine_types": [] });
+    let mut document = with("/registries/registry", registry);
+    let config = parse(&document).unwrap();
+    let [warning] = config.warnings() else { panic!("{:?}", config.warnings()) };
+    let expected = "registries.registry.anonymous_machine_types: nothing in machine_type_from says what clients \
+                    without a login are";
+    assert_eq!(warning, expected);
+    document["machine_type_from"] = json!({ "header": true });
+    assert!(parse(&document).unwrap().warnings().is_empty());
+}
+
 /// A line that no machine fits is passed over without a word, so a typing error in it must be told.
 #[test]
 fn warns_of_lines_that_most_likely_fit_no_machine() {

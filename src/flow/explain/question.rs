@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::flow::mapped;
 use crate::flow::session::Session;
 use crate::flow::worker::Permit;
+use crate::flow::{claim, mapped};
 use crate::images::TagRule;
 use crate::machine_type::{MachineType, listing};
 use crate::oci::index::is_artifact_tag;
@@ -28,6 +28,8 @@ pub(in crate::flow) struct Question {
     /// The machine types that the caller may use, by name.
     pub(in crate::flow) machine_types: Vec<Arc<MachineType>>,
     pub(in crate::flow) on_no_match: OnNoMatch,
+    /// `Vary` of the answer.
+    pub(in crate::flow) vary: &'static str,
     pub(in crate::flow) cache: Cache,
     /// A keyed digest of the credential that the registry sees; `None` where nothing may be remembered.
     pub(in crate::flow) seen: Option<Identity>,
@@ -59,8 +61,8 @@ impl Question {
         };
         let limit = asked(&machine_types, &query).take_while(is_here).count();
         let seen = if rule.is_some() { seen() } else { None };
-        let (on_no_match, cache) = (config.on_no_match, config.cache);
-        Self { query, named, limit, rule, machine_types, on_no_match, cache, seen, _permit: permit }
+        let (on_no_match, cache, vary) = (config.on_no_match, config.cache, claim::vary(config));
+        Self { query, named, limit, rule, machine_types, on_no_match, vary, cache, seen, _permit: permit }
     }
 
     /// The repository in which the image is found, if that is not the one that the caller names.

@@ -394,7 +394,7 @@ impl ExplainVariants {
         if let (Json::Object(members), Some(chosen)) = (&mut document, self.question.chosen()) {
             members.push(("repository", chosen.as_str().into()));
         }
-        let reply = Reply::json(200, &document).with("cache-control", "no-store").with("vary", "Authorization");
+        let reply = Reply::json(200, &document).with("cache-control", "no-store").with("vary", self.question.vary);
         LocalReply::from(reply).into()
     }
 }

@@ -112,8 +112,9 @@ impl ManifestByTag {
     }
 
     fn served_manifest<'a>(&'a self, resolution: &'a Resolution) -> ServedManifest<'a> {
-        let variant = self.variants.as_ref().map(|_| &self.asked.tag);
-        ServedManifest { machine_type: self.asked.machine_type.name(), source: self.asked.source, resolution, variant }
+        let TagRequest { machine_type, source, vary, tag, .. } = &self.asked;
+        let variant = self.variants.as_ref().map(|_| tag);
+        ServedManifest { machine_type: machine_type.name(), source: *source, vary, resolution, variant }
     }
 
     pub(super) fn reply(&self, resolution: &Resolution, body: Body, source: Counter) -> Decision {

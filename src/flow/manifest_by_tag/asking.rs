@@ -7,12 +7,14 @@ use super::{ManifestByTag, TagRequest, Variants};
 use crate::config::Mode;
 use crate::flow::accept_header;
 use crate::flow::caller::Caller;
+use crate::flow::claim::{self, Claim};
 use crate::flow::decision::{Context, Decision};
 use crate::flow::local_reply::LocalReply;
 use crate::flow::mapped;
+use crate::flow::report::{Counter, Report, Reporting};
 use crate::flow::site::Site;
 use crate::images::Plan;
-use crate::machine_type::{MachineType, Source};
+use crate::machine_type::MachineType;
 use crate::oci::reference::{Repository, Tag};
 use crate::request::Method;
 use crate::select::OnNoMatch;
@@ -27,7 +29,7 @@ impl ManifestByTag {
         Site { config, registry, worker, headers, .. }: Site<'_>,
         at: Context<'_>,
         caller: &Caller<'_>,
-        (machine_type, source): (&Arc<MachineType>, Source),
+        (claim, machine_type): (&Claim, &Arc<MachineType>),
         (repository, tag): (Repository, Tag),
         method: Method,
     ) -> Result<Decision, LocalReply> {
@@ -38,7 +40,8 @@ impl ManifestByTag {
             tag,
             identity: caller.identity,
             machine_type: Arc::clone(machine_type),
-            source,
+            source: claim.source,
+            vary: claim::vary(config),
             on_no_match: config.on_no_match,
             observes: registry.mode == Mode::Observe,
             assumed: rule.map(|rule| rule.assumed().clone()).unwrap_or_default(),
@@ -48,17 +51,18 @@ impl ManifestByTag {
             events_of: config.events().map(|_| Arc::clone(registry)),
         };
         let ask = || ask_what_it_points_to(headers);
-        match plan {
+        let decision = match plan {
             Plan::Search(search) => {
                 let seen = caller.seen(at.resources, registry);
                 let variants = Variants::new(at, search, &asked.tag, config.on_no_match, seen);
-                Ok(Self::begin_search(at, asked, variants, ask))
+                Self::begin_search(at, asked, variants, ask)
             }
             Plan::NothingFits(message) if config.on_no_match != OnNoMatch::Unfiltered => {
-                Err(Self::no_line_fits(at, asked, message))
+                return Err(Self::no_line_fits(at, asked, message));
             }
-            Plan::AsItIs | Plan::NothingFits(_) => Ok(Self::begin(at, asked, ask)),
-        }
+            Plan::AsItIs | Plan::NothingFits(_) => Self::begin(at, asked, ask),
+        };
+        Ok(if claim.disagrees { decision.reporting(Report::count(Counter::Disagreed)) } else { decision })
     }
 }
 

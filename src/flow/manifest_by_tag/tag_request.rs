@@ -25,6 +25,8 @@ pub(in crate::flow) struct TagRequest {
     pub(in crate::flow) machine_type: Arc<MachineType>,
     /// The place that says the machine type.
     pub(in crate::flow) source: Source,
+    /// `Vary` of the answer.
+    pub(in crate::flow) vary: &'static str,
     pub(in crate::flow) on_no_match: OnNoMatch,
     /// The registry is only observed.
     pub(in crate::flow) observes: bool,
