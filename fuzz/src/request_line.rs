@@ -1,14 +1,24 @@
 //! Any bytes as method and path: accepted names are parts of the path, and no other text is a name.
 
 use metahub::oci::reference::{Reference, Repository};
+use metahub::request::said::Said;
 use metahub::request::{Method, Request};
 
 use super::log_text::harmless;
+
+/// A path that says a machine type is read as what it is without.
+fn said(path: &[u8]) {
+    let Some(said) = std::str::from_utf8(path).ok().and_then(|path| Said::of(path, "machines")) else { return };
+    assert!(path.starts_with(said.lead.as_bytes()) && said.lead.contains(&format!("/machines/{}", said.machine_type)));
+    assert!(!said.machine_type.contains(['/', '?']));
+    assert!(said.path().starts_with("/v2/") && said.path().len() < path.len() + "/v2/".len());
+}
 
 pub(crate) fn check(bytes: &[u8]) {
     let (method, path) = bytes.split_at(bytes.iter().position(|byte| *byte == b' ').unwrap_or_default());
     assert_eq!(Method::parse(method).is_ok(), method == b"GET" || method == b"HEAD");
     let path = path.strip_prefix(b" ").unwrap_or(path);
+    said(path);
     let request = match Request::parse(path) {
         Ok(request) => request,
         Err(error) => return assert!(harmless(&error.to_string())),

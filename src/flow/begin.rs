@@ -44,6 +44,7 @@ use crate::machine_type::listing;
 use crate::oci::errors::Code;
 use crate::oci::index::is_artifact_tag;
 use crate::oci::reference::{Reference, Repository};
+use crate::request::said::Said;
 use crate::request::{Method, Request};
 use crate::store::resources::Resources;
 use crate::text::headers::HeaderChange;
@@ -94,7 +95,8 @@ fn decide(
     arrival: Arrival<'_>,
 ) -> Result<Effects, Box<LocalReply>> {
     let headers = arrival.headers;
-    let servable = Servable::of(headers)?;
+    // Nothing reads what a path says yet.
+    let servable = Servable::of(headers, None)?;
     if servable.request == Request::Health {
         return Ok(LocalReply::from(health(config)).into());
     }
@@ -108,7 +110,7 @@ fn decide(
 
 /// Identifies the caller.
 fn identify<'a>(
-    Servable { path, method, request }: Servable<'a>,
+    Servable { path, method, request, said }: Servable<'a>,
     site: Site<'a>,
     arrival: Arrival<'_>,
 ) -> Result<Authenticated<'a>, Box<LocalReply>> {
@@ -117,12 +119,14 @@ fn identify<'a>(
         authenticate::authenticate(site.config, site.resources, &site.worker.known_callers, site.registry, arrival)?;
     let claim = Claim::of(site, &caller, &request, None);
     let repository = request.repository().cloned();
-    Ok(Authenticated { path, method, request, namespace, repository, mapped: None, caller, claim })
+    Ok(Authenticated { path, said, method, request, namespace, repository, mapped: None, caller, claim })
 }
 
 /// A request whose caller is known, as far as MetaHub can check it.
 struct Authenticated<'a> {
     path: &'a str,
+    /// The machine type that the path says, if it says one.
+    said: Option<Said<'a>>,
     method: Method,
     request: Request,
     /// The namespace that is put before the client's repository, if there is one.
@@ -184,13 +188,14 @@ struct Allowed<'a>(Authenticated<'a>);
 impl<'a> Allowed<'a> {
     /// The plan for the request, upstream's `Authorization` aside.
     fn plan(self, site: Site<'_>) -> Planned<'a> {
-        let Authenticated { path, method, request, namespace, repository, mapped, mut caller, claim } = self.0;
+        let Authenticated { path, said, method, request, namespace, repository, mapped, mut caller, claim } = self.0;
         let mut session = caller.session(site.registry);
         session.repeated = onward::is_repeated(path);
         if let Request::Manifest(..) = request {
             session.query = onward::routed(path);
         }
         (session.mapped, session.content) = (mapped, Content::of(&request));
+        session.lead = said.map(|said| said.lead.into());
         let changed_path = session.paths().upstream(path, &request, namespace, &session.query);
         let cache = site.config.cache;
         if let Some((repository, identity)) = repository.as_ref().zip(caller.identity)

@@ -1,20 +1,17 @@
-//! The two names of a path: clients ask for a repository by MetaHub's name, and the registry may have it by another (a
-//! prefix, a repository that an image's rules choose). Here a client's path becomes the registry's, and paths in the
-//! registry's answers become the client's again, so that it goes on where it began: with MetaHub, also where the
-//! registry names itself by its host.
+//! The two names of a path: clients ask for a repository by MetaHub's name, perhaps below a machine type, and the
+//! registry may have it by another (a prefix, a repository that an image's rules choose). Here a client's path becomes
+//! the registry's, and paths in the registry's answers become the client's again, so that it goes on where it began:
+//! with MetaHub, also where the registry names itself by its host.
 
 use super::mapped::Mapped;
 use crate::config::Registry;
 use crate::flow::reply::Reply;
 use crate::oci::reference::Repository;
-use crate::request::Request;
+use crate::request::{BASE, Request};
 use crate::text::headers::{HeaderChange, Headers};
 
 /// The headers that may name a path of the registry.
 const PATHS: [&str; 2] = ["link", "location"];
-
-/// The beginning of every path of the registry's.
-const BASE: &str = "/v2/";
 
 /// The kind of thing that is asked for, as far as it matters for paths in the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,12 +44,14 @@ pub(super) struct Paths<'s> {
     /// The repository that stands in the place of the one that the client names.
     pub(super) mapped: Option<&'s Mapped>,
     pub(super) content: Content,
+    /// The beginning of the client's paths, which may say a machine type.
+    pub(super) lead: &'s str,
 }
 
 impl Paths<'_> {
     /// Whether the registry's paths are not the client's.
-    const fn differ(&self) -> bool {
-        self.mapped.is_some() || self.registry.prefix.is_some()
+    fn differ(&self) -> bool {
+        self.mapped.is_some() || self.registry.prefix.is_some() || self.lead != BASE
     }
 
     /// The headers of an answer with this status that may name a path. Reading one costs a call into Envoy, so only
@@ -93,8 +92,12 @@ impl Paths<'_> {
                     Some(namespace) => named.strip_prefix(namespace.as_str())?.strip_prefix('/')?,
                     None => named,
                 };
-                let rest = sent.strip_prefix(BASE)?.strip_prefix(written)?;
+                let rest = sent.strip_prefix(self.lead)?.strip_prefix(written)?;
                 Some([BASE, self.registry.upstream(repository).as_str(), rest].concat())
+            }
+            Request::Ping if self.lead != BASE => {
+                let query = sent.find('?').and_then(|start| sent.get(start..));
+                Some([BASE, query.unwrap_or_default()].concat())
             }
             _ => None,
         }
@@ -136,8 +139,8 @@ impl Paths<'_> {
         };
         let in_chosen = self.mapped.and_then(|mapped| Some((mapped, rest.strip_prefix(mapped.chosen.as_str())?)));
         let parts = match in_chosen {
-            Some((mapped, rest)) if rest.starts_with('/') => [BASE, mapped.named.as_str(), rest],
-            _ => [BASE, rest, ""],
+            Some((mapped, rest)) if rest.starts_with('/') => [self.lead, mapped.named.as_str(), rest],
+            _ => [self.lead, rest, ""],
         };
         Some(parts.concat()).filter(|turned| turned != url)
     }

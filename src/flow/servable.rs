@@ -7,6 +7,7 @@ use super::{onward, token_endpoint};
 use crate::flow::reply::Reply;
 use crate::oci::errors::Code;
 use crate::oci::reference::InvalidReference;
+use crate::request::said::Said;
 use crate::request::{InvalidRequest, Method, Request};
 use crate::text::headers::Headers;
 
@@ -16,12 +17,20 @@ pub(super) struct Servable<'a> {
     pub(super) path: &'a str,
     pub(super) method: Method,
     pub(super) request: Request,
+    /// The machine type that the path says, if it says one.
+    pub(super) said: Option<Said<'a>>,
 }
 
 impl<'a> Servable<'a> {
-    pub(super) fn of(headers: Headers<'a>) -> Result<Self, Box<LocalReply>> {
+    /// `word` is the one behind which a path may say a machine type.
+    pub(super) fn of(headers: Headers<'a>, word: Option<&str>) -> Result<Self, Box<LocalReply>> {
         let method = Method::parse(headers.first(":method").unwrap_or_default());
-        let request = Request::parse(headers.first(":path").unwrap_or_default());
+        let path = headers.text(":path").unwrap_or_default();
+        let said = word.and_then(|word| Said::of(path, word));
+        let request = match &said {
+            Some(said) => Request::parse(said.path().as_bytes()),
+            None => Request::parse(headers.first(":path").unwrap_or_default()),
+        };
         if request == Ok(Request::Token) && method != Ok(Method::Get) {
             return Err(token_endpoint::only_get());
         }
@@ -31,7 +40,6 @@ impl<'a> Servable<'a> {
         }
         let method = method.map_err(|error| invalid(error, headers))?;
         let request = request.map_err(|error| invalid(error, headers))?;
-        let path = headers.text(":path").unwrap_or_default();
         if brings_a_body(headers) {
             return Err(bodied(headers));
         }
@@ -39,7 +47,7 @@ impl<'a> Servable<'a> {
             let message = "ns in the query is not the name of a registry";
             return Err(refuse(Code::NameInvalid, Counter::Refused, message));
         }
-        Ok(Self { path, method, request })
+        Ok(Self { path, method, request, said })
     }
 }
 

@@ -17,6 +17,7 @@ use crate::flow::body::Body;
 use crate::flow::reply::Reply;
 use crate::oci::errors::Code;
 use crate::oci::reference::Repository;
+use crate::request::BASE;
 use crate::request::query::RETRY_MARK;
 use crate::store::cache::{Cache, CacheGrowth};
 use crate::store::keys::Identity;
@@ -44,6 +45,8 @@ pub(super) struct Session {
     pub(super) mapped: Option<Box<Mapped>>,
     /// The kind of thing that is asked for.
     pub(super) content: Content,
+    /// The beginning of the client's paths, where they say a machine type.
+    pub(super) lead: Option<Box<str>>,
 }
 
 /// The repository in which a caller was believed, and the credential.
@@ -79,12 +82,14 @@ impl Session {
             trust: None,
             mapped: None,
             content: Content::Other,
+            lead: None,
         }
     }
 
     /// The names that client and registry have for the request's paths.
     pub(super) fn paths(&self) -> Paths<'_> {
-        Paths { registry: &self.registry, mapped: self.mapped.as_deref(), content: self.content }
+        let (mapped, lead) = (self.mapped.as_deref(), self.lead.as_deref().unwrap_or(BASE));
+        Paths { registry: &self.registry, mapped, content: self.content, lead }
     }
 
     /// Finds out which `Authorization` a request needs. Returns the request for a token that must be answered first.
@@ -161,7 +166,8 @@ impl Session {
             return *rejected(reply, Counter::UpstreamFailed, line);
         }
         let separator = if self.query.is_empty() { '?' } else { '&' };
-        let location = format!("/v2/{repository}/manifests/{reference}{}{separator}{RETRY_MARK}", self.query);
+        let lead = self.paths().lead;
+        let location = format!("{lead}{repository}/manifests/{reference}{}{separator}{RETRY_MARK}", self.query);
         moved(location).into()
     }
 

@@ -4,11 +4,15 @@
 //! `tags` are legal repository components, so paths are read from the right.
 
 pub mod query;
+pub mod said;
 
 use self::query::ExplainQuery;
 use crate::auth::realm;
 use crate::oci::digest::Digest;
 use crate::oci::reference::{InvalidReference, Reference, Repository};
+
+/// The beginning of every path of a registry.
+pub const BASE: &str = "/v2/";
 
 /// The two methods that a read-only registry knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,7 +145,7 @@ impl Request {
             }
             _ => {}
         }
-        let rest = path.strip_prefix("/v2/").ok_or(InvalidRequest::NotServed)?;
+        let rest = path.strip_prefix(BASE).ok_or(InvalidRequest::NotServed)?;
         let (rest, last) = rest.rsplit_once('/').ok_or(InvalidRequest::NotServed)?;
         let (repository, kind) = rest.rsplit_once('/').ok_or(InvalidRequest::NotServed)?;
         match (kind, last) {

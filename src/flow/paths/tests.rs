@@ -7,7 +7,7 @@ fn repository(name: &str) -> Repository {
 }
 
 fn paths<'s>(registry: &'s Registry, mapped: Option<&'s Mapped>) -> Paths<'s> {
-    Paths { registry, mapped, content: Content::List }
+    Paths { registry, mapped, content: Content::List, lead: BASE }
 }
 
 /// A registry with this prefix.
@@ -63,6 +63,38 @@ fn paths_of_the_registry_are_turned_back() {
     for (paths, value, expected) in rows {
         assert_eq!(paths.back(value).as_deref(), expected, "{value} {paths:?}");
     }
+}
+
+/// A path that says a machine type is the client's way to everything, and the registry knows nothing of it.
+#[test]
+fn a_machine_type_in_the_path_comes_and_goes() {
+    let (plain, prefixed) = (registry(None), registry(Some("cache")));
+    let request = |path: &str| Request::parse(path.as_bytes()).unwrap();
+    for lead in ["/v2/machines/gpu1/", "/machines/gpu1/v2/"] {
+        for (registry, there) in [(&plain, "/v2/app"), (&prefixed, "/v2/cache/app")] {
+            let paths = Paths { lead, ..paths(registry, None) };
+            for rest in ["/tags/list?n=1", "/manifests/latest"] {
+                let there = format!("{there}{rest}");
+                let sent = format!("{lead}app{rest}");
+                let upstream = paths.upstream(&sent, &request(&format!("/v2/app{rest}")), None, "");
+                assert_eq!(upstream.as_deref(), Some(&*there));
+                let here = Some(sent.as_str());
+                assert_eq!(paths.back(&there).as_deref(), here);
+                assert_eq!(paths.back(&format!("https://registry.example{there}")).as_deref(), here);
+                assert_eq!(paths.back(&format!("https://storage.example{there}")), None);
+            }
+            for ping in [lead, lead.trim_end_matches('/')] {
+                assert_eq!(paths.upstream(ping, &Request::Ping, None, "").as_deref(), Some("/v2/"));
+                let sent = format!("{ping}?ns=a/b");
+                assert_eq!(paths.upstream(&sent, &Request::Ping, None, "").as_deref(), Some("/v2/?ns=a/b"));
+            }
+        }
+    }
+    assert_eq!(
+        paths(&prefixed, None).upstream("/v2/", &Request::Ping, None, ""),
+        None,
+        "a ping is about no repository"
+    );
 }
 
 #[test]
@@ -141,7 +173,9 @@ fn headers_are_read_where_the_answer_may_have_them() {
         (Content::Manifest, "301", &["location"][..], &["location"][..]),
         (Content::Other, "302", none, none),
     ] {
-        let named_in = |registry: &Arc<Registry>| Paths { registry, mapped: None, content }.named_in(status.as_bytes());
+        let named_in = |registry: &Arc<Registry>| {
+            Paths { registry, mapped: None, content, lead: BASE }.named_in(status.as_bytes())
+        };
         assert_eq!((named_in(&plain), named_in(&prefixed)), (of_plain, of_prefixed), "{content:?} {status}");
     }
 }
