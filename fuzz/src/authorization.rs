@@ -1,10 +1,11 @@
-//! Any bytes as `Authorization` headers: an accepted login is the one that was written, and an error shows nothing of
-//! it.
+//! Any bytes as `Authorization` headers and as forms: an accepted login is the one that was written, and an error shows
+//! nothing of it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use metahub::auth::credentials::{Presented, splits};
 use metahub::auth::jwt;
+use metahub::request::form::{self, InvalidForm};
 
 use super::input::Input;
 use super::log_text::harmless;
@@ -39,9 +40,37 @@ pub(crate) fn check(bytes: &[u8]) {
         }
         Err(error) => assert!(harmless(&error.to_string())),
     }
+    check_form(rest);
     if let Ok(token) = std::str::from_utf8(rest)
         && let Some(subject) = jwt::subject(token)
     {
         assert!(!subject.is_empty() && subject.len() <= 255);
+    }
+}
+
+/// The bytes as a form, and as the login that a well-made form carries.
+fn check_form(bytes: &[u8]) {
+    for text in [bytes.to_vec(), [b"grant_type=password&username=", bytes].concat()] {
+        match form::login(&text) {
+            Ok(credentials) => {
+                let user = &credentials.user;
+                assert!(!user.is_empty() && user.len() <= 255 && !user.contains(':'));
+                assert!(!format!("{user}{}", credentials.password.expose()).chars().any(char::is_control));
+            }
+            Err(error) => assert!(harmless(&error.to_string())),
+        }
+    }
+    let (user, password) = bytes.split_at(bytes.iter().position(|byte| *byte == b':').unwrap_or_default());
+    let encode = |text: &[u8]| text.iter().map(|byte| format!("%{byte:02x}")).collect::<String>();
+    let written = format!("password={}&grant_type=password&username={}", encode(password), encode(user));
+    match form::login(written.as_bytes()) {
+        Ok(credentials) => {
+            let read = (credentials.user.as_bytes(), credentials.password.expose().as_bytes());
+            assert_eq!(read, (user, password), "another login than was sent");
+        }
+        Err(InvalidForm::GrantType | InvalidForm::Repeated(_) | InvalidForm::Missing(_)) => {
+            panic!("each field is there once")
+        }
+        Err(InvalidForm::User | InvalidForm::Password | InvalidForm::Malformed) => {}
     }
 }

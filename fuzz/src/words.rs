@@ -21,6 +21,9 @@ pub(super) const AUTHORIZATION: &[&str] = &[
     "=",
     "bWU6cHc=",
     "bTo6Og==",
+    "&password=",
+    "&username=",
+    "%70",
     "eyJhbGciOiJub25lIn0.eyJzdWIiOiJtZSJ9.c2ln",
     ",",
 ];

@@ -5,7 +5,8 @@
 //! 1. [`Servable`]: requests that MetaHub never serves are refused before anything is looked up, and to all clients
 //!    alike, so that the refusal tells nothing of accounts or machine types. Health is answered here: a probe has no
 //!    login.
-//! 2. The registry, whose settings say what a login is. Tickets are given out here: a client logs in by asking for one.
+//! 2. The registry, whose settings say what a login is. Tickets are given out here: a client logs in by asking for one,
+//!    and its request waits here for a form, if it sends one.
 //! 3. [`Authenticated`]: nobody learns anything of permissions, images or machine types before this.
 //! 4. [`Allowed`]: before anything is asked for or read from the cache in a repository.
 //! 5. [`Planned`]: an answer of MetaHub's own or a request to the registry.
@@ -35,7 +36,7 @@ use super::session::{Session, Trust};
 use super::site::Site;
 use super::step::Step;
 use super::verifying::Verifying;
-use super::{Arrival, WorkerState, token_endpoint};
+use super::{Arrival, WorkerState, token_endpoint, token_form};
 use crate::auth::account::View;
 use crate::auth::credentials::Presented;
 use crate::config::{Authentication, Config, Mode, Registry};
@@ -95,6 +96,10 @@ fn decide(
     arrival: Arrival<'_>,
 ) -> Result<Effects, Box<LocalReply>> {
     let headers = arrival.headers;
+    if token_form::is_posted(headers) {
+        let registry = registry(config, arrival.cluster)?;
+        return token_form::expect(registry, worker, headers);
+    }
     // Nothing reads what a path says yet.
     let servable = Servable::of(headers, None)?;
     if servable.request == Request::Health {

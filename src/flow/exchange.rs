@@ -1,6 +1,7 @@
 //! A request from its first step to its last: its session with the registry, and the state of what is undecided.
 
 use super::authorizing::{Authorizing, Outgoing};
+use super::awaited_form::AwaitedForm;
 use super::decision::{Context, Decision, Next, Undecided};
 use super::local_reply::{LocalReply, overloaded};
 use super::report::{Counter, Report, Reporting};
@@ -11,7 +12,7 @@ use crate::oci::errors::Code;
 use crate::oci::reference::Repository;
 use crate::store::cache::CacheGrowth;
 use crate::store::resources::Resources;
-use crate::text::headers::HeaderChange;
+use crate::text::headers::{HeaderChange, Headers};
 
 /// Where a request stands.
 #[derive(Debug, Default)]
@@ -28,6 +29,8 @@ enum Way {
     Undecided(Session, Box<dyn Undecided>),
     /// The request to upstream waits for a registry token.
     Authorizing(Session, Box<Authorizing>),
+    /// The request for a ticket waits for the rest of its form.
+    Form(AwaitedForm),
 }
 
 /// The effects of an event.
@@ -50,6 +53,11 @@ impl From<LocalReply> for Effects {
 impl Effects {
     fn new(exchange: Way, step: Step) -> Self {
         Self { exchange: Exchange(exchange), step, reports: Vec::new() }
+    }
+
+    /// The request waits for its form.
+    pub(super) fn awaiting(form: AwaitedForm) -> Self {
+        Self::new(Way::Form(form), Step::Hold)
     }
 
     /// The effects of a decision under this session: a request that goes upstream gets its `Authorization`.
@@ -129,7 +137,30 @@ impl Exchange {
                 Way::Passing(session) => pass(session, resources, event),
                 Way::Undecided(session, state) => decide(session, state, resources, event),
                 Way::Authorizing(session, authorizing) => redeem(session, authorizing, resources, event),
+                Way::Form(form) => Effects::awaiting(form),
             },
+        }
+    }
+
+    /// Whether the request's body is a form that is to be shown: [`hold_form`](Self::hold_form) as it grows, and
+    /// [`read_form`](super::read_form) at its end. The host keeps it meanwhile.
+    #[must_use]
+    pub const fn awaits_form(&self) -> bool {
+        matches!(self.0, Way::Form(_))
+    }
+
+    /// So many bytes of the form are held by now, and it goes on. `headers` are the request's.
+    #[must_use]
+    pub fn hold_form(self, bytes: usize, headers: Headers<'_>) -> Effects {
+        let Way::Form(form) = self.0 else { return Effects::new(self.0, Step::Hold) };
+        form.hold(bytes, headers).map_or_else(|refusal| (*refusal).into(), Effects::awaiting)
+    }
+
+    /// The form that the request waits for; the effects of no event if it waits for none.
+    pub(super) fn into_form(self) -> Result<AwaitedForm, Box<Effects>> {
+        match self.0 {
+            Way::Form(form) => Ok(form),
+            way => Err(Box::new(Effects::new(way, Step::Hold))),
         }
     }
 
@@ -156,7 +187,7 @@ impl Exchange {
     #[must_use]
     pub fn holds_request(&self) -> bool {
         match &self.0 {
-            Way::Authorizing(..) => true,
+            Way::Authorizing(..) | Way::Form(_) => true,
             Way::Undecided(_, state) => state.holds_request(),
             Way::Passing(_) | Way::Done => false,
         }

@@ -7,6 +7,7 @@ mod accept_header;
 mod arrival;
 mod authenticate;
 mod authorizing;
+mod awaited_form;
 mod begin;
 pub mod body;
 mod caller;
@@ -34,6 +35,7 @@ mod site;
 mod step;
 mod ticket;
 mod token_endpoint;
+mod token_form;
 mod transfer;
 mod verifying;
 mod worker;
@@ -45,7 +47,10 @@ pub use fetch::MAX_MANIFEST;
 pub use report::{Counter, Report};
 pub use servable::{may_bring_a_body, unexpected_body};
 pub use step::{Answer, Callout, Event, Step};
+pub use token_form::read_form;
 pub use worker::WorkerState;
+
+pub use crate::request::form::MAX_FORM;
 
 #[cfg(test)]
 mod tests {

@@ -32,7 +32,7 @@ impl<'a> Servable<'a> {
             None => Request::parse(headers.first(":path").unwrap_or_default()),
         };
         if request == Ok(Request::Token) && method != Ok(Method::Get) {
-            return Err(token_endpoint::only_get());
+            return Err(token_endpoint::other_method());
         }
         // A method is allowed or not where something is.
         if let Err(error @ InvalidRequest::NotServed) = request {

@@ -14,11 +14,15 @@ use crate::store::resources::Store;
 /// The most explanations under way on one worker. Each holds the indexes that it has read.
 const MAX_EXPLANATIONS: u32 = 16;
 
+/// The most bytes of forms that one worker's requests may hold until their ends are here.
+const MAX_FORMS: usize = 16 * 1024 * 1024;
+
 /// The state that one worker keeps for itself under one configuration.
 #[derive(Debug, Default)]
 pub struct WorkerState {
     pub(super) known_callers: KnownCallers,
     explanations: Rc<Cell<u32>>,
+    forms: Rc<Cell<usize>>,
     pub(super) recent: Rc<Recent>,
 }
 
@@ -84,6 +88,40 @@ impl WorkerState {
     }
 }
 
+impl WorkerState {
+    /// The bytes of one form, none so far.
+    pub(super) fn form_bytes(&self) -> FormBytes {
+        FormBytes { all: Rc::clone(&self.forms), own: 0 }
+    }
+}
+
+/// The bytes of one form that are held until its end is here; none any more once this is dropped.
+#[derive(Debug)]
+pub(super) struct FormBytes {
+    all: Rc<Cell<usize>>,
+    own: usize,
+}
+
+impl FormBytes {
+    /// Holds so many bytes in all; false, and as many as before, if the worker's forms would hold more than
+    /// [`MAX_FORMS`].
+    pub(super) fn set(&mut self, bytes: usize) -> bool {
+        let all = self.all.get().saturating_sub(self.own).saturating_add(bytes);
+        let fits = all <= MAX_FORMS;
+        if fits {
+            self.all.set(all);
+            self.own = bytes;
+        }
+        fits
+    }
+}
+
+impl Drop for FormBytes {
+    fn drop(&mut self) {
+        self.all.set(self.all.get().saturating_sub(self.own));
+    }
+}
+
 /// One explanation under way, until this is dropped.
 #[derive(Debug)]
 pub(super) struct Permit(Rc<Cell<u32>>);
@@ -117,6 +155,18 @@ mod tests {
             find(digest);
         }
         assert_eq!(recent.0.borrow().len(), MAX_RECENT);
+    }
+
+    #[test]
+    fn forms_are_bounded_until_they_end() {
+        let state = WorkerState::default();
+        let (mut first, mut second) = (state.form_bytes(), state.form_bytes());
+        assert!(first.set(1) && first.set(MAX_FORMS - 1) && second.set(1), "not the sum of all sizes it had");
+        assert!(!second.set(2) && second.set(1));
+        drop(first);
+        assert!(second.set(MAX_FORMS) && !second.set(MAX_FORMS + 1));
+        drop(second);
+        assert_eq!(state.forms.get(), 0);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::fmt;
 use super::flights::{Moment, Outcome};
 use super::log_limit::is_due;
 use super::{Host, Side};
+use crate::config::Config;
 use crate::events::{self, BuildEvent, Noted};
 use crate::flow::reply::Reply;
 use crate::flow::{self, Answer, Arrival, Counter, Effects, Event, Exchange, Report, Step};
@@ -61,14 +62,20 @@ impl Driver {
             self.state.set(State::Incomplete);
             return FilterStatus::Hold;
         }
-        self.on_request(host, Headers(&headers))
+        let status = self.on_request(host, Headers(&headers));
+        // A form that is not there is an empty one.
+        if end && status == FilterStatus::Hold && self.inspect(Exchange::awaits_form) {
+            return self.on_request_body(host, 0, true);
+        }
+        status
     }
 
-    /// A piece of the request's body, `size` bytes long, or its end. A piece of a request that waits has to wait too:
-    /// if it went on, the request would, with the client's own `Authorization`.
+    /// `size` bytes of the request's body are here, with what is held of it already, or its end. A piece of a request
+    /// that waits has to wait too: if it went on, the request would, with the client's own `Authorization`.
     pub fn on_request_body(&self, host: &impl Host, size: usize, end: bool) -> FilterStatus {
         match self.state.take() {
             State::Idle => FilterStatus::Continue,
+            State::Open(_, exchange) if exchange.awaits_form() => self.on_form(host, exchange, size, end),
             State::Incomplete | State::Open(..) if size > 0 => {
                 let headers = host.headers(Side::Request);
                 self.take(host, Side::Request, flow::unexpected_body(Headers(&headers)))
@@ -154,17 +161,41 @@ impl Driver {
 
     fn on_request(&self, host: &impl Host, headers: Headers<'_>) -> FilterStatus {
         self.since.set(host.moment());
+        let is_grpc = headers.first("content-type").is_some_and(|value| value.starts_with(b"application/grpc"));
+        self.grpc.set(is_grpc.then_some(Code::Unavailable.status()));
+        self.decide(host, headers, |config, arrival| flow::begin(config, host.resources(), host.worker(), arrival))
+    }
+
+    /// More of a form is here, or all of it.
+    fn on_form(&self, host: &impl Host, exchange: Exchange, size: usize, end: bool) -> FilterStatus {
+        let headers = host.headers(Side::Request);
+        let headers = Headers(&headers);
+        if !end {
+            return self.take(host, Side::Request, exchange.hold_form(size, headers));
+        }
+        // One byte more shows that it is too long.
+        let form = host.request_body(flow::MAX_FORM.saturating_add(1));
+        self.decide(host, headers, |config, arrival| {
+            flow::read_form(exchange, config, host.resources(), arrival, &form)
+        })
+    }
+
+    /// Takes a decision about the request as it arrived, which needs the configuration that its stream began with.
+    fn decide(
+        &self,
+        host: &impl Host,
+        headers: Headers<'_>,
+        decide: impl FnOnce(&Config, Arrival<'_>) -> Effects,
+    ) -> FilterStatus {
         let Some(config) = host.config() else {
             return reply(host, &Reply::error(Code::Unavailable, "MetaHub has no configuration yet"));
         };
-        let is_grpc = headers.first("content-type").is_some_and(|value| value.starts_with(b"application/grpc"));
-        self.grpc.set(is_grpc.then_some(Code::Unavailable.status()));
         let cluster = host.cluster();
         let cluster =
             cluster.as_deref().and_then(|name| std::str::from_utf8(name).ok()).filter(|name| !name.is_empty());
         let address = || host.client_address();
         let arrival = Arrival { cluster, headers, address: &address };
-        let effects = flow::begin(config, host.resources(), host.worker(), arrival);
+        let effects = decide(config, arrival);
         self.take(host, Side::Request, effects)
     }
 

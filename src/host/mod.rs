@@ -60,6 +60,8 @@ pub trait Host {
     /// # Errors
     /// The proxy does not take it.
     fn change_header(&self, side: Side, change: &HeaderChange) -> Result<(), Self::Error>;
+    /// The request's body as far as it is held, at most `size` bytes of it.
+    fn request_body(&self, size: usize) -> Vec<u8>;
     /// The piece of the response's body that is at hand, `size` bytes long.
     fn response_body(&self, size: usize) -> Vec<u8>;
 

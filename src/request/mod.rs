@@ -3,6 +3,7 @@
 //! Names, tags and digests are validated here, once, and carried as types afterwards. `manifests`, `blobs` and
 //! `tags` are legal repository components, so paths are read from the right.
 
+pub mod form;
 pub mod query;
 pub mod said;
 

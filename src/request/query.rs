@@ -64,7 +64,7 @@ fn single(query: &str, key: &str) -> Option<String> {
 }
 
 /// Percent-decoding (RFC 3986 §2.1); `None` for a malformed escape, or text that is not UTF-8.
-fn decode(text: &str) -> Option<String> {
+pub(super) fn decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {

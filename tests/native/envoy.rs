@@ -48,6 +48,8 @@ pub(crate) struct Envoy<'a> {
     next: Cell<u64>,
     stage: Cell<Stage>,
     request: HeaderList,
+    /// The request's body as far as Envoy holds it.
+    pub(crate) request_body: RefCell<Vec<u8>>,
     /// The changes to the request's headers.
     pub(crate) changes: RefCell<Vec<HeaderChange>>,
     pub(crate) response: RefCell<HeaderList>,
@@ -81,6 +83,7 @@ impl<'a> Envoy<'a> {
             next: Cell::default(),
             stage: Cell::new(Stage::Here),
             request: request.clone(),
+            request_body: RefCell::default(),
             changes: RefCell::default(),
             response: RefCell::default(),
             fails: Cell::default(),
@@ -271,6 +274,10 @@ impl Host for Envoy<'_> {
             }
         }
         Ok(())
+    }
+
+    fn request_body(&self, size: usize) -> Vec<u8> {
+        self.request_body.borrow().iter().copied().take(size).collect()
     }
 
     fn response_body(&self, size: usize) -> Vec<u8> {

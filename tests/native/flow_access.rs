@@ -8,7 +8,7 @@ use super::outcome::Outcome;
 use super::scripted_registry::{HeaderList, Response, ScriptedRegistry, child, header_list};
 
 pub(super) const MANIFEST: &str = "/v2/qnib/bench/manifests/latest";
-const TOKEN: &str = "/metahub/v1/token?service=metahub&scope=repository:qnib/bench:pull";
+pub(super) const TOKEN: &str = "/metahub/v1/token?service=metahub&scope=repository:qnib/bench:pull";
 const BEARER: &str = "Bearer realm=\"https://hub.example/metahub/v1/token\",service=\"metahub\"";
 pub(super) const BASIC: &str = "Basic realm=\"MetaHub\"";
 const SECRET: &str = "a sealing key that two replicas share";
@@ -222,9 +222,9 @@ fn tokens_are_given_for_right_passwords_only() {
 #[test]
 fn the_endpoint_answers_get_whatever_the_scope() {
     let config = parse(&registry("accounts", json!({})));
-    for method in ["POST", "HEAD", "PUT", "DELETE"] {
+    for method in ["HEAD", "PUT", "DELETE", "PATCH", "post"] {
         let outcome = send_headers(&config, &headers(method, TOKEN, &basic("qnib-type1", "qnib-type1")), &demo());
-        assert_eq!((outcome.status, outcome.header("allow"), outcome.lines.len()), (405, "GET", 0), "{method}");
+        assert_eq!((outcome.status, outcome.header("allow"), outcome.lines.len()), (405, "GET, POST", 0), "{method}");
     }
     for query in ["", "?", "?scope=", "?scope=%zz&scope=\u{1}", "?scope=registry:catalog:*&service=other", "?&&==&a"] {
         let outcome = get(&config, &format!("/metahub/v1/token{query}"), "", &demo());

@@ -30,6 +30,7 @@ mod flow_pull;
 mod flow_request;
 mod flow_sources;
 mod flow_sources_refused;
+mod flow_token_form;
 mod flow_trust;
 mod flow_ttl;
 mod flow_upstream;

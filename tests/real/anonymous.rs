@@ -109,9 +109,9 @@ fn the_endpoint_and_its_challenges() {
     let wrong = send(&manifest().login("qnib-type1", "hunter2"));
     assert_eq!((wrong.status, challenge(&wrong)), (401, "Basic realm=\"MetaHub\""));
 
-    for method in ["POST", "HEAD"] {
+    for method in ["PUT", "HEAD"] {
         let refused = send(&Request::new(method, "/metahub/v1/token").login("qnib-type1", "qnib-type1"));
-        assert_eq!((refused.status, refused.header("allow")), (405, Some("GET")), "{method}");
+        assert_eq!((refused.status, refused.header("allow")), (405, Some("GET, POST")), "{method}");
     }
     let refused = send(&token_request().login("qnib-type1", "hunter2"));
     assert_eq!((refused.status, challenge(&refused)), (401, "Basic realm=\"MetaHub\""));

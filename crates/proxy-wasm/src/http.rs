@@ -73,6 +73,10 @@ impl Host for Stream {
         }
     }
 
+    fn request_body(&self, size: usize) -> Vec<u8> {
+        hostcalls::get_buffer(BufferType::HttpRequestBody, 0, size).ok().flatten().unwrap_or_default()
+    }
+
     fn response_body(&self, size: usize) -> Vec<u8> {
         hostcalls::get_buffer(BufferType::HttpResponseBody, 0, size).ok().flatten().unwrap_or_default()
     }

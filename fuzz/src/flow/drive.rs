@@ -50,7 +50,15 @@ impl World {
 
     /// The request arrives.
     pub(super) fn on_request(&mut self, number: usize) {
-        let done = self.drive(number, NOTHING, |driver, host| driver.on_request_headers(host, true));
+        let form = self.streams[number].form.clone();
+        let at_hand = (NOTHING.0, form.as_deref().unwrap_or_default());
+        let done = self.drive(number, at_hand, |driver, host| {
+            let status = driver.on_request_headers(host, form.is_none());
+            match &form {
+                Some(form) if status == FilterStatus::Hold => driver.on_request_body(host, form.len(), true),
+                _ => status,
+            }
+        });
         self.take(number, done);
     }
 

@@ -130,6 +130,10 @@ impl Host for Callback<'_> {
         Ok(())
     }
 
+    fn request_body(&self, size: usize) -> Vec<u8> {
+        self.piece.iter().copied().take(size).collect()
+    }
+
     fn response_body(&self, _size: usize) -> Vec<u8> {
         self.piece.to_vec()
     }

@@ -1,5 +1,7 @@
 //! One request and its state.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use metahub::host::Driver;
 
 use super::super::input::Input;
@@ -99,6 +101,8 @@ pub(super) struct Stream {
     /// The same on the clock.
     pub(super) began: u64,
     pub(super) headers: HeaderList,
+    /// The login as a form instead of a header.
+    pub(super) form: Option<Vec<u8>>,
     pub(super) head: bool,
     pub(super) phase: Phase,
     pub(super) driver: Driver,
@@ -117,6 +121,7 @@ impl Stream {
             begun,
             began,
             headers: Vec::new(),
+            form: None,
             head: false,
             phase: Phase::Waiting { request: true },
             driver: Driver::default(),
@@ -136,7 +141,13 @@ impl Stream {
             path.push_str(retry);
         }
         let accept = if odd & 192 == 64 { "application/json" } else { &metahub::oci::media_type::ALL.join(", ") };
-        let method = if self.head { "HEAD" } else { "GET" };
+        let login = self.login.authorization.as_deref();
+        self.form = login.and_then(form).filter(|_| self.asked == Asked::Token && odd & 1 == 1);
+        let method = match &self.form {
+            Some(_) => "POST",
+            None if self.head => "HEAD",
+            None => "GET",
+        };
         let mut headers = vec![
             (":method", method),
             (":path", &path),
@@ -145,7 +156,10 @@ impl Stream {
             ("cookie", COOKIE),
             ("x-remote-user", COOKIE),
         ];
-        headers.extend(self.login.authorization.iter().map(|value| ("authorization", value.as_str())));
+        match &self.form {
+            Some(_) => headers.push(("content-type", "application/x-www-form-urlencoded")),
+            None => headers.extend(login.map(|value| ("authorization", value))),
+        }
         headers.into_iter().map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec())).collect()
     }
 
@@ -169,4 +183,12 @@ impl Stream {
     pub(super) fn is_transferring(&self) -> bool {
         self.driver.inspect(|exchange| exchange.checks_body())
     }
+}
+
+/// The form with the login of a `Basic` header.
+fn form(authorization: &str) -> Option<Vec<u8>> {
+    let login = STANDARD.decode(authorization.strip_prefix("Basic ")?).ok()?;
+    let (user, password) = std::str::from_utf8(&login).ok()?.split_once(':')?;
+    let encode = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
+    Some(format!("grant_type=password&username={}&password={}", encode(user), encode(password)).into_bytes())
 }
