@@ -50,3 +50,46 @@ impl Challenge {
         Reply::error(Code::Unauthorized, message).with("www-authenticate", self.0.clone())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// enroot reads a challenge as its third word (`WWW-Authenticate:`, the scheme, the parameters), so a blank after a
+    /// comma would hide what follows it.
+    #[test]
+    fn no_challenge_has_a_blank_after_a_comma() {
+        let config = |anonymous: &str| {
+            let text = format!(
+                r#"{{ "machine_types": {{ "a": {{ "architecture": "amd64" }} }}, "registries": {{
+                    "r": {{ "host": "r", "authentication": "none", "anonymous": "{anonymous}" }} }} }}"#
+            );
+            Config::parse(text.as_bytes(), &|_| None).unwrap()
+        };
+        let host = |host: &str| vec![(":authority".to_owned(), host.as_bytes().to_vec())];
+        let bearer = "Bearer realm=\"https://hub.example/metahub/v1/token\",service=\"metahub\"";
+        let rows = [
+            ("refuse", "hub.example", None, "Basic realm=\"MetaHub\"".to_owned()),
+            ("refuse", "hub.example", Some(TokenError::Invalid), "Basic realm=\"MetaHub\"".to_owned()),
+            ("a", "hub, example", None, "Basic realm=\"MetaHub\"".to_owned()),
+            ("a", "hub.example", None, bearer.to_owned()),
+            ("a", "hub.example", Some(TokenError::Invalid), format!("{bearer},error=\"invalid_token\"")),
+            (
+                "unfiltered",
+                "hub.example",
+                Some(TokenError::Insufficient),
+                format!("{bearer},error=\"insufficient_scope\""),
+            ),
+        ];
+        for (anonymous, authority, error, expected) in rows {
+            let (config, headers) = (config(anonymous), host(authority));
+            let registry = config.registry("r").unwrap();
+            let reply = Challenge::of(&config, registry, Headers(&headers), error).reply("x");
+            let (_, challenge) = reply.headers.iter().find(|(name, _)| name == "www-authenticate").unwrap();
+            assert_eq!(*challenge, expected, "{anonymous} {authority}");
+            let line = format!("WWW-Authenticate: {challenge}");
+            let words: Vec<&str> = line.split_ascii_whitespace().collect();
+            assert!(matches!(words[..], [_, _, third] if expected.ends_with(third)), "{words:?}");
+        }
+    }
+}
