@@ -100,8 +100,7 @@ fn decide(
         let registry = registry(config, arrival.cluster)?;
         return token_form::expect(registry, worker, headers);
     }
-    // Nothing reads what a path says yet.
-    let servable = Servable::of(headers, None)?;
+    let servable = Servable::of(headers, config.machine_type_from().path.as_deref())?;
     if servable.request == Request::Health {
         return Ok(LocalReply::from(health(config)).into());
     }
@@ -122,7 +121,7 @@ fn identify<'a>(
     let (request, namespace) = request.in_namespace(site.registry.default_namespace.as_ref());
     let caller =
         authenticate::authenticate(site.config, site.resources, &site.worker.known_callers, site.registry, arrival)?;
-    let claim = Claim::of(site, &caller, &request, None);
+    let claim = Claim::of(site, &caller, &request, said.map(|said| said.machine_type));
     let repository = request.repository().cloned();
     Ok(Authenticated { path, said, method, request, namespace, repository, mapped: None, caller, claim })
 }
