@@ -7,7 +7,7 @@ use super::mapped::Mapped;
 use crate::config::Registry;
 use crate::flow::reply::Reply;
 use crate::oci::reference::Repository;
-use crate::request::{BASE, Request};
+use crate::request::{BASE, Request, canonical_digest};
 use crate::text::headers::{HeaderChange, Headers};
 
 /// The headers that may name a path of the registry.
@@ -69,7 +69,7 @@ impl Paths<'_> {
 
     /// The path of the client's own request as it goes upstream, if it is another than the client's, `sent`. The
     /// repository of `request` is the one in which the image is found, `namespace` was put before the one that the
-    /// client names. `routed` is the part of a manifest's query that routes may need.
+    /// client names. `routed` is the part of a manifest's query that routes may need. A digest goes in its one form.
     pub(super) fn upstream(
         &self,
         sent: &str,
@@ -77,6 +77,12 @@ impl Paths<'_> {
         namespace: Option<&Repository>,
         routed: &str,
     ) -> Option<String> {
+        let renamed = self.renamed(sent, request, namespace, routed);
+        canonical(renamed.as_deref().unwrap_or(sent)).or(renamed)
+    }
+
+    /// The same; a digest of a blob or of referrers is left as it was sent.
+    fn renamed(&self, sent: &str, request: &Request, namespace: Option<&Repository>, routed: &str) -> Option<String> {
         match request {
             Request::Manifest(repository, reference) => {
                 let repository = self.registry.upstream(repository);
@@ -157,6 +163,15 @@ fn path_at<'u>(host: &str, url: &'u str) -> Option<&'u str> {
 
 fn without_default_port(authority: &str) -> &str {
     authority.strip_suffix(":443").or_else(|| authority.strip_suffix(":80")).unwrap_or(authority)
+}
+
+/// A path that ends in a digest whose colon is encoded, with the digest in its one form: the registry, and what stands
+/// before it, must read it as MetaHub has. `None` for every other path.
+fn canonical(path: &str) -> Option<String> {
+    let end = path.find('?').unwrap_or(path.len());
+    let (path, query) = path.split_at_checked(end)?;
+    let (before, last) = path.rsplit_once('/')?;
+    Some([before, "/", &canonical_digest(last)?, query].concat())
 }
 
 #[cfg(test)]

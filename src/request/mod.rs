@@ -131,7 +131,7 @@ impl Request {
     ///
     /// # Errors
     /// [`InvalidRequest`] for a path that is not served and for names that break their grammar. Percent-encoding is
-    /// no part of any grammar here, so `%2f` and its like never pass.
+    /// no part of any grammar here, so `%2f` and its like never pass; only a digest's colon may be written so.
     pub fn parse(path: &[u8]) -> Result<Self, InvalidRequest> {
         let path = std::str::from_utf8(path).map_err(|_| InvalidRequest::NotServed)?;
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
@@ -149,7 +149,8 @@ impl Request {
         let rest = path.strip_prefix(BASE).ok_or(InvalidRequest::NotServed)?;
         let (rest, last) = rest.rsplit_once('/').ok_or(InvalidRequest::NotServed)?;
         let (repository, kind) = rest.rsplit_once('/').ok_or(InvalidRequest::NotServed)?;
-        match (kind, last) {
+        let canonical = canonical_digest(last);
+        match (kind, canonical.as_deref().unwrap_or(last)) {
             ("manifests", reference) => {
                 Ok(Self::Manifest(Repository::parse(repository)?, Reference::parse(reference)?))
             }
@@ -169,6 +170,15 @@ impl Request {
             _ => Err(InvalidRequest::NotServed),
         }
     }
+}
+
+/// A reference that begins as a digest with an encoded colon (`sha256%3A…`), as some clients write it, in its one form;
+/// `None` for every other text.
+#[must_use]
+pub fn canonical_digest(reference: &str) -> Option<String> {
+    let (algorithm, rest) = reference.split_once("%3")?;
+    let hex = rest.strip_prefix(['A', 'a']).filter(|_| matches!(algorithm, "sha256" | "sha512"))?;
+    Some([algorithm, ":", hex].concat())
 }
 
 #[cfg(test)]
@@ -207,6 +217,10 @@ mod tests {
             (format!("/v2/a/referrers/{DIGEST}?artifactType=x"), Request::Referrers(repository("a"))),
         ];
         for (path, request) in rows {
+            for colon in ["%3A", "%3a"] {
+                let path = path.replace("sha256:", &format!("sha256{colon}"));
+                assert_eq!(Request::parse(path.as_bytes()).as_ref(), Ok(&request), "{path}");
+            }
             assert_eq!(Request::parse(path.as_bytes()), Ok(request), "{path}");
         }
     }
@@ -252,6 +266,12 @@ mod tests {
             (&long_tag, E::Name(R::Tag)),
             ("/v2/a/manifests/sha256:abc", E::Name(R::Digest)),
             ("/v2/a/manifests/x:latest", E::Name(R::Digest)),
+            ("/v2/a/manifests/sha256%3Aabc", E::Name(R::Digest)),
+            (&DIGEST.replace("sha256:", "/v2/a/manifests/sha256%253A"), E::Name(R::Tag)),
+            (&DIGEST.replace("sha256:", "/v2/a/manifests/sha%32%35%36:"), E::Name(R::Digest)),
+            (&DIGEST.replace("sha256:", "/v2/a/blobs/sha256%3A").replace("e3", "%653"), E::Name(R::Digest)),
+            (&DIGEST.replace("sha256:", "/v2/a%2fb/manifests/sha256%3A"), E::Name(R::Repository)),
+            ("/v2/a/manifests/a%3Ab", E::Name(R::Tag)),
             ("/v2/a/blobs/latest", E::Name(R::Digest)),
             ("/v2/a/referrers/latest", E::Name(R::Digest)),
         ];

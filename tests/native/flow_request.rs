@@ -127,6 +127,32 @@ fn pings_are_answered_and_the_rest_goes_upstream_without_credentials() {
     }
 }
 
+/// Issue 15: some clients encode the colon of a digest, and were refused.
+#[test]
+fn a_digest_with_an_encoded_colon_goes_upstream_in_its_one_form() {
+    let mut document = configuration();
+    document["cache"] = json!({ "bytes": 0 });
+    let mut spaced = document.clone();
+    spaced["registries"]["registry"]["default_namespace"] = json!("library");
+    let hex = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    let rows = [
+        ("/v2/a/blobs/sha256%3A", "", "/v2/a/blobs/sha256:", "/v2/library/a/blobs/sha256:"),
+        ("/v2/a/blobs/sha256%3a", "?n=%3a", "/v2/a/blobs/sha256:", "/v2/library/a/blobs/sha256:"),
+        ("/v2/a/referrers/sha256%3A", "?artifactType=x", "/v2/a/referrers/sha256:", "/v2/library/a/referrers/sha256:"),
+        ("/v2/a/manifests/sha256%3A", "?ns=hub%3A5000", "/v2/a/manifests/sha256:", "/v2/library/a/manifests/sha256:"),
+    ];
+    for (sent, query, plain, in_namespace) in rows {
+        for (document, expected) in [(&document, plain), (&spaced, in_namespace)] {
+            let path = format!("{sent}{hex}{query}");
+            let login = Some(("qnib-type1", "qnib-type1"));
+            let effects = request(&parse(document), Some("registry"), &headers("GET", &path, login));
+            let Step::Continue(changes) = effects.step else { panic!("{path}: {:?}", effects.step) };
+            let expected = HeaderChange::Set(":path", format!("{expected}{hex}{query}"));
+            assert!(changes.contains(&expected), "{path}: {changes:?}");
+        }
+    }
+}
+
 #[test]
 fn a_tag_is_asked_for_as_an_index() {
     let config = parse(&configuration());
