@@ -79,7 +79,7 @@ impl Authorizing {
             }
             403 => {
                 let growth = session.distrust(resources);
-                let message = format!("the token service {host} refuses access (403)");
+                let message = format!("the token service {host} refuses access (403); {}", session.advice());
                 let refusal = fail(&Fault::new(Code::Denied, Counter::Denied, message));
                 Err(Box::new(refusal.growing(growth)))
             }

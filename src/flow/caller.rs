@@ -60,7 +60,9 @@ impl Caller<'_> {
     /// The caller's session with a registry, which takes its name and challenge along.
     pub(super) fn session(&mut self, registry: &Arc<Registry>) -> Session {
         let challenge = std::mem::replace(&mut self.challenge, Challenge::basic());
-        Session::new(registry, std::mem::take(&mut self.user), challenge)
+        let mut session = Session::new(registry, std::mem::take(&mut self.user), challenge);
+        session.anonymous = self.is_anonymous();
+        session
     }
 
     /// The machine types that the caller may ask about.

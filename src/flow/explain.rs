@@ -57,7 +57,7 @@ impl Undecided for Explain {
             State::Revalidating => self.on_head(at, answer.map(|answer| answer.headers)),
             State::Fetching(expected) => self.on_image(at, expected, *answer),
             State::FetchingNested(descriptor, mut explanation) => {
-                let body = fetch::verified(&at.session.registry, &descriptor, *answer);
+                let body = fetch::verified(at.session, &descriptor, *answer);
                 let index = body.map_err(|fault| fault.message).and_then(|body| self.nested(body));
                 explanation.add(descriptor, index);
                 self.proceed(at, explanation)
@@ -146,7 +146,7 @@ impl Explain {
             Ok(answer) => Ok(answer),
             Err(Unusable::Fault(fault)) => Err(fault),
             // An answer that a pulling client would read for itself is put into words here.
-            Err(Unusable::Relayed(answer)) => fetch::manifest(&at.session.registry, reference.as_str(), Some(answer)),
+            Err(Unusable::Relayed(answer)) => fetch::manifest(at.session, reference.as_str(), Some(answer)),
         };
         let Answer { headers, body } = match answer {
             Ok(answer) => answer,

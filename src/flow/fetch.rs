@@ -106,9 +106,9 @@ pub(super) fn redirected(host: &str, status: u64) -> Fault {
 }
 
 /// The body of an answer with status 200, uncompressed; `what` is the reference that was asked for.
-pub(super) fn manifest<'a>(registry: &Registry, what: &str, answer: Option<Answer<'a>>) -> Result<Answer<'a>, Fault> {
-    let answer = answer.ok_or_else(|| Fault::broke_off(&registry.host, what))?;
-    found(registry, what, answer.headers)?;
+pub(super) fn manifest<'a>(session: &Session, what: &str, answer: Option<Answer<'a>>) -> Result<Answer<'a>, Fault> {
+    let answer = answer.ok_or_else(|| Fault::broke_off(&session.registry.host, what))?;
+    found(session, what, answer.headers)?;
     if answer.body.len() > MAX_MANIFEST {
         return Err(Fault::too_large());
     }
@@ -116,8 +116,8 @@ pub(super) fn manifest<'a>(registry: &Registry, what: &str, answer: Option<Answe
 }
 
 /// Whether an answer is a manifest, by its status and encoding; `what` is the reference that was asked for.
-pub(super) fn found(registry: &Registry, what: &str, headers: Headers<'_>) -> Result<(), Fault> {
-    let host = &registry.host;
+pub(super) fn found(session: &Session, what: &str, headers: Headers<'_>) -> Result<(), Fault> {
+    let host = &session.registry.host;
     match headers.status() {
         200 if headers.is_encoded() => {
             let problem = "compressed; MetaHub had asked for it uncompressed";
@@ -130,7 +130,7 @@ pub(super) fn found(registry: &Registry, what: &str, headers: Headers<'_>) -> Re
         }
         // This fault does not pass by itself, so no earlier answer may stand in for it.
         403 => {
-            let message = format!("the registry {host} denies access to {what} (403); ask its operator for access");
+            let message = format!("the registry {host} denies access to {what} (403); {}", session.advice());
             Err(Fault::new(Code::Denied, Counter::UpstreamFailed, message))
         }
         429 => {
@@ -157,13 +157,13 @@ pub(super) fn has_type(descriptor: &Descriptor, headers: Headers<'_>) -> Result<
 
 /// The bytes behind a descriptor, if they are what it promises (OCI image spec, descriptor.md §Verification).
 pub(super) fn verified<'a>(
-    registry: &Registry,
+    session: &Session,
     descriptor: &Descriptor,
     answer: Option<Answer<'a>>,
 ) -> Result<&'a Body, Fault> {
     let Descriptor { digest, size, .. } = descriptor;
-    let Answer { headers, body } = answer.ok_or_else(|| Fault::broke_off(&registry.host, digest.as_str()))?;
-    found(registry, digest.as_str(), headers)?;
+    let Answer { headers, body } = answer.ok_or_else(|| Fault::broke_off(&session.registry.host, digest.as_str()))?;
+    found(session, digest.as_str(), headers)?;
     if body.len() as u64 != *size {
         let message = format!("the manifest {digest} has {} bytes, not {size} as the index says", body.len());
         return Err(Fault::invalid(message));

@@ -190,11 +190,11 @@ impl ManifestByTag {
                     self.fail(at, &fault)
                 }
             },
-            State::FetchingNested { top, descriptor, walk } => match fetch::verified(registry, &descriptor, answer) {
+            State::FetchingNested { top, descriptor, walk } => match fetch::verified(at.session, &descriptor, answer) {
                 Ok(body) => self.keeping(at, &descriptor, body).0.on_index(at, top, body, *walk, None),
                 Err(fault) => self.fail(at, &fault),
             },
-            State::FetchingChild(resolved) => match fetch::verified(registry, &resolved.resolution.served, answer) {
+            State::FetchingChild(resolved) => match fetch::verified(at.session, &resolved.resolution.served, answer) {
                 Ok(body) => {
                     let (manifest, location) = self.keeping(at, &resolved.resolution.served, body);
                     manifest.answer(at, resolved.at(location), body, Counter::CacheMiss)

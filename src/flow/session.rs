@@ -29,6 +29,8 @@ use crate::text::headers::{HeaderChange, Headers};
 pub(super) struct Session {
     pub(super) registry: Arc<Registry>,
     pub(super) user: String,
+    /// Whether the client did not log in.
+    pub(super) anonymous: bool,
     /// How the client is asked for better credentials.
     challenge: Challenge,
     authorization: Option<Secret>,
@@ -73,6 +75,7 @@ impl Session {
         Self {
             registry: Arc::clone(registry),
             user,
+            anonymous: false,
             challenge,
             authorization: None,
             token: None,
@@ -242,12 +245,19 @@ impl Session {
     /// The reply where the login is right, but the registry does not let it have this.
     #[cold]
     fn denied(&self) -> LocalReply {
-        let host = &self.registry.host;
-        let message = format!(
-            "the registry {host} does not let the login {:?} have this; ask its operator for access",
-            self.user
-        );
+        let (host, advice) = (&self.registry.host, self.advice());
+        let message = format!("the registry {host} does not let the login {:?} have this; {advice}", self.user);
         *refuse(Code::Denied, Counter::Denied, &message)
+    }
+
+    /// The advice where the registry does not let this caller have something. A login helps a client that has none, but
+    /// only if the registry sees it: elsewhere MetaHub asks for all clients alike.
+    pub(super) fn advice(&self) -> &'static str {
+        if self.anonymous && self.registry.authentication == Authentication::Upstream {
+            "log in to MetaHub as a user who may have it"
+        } else {
+            "ask its operator for access"
+        }
     }
 
     /// The client's own credentials are refused with a challenge, MetaHub's with an explanation.

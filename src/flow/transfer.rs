@@ -73,7 +73,7 @@ impl Undecided for Transfer {
 impl Transfer {
     fn on_headers(mut self: Box<Self>, at: Context<'_>, headers: Headers<'_>, end: bool) -> Decision {
         let Descriptor { digest, size, .. } = &self.descriptor;
-        let checked = fetch::found(&at.session.registry, digest.as_str(), headers)
+        let checked = fetch::found(at.session, digest.as_str(), headers)
             .and_then(|()| fetch::has_type(&self.descriptor, headers))
             .and_then(|()| match headers.text("content-length") {
                 Some(length) if length != size.to_string() => Err(self.wrong_size(length)),

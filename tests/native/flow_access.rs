@@ -48,7 +48,7 @@ pub(super) fn get(config: &Config, path: &str, authorization: &str, upstream: &S
 }
 
 /// `Authorization` with a ticket, given for these credentials.
-fn token(config: &Config, authorization: &str, upstream: &ScriptedRegistry) -> String {
+pub(super) fn token(config: &Config, authorization: &str, upstream: &ScriptedRegistry) -> String {
     let outcome = get(config, TOKEN, authorization, upstream);
     assert_eq!(outcome.status, 200, "{}", String::from_utf8_lossy(&outcome.body));
     assert_eq!(outcome.header("cache-control"), "no-store");

@@ -9,6 +9,7 @@ mod explain_documents;
 mod explain_images;
 mod explain_walk;
 mod flow_access;
+mod flow_advice;
 mod flow_bounds;
 mod flow_cache;
 mod flow_claims;

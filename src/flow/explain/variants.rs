@@ -88,7 +88,7 @@ impl Undecided for ExplainVariants {
                 self.find(found);
             }
             Asked::Nested(descriptor) => {
-                let body = fetch::verified(&at.session.registry, &descriptor, *answer);
+                let body = fetch::verified(at.session, &descriptor, *answer);
                 self.make_room(body.as_ref().map_or(0, |body| body.len()));
                 self.nested.insert(descriptor, body.cloned().map_err(|fault| fault.message));
             }
@@ -349,13 +349,12 @@ impl ExplainVariants {
         if answer.is_some_and(|answer| answer.headers.status() == 404) {
             return Found::Absent;
         }
-        let registry = &at.session.registry;
         let tag = self.current.as_ref().map_or("", |current| current.tag.as_str());
-        let answer = match fetch::top(registry, tag, answer) {
+        let answer = match fetch::top(&at.session.registry, tag, answer) {
             Ok(answer) => Ok(answer),
             Err(Unusable::Fault(fault)) => Err(fault),
             // An answer that a pulling client would read for itself is put into words here.
-            Err(Unusable::Relayed(answer)) => fetch::manifest(registry, tag, Some(answer)),
+            Err(Unusable::Relayed(answer)) => fetch::manifest(at.session, tag, Some(answer)),
         };
         match answer {
             Ok(Answer { headers, body }) => {
