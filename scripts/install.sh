@@ -290,6 +290,7 @@ needs_clients() {
     need podman podman
     need buildah buildah # which the pages use
     need skopeo skopeo
+    need nginx nginx-light nginx # a front end before MetaHub
     need curl curl
     need jq jq # which the pages use
     needs_openssl # also signs the tokens of the tests' token service

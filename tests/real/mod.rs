@@ -27,6 +27,7 @@ mod envoys_own_errors;
 mod events;
 mod faults;
 mod fleet;
+mod front_ends;
 mod guessing;
 mod harness;
 mod header_lists;
