@@ -12,6 +12,7 @@ use super::accept_header;
 use super::decision::{Context, Decision, Next, Undecided};
 use super::fault::Fault;
 use super::fetch::{self, LARGE, MAX_MANIFEST};
+use super::none_match::NoneMatch;
 use super::report::{Counter, Report, Reporting};
 use super::served;
 use super::session::Session;
@@ -43,6 +44,8 @@ pub(super) struct DigestRequest {
 pub(super) struct ManifestByDigest {
     asked: DigestRequest,
     accept: String,
+    /// The manifests that the client has, if MetaHub and not the registry is to say whether this is one of them.
+    none_match: Option<NoneMatch>,
     state: State,
 }
 
@@ -103,11 +106,12 @@ impl ManifestByDigest {
     /// the whole document, and the cache is on; else the client's own request passes.
     pub(super) fn begin(at: Context<'_>, asked: DigestRequest, headers: Headers<'_>, is_whole: bool) -> Decision {
         let refuses = asked.indexes == Some(IndexByDigest::Refuse);
-        let mut manifest = Self { asked, accept: String::new(), state: State::Fetching };
+        let mut manifest = Self { asked, accept: String::new(), none_match: None, state: State::Fetching };
         if !is_whole && !refuses {
             return manifest.pass(None, Vec::new());
         }
         manifest.accept = accept_header::sent(headers);
+        manifest.none_match = NoneMatch::of(headers);
         let DigestRequest { repository, digest, cache, .. } = &manifest.asked;
         let location = cache.locate(at.resources, at.scope(repository), digest.as_str());
         let Some(location) = location else { return manifest.fetch(at, State::Fetching) };
@@ -243,6 +247,7 @@ impl ManifestByDigest {
     /// The answer, counted if it is an index of images, or else the refusal.
     fn judged(&self, at: Context<'_>, is_index: bool, mut answer: Decision) -> Decision {
         match self.asked.indexes.filter(|_| is_index) {
+            None if self.is_unmodified() => self.unmodified(answer),
             None => answer,
             Some(IndexByDigest::Pass) => answer.reporting(Report::count(Counter::IndexByDigest)),
             Some(IndexByDigest::Refuse) => {
@@ -253,6 +258,22 @@ impl ManifestByDigest {
                 answer.reports.extend(refusal.reports);
                 Decision { reports: answer.reports, ..refusal }
             }
+        }
+    }
+
+    /// Whether the client has the manifest, which never changes behind its digest.
+    fn is_unmodified(&self) -> bool {
+        self.none_match.as_ref().is_some_and(|condition| condition.names(&self.asked.digest))
+    }
+
+    /// The same answer without the manifest, if it has one.
+    fn unmodified(&self, answer: Decision) -> Decision {
+        match answer.step {
+            Step::Reply(Reply { status: 200, .. }) | Step::Resume(_) => {
+                let reply = Reply::not_modified(served::document("", self.asked.digest.as_str()));
+                Decision { next: Next::Done, step: Step::Reply(reply), ..answer }
+            }
+            _ => answer,
         }
     }
 

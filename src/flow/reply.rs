@@ -33,6 +33,14 @@ impl Reply {
         Self { status: 200, headers, body }
     }
 
+    /// That the client has the document (RFC 9110 §15.4.5), with what is said about the document but its type.
+    #[must_use]
+    pub fn not_modified(headers: Vec<(&'static str, String)>) -> Self {
+        let mut reply = Self::document(headers, Body::default());
+        reply.headers.retain(|(name, _)| name != "content-type");
+        Self { status: 304, ..reply }
+    }
+
     /// A registry error: one code and a message that says what to do.
     #[must_use]
     #[cold]

@@ -85,6 +85,11 @@ impl ServedManifest<'_> {
     pub(super) fn reply(&self, body: Body) -> Reply {
         Reply::document(self.headers(), body)
     }
+
+    /// For a client that has it.
+    pub(super) fn not_modified(&self) -> Reply {
+        Reply::not_modified(self.headers())
+    }
 }
 
 /// The headers about every manifest.

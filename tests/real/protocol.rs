@@ -101,11 +101,25 @@ fn answers_by_tag_are_for_one_login_only() {
     let selected = get.header("x-metahub-selected").unwrap();
     assert!(selected.starts_with(&digest) && selected.contains("cpu:broadwell"), "{selected}");
 
-    // A client's condition is about the image it has, which upstream does not know.
-    let list = format!("\"{}\"", stage.bench.list.digest());
-    for condition in [list, format!("\"{digest}\"")] {
-        let request = ask("GET", &path("latest")).login("qnib-type1", "qnib-type1").header("if-none-match", condition);
-        assert_eq!(stage.envoy.send(&request).unwrap().body, get.body);
+    // A client's condition is about the image it has, which upstream does not know behind the tag.
+    let conditional = |protocol: Protocol, method: &str, login: &str, condition: &str| {
+        let request = ask(method, &path("latest")).login(login, login).header("if-none-match", condition);
+        protocol.send(&stage.envoy, &request).unwrap()
+    };
+    for protocol in PROTOCOLS {
+        let list = format!("\"{}\"", stage.bench.list.digest());
+        assert_eq!(conditional(protocol, "GET", "qnib-type1", &list).body, get.body);
+        for (method, condition) in [("GET", format!("\"{digest}\"")), ("HEAD", format!("W/\"x\", W/\"{digest}\""))] {
+            let context = format!("{method} {condition} over {protocol:?}");
+            let other = conditional(protocol, method, "qnib-type2", &condition);
+            assert_eq!(other.status, 200, "{context}: the other machine's image");
+            let answer = conditional(protocol, method, "qnib-type1", &condition);
+            assert_eq!((answer.status, answer.body.len()), (304, 0), "{context}");
+            for name in ["etag", "docker-content-digest", "vary", "cache-control", "x-metahub-machine-type"] {
+                assert_eq!(answer.header(name), get.header(name), "{context}: {name}");
+            }
+            assert_eq!(answer.header("content-type"), None, "{context}");
+        }
     }
 }
 

@@ -69,9 +69,12 @@ impl ManifestByTag {
         self.reply(&resolved.resolution, body.clone(), source)
     }
 
-    /// The manifest passes from upstream to the client, whose request fetches it.
+    /// The manifest passes from upstream to the client, whose request fetches it, unless the client has it.
     pub(super) fn transfer(self, at: Context<'_>, resolution: &Resolution, source: Counter) -> Decision {
         let (asked, growth) = (&self.asked, self.growth);
+        if asked.is_unmodified(&resolution.served.digest) {
+            return self.reply(resolution, Body::default(), source);
+        }
         if self.own == Own::Gone {
             return Decision::from(at.session.go_round(&asked.repository, self.asked_for().as_str())).growing(growth);
         }
@@ -118,7 +121,9 @@ impl ManifestByTag {
     }
 
     pub(super) fn reply(&self, resolution: &Resolution, body: Body, source: Counter) -> Decision {
-        let reply = self.served_manifest(resolution).reply(body);
+        let served = self.served_manifest(resolution);
+        let is_unmodified = self.asked.is_unmodified(&resolution.served.digest);
+        let reply = if is_unmodified { served.not_modified() } else { served.reply(body) };
         let reports = self.reports(resolution, source);
         Decision { next: Next::Done, step: Step::Reply(reply), reports }.growing(self.growth)
     }

@@ -11,6 +11,7 @@ use crate::flow::claim::{self, Claim};
 use crate::flow::decision::{Context, Decision};
 use crate::flow::local_reply::LocalReply;
 use crate::flow::mapped;
+use crate::flow::none_match::NoneMatch;
 use crate::flow::report::{Counter, Report, Reporting};
 use crate::flow::site::Site;
 use crate::images::Plan;
@@ -48,6 +49,7 @@ impl ManifestByTag {
             cache: config.cache,
             recent: Rc::clone(&worker.recent),
             head: method == Method::Head,
+            none_match: NoneMatch::of(headers),
             events_of: config.events().map(|_| Arc::clone(registry)),
         };
         let ask = || ask_what_it_points_to(headers);

@@ -4,8 +4,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::config::Registry;
+use crate::flow::none_match::NoneMatch;
 use crate::flow::worker::Recent;
 use crate::machine_type::{MachineType, Source};
+use crate::oci::digest::Digest;
 use crate::oci::index::AssumedLevels;
 use crate::oci::reference::{Repository, Tag};
 use crate::select::OnNoMatch;
@@ -36,6 +38,8 @@ pub(in crate::flow) struct TagRequest {
     pub(in crate::flow) recent: Rc<Recent>,
     /// The client asks with HEAD.
     pub(in crate::flow) head: bool,
+    /// The manifests that the client has.
+    pub(in crate::flow) none_match: Option<NoneMatch>,
     /// The registry, if events are posted.
     pub(in crate::flow) events_of: Option<Arc<Registry>>,
 }
@@ -48,6 +52,11 @@ impl TagRequest {
             OnNoMatch::Unfiltered => 1,
             OnNoMatch::Refuse | OnNoMatch::Deny => SELECTED,
         }
+    }
+
+    /// Whether the client has this manifest.
+    pub(super) fn is_unmodified(&self, digest: &Digest) -> bool {
+        self.none_match.as_ref().is_some_and(|condition| condition.names(digest))
     }
 
     pub(super) fn view(&self) -> Vec<u8> {
