@@ -24,6 +24,7 @@ mod local_reply;
 mod manifest_by_digest;
 mod manifest_by_tag;
 mod mapped;
+mod mirrors;
 mod none_match;
 mod onward;
 mod paths;

@@ -68,6 +68,8 @@ counters! {
     Observed = "observed",
     /// The same, and there would have been no image.
     ObservedNoMatch = "observed_no_match",
+    /// A tag was asked for through a mirror.
+    Mirrored = "mirrored",
     /// A manifest was answered from the cache; upstream was asked with HEAD at most.
     CacheHit = "cache_hit",
     /// A manifest was fetched from upstream.

@@ -24,6 +24,7 @@ mod flow_index_digest;
 mod flow_jwt;
 mod flow_large;
 mod flow_lies;
+mod flow_mirrors;
 mod flow_moved;
 mod flow_observe;
 mod flow_paths;

@@ -10,10 +10,10 @@ use crate::flow::caller::Caller;
 use crate::flow::claim::{self, Claim};
 use crate::flow::decision::{Context, Decision};
 use crate::flow::local_reply::LocalReply;
-use crate::flow::mapped;
 use crate::flow::none_match::NoneMatch;
 use crate::flow::report::{Counter, Report, Reporting};
 use crate::flow::site::Site;
+use crate::flow::{mapped, mirrors};
 use crate::images::Plan;
 use crate::machine_type::MachineType;
 use crate::oci::reference::{Repository, Tag};
@@ -34,6 +34,7 @@ impl ManifestByTag {
         (repository, tag): (Repository, Tag),
         method: Method,
     ) -> Result<Decision, LocalReply> {
+        let mirrored = mirrors::report(config, headers, &repository, &tag, machine_type);
         let rule = mapped::rule(config, registry, &repository, &tag);
         let plan = rule.map_or(Plan::AsItIs, |rule| rule.plan(&tag, machine_type));
         let asked = TagRequest {
@@ -53,7 +54,7 @@ impl ManifestByTag {
             events_of: config.events().map(|_| Arc::clone(registry)),
         };
         let ask = || ask_what_it_points_to(headers);
-        let decision = match plan {
+        let mut decision = match plan {
             Plan::Search(search) => {
                 let seen = caller.seen(at.resources, registry);
                 let variants = Variants::new(at, search, &asked.tag, config.on_no_match, seen);
@@ -64,6 +65,7 @@ impl ManifestByTag {
             }
             Plan::AsItIs | Plan::NothingFits(_) => Self::begin(at, asked, ask),
         };
+        decision.reports.extend(mirrored);
         Ok(if claim.disagrees { decision.reporting(Report::count(Counter::Disagreed)) } else { decision })
     }
 }
