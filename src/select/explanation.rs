@@ -4,6 +4,7 @@
 //! returns.
 
 mod document;
+mod notes;
 mod page;
 mod walks;
 
@@ -11,6 +12,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use self::document::Document;
+pub use self::notes::notes;
 use self::page::Page;
 use self::walks::Walks;
 use crate::machine_type::{MachineType, listing};

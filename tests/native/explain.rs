@@ -226,6 +226,31 @@ fn a_registry_that_refuses_metahub_is_said_so() {
     assert!(error["errors"][0]["message"].as_str().unwrap().contains("registry.example refuses MetaHub"), "{error}");
 }
 
+/// Where one machine's image is another's too, nothing can go wrong beside other tools.
+#[test]
+fn a_tag_that_is_several_images_has_a_note_on_other_tools() {
+    let document = everybody();
+    let demo = ScriptedRegistry::with_list(&children());
+    let same = ScriptedRegistry::with_list(&[child(&[])]);
+    let digest = Digest::of(&demo.index.as_ref().unwrap().body);
+    let mut by_digest = demo;
+    by_digest.by_digest.insert(digest.to_string(), by_digest.index.clone());
+    let rows = [
+        ("image=qnib/bench".to_owned(), &by_digest, 1),
+        ("image=qnib/bench&machine_type=a-skylake".to_owned(), &by_digest, 0),
+        (format!("image=qnib/bench@{digest}"), &by_digest, 0),
+        ("image=qnib/bench".to_owned(), &same, 0),
+    ];
+    for (query, upstream, notes) in rows {
+        let (status, explained) = explain(&document, "who", &query, upstream);
+        assert_eq!((status, explained["notes"].as_array().unwrap().len()), (200, notes), "{query}: {explained}");
+        let page = include_str!("../../docs/limits.md");
+        let names_the_page = |note: &Value| note.as_str().unwrap().ends_with("see docs/limits.md#beside-other-tools");
+        assert!(explained["notes"].as_array().unwrap().iter().all(names_the_page), "{explained}");
+        assert!(page.contains("\n## Beside other tools\n"));
+    }
+}
+
 #[test]
 fn lists_machine_types() {
     let config = parse(&configuration());

@@ -76,12 +76,21 @@ fn says_what_pulls_return() {
 }
 
 #[test]
+fn variants_that_differ_have_a_note_on_other_tools() {
+    let (config, mut upstream) = (parse(&document()), ollama());
+    push(&mut upstream, "0.6", &["amd64"]);
+    push(&mut upstream, "0.6-rocm", &["amd64"]);
+    let (_, explained) = explain_with(&config, "who", "image=ollama/ollama:0.6", &upstream);
+    assert_eq!(explained["notes"].as_array().unwrap().len(), 1, "{explained}");
+}
+
+#[test]
 fn lists_the_lines_with_what_is_behind_them() {
     let (config, mut upstream) = (parse(&document()), ollama());
     push(&mut upstream, "0.6", &["amd64"]);
     let (_, explained) = explain_with(&config, "who", "image=ollama/ollama:0.6", &upstream);
     let lines = explained["variants"].as_array().unwrap();
-    assert_eq!(lines.len(), 3);
+    assert_eq!((lines.len(), &explained["notes"]), (3, &json!([])), "{explained}");
     assert_eq!(lines[0]["requires"], json!(["nvcap:8.0"]));
     assert_eq!(lines[1]["tag"], "0.6-rocm");
     assert_eq!(lines[1]["requires"], json!(["architecture amd64", "gfx:gfx942"]));

@@ -9,6 +9,7 @@ use crate::machine_type::MachineType;
 use crate::oci::digest::Digest;
 use crate::oci::media_type::Kind;
 use crate::oci::reference::Tag;
+use crate::select::explanation;
 use crate::text::json::{Json, json};
 
 /// The most bytes of documents that an explanation keeps for its next machine types.
@@ -79,6 +80,17 @@ impl Group {
             "missing_variants": outcome.missing.clone(),
         })
     }
+}
+
+/// The notes about a tag of which these groups get their images.
+pub(super) fn notes(groups: &[Group]) -> Json {
+    let mut images: Vec<&Digest> = Vec::new();
+    for image in groups.iter().filter_map(|group| group.outcome.selected.as_ref()) {
+        if !images.contains(&image) {
+            images.push(image);
+        }
+    }
+    explanation::notes(images.len())
 }
 
 /// The lines of a rule, with the findings behind their tags.

@@ -389,6 +389,7 @@ impl ExplainVariants {
             "variants": findings::variants(self.rule.lines(&self.tag), &self.found),
             "machine_types": self.groups.iter().map(Group::json).collect::<Json>(),
             "next": next,
+            "notes": findings::notes(&self.groups),
         });
         if let (Json::Object(members), Some(chosen)) = (&mut document, self.question.chosen()) {
             members.push(("repository", chosen.as_str().into()));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::notes::notes;
 use super::page::{MachineOutcome, Page};
 use super::walks::Walks;
 use crate::machine_type::MachineType;
@@ -54,6 +55,7 @@ impl Document<'_> {
             ("unselected", unselected),
             ("more_unselected", left.count().into()),
             ("next", next.into()),
+            ("notes", notes(if image.contains('@') { 0 } else { selected.len() })),
         ]
     }
 }
