@@ -26,7 +26,13 @@ impl Request {
     }
 
     fn send_by_curl(&self, options: &[&str], server: &str) -> Result<Response> {
-        let mut command = Command::new("curl");
+        self.send_by(Command::new("curl"), options, server)
+    }
+
+    /// Sends the request to this server, which is the beginning of a URL, and reads the whole answer. `curl` is the
+    /// command for curl, perhaps in another network, and `options` are more options of it.
+    pub fn send_by(&self, mut curl: Command, options: &[&str], server: &str) -> Result<Response> {
+        let command = &mut curl;
         command.args(["--silent", "--show-error", "--include", "--path-as-is"]).args(options);
         command.args(["--noproxy", "*", "--max-time", "30"]);
         if self.method == "HEAD" {
