@@ -75,6 +75,7 @@ impl Rules {
                 "team": { "password": TEAM.1, "machine_types": ["mpi", "arm"], "repositories": ["team/**"] },
                 "all": { "password": ALL.1, "machine_type": "unfiltered" },
             },
+            "machine_type_from": { "header": true },
             "on_no_match": self.on_no_match,
             "index_by_digest": self.index_by_digest,
             "cache": {
@@ -221,6 +222,13 @@ impl Login {
         let is_bearer = !matches!(self.owner, Owner::User(_));
         let identity = if is_bearer { format!("Bearer {token}") } else { self.identity.clone() };
         Self { authorization, identity, ..self.clone() }
+    }
+
+    /// The part of an index that it may see from a node that says what machine it is.
+    pub(super) fn sight_at(&self, machine: usize) -> Sight {
+        let is_bound_elsewhere = self.plain.is_some() && machine != 0 || self.sight == Sight::Whole;
+        let is_not_granted = self.limited && !matches!(MACHINES[machine].name, "mpi" | "arm");
+        if self.wrong || is_bound_elsewhere || is_not_granted { Sight::Nothing } else { Sight::Machine(machine) }
     }
 
     /// The same under the rules that are in force by now.

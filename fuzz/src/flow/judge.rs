@@ -208,7 +208,7 @@ impl World {
     /// A document that was asked for by its digest goes out.
     fn judge_digest(&self, number: usize) {
         let stream = &self.streams[number];
-        if let (Asked::Digest(_, document), Sight::Machine(_)) = (stream.asked, stream.login.sight) {
+        if let (Asked::Digest(_, document), Sight::Machine(_) | Sight::Nothing) = (stream.asked, stream.login.sight) {
             let is_refused = stream.rules.refuses_indexes() && catalogue::DOCUMENTS[document].is_image_index();
             assert!(!is_refused, "an index goes out by its digest: {stream:?}");
         }

@@ -5,10 +5,13 @@ use base64::engine::general_purpose::STANDARD;
 use metahub::host::Driver;
 
 use super::super::input::Input;
-use super::catalogue::DOCUMENTS;
+use super::catalogue::{DOCUMENTS, MACHINES};
 use super::client::{Login, Rules};
 use super::registry::{REPOSITORIES, TAGS};
 use super::response::HeaderList;
+
+/// The header in which a node says what it is, which no registry may see either.
+pub(super) const MACHINE_TYPE: &str = "x-metahub-machine-type";
 
 /// A header of clients that no registry may see.
 pub(super) const COOKIE: &str = "secret-cookie";
@@ -160,7 +163,17 @@ impl Stream {
             Some(_) => headers.push(("content-type", "application/x-www-form-urlencoded")),
             None => headers.extend(login.map(|value| ("authorization", value))),
         }
-        headers.into_iter().map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec())).collect()
+        // A node that says what it is.
+        let machine = usize::from(odd >> 3) % MACHINES.len();
+        let node = (odd & 7 == 2).then(|| self.login.sight_at(machine));
+        headers.extend(node.map(|_| (MACHINE_TYPE, MACHINES[machine].name)));
+        let headers: Vec<_> =
+            headers.into_iter().map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec())).collect();
+        // A ticket holds no machine type, whichever node has asked for it.
+        if let Some(sight) = node.filter(|_| self.asked != Asked::Token) {
+            self.login.sight = sight;
+        }
+        headers
     }
 
     pub(super) const fn is_over(&self) -> bool {
