@@ -38,6 +38,7 @@ mod images;
 mod kept_connections;
 mod listener_of_the_page;
 mod logins;
+mod machine_paths;
 mod machine_type_sources;
 mod observe;
 mod overflow;

@@ -98,15 +98,8 @@ fn every_kind_of_request_finds_it() {
         let explained = ask(&stage, "GET", "/metahub/v1/explain?image=cached");
         assert_eq!((explained.status, &explained.json()["image"]), (200, &format!("{CACHED}:latest").into()));
         assert!(!explained.text().contains(PREFIX), "{}", explained.text());
-        // The list goes on where MetaHub serves it.
-        let (mut path, mut tags) = ("/v2/cached/tags/list?n=1".to_owned(), Vec::new());
-        for _ in 0..2 {
-            let page = ask(&stage, "GET", &path);
-            tags.extend(page.json()["tags"].as_array().unwrap().clone());
-            let link = page.header("link").unwrap_or_default().to_owned();
-            path = link.trim_start_matches('<').split('>').next().unwrap().to_owned();
-        }
-        assert_eq!(tags, ["latest", "other"]);
+        let tags = ask(&stage, "GET", "/v2/cached/tags/list").json()["tags"].clone();
+        assert!(["latest", "other"].iter().all(|tag| tags.as_array().unwrap().contains(&(*tag).into())), "{tags}");
         // A repository that is not below the prefix is not there.
         assert_eq!(ask(&stage, "GET", "/v2/qnib/bench/manifests/latest").status, 404);
     }
@@ -135,14 +128,19 @@ fn pages(request: &Received) -> Vec<Act> {
 /// A registry that names itself by its host must not lead clients past MetaHub.
 #[test]
 fn a_client_follows_absolute_links_to_metahub() {
-    let add_prefix = |config: &mut Value| config.add("registries.registry.prefix", PREFIX);
+    let add_prefix = |config: &mut Value| {
+        config.add("registries.registry.prefix", PREFIX);
+        config.add("machine_type_from", serde_json::json!({ "path": "machines" }));
+    };
     let stage = stage().server(pages).config(add_prefix).start().unwrap();
-    let first = ask(&stage, "GET", &format!("/v2/{CACHED}/tags/list"));
-    let expected = format!("</v2/{CACHED}/tags/list?last=one>; rel=\"next\"");
-    assert_eq!((first.status, first.header("link")), (200, Some(&*expected)));
-    let blob = format!("/v2/{CACHED}/blobs/{}", Bench::build().images[0].layer.digest());
-    let moved = ask(&stage, "GET", &blob);
-    assert_eq!((moved.status, moved.header("location")), (307, Some(&*format!("/v2/{CACHED}/tags/list"))));
+    for lead in ["/v2/", "/v2/machines/type2/", "/machines/type2/v2/"] {
+        let first = ask(&stage, "GET", &format!("{lead}{CACHED}/tags/list"));
+        let expected = format!("<{lead}{CACHED}/tags/list?last=one>; rel=\"next\"");
+        assert_eq!((first.status, first.header("link")), (200, Some(&*expected)));
+        let blob = format!("{lead}{CACHED}/blobs/{}", Bench::build().images[0].layer.digest());
+        let moved = ask(&stage, "GET", &blob);
+        assert_eq!((moved.status, moved.header("location")), (307, Some(&*format!("{lead}{CACHED}/tags/list"))));
+    }
     if reason_to_skip("skopeo list-tags", &Skopeo::PROGRAMS, true).unwrap().is_some() {
         return;
     }

@@ -35,7 +35,8 @@ impl Skopeo {
         let mut command = self.sandbox.command("skopeo");
         command.args(["--policy", &self.sandbox.path("policy.json")]);
         command.env("REGISTRY_AUTH_FILE", self.sandbox.path("auth.json"));
-        command.env("CONTAINERS_REGISTRIES_CONF", self.sandbox.path("registries.conf"));
+        // skopeo reads no variable for this one.
+        command.args(["--registries-conf", &self.sandbox.path("registries.conf")]);
         command
     }
 
