@@ -56,6 +56,7 @@ mod several_registries;
 mod slow_readers;
 mod systemd_unit;
 mod tls;
+mod token_forms;
 mod transfers;
 mod upstream;
 mod whole_indexes;

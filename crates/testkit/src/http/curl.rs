@@ -46,6 +46,10 @@ impl Request {
             let line = [name.as_bytes(), separator, value].concat();
             command.arg("--header").arg(OsString::from_vec(line));
         }
+        if !self.body.is_empty() {
+            // With an option of its own a body that begins with @ would be the name of a file.
+            command.arg("--data-raw").arg(OsString::from_vec(self.body.clone()));
+        }
         let output = command.arg(format!("{server}{}", self.path)).output()?;
         if !output.status.success() {
             let text = String::from_utf8_lossy(&output.stderr).into_owned();
