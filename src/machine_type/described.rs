@@ -1,8 +1,8 @@
 //! Machine types that a client describes instead of naming one: `cpu=icelake,nvcap=8.6,ib`.
 //!
 //! A description is a list of the features of a machine type, and of `os`, `os_version`, `architecture` and `variant`.
-//! It is written in one of two notations. Headers, logins and queries separate a key from its value with `=` or `:`, and
-//! parts with commas. A path has `__` and `--` in their places, because a component of a repository's name has no
+//! It is written in one of two notations. Headers, logins and queries separate a key from its value with `=` or `:`,
+//! and parts with commas. A path has `__` and `--` in their places, because a component of a repository's name has no
 //! other characters: `cpu__icelake--nvcap__8.6--ib`. So a path carries neither upper case nor `+`, and no text with
 //! `__` or `--` in it.
 //!
