@@ -1,22 +1,33 @@
 //! One MetaHub for each way in which clients are known, with the same images and machine types.
 
+use std::net::Ipv4Addr;
+
 use serde_json::{Value, json};
 
 use super::ways::{Authentication, Way};
 use crate::real::observe::assert_no_vm_died;
-use metahub_testkit::bench::Bench;
+use metahub_testkit::bench::{Bench, REPOSITORY};
 use metahub_testkit::client::Login;
 use metahub_testkit::config::Edit as _;
 use metahub_testkit::envoy::{Builder, Envoy, add_plain_cluster};
 use metahub_testkit::port;
 use metahub_testkit::registry::{Access, Registry};
+use metahub_testkit::sandbox::RANGE;
 use metahub_testkit::token_service::{SERVICE, TokenService};
 
 /// The name under which nodes know every MetaHub.
 pub(super) const HUB: &str = "hub.test";
+/// Another one, at which MetaHub sees a node with the address that says what it is. At all others it sees the node with
+/// an address of another machine type, which is wrong wherever something else is to count.
+pub(super) const ADDRESSED: &str = "addressed.test";
 
 const USER: &str = "pods";
 const PASSWORD: &str = "the pod's s3cret: ü";
+
+/// The host name that says this machine type.
+pub(super) fn host_of(machine: &str) -> String {
+    format!("{machine}.nodes.{HUB}")
+}
 
 /// One MetaHub.
 pub(super) struct Hub {
@@ -25,15 +36,31 @@ pub(super) struct Hub {
 }
 
 impl Hub {
-    /// The name under which images name it.
-    pub(super) fn authority(&self) -> String {
+    /// Where a node that says its machine type in this way reaches it.
+    pub(super) fn authority(&self, way: Way, text: &str) -> String {
+        let host = match way {
+            Way::Host => host_of(text),
+            Way::Address => ADDRESSED.to_owned(),
+            Way::User | Way::Header => HUB.to_owned(),
+        };
+        format!("{host}:{}", self.envoy.port())
+    }
+
+    /// The registry that images name.
+    pub(super) fn name(&self) -> String {
         format!("{HUB}:{}", self.envoy.port())
+    }
+
+    /// The image's name, which is the same on all nodes.
+    pub(super) fn image(&self) -> String {
+        format!("{}/{REPOSITORY}:latest", self.name())
     }
 
     /// The secret of all pods, with the node's machine type where that stands in the user name.
     pub(super) fn login(&self, way: Way, text: &str) -> Option<Login> {
         let user = match way {
             Way::User => format!("{USER}-{text}"),
+            _ => USER.to_owned(),
         };
         (self.authentication != Authentication::Anonymous).then(|| Login::new(&user, PASSWORD))
     }
@@ -48,7 +75,8 @@ pub(super) struct Hubs {
 }
 
 impl Hubs {
-    pub(super) fn set() -> Self {
+    /// With nodes that have these addresses at [`ADDRESSED`], and the machine types that the addresses say.
+    pub(super) fn set(addresses: &[(Ipv4Addr, &str)]) -> Self {
         let open = Registry::start().unwrap();
         let bench = Bench::build();
         bench.push(&open).unwrap();
@@ -66,7 +94,7 @@ impl Hubs {
             (Authentication::Anonymous, &open, json!({ "authentication": "accounts", "anonymous": "basic" })),
         ];
         let hubs = hubs.map(|(authentication, registry, fields)| {
-            let envoy = start(registry.port(), tokens.port(), fields);
+            let envoy = start(registry.port(), tokens.port(), fields, sources(addresses));
             Hub { authentication, envoy }
         });
         Self { hubs: hubs.into(), bench, tokens, _registries: [open, basic, token] }
@@ -82,13 +110,22 @@ impl Hubs {
     }
 }
 
-fn start(registry: u16, tokens: u16, fields: Value) -> Envoy {
+/// All of them, with another machine type for all addresses but these.
+fn sources(addresses: &[(Ipv4Addr, &str)]) -> Value {
+    let mut networks = serde_json::Map::from_iter([(RANGE.to_owned(), json!("type3"))]);
+    networks.extend(addresses.iter().map(|(address, machine)| (format!("{address}/32"), json!(machine))));
+    let hosts = json!({ (format!("*.nodes.{HUB}")): "*" });
+    json!({ "header": true, "hosts": hosts, "addresses": networks })
+}
+
+fn start(registry: u16, tokens: u16, fields: Value, sources: Value) -> Envoy {
     let (front, admin) = (port::free(), port::free());
     let edit = move |config: &mut Value| {
         for (key, value) in fields.as_object().expect("fields") {
             config["registries"]["registry"][key] = value.clone();
         }
         config.add("public_url", format!("http://{HUB}:{front}"));
+        config.add("machine_type_from", sources);
         // A machine that only the generic image fits: no node is one.
         config.add("machine_types.basic", json!({ "architecture": "amd64" }));
         let hash = bcrypt::hash(PASSWORD, 4).unwrap();

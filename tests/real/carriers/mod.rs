@@ -6,6 +6,7 @@
 
 mod hubs;
 mod nodes;
+mod proxies;
 mod table;
 mod ways;
 
@@ -30,7 +31,11 @@ fn every_client_by_every_source_with_every_authentication() {
         .filter(|program| reason_to_skip(program.name(), nodes::needs(*program), true).unwrap().is_none());
     let pairs: Vec<(Program, [Sandbox; 2])> =
         present.map(|program| (program, [nodes::node(program.name()), nodes::node(program.name())])).collect();
-    let hubs = Hubs::set();
+    let telling = |pair: &[Sandbox; 2]| {
+        let machines = MACHINES.map(|(machine, _)| machine);
+        pair.iter().map(nodes::telling).zip(machines).collect::<Vec<_>>()
+    };
+    let hubs = Hubs::set(&pairs.iter().flat_map(|(_, pair)| telling(pair)).collect::<Vec<_>>());
     let rows: Vec<Row> = std::thread::scope(|scope| {
         let hubs = &hubs;
         let clients = pairs.into_iter().map(|(program, pair)| scope.spawn(move || exercise(program, pair, hubs)));
@@ -47,12 +52,15 @@ fn exercise(program: Program, sandboxes: [Sandbox; 2], hubs: &Hubs) -> Vec<Row> 
     let mut nodes = sandboxes.map(|sandbox| Node::start(program, sandbox).unwrap());
     let row = |hub: &Hub| {
         let started = Instant::now();
-        let cell = |source: Source| match ways::way(source, hub.authentication) {
-            Ok(way) => match take_turns(&mut nodes, hubs, hub, way) {
+        let cell = |source: Source| match ways::way(program, source, hub.authentication) {
+            Ok(way) => match take_turns(&mut nodes, (hubs, hub), way) {
                 Ok(()) => Cell::Right(way),
                 Err(failure) => Cell::Failed(failure),
             },
-            Err(reason) => Cell::Impossible(reason),
+            Err(reason) => match nodes[0].prove(reason) {
+                Ok(()) => Cell::Impossible(reason),
+                Err(failure) => Cell::Failed(failure),
+            },
         };
         let cells = SOURCES.map(cell).into();
         Row { program, authentication: hub.authentication, cells, seconds: started.elapsed().as_secs_f64() }
@@ -60,7 +68,7 @@ fn exercise(program: Program, sandboxes: [Sandbox; 2], hubs: &Hubs) -> Vec<Row> 
     hubs.hubs.iter().map(row).collect()
 }
 
-fn take_turns(nodes: &mut [Node; 2], hubs: &Hubs, hub: &Hub, way: Way) -> Result<()> {
+fn take_turns(nodes: &mut [Node; 2], (hubs, hub): (&Hubs, &Hub), way: Way) -> Result<()> {
     for (turn, number) in TURNS.into_iter().enumerate() {
         let (machine, features) = MACHINES[number];
         let digest = nodes[number].pull(hub, way, machine)?;
@@ -72,4 +80,16 @@ fn take_turns(nodes: &mut [Node; 2], hubs: &Hubs, hub: &Hub, way: Way) -> Result
         }
     }
     Ok(())
+}
+
+#[test]
+fn the_page_has_these_files_and_this_table() {
+    // Its notes are wrapped.
+    let page = include_str!("../../../docs/nodes.md").replace("\n  ", " ");
+    let file = |text: String| format!("```toml\n{}```", text.replace("http://", "https://"));
+    let hub = "metahub.example";
+    let texts = [file(nodes::hosts_toml(hub, Some("gpu1"))), table::of_the_page()];
+    for text in texts {
+        assert!(page.contains(&text), "docs/nodes.md lacks:\n{text}");
+    }
 }

@@ -1,8 +1,9 @@
 //! Nodes: each has its own network and its own runtime, which is told what the node is; all have one secret.
 
-use super::hubs::{HUB, Hub};
-use super::ways::{Program, Way};
-use metahub_testkit::Result;
+use std::net::Ipv4Addr;
+
+use super::hubs::{ADDRESSED, HUB, Hub, host_of};
+use super::ways::{Program, Reason, Way};
 use metahub_testkit::bench::REPOSITORY;
 use metahub_testkit::client::containerd::{Containerd, Credentials};
 use metahub_testkit::client::docker::Docker;
@@ -10,16 +11,26 @@ use metahub_testkit::client::podman::Podman;
 use metahub_testkit::client::skopeo::Skopeo;
 use metahub_testkit::client::{Client, Login};
 use metahub_testkit::sandbox::Sandbox;
+use metahub_testkit::{Failure, Result};
 
-/// The machine types of the two nodes of each client, and the image that each must get.
+/// The machine types of the two nodes of each client, and the features of the image that each must get. The first is
+/// all that such a machine has.
 pub(super) const MACHINES: [(&str, &[&str]); 2] = [("type1", &["cpu:broadwell"]), ("type2", &["cpu:skylake"])];
 
 /// The node's own namespaces; it knows MetaHub's names.
 pub(super) fn node(purpose: &str) -> Sandbox {
     let sandbox = Sandbox::with_network(purpose).unwrap();
-    let [here, _] = sandbox.network().expect("its own network").here();
-    sandbox.name_hosts(&[(HUB, here)]).unwrap();
+    let [here, addressed] = sandbox.network().expect("its own network").here();
+    let hosts = MACHINES.map(|(machine, _)| host_of(machine));
+    let mut names = vec![(HUB, here), (ADDRESSED, addressed)];
+    names.extend(hosts.iter().map(|host| (host.as_str(), here)));
+    sandbox.name_hosts(&names).unwrap();
     sandbox
+}
+
+/// The address of a node on connections to [`ADDRESSED`].
+pub(super) fn telling(sandbox: &Sandbox) -> Ipv4Addr {
+    sandbox.network().expect("its own network").there()[1]
 }
 
 /// The programs that a client needs.
@@ -52,52 +63,67 @@ impl Node {
 
     /// Says in this way what the node is, and pulls; returns the digest of the image that came.
     pub(super) fn pull(&mut self, hub: &Hub, way: Way, text: &str) -> Result<String> {
-        let authority = hub.authority();
-        let login = hub.login(way, text);
-        let image = format!("{authority}/{REPOSITORY}:latest");
+        let (authority, login) = (hub.authority(way, text), hub.login(way, text));
         match self {
             Self::Containerd(containerd) => {
-                containerd.mirror(&authority);
-                containerd.replace_hosts(&hosts_toml(&authority));
+                containerd.mirror(&hub.name());
+                containerd.replace_hosts(&hosts_toml(&authority, (way == Way::Header).then_some(text)));
                 match login {
                     Some(login) => containerd.log_in(&authority, &login)?,
                     None => containerd.log_out(),
                 }
-                containerd.fetch(&image)
+                containerd.fetch(&hub.image())
             }
             Self::Docker(docker) => {
-                docker.keep_only(&authority, login.as_ref())?;
-                docker.fetch(&image)
+                keep_only(docker, &authority, login.as_ref())?;
+                docker.fetch(&format!("{authority}/{REPOSITORY}:latest"))
             }
-            Self::Podman(podman) => {
-                podman.keep_only(&authority, login.as_ref())?;
-                podman.fetch(&image)
+            Self::Podman(podman) => moved(podman, hub, &authority, login.as_ref()),
+            Self::Skopeo(skopeo) => moved(skopeo, hub, &authority, login.as_ref()),
+        }
+    }
+
+    /// Checks what a program can say of itself.
+    pub(super) fn prove(&self, reason: Reason) -> Result<()> {
+        match (reason, self) {
+            (Reason::ClassicStore, Self::Docker(docker)) if docker.keeps_images_in_containerd()? => {
+                Err(Failure::new("docker's images are in containerd: let it send the header"))
             }
-            Self::Skopeo(skopeo) => {
-                skopeo.keep_only(&authority, login.as_ref())?;
-                skopeo.fetch(&image)
-            }
+            _ => Ok(()),
         }
     }
 }
 
-trait KeepOnly: Client {
-    /// Stores this login, or none.
-    fn keep_only(&mut self, registry: &str, login: Option<&Login>) -> Result<()> {
-        match login {
-            Some(login) => self.keep(registry, login),
-            // The file has one login.
-            None => self.keep("elsewhere.test", &Login::new("nobody", "nothing")),
-        }
+/// Stores this login alone, or none.
+fn keep_only(client: &mut impl Client, registry: &str, login: Option<&Login>) -> Result<()> {
+    match login {
+        Some(login) => client.keep(registry, login),
+        // The file of credentials has one login.
+        None => client.keep("elsewhere.test", &Login::new("nobody", "nothing")),
     }
 }
 
-impl<C: Client> KeepOnly for C {}
+/// The way to MetaHub, as containerd reads it, with no login. The header stands twice, for the host and for
+/// `server`, which inherits nothing.
+pub(super) fn hosts_toml(authority: &str, header: Option<&str>) -> String {
+    let url = format!("http://{authority}");
+    let table = |name: &str| header.map(|text| format!("\n[{name}header]\nX-MetaHub-Machine-Type = {text:?}\n"));
+    let (root, host) = (table("").unwrap_or_default(), table(&format!("host.{url:?}.")).unwrap_or_default());
+    format!("server = {url:?}\n{root}\n[host.{url:?}]\ncapabilities = [\"pull\", \"resolve\"]\n{host}")
+}
 
-/// The way to MetaHub, with no login.
-fn hosts_toml(authority: &str) -> String {
-    format!(
-        "server = \"http://{authority}\"\n\n\
-         [host.\"http://{authority}\"]\ncapabilities = [\"pull\", \"resolve\"]\n"
-    )
+/// Sends what is asked of a registry elsewhere.
+pub(super) fn registries_conf(prefix: &str, location: &str) -> String {
+    format!("[[registry]]\nprefix = {prefix:?}\nlocation = {location:?}\n")
+}
+
+/// Pulls with a registries.conf that moves the registry of the image's name, whose login is looked up under the new
+/// name.
+fn moved(client: &mut impl Client, hub: &Hub, authority: &str, login: Option<&Login>) -> Result<String> {
+    let text = registries_conf(&hub.name(), authority);
+    let text = format!("unqualified-search-registries = []\n{text}insecure = true\n");
+    let directory = client.sandbox().expect("a client in a sandbox").directory();
+    std::fs::write(directory.join("registries.conf"), text)?;
+    keep_only(client, authority, login)?;
+    client.fetch(&hub.image())
 }

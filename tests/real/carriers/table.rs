@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-use super::ways::{Authentication, Program, REASONS, Reason, SOURCES, Way};
+use super::ways::{self, Authentication, PROGRAMS, Program, REASONS, Reason, SOURCES, Way};
 use metahub_testkit::Failure;
 
 /// A client with one kind of authentication.
@@ -61,4 +61,31 @@ pub(super) fn failures(rows: &[Row]) -> Vec<String> {
         _ => None,
     });
     failed.collect()
+}
+
+/// The table as docs/nodes.md shows it, in Markdown, with its notes: all kinds of authentication by a login are alike.
+pub(super) fn of_the_page() -> String {
+    let mut table = String::from("| client |");
+    for source in SOURCES {
+        let _ = write!(table, " {} |", source.title());
+    }
+    let _ = writeln!(table, "\n|{}", "---|".repeat(1 + SOURCES.len()));
+    let kinds = [(Authentication::Accounts, ""), (Authentication::Anonymous, ", no login")];
+    for (program, (authentication, without)) in
+        PROGRAMS.into_iter().flat_map(|program| kinds.map(|kind| (program, kind)))
+    {
+        let _ = write!(table, "| {}{without} |", program.name());
+        for source in SOURCES {
+            let _ = match ways::way(program, source, authentication) {
+                Ok(way) => write!(table, " {} |", way.words(program)),
+                Err(reason) => write!(table, " ({}) |", reason.letter()),
+            };
+        }
+        table.push('\n');
+    }
+    table.push('\n');
+    for reason in REASONS {
+        let _ = writeln!(table, "- ({}) {}", reason.letter(), reason.text());
+    }
+    table
 }

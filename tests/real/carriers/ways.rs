@@ -4,10 +4,13 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Source {
     Login,
+    Header,
+    Host,
+    Address,
 }
 
 /// The columns, in their order.
-pub(super) const SOURCES: [Source; 1] = [Source::Login];
+pub(super) const SOURCES: [Source; 4] = [Source::Login, Source::Header, Source::Host, Source::Address];
 
 /// A container runtime, or another client of registries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,32 +37,32 @@ pub(super) enum Authentication {
 pub(super) enum Way {
     /// The user name.
     User,
+    /// The header `X-MetaHub-Machine-Type`.
+    Header,
+    /// The host name.
+    Host,
+    /// The address that the connection comes from.
+    Address,
 }
 
 /// Why a client cannot say its machine type there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reason {
     NoLogin,
+    NoHeaders,
+    ClassicStore,
 }
 
-pub(super) const REASONS: [Reason; 1] = [Reason::NoLogin];
+pub(super) const REASONS: [Reason; 3] = [Reason::NoLogin, Reason::ClassicStore, Reason::NoHeaders];
 
 impl Source {
     /// The column's title.
     pub(super) const fn title(self) -> &'static str {
         match self {
             Self::Login => "login name",
-        }
-    }
-}
-
-impl Authentication {
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Accounts => "accounts",
-            Self::UpstreamBasic => "upstream Basic",
-            Self::UpstreamToken => "upstream token",
-            Self::Anonymous => "anonymous",
+            Self::Header => "header",
+            Self::Host => "host name",
+            Self::Address => "address",
         }
     }
 }
@@ -75,12 +78,27 @@ impl Program {
     }
 }
 
+impl Authentication {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Accounts => "accounts",
+            Self::UpstreamBasic => "upstream Basic",
+            Self::UpstreamToken => "upstream token",
+            Self::Anonymous => "anonymous",
+        }
+    }
+}
+
 impl Way {
-    /// What a person writes to carry a machine type in this way.
+    /// The place where a person writes the machine type to have it carried in this way.
     pub(super) const fn words(self, program: Program) -> &'static str {
         match (self, program) {
             (Self::User, Program::Containerd) => "pull secret",
             (Self::User, _) => "login",
+            (Self::Address, _) => "its network",
+            (_, Program::Containerd) => "`hosts.toml`",
+            (_, Program::Docker) => "image's name",
+            (_, Program::Podman | Program::Skopeo) => "`registries.conf`",
         }
     }
 }
@@ -90,20 +108,32 @@ impl Reason {
     pub(super) const fn letter(self) -> char {
         match self {
             Self::NoLogin => 'a',
+            Self::ClassicStore => 'b',
+            Self::NoHeaders => 'c',
         }
     }
 
     pub(super) const fn text(self) -> &'static str {
         match self {
-            Self::NoLogin => "A client without a login has no login name.",
+            Self::NoLogin => "Without a login there is no login name.",
+            Self::ClassicStore => {
+                "docker reads the header of `hosts.toml` from version 28 on, and only with its containerd image store. \
+                 The tests run the classic store."
+            }
+            Self::NoHeaders => "`registries.conf` has no setting for headers.",
         }
     }
 }
 
 /// The way in which a client can carry the machine type to this source, if it can.
-pub(super) const fn way(source: Source, authentication: Authentication) -> Result<Way, Reason> {
-    match (source, authentication) {
-        (Source::Login, Authentication::Anonymous) => Err(Reason::NoLogin),
-        (Source::Login, _) => Ok(Way::User),
+pub(super) const fn way(program: Program, source: Source, authentication: Authentication) -> Result<Way, Reason> {
+    match (source, program, authentication) {
+        (Source::Login, _, Authentication::Anonymous) => Err(Reason::NoLogin),
+        (Source::Login, ..) => Ok(Way::User),
+        (Source::Header, Program::Docker, _) => Err(Reason::ClassicStore),
+        (Source::Header, Program::Podman | Program::Skopeo, _) => Err(Reason::NoHeaders),
+        (Source::Header, Program::Containerd, _) => Ok(Way::Header),
+        (Source::Host, ..) => Ok(Way::Host),
+        (Source::Address, ..) => Ok(Way::Address),
     }
 }

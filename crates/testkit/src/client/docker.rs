@@ -61,6 +61,12 @@ impl Docker {
         command
     }
 
+    /// Whether the daemon has the containerd image store, not its classic one.
+    pub fn keeps_images_in_containerd(&self) -> Result<bool> {
+        let status = run(self.command().args(["info", "--format", "{{.DriverStatus}}"]))?;
+        Ok(status.contains("io.containerd.snapshotter"))
+    }
+
     /// The digest under which the daemon knows `reference`.
     fn digest(&self, reference: &str) -> Result<String> {
         let format = "{{range .RepoDigests}}{{println .}}{{end}}";

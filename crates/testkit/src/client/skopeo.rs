@@ -34,9 +34,9 @@ impl Skopeo {
     pub fn command(&self) -> Command {
         let mut command = self.sandbox.command("skopeo");
         command.args(["--policy", &self.sandbox.path("policy.json")]);
-        command.env("REGISTRY_AUTH_FILE", self.sandbox.path("auth.json"));
-        // skopeo reads no variable for this one.
+        // skopeo 1.9 does not look at the variable.
         command.args(["--registries-conf", &self.sandbox.path("registries.conf")]);
+        command.env("REGISTRY_AUTH_FILE", self.sandbox.path("auth.json"));
         command
     }
 
