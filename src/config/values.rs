@@ -42,6 +42,8 @@ impl<'de> MapAccess<'de> for Members {
         seed.deserialize(key.as_str().into_deserializer()).map(Some).map_err(|problem: Problem| problem.at_key(key))
     }
 
+    // Code for each type of value, not for each field.
+    #[inline(never)]
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Problem> {
         let Field { key, value } = self.current.take().unwrap_or_default();
         seed.deserialize(Node(value)).map_err(|problem| problem.at_key(&key))
