@@ -6,6 +6,7 @@
 
 use std::cell::Cell;
 use std::hint::black_box;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 use metahub::config::Config;
@@ -19,15 +20,30 @@ use serde_json::{Value, json};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
-    let stage = Stage::new();
+    let by_login = Stage::new(&json!({}), "Basic eC10eXBlMTp4", None);
+    // The place that names the machine type, the login being the account's name alone.
+    let from = |key: &'static str, value: Value| {
+        Stage::new(&json!({ "machine_type_from": { key: value } }), "Basic eTp4", Some(key))
+    };
+    let by_header = from("header", json!(true));
+    let by_host = from("hosts", json!({ "hub.example": "type1" }));
+    let by_address = from("addresses", json!({ "192.0.2.0/24": "type1" }));
+    let ping = "/v2/".to_owned();
+    let blob = format!("/v2/bench/app/blobs/{}", by_login.child_digest);
+    let tag = "/v2/bench/app/manifests/latest".to_owned();
     let kinds = [
-        ("ping", "/v2/".to_owned()),
-        ("blob", format!("/v2/bench/app/blobs/{}", stage.child_digest)),
-        ("digest", format!("/v2/bench/app/manifests/{}", stage.child_digest)),
-        ("tag", "/v2/bench/app/manifests/latest".to_owned()),
-        ("cold", "/v2/bench/new/manifests/latest".to_owned()),
+        ("ping", &by_login, ping.clone()),
+        ("blob", &by_login, blob.clone()),
+        ("digest", &by_login, format!("/v2/bench/app/manifests/{}", by_login.child_digest)),
+        ("tag", &by_login, tag.clone()),
+        ("cold", &by_login, "/v2/bench/new/manifests/latest".to_owned()),
+        ("ping-header", &by_header, ping),
+        ("blob-header", &by_header, blob),
+        ("tag-header", &by_header, tag.clone()),
+        ("tag-host", &by_host, tag.clone()),
+        ("tag-address", &by_address, tag),
     ];
-    for (kind, path) in &kinds {
+    for (kind, stage, path) in &kinds {
         if arguments.first().is_some_and(|wanted| wanted != kind) {
             continue;
         }
@@ -43,9 +59,12 @@ fn main() {
             (0..count).for_each(|_| stage.answer(black_box(&request())));
             continue;
         }
-        println!("{kind:<8} {:>10.2?}", fastest(|| stage.answer(black_box(&request()))));
+        println!("{kind:<11} {:>10.2?}", fastest(|| stage.answer(black_box(&request()))));
     }
 }
+
+/// The client's address.
+const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
 type HeaderList = Vec<(String, Vec<u8>)>;
 
@@ -55,6 +74,9 @@ fn header_list(headers: &[(&str, &str)]) -> HeaderList {
 
 /// One worker with one image behind it.
 struct Stage {
+    authorization: &'static str,
+    /// The place that names the machine type, if that is not the login.
+    source: Option<&'static str>,
     config: Config,
     memory: Map,
     worker: WorkerState,
@@ -66,13 +88,20 @@ struct Stage {
 }
 
 impl Stage {
-    fn new() -> Self {
+    /// `more` is added to the configuration.
+    fn new(more: &Value, authorization: &'static str, source: Option<&'static str>) -> Self {
         let password = bcrypt::hash("x", 4).unwrap();
-        let config = json!({
+        let mut config = json!({
             "machine_types": { "type1": { "features": ["cpu:broadwell"] } },
             "registries": { "registry": { "host": "registry.example", "authentication": "accounts" } },
-            "accounts": { "x-type1": { "password": password, "machine_type": "type1" } },
+            "accounts": {
+                "x-type1": { "password": password, "machine_type": "type1" },
+                "y": { "password": password },
+            },
         });
+        for (key, value) in more.as_object().unwrap() {
+            config[key] = value.clone();
+        }
         let layers = vec![
             json!({
                 "mediaType": "application/vnd.docker.image.rootfs.diff.tar.gzip",
@@ -101,6 +130,8 @@ impl Stage {
             ])
         };
         Self {
+            authorization,
+            source,
             config: Config::parse(config.to_string().as_bytes(), &|_| None).unwrap(),
             memory: Map::default(),
             worker: WorkerState::default(),
@@ -114,23 +145,27 @@ impl Stage {
 
     /// A container runtime's request, as Envoy hands it over.
     fn request(&self, path: &str) -> HeaderList {
-        header_list(&[
+        let mut headers = header_list(&[
             (":authority", "hub.example:8080"),
             (":path", path),
             (":method", "GET"),
             (":scheme", "http"),
             ("user-agent", "docker/24.0.5 go/go1.20.3 kernel/6.1.0 os/linux arch/amd64"),
-            ("authorization", "Basic eC10eXBlMTp4"),
+            ("authorization", self.authorization),
             ("x-forwarded-for", "127.0.0.1"),
             ("x-forwarded-proto", "http"),
             ("x-request-id", "3c8d7b6e-0d5b-4a0b-9d2a-111111111111"),
             ("accept", &ALL.join(", ")),
-        ])
+        ]);
+        if self.source == Some("header") {
+            headers.push(("x-metahub-machine-type".to_owned(), b"type1".to_vec()));
+        }
+        headers
     }
 
     /// Answers a request, with an upstream that has the document.
     fn answer(&self, request: &HeaderList) {
-        let arrival = Arrival { cluster: Some("registry"), headers: Headers(request), address: &|| None };
+        let arrival = Arrival { cluster: Some("registry"), headers: Headers(request), address: &|| Some(ADDRESS) };
         let mut effects = begin(&self.config, &self.memory, &self.worker, arrival);
         loop {
             let (headers, body) = self.upstream(request, &effects.step);

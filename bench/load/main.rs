@@ -4,6 +4,7 @@
 //! | step | what |
 //! |---|---|
 //! | `table` | CPU of Envoy for a request of each kind, with the filter and without |
+//! | `sources` | CPU for a machine type that a header names, beside one that the login names |
 //! | `vm` | what the filter takes for large indexes, many machine types and long answers |
 //! | `pulls` | whole pulls by skopeo and docker, directly and through MetaHub |
 //! | `memory` | memory of Envoy over many images |
@@ -35,6 +36,7 @@ mod reload;
 mod report;
 mod requests;
 mod rounds;
+mod sources;
 mod statistics;
 mod subject;
 mod table;
@@ -50,7 +52,7 @@ use report::{Row, Section, micros};
 use rounds::{Effort, Figures};
 use table::Table;
 
-const STEPS: [&str; 8] = ["table", "vm", "pulls", "memory", "reload", "outage", "herd", "fleet"];
+const STEPS: [&str; 9] = ["table", "sources", "vm", "pulls", "memory", "reload", "outage", "herd", "fleet"];
 /// The largest size of the compiled filter, in bytes.
 const MOST_BYTES: u64 = 1_000_000;
 
@@ -131,6 +133,7 @@ fn run() -> Result<bool> {
 fn measure(step: &str, extent: &Extent, cores: &Cores, rows: Option<&str>, strict: bool) -> Result<Section> {
     match step {
         "table" => table(extent.effort, cores, rows, strict),
+        "sources" => sources::measure(extent.effort, cores, strict),
         "vm" => vm::measure(extent.samples, cores),
         "pulls" => pulls::measure(extent.pulls),
         "memory" => memory::measure(extent.requests),

@@ -26,11 +26,16 @@ pub(crate) fn basic(user: &str) -> String {
 
 /// The bytes of a request.
 pub(crate) fn wire(method: &str, path: &str, authorization: &str) -> Request {
+    wire_with(method, path, authorization, "")
+}
+
+/// The same with more headers, each with the end of its line.
+fn wire_with(method: &str, path: &str, authorization: &str, more: &str) -> Request {
     let accepted = if path.contains("/manifests/") { &ACCEPTED[..] } else { &[] };
     let accepted: String = accepted.iter().map(|media_type| format!("Accept: {media_type}\r\n")).collect();
     let bytes = format!(
         "{method} {path} HTTP/1.1\r\nHost: registry.example\r\nUser-Agent: docker/26.1.5\r\n{accepted}\
-         Authorization: {authorization}\r\nAccept-Encoding: gzip\r\n\r\n"
+         Authorization: {authorization}\r\n{more}Accept-Encoding: gzip\r\n\r\n"
     );
     Request { bytes: bytes.into_bytes(), is_head: method == "HEAD" }
 }
@@ -39,6 +44,8 @@ pub(crate) fn wire(method: &str, path: &str, authorization: &str) -> Request {
 pub(crate) struct Kind {
     method: &'static str,
     authorization: String,
+    /// Further headers, each with the end of its line.
+    more: String,
     paths: Paths,
     /// The digest that each answer must name, where it is always the same.
     digest: Option<String>,
@@ -64,7 +71,7 @@ impl Kind {
     }
 
     fn new(method: &'static str, paths: Paths) -> Self {
-        Self { method, authorization: basic(LOGIN.0), paths, digest: None, length: None }
+        Self { method, authorization: basic(LOGIN.0), more: String::new(), paths, digest: None, length: None }
     }
 
     /// Each answer must name this digest (given by its hexadecimal part).
@@ -82,6 +89,12 @@ impl Kind {
     /// Sends another `Authorization` than that of [`LOGIN`].
     pub(crate) fn authorized(mut self, authorization: &str) -> Self {
         authorization.clone_into(&mut self.authorization);
+        self
+    }
+
+    /// Sends one header more: its name, a colon and its value.
+    pub(crate) fn with(mut self, header: &str) -> Self {
+        self.more = format!("{header}\r\n");
         self
     }
 }
@@ -118,8 +131,8 @@ impl Session for Repeating<'_> {
         self.progress.begun.set(number + 1);
         let kind = self.kind;
         Some(match &kind.paths {
-            Paths::Same(path) => wire(kind.method, path, &kind.authorization),
-            Paths::Numbered(path) => wire(kind.method, &path(number), &kind.authorization),
+            Paths::Same(path) => wire_with(kind.method, path, &kind.authorization, &kind.more),
+            Paths::Numbered(path) => wire_with(kind.method, &path(number), &kind.authorization, &kind.more),
         })
     }
 

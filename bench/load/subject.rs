@@ -75,6 +75,8 @@ pub(crate) struct Setup {
     pub(crate) distinct: usize,
     pub(crate) authentication: Authentication,
     pub(crate) cache: Cache,
+    /// Whether a header may name the machine type.
+    pub(crate) header: bool,
     /// The name of one machine type ends with it: the sign by which a reload is seen.
     pub(crate) generation: usize,
 }
@@ -82,7 +84,14 @@ pub(crate) struct Setup {
 impl Setup {
     /// Passwords by accounts, which is what is shipped.
     pub(crate) const fn new(cache: Cache) -> Self {
-        Self { machine_types: 0, distinct: 0, authentication: Authentication::Accounts, cache, generation: 0 }
+        Self {
+            machine_types: 0,
+            distinct: 0,
+            authentication: Authentication::Accounts,
+            cache,
+            header: false,
+            generation: 0,
+        }
     }
 
     /// MetaHub's own configuration.
@@ -93,6 +102,9 @@ impl Setup {
             "registries": { "registry": self.registry(upstream) },
             "accounts": { "bench": { "password": hash.unwrap_or_default() } },
         });
+        if self.header {
+            config["machine_type_from"] = json!({ "header": true });
+        }
         if let Some(cache) = self.cache.value() {
             config["cache"] = cache;
         }

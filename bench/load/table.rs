@@ -12,7 +12,7 @@ use crate::subject::{Authentication, Cache, Setup, Subject};
 use metahub_testkit::{Failure, Result};
 
 /// Connections that ask at once; large blobs need no more than two to keep Envoy busy.
-const CONNECTIONS: usize = 16;
+pub(crate) const CONNECTIONS: usize = 16;
 
 /// Measures all rows and tells `show` of each when it is there.
 pub(crate) struct Table<'a> {
@@ -240,6 +240,6 @@ fn by_digest(method: &'static str, item: &Item) -> Kind {
 }
 
 /// The tag of an index; what must come is the image to which it leads.
-fn by_tag(method: &'static str, index: &Item, image: &Item) -> Kind {
+pub(crate) fn by_tag(method: &'static str, index: &Item, image: &Item) -> Kind {
     Kind::same(method, &format!("/v2/bench/app/manifests/at-{}", index.hex)).expecting_digest(&image.hex)
 }
