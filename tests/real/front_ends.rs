@@ -79,6 +79,11 @@ fn raw(stage: &Stage, request: &str) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
+/// The status in an answer. Envoy repeats the version of the request.
+fn status(answer: &str) -> Option<&str> {
+    answer.strip_prefix("HTTP/1.")?.split(' ').nth(1)
+}
+
 /// Issue 15: everything was 426.
 #[test]
 fn nginx_may_speak_http_1_0() {
@@ -132,9 +137,11 @@ fn pulls(stage: &Stage, nginx: &Nginx, client: &mut impl Client) {
 fn a_request_over_http_1_0_is_like_any_other() {
     let stage = stage().start().unwrap();
     let health = raw(&stage, "GET /metahub/v1/health HTTP/1.0\r\nHost: hub.example\r\n\r\n");
-    assert!(health.starts_with("HTTP/1.1 200 ") && health.contains("\"status\":\"ok\""), "{health}");
+    assert_eq!(status(&health), Some("200"), "{health}");
+    assert!(health.contains("\"status\":\"ok\""), "{health}");
     let ping = raw(&stage, "GET /v2/ HTTP/1.0\r\nHost: hub.example\r\n\r\n");
-    assert!(ping.starts_with("HTTP/1.1 401 ") && ping.contains("www-authenticate: Basic realm=\"MetaHub\""), "{ping}");
+    assert_eq!(status(&ping), Some("401"), "{ping}");
+    assert!(ping.contains("www-authenticate: Basic realm=\"MetaHub\""), "{ping}");
     let login = "cW5pYi10eXBlMjpxbmliLXR5cGUy";
     let image = &stage.bench.image(&["cpu:skylake"]).manifest;
     for method in ["GET", "HEAD"] {
@@ -146,12 +153,12 @@ fn a_request_over_http_1_0_is_like_any_other() {
             ),
         );
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        assert!(head.starts_with("HTTP/1.1 200 "), "{answer}");
+        assert_eq!(status(head), Some("200"), "{answer}");
         assert!(head.contains(&format!("docker-content-digest: {}", image.digest())), "{answer}");
         assert!(!head.contains("transfer-encoding"), "{answer}");
         assert_eq!(body.as_bytes(), if method == "GET" { &image.bytes[..] } else { &[] }, "{answer}");
     }
     let nameless = raw(&stage, "GET /metahub/v1/health HTTP/1.0\r\n\r\n");
-    assert!(nameless.starts_with("HTTP/1.1 400 "), "{nameless}");
+    assert_eq!(status(&nameless), Some("400"), "{nameless}");
     assert_no_vm_died(&stage.envoy);
 }
