@@ -8,6 +8,7 @@
 
 mod budget;
 mod client;
+mod descriptions;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +17,7 @@ use std::net::IpAddr;
 use self::budget::{Budgets, FAILURE_SECONDS};
 pub use self::budget::{Limit, Scope};
 pub(crate) use self::client::Client;
+pub(crate) use self::descriptions::admit;
 use crate::auth::account::Account;
 use crate::auth::credentials::Credentials;
 use crate::auth::password::PasswordHash;

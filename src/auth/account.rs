@@ -7,6 +7,9 @@ use crate::auth::pattern::Pattern;
 use crate::machine_type::MachineType;
 use crate::oci::reference::Repository;
 
+/// The word for described machines in lists of views.
+pub(crate) const DESCRIBED: &str = "described";
+
 /// A client's view of an index.
 #[derive(Clone, Debug)]
 pub enum View {
@@ -25,6 +28,23 @@ impl View {
             Self::Unfiltered => "unfiltered",
         }
     }
+
+    /// Whether a list of names has this view; it may have described machines as a whole.
+    pub(crate) fn is_among(&self, names: &[String]) -> bool {
+        let has = |word: &str| names.binary_search_by(|name| name.as_str().cmp(word)).is_ok();
+        let is_described = matches!(self, Self::Machine(machine) if machine.is_described());
+        has(self.name()) || (is_described && has(DESCRIBED))
+    }
+
+    /// Whether the other view is of a described machine that gets the same images as this machine type.
+    fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Machine(own), Self::Machine(other)) => {
+                other.is_described() && own.fingerprint() == other.fingerprint()
+            }
+            _ => false,
+        }
+    }
 }
 
 /// The views that an account may have.
@@ -32,7 +52,7 @@ impl View {
 pub enum Grant {
     /// Only this view, which the login stands for.
     Bound(View),
-    /// Any of these machine types (and `unfiltered`, if named), sorted.
+    /// Any of these machine types (and `unfiltered` and described machines, if named), sorted.
     Of(Vec<String>),
     /// Any machine type.
     Any,
@@ -64,8 +84,8 @@ impl Account {
     #[must_use]
     pub fn may_use(&self, view: &View) -> bool {
         match &self.grant {
-            Grant::Bound(bound) => bound.name() == view.name(),
-            Grant::Of(names) => names.binary_search_by(|name| name.as_str().cmp(view.name())).is_ok(),
+            Grant::Bound(bound) => bound.name() == view.name() || bound.is_like(view),
+            Grant::Of(names) => view.is_among(names),
             Grant::Any => matches!(view, View::Machine(_)),
         }
     }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::configuration::Config;
+use super::descriptions::notation;
 use crate::auth::account::View;
 use crate::machine_type::{Source, is_name};
 
@@ -35,9 +36,26 @@ impl Config {
         };
         match self.machine_types.get(&name) {
             Some(machine_type) => Ok(View::Machine(Arc::clone(machine_type))),
+            None if self.may_be_described(text, source) => self.described(text, source),
             None if is_name(&name) => Err(InvalidClaim::Unknown),
             None => Err(InvalidClaim::Malformed(Cow::Borrowed(MALFORMED))),
         }
+    }
+}
+
+impl Config {
+    /// Whether a text that a place says is read as the description of a machine.
+    #[must_use]
+    pub fn may_be_described(&self, text: &str, source: Source) -> bool {
+        self.descriptions.is_some() && notation(source).is_some_and(|notation| notation.is_description(text))
+    }
+
+    fn described(&self, text: &str, source: Source) -> Result<View, InvalidClaim> {
+        let (Some(descriptions), Some(notation)) = (&self.descriptions, notation(source)) else {
+            return Err(InvalidClaim::Unknown);
+        };
+        let machine = descriptions.read(&self.machine_types, text, notation);
+        machine.map(View::Machine).map_err(|error| InvalidClaim::Malformed(Cow::Owned(error.to_string())))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::descriptions::Descriptions;
 use super::machine_type_from::MachineTypeFrom;
 use super::machine_types::MachineTypes;
 use super::policies::IndexByDigest;
@@ -20,6 +21,7 @@ use crate::store::cache::Cache;
 #[derive(Debug)]
 pub struct Config {
     pub(crate) machine_types: MachineTypes,
+    pub(super) descriptions: Option<Descriptions>,
     pub(crate) registries: BTreeMap<String, Arc<Registry>>,
     pub(crate) accounts: BTreeMap<String, Account>,
     pub(crate) username_separator: String,

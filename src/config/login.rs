@@ -4,6 +4,7 @@ use super::authentication::Authentication;
 use super::configuration::Config;
 use crate::auth::account::Account;
 use crate::auth::credentials::splits;
+use crate::machine_type::described;
 
 /// A login name's word on the machine type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,13 +24,14 @@ impl Config {
     pub fn account_of(&self, user: &str) -> Option<&Account> {
         // Configurations with two answers are refused.
         let split = || self.splits(user).find_map(|(account, _)| self.accounts.get(account));
-        self.accounts.get(user).or_else(split)
+        let described = || self.accounts.get(self.described_in(user)?.0);
+        self.accounts.get(user).or_else(described).or_else(split)
     }
 
     /// `authentication: upstream`: the user that the registry knows.
     #[must_use]
     pub fn upstream_user<'u>(&self, user: &'u str) -> &'u str {
-        self.splits(user).next().map_or(user, |(account, _)| account)
+        self.described_in(user).or_else(|| self.splits(user).next()).map_or(user, |(account, _)| account)
     }
 
     /// A login name's word on the machine type. `account` is the one behind it.
@@ -43,7 +45,7 @@ impl Config {
         let separator = self.username_separator.as_str();
         let named = match account {
             Some(account) => user.strip_prefix(account.name()).and_then(|rest| rest.strip_prefix(separator)),
-            None => self.splits(user).next().map(|(_, named)| named),
+            None => self.described_in(user).or_else(|| self.splits(user).next()).map(|(_, named)| named),
         };
         let looks_named = || match authentication {
             _ if !self.machine_type_from.login => false,
@@ -59,6 +61,13 @@ impl Config {
             None if looks_named() => LoginClaim::Unknown,
             None => LoginClaim::Nothing,
         }
+    }
+
+    /// The account and the description in a login name that describes a machine.
+    fn described_in<'u>(&self, user: &'u str) -> Option<(&'u str, &'u str)> {
+        let may_describe = self.descriptions.is_some() && self.machine_type_from.login;
+        let found = || described::in_login(user, &self.username_separator);
+        may_describe.then(found)?.filter(|(account, _)| !account.is_empty())
     }
 
     /// The ways to read a login name as an account and a machine type, the longest machine type first; none where the

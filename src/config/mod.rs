@@ -5,6 +5,7 @@ mod authentication;
 mod cache;
 mod claimed;
 mod configuration;
+mod descriptions;
 mod document;
 mod environment;
 mod error;

@@ -23,18 +23,27 @@ use crate::machine_type::Description;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(
     feature = "schema",
-    schemars(rename = "configuration", extend("required" = ["machine_types", "registries"]))
+    schemars(
+        rename = "configuration",
+        extend("required" = ["registries"]),
+        transform = super::schema::named_or_described,
+    )
 )]
 pub(super) struct RawConfig {
-    /// The kinds of machines, by the name that logins use. At least one. A name is of lower-case letters, digits, `.`,
-    /// `_` and `-`, starts with a letter or digit and has at most 128 characters; `refuse`, `unfiltered`, `none` and
-    /// `described` are reserved.
+    /// The kinds of machines, by the name that logins use. A name is of lower-case letters, digits, `.`, `_` and `-`,
+    /// starts with a letter or digit and has at most 128 characters; `refuse`, `unfiltered`, `none` and `described` are
+    /// reserved. Default: none; at least one unless `described_machine_types`.
     #[serde(default)]
     #[cfg_attr(
         feature = "schema",
-        schemars(extend("minProperties" = 1, "propertyNames" = super::schema::machine_type_names()))
+        schemars(extend("propertyNames" = super::schema::machine_type_names()))
     )]
     pub(super) machine_types: Named<RawMachineType>,
+
+    /// Whether a login, the header or the path may describe a machine instead of naming its type:
+    /// `cpu=icelake,nvcap=8.6,infiniband`. Default: `false`.
+    #[cfg_attr(feature = "schema", schemars(extend("default" = false)))]
+    pub(super) described_machine_types: Option<bool>,
 
     /// The registries behind MetaHub, by the name of the Envoy cluster that a route chooses. At least one. A request
     /// for another cluster is answered 403.
@@ -154,7 +163,7 @@ pub(super) struct RawRegistry {
     pub(super) anonymous: Option<String>,
 
     /// The machine types, and `unfiltered`, that clients without a login may be by `machine_type_from`, besides that of
-    /// `anonymous`. Default: all.
+    /// `anonymous`; `described` as for accounts. Default: all.
     #[serde(default, deserialize_with = "not_null")]
     #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
     pub(super) anonymous_machine_types: Option<Vec<String>>,
@@ -261,8 +270,9 @@ pub(super) struct RawAccount {
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub(super) machine_type: Option<String>,
 
-    /// The machine types, and `unfiltered`, that the account may log in as: `ops-type1`. Default: all machine types,
-    /// not `unfiltered`.
+    /// The machine types, and `unfiltered`, that the account may log in as: `ops-type1`. With `described` in the list
+    /// its clients may describe machines, where `described_machine_types` lets them. Default: all machine types,
+    /// described ones too, not `unfiltered`.
     #[serde(default, deserialize_with = "not_null")]
     #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
     pub(super) machine_types: Option<Vec<String>>,

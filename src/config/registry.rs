@@ -62,8 +62,7 @@ impl Registry {
     #[must_use]
     pub fn may_be_anonymous(&self, view: &View) -> bool {
         let is_own = self.anonymous.as_ref().is_some_and(|own| own.name() == view.name());
-        let is_listed = |names: &Vec<String>| names.binary_search_by(|name| name.as_str().cmp(view.name())).is_ok();
-        is_own || self.anonymous_machine_types.as_ref().is_none_or(is_listed)
+        is_own || self.anonymous_machine_types.as_ref().is_none_or(|names| view.is_among(names))
     }
 }
 

@@ -143,6 +143,14 @@ pub(super) fn machine_type_names() -> Value {
     json!({ "pattern": "^[a-z0-9][a-z0-9._-]*$", "maxLength": MAX_NAME_LENGTH, "not": { "enum": RESERVED } })
 }
 
+/// There is a machine type, or clients may describe machines.
+pub(super) fn named_or_described(schema: &mut Schema) {
+    let with = |key: &str, value: Value| json!({ "required": [key], "properties": { key: value } });
+    let named = with("machine_types", json!({ "minProperties": 1 }));
+    let described = with("described_machine_types", json!({ "const": true }));
+    schema.insert("anyOf".to_owned(), json!([named, described]));
+}
+
 /// User name and password each come from one place.
 pub(super) fn from_here_or_the_environment(schema: &mut Schema) {
     let either = |name: &str| one_of(&[name, &format!("{name}_env")]);
@@ -262,6 +270,7 @@ mod tests {
             ("/accounts/qnib-type1/machine_type", json!("type3")),
             ("/accounts/ops/machine_types", json!(["type1", "type9"])),
             ("/default_machine_type", json!("type3")),
+            ("/accounts/ops/machine_types", json!(["type1", "described"])),
             ("/registries/registry", limited("refuse", &["type1"])),
             ("/registries/registry", limited("type1", &["type1", "type9"])),
             ("/machine_type_from", json!({ "path": "metahub" })),
@@ -299,6 +308,7 @@ mod tests {
             ("/machine_types/windows", json!({ "os": "windows", "os_version": "10.0.20348", "architecture": "amd64" })),
             ("/accounts/a\u{e9} b", json!({ "password": HASH.replace("$2y$05", "$2a$10"), "passwords": null })),
             ("/accounts/ops/machine_types", json!([])),
+            ("/described_machine_types", json!(true)),
             ("/username_separator", json!("+-+")),
             (
                 "/registries/registry",

@@ -2,6 +2,7 @@
 
 use super::authentication::Authentication;
 use super::configuration::Config;
+use super::descriptions::Descriptions;
 use super::environment::{Environment, unset};
 use super::error::ConfigError;
 use super::machine_type_from::MachineTypeFrom;
@@ -18,6 +19,7 @@ use crate::auth::secret::Secret;
 use crate::auth::ticket::{LIFETIME, LIFETIMES, TicketKey};
 use crate::hardware::feature::FeatureRules;
 use crate::select::OnNoMatch;
+use crate::store::cache::Cache;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -30,7 +32,8 @@ pub(super) fn validate(raw: RawConfig, hash: String, environment: Environment<'_
     let mut warnings = Vec::new();
     let rules = FeatureRules::new(&raw.feature_rules)
         .map_err(|error| ConfigError::new(format!("feature_rules.{}", error.field), error.message))?;
-    let machine_types = MachineTypes::new(raw.machine_types, &rules, &mut warnings)?;
+    let described = raw.described_machine_types == Some(true);
+    let machine_types = MachineTypes::new(raw.machine_types, &rules, described, &mut warnings)?;
     let machine_type_from = MachineTypeFrom::new(raw.machine_type_from, &machine_types, &mut warnings)?;
     let default_machine_type = raw.default_machine_type.as_deref().map(|name| machine_types.view(name));
     let default_machine_type =
@@ -55,6 +58,7 @@ pub(super) fn validate(raw: RawConfig, hash: String, environment: Environment<'_
     machine_type_from.warn_of_silence(&accounts, default_machine_type.as_ref(), &mut warnings);
     let dearest = accounts.values().flat_map(|account| &account.hashes).map(PasswordHash::cost).max();
     Ok(Config {
+        descriptions: described.then(|| Descriptions::new(&machine_types, &rules)),
         machine_types,
         registries,
         username_separator,
@@ -67,7 +71,7 @@ pub(super) fn validate(raw: RawConfig, hash: String, environment: Environment<'_
         },
         index_by_digest,
         images,
-        cache: cache::cache(raw.cache)?,
+        cache: Cache { described, ..cache::cache(raw.cache)? },
         events: raw.events.map(|events| events::receiver(events, environment)).transpose()?,
         public_url,
         token_key: raw.token_key_env.map(|variable| token_key(&variable, environment)).transpose()?,

@@ -118,12 +118,13 @@ fn identify<'a>(
     site: Site<'a>,
     arrival: Arrival<'_>,
 ) -> Result<Authenticated<'a>, Box<LocalReply>> {
-    let (request, namespace) = request.in_namespace(site.registry.default_namespace.as_ref());
+    let (mut request, namespace) = request.in_namespace(site.registry.default_namespace.as_ref());
     let caller =
         authenticate::authenticate(site.config, site.resources, &site.worker.known_callers, site.registry, arrival)?;
     let claim = Claim::of(site, &caller, &request, said.map(|said| said.machine_type));
+    let described = claim::described(site, &caller, &mut request);
     let repository = request.repository().cloned();
-    Ok(Authenticated { path, said, method, request, namespace, repository, mapped: None, caller, claim })
+    Ok(Authenticated { path, said, method, request, namespace, repository, mapped: None, caller, claim, described })
 }
 
 /// A request whose caller is known, as far as MetaHub can check it.
@@ -141,6 +142,8 @@ struct Authenticated<'a> {
     caller: Caller<'a>,
     /// Its machine type, if the answer depends on it.
     claim: Result<Option<Claim>, ClaimDenied>,
+    /// The machine that `explain` is asked about, if it is described.
+    described: claim::Described,
 }
 
 impl<'a> Authenticated<'a> {
@@ -163,7 +166,10 @@ impl<'a> Authenticated<'a> {
         let named = self.repository.as_ref()?;
         let chosen = match (&self.request, &self.claim) {
             (Request::Explain(query), _) => {
-                let machine_types = self.caller.machine_types(config, registry);
+                let machine_types = match &self.described {
+                    Ok(Some(machine)) => vec![Arc::clone(machine)],
+                    _ => self.caller.machine_types(config, registry),
+                };
                 mapped::chosen(config, registry, named, explain::asked(&machine_types, query).next()?)
             }
             (_, Ok(Some(Claim { view: View::Machine(machine_type), .. }))) => {
@@ -192,7 +198,8 @@ struct Allowed<'a>(Authenticated<'a>);
 impl<'a> Allowed<'a> {
     /// The plan for the request, upstream's `Authorization` aside.
     fn plan(self, site: Site<'_>) -> Planned<'a> {
-        let Authenticated { path, said, method, request, namespace, repository, mapped, mut caller, claim } = self.0;
+        let Authenticated { path, said, method, request, namespace, repository, mapped, mut caller, claim, described } =
+            self.0;
         let mut session = caller.session(site.registry);
         session.repeated = onward::is_repeated(path);
         if let Request::Manifest(..) = request {
@@ -207,8 +214,8 @@ impl<'a> Allowed<'a> {
         {
             session.trust = Some(Box::new(Trust { cache, repository: repository.clone(), identity }));
         }
-        let plan =
-            take_up(site, &session, &caller, claim, method, request).unwrap_or_else(|refusal| Plan::Answer(*refusal));
+        let plan = take_up(site, &session, &caller, (claim, described), method, request)
+            .unwrap_or_else(|refusal| Plan::Answer(*refusal));
         // An answer that was confirmed before sends nothing upstream, so nothing is stripped for it.
         if let Plan::Registry(decision) = &plan
             && !matches!(decision.step, Step::Reply(_))
@@ -278,7 +285,7 @@ fn take_up(
     site: Site<'_>,
     session: &Session,
     caller: &Caller<'_>,
-    claim: Result<Option<Claim>, ClaimDenied>,
+    (claim, described): (Result<Option<Claim>, ClaimDenied>, claim::Described),
     method: Method,
     request: Request,
 ) -> Result<Plan, Box<LocalReply>> {
@@ -293,7 +300,9 @@ fn take_up(
         Request::Explain(query) => {
             let message = "too many explanations are under way; try again later";
             let permit = worker.explain().ok_or_else(|| overloaded(Code::TooManyRequests, message, "explanations"))?;
-            let machine_types = caller.machine_types(config, registry);
+            let described = described.map_err(|denied| denied.of_question(config, session, caller.account))?;
+            let all = || caller.machine_types(config, registry);
+            let machine_types = described.map_or_else(all, |machine| vec![machine]);
             let seen = || caller.seen(resources, registry);
             let question = Question::new(config, session, *query, machine_types, seen, permit);
             Explain::begin(Context { resources, session }, question).map(Plan::Registry)

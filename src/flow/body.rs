@@ -98,7 +98,7 @@ impl Body {
         };
         let mut turns = self.0.turns.borrow_mut();
         // Made-up machines must not push out the results of the others.
-        if machine.is_described() && turns.len() >= MAX_TURNS / 2 {
+        if machine.is_unnamed() && turns.len() >= MAX_TURNS / 2 {
             return turn;
         }
         if turns.len() >= MAX_TURNS {

@@ -9,6 +9,7 @@ mod header;
 mod need;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 pub(super) use self::denied::ClaimDenied;
 use self::need::Need;
@@ -17,7 +18,8 @@ use super::reply::Reply;
 use super::site::Site;
 use crate::auth::account::{Grant, View};
 use crate::config::{Config, HostClaim, InvalidClaim, LoginClaim};
-use crate::machine_type::Source;
+use crate::machine_type::{MachineType, Source};
+use crate::oci::reference::Reference;
 use crate::request::Request;
 
 /// The view of a request, and the place that says it.
@@ -43,6 +45,9 @@ impl Claim {
     ) -> Result<Option<Self>, ClaimDenied> {
         let granted = || Self::first(site, caller, path)?.granted(site, caller);
         match Need::of(site, request) {
+            Need::Must if matches!(request, Request::Manifest(_, Reference::Tag(_))) => {
+                granted()?.admitted(site).map(Some)
+            }
             Need::Must => granted().map(Some),
             Need::May => Ok(granted().ok()),
             Need::None => Ok(None),
@@ -72,7 +77,7 @@ impl Claim {
             Grant::Of(_) | Grant::Any => None,
         });
         match (named, bound) {
-            (LoginClaim::Named(name), _) => return Self::read(config, name, Source::Login),
+            (LoginClaim::Named(name), _) => return Self::read(site, name, Source::Login),
             (_, Some(view)) => return said(view, Source::Account),
             (LoginClaim::Unknown, None) => return Err(ClaimDenied::NoMachineType),
             (LoginClaim::Nothing, None) => {}
@@ -92,16 +97,17 @@ impl Claim {
     }
 
     /// The node's word: in a header, the path or the host that it asks for.
-    fn of_node(Site { config, headers, .. }: Site<'_>, path: Option<&str>) -> Result<Option<Self>, ClaimDenied> {
+    fn of_node(site: Site<'_>, path: Option<&str>) -> Result<Option<Self>, ClaimDenied> {
+        let Site { config, headers, .. } = site;
         let from = config.machine_type_from();
         if from.header
             && let Some(text) = header::text(headers)
         {
             let malformed = |problem| ClaimDenied::Malformed(Cow::Borrowed(problem), Source::Header);
-            return Self::read(config, &text.map_err(malformed)?, Source::Header).map(Some);
+            return Self::read(site, &text.map_err(malformed)?, Source::Header).map(Some);
         }
         if let Some(text) = path {
-            return Self::read(config, text, Source::Path).map(Some);
+            return Self::read(site, text, Source::Path).map(Some);
         }
         if from.hosts.is_empty() {
             return Ok(None);
@@ -111,17 +117,37 @@ impl Claim {
             Some(HostClaim::Configured(view)) => {
                 Ok(Some(Self { view: view.clone(), source: Source::Host, disagrees: false }))
             }
-            Some(HostClaim::Label(label)) => Self::read(config, &label, Source::Host).map(Some),
+            Some(HostClaim::Label(label)) => Self::read(site, &label, Source::Host).map(Some),
             None => Ok(None),
         }
     }
 
-    fn read(config: &Config, text: &str, source: Source) -> Result<Self, ClaimDenied> {
+    fn read(Site { config, worker, .. }: Site<'_>, text: &str, source: Source) -> Result<Self, ClaimDenied> {
+        let said = |view| Ok(Self { view, source, disagrees: false });
+        let may_be_described = config.may_be_described(text, source);
+        if may_be_described && let Some(machine) = worker.described.find(text) {
+            return said(View::Machine(machine));
+        }
         match config.claimed(text, source) {
-            Ok(view) => Ok(Self { view, source, disagrees: false }),
+            Ok(view) => {
+                if may_be_described && let View::Machine(machine) = &view {
+                    worker.described.on_read(text, machine);
+                }
+                said(view)
+            }
             Err(InvalidClaim::Unknown) => Err(ClaimDenied::Unknown(text.to_owned(), source)),
             Err(InvalidClaim::Malformed(problem)) => Err(ClaimDenied::Malformed(problem, source)),
         }
+    }
+
+    /// The claim, unless it describes a machine anew and the client has sent too many descriptions lately.
+    fn admitted(self, Site { resources, worker, address, .. }: Site<'_>) -> Result<Self, ClaimDenied> {
+        if let View::Machine(machine) = &self.view
+            && machine.is_described()
+        {
+            worker.described.admit(resources, machine, address).map_err(ClaimDenied::Limited)?;
+        }
+        Ok(self)
     }
 
     /// The node's word beside that of the login name, which does not count then.
@@ -141,6 +167,23 @@ impl Claim {
         };
         if may { Ok(self) } else { Err(ClaimDenied::NotGranted(self.view, self.source)) }
     }
+}
+
+/// The machine that `explain` is asked about, if its query describes one.
+pub(super) type Described = Result<Option<Arc<MachineType>>, ClaimDenied>;
+
+/// The machine that a query of `explain` describes. The query has its name then.
+///
+/// # Errors
+/// [`ClaimDenied`], about no place.
+pub(super) fn described(site: Site<'_>, caller: &Caller<'_>, request: &mut Request) -> Described {
+    let Request::Explain(query) = request else { return Ok(None) };
+    let is_description = |text: &&mut String| site.config.may_be_described(text, Source::Header);
+    let Some(text) = query.machine_type.as_mut().filter(is_description) else { return Ok(None) };
+    let claim = Claim::read(site, text, Source::Header)?.granted(site, caller)?.admitted(site)?;
+    let View::Machine(machine) = claim.view else { return Ok(None) };
+    machine.name().clone_into(text);
+    Ok(Some(machine))
 }
 
 /// `Vary` of answers that depend on the client.

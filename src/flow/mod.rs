@@ -14,6 +14,7 @@ mod caller;
 mod challenge;
 mod claim;
 mod decision;
+mod described;
 mod exchange;
 mod explain;
 mod fault;

@@ -44,6 +44,8 @@ counters! {
     Limited = "limited",
     /// A node and a login said different machine types.
     Disagreed = "disagreed",
+    /// A client described too many new machines.
+    DescriptionsLimited = "descriptions_limited",
     /// A login may not have what it asked for.
     Denied = "denied",
     /// A request that MetaHub does not serve.

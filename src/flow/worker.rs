@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use super::described::DescribedMachines;
 use super::known_callers::KnownCallers;
 use crate::flow::body::Body;
 use crate::oci::digest::Digest;
@@ -21,6 +22,7 @@ const MAX_FORMS: usize = 16 * 1024 * 1024;
 #[derive(Debug, Default)]
 pub struct WorkerState {
     pub(super) known_callers: KnownCallers,
+    pub(super) described: DescribedMachines,
     explanations: Rc<Cell<u32>>,
     forms: Rc<Cell<usize>>,
     pub(super) recent: Rc<Recent>,

@@ -12,8 +12,8 @@ mod canonical;
 #[cfg(test)]
 mod tests;
 
-use super::MachineType;
 use super::description::Description;
+use super::{MachineType, Origin};
 use crate::hardware::feature::{CPU, FeatureRules, ISA};
 use crate::hardware::microarchitecture::{IsaFlag, Microarchitecture};
 use crate::text::field::FieldError;
@@ -82,7 +82,7 @@ pub enum InvalidDescription {
     #[error("has {0}, which archspec does not know")]
     Unknown(String),
     /// A machine type that the configuration could not have, or only with a warning.
-    #[error("is of no machine: {0}")]
+    #[error("describes no machine: {0}")]
     Machine(FieldError),
 }
 
@@ -118,7 +118,7 @@ impl MachineType {
         }
         let mut machine = machine.in_canonical_order();
         machine.name = machine.canonical_text();
-        machine.described = true;
+        machine.origin = Origin::Described;
         if machine.name.len() > MAX_LENGTH { Err(InvalidDescription::TooLong) } else { Ok(machine) }
     }
 }

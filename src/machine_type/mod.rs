@@ -6,6 +6,7 @@ use crate::hardware::feature::{self, FeatureRules, Match, Rule};
 use crate::oci::index::{CpuRequirement, FeatureRow, Level, Requirement};
 use crate::oci::platform::{self, PlatformWord};
 use crate::text::field::FieldError;
+use crate::text::printable::printable;
 
 mod cpus;
 pub mod described;
@@ -18,10 +19,11 @@ mod source;
 mod thirty_two_bit;
 
 use cpus::Cpus;
+pub(crate) use description::MAX_NAME_LENGTH;
+#[cfg(feature = "schema")]
+pub(crate) use description::RESERVED;
 pub(crate) use description::is_name;
 pub use description::{Description, Devices};
-#[cfg(feature = "schema")]
-pub(crate) use description::{MAX_NAME_LENGTH, RESERVED};
 use features::Features;
 pub(crate) use features::{Key, OfferedKey};
 pub use fingerprint::Fingerprint;
@@ -46,9 +48,19 @@ pub struct MachineType {
     /// How it runs 32-bit images, if it does.
     mode_32_bit: Option<thirty_two_bit::Mode>,
     warnings: Vec<FieldError>,
-    /// A client has described it: it has no name of its own.
-    described: bool,
+    origin: Origin,
     fingerprint: OnceLock<Fingerprint>,
+}
+
+/// Where a machine type comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    /// The configuration has it.
+    Configured,
+    /// The configuration has it, and a client has described a machine that offers the same.
+    DescribedAlike,
+    /// A client has described it.
+    Described,
 }
 
 impl MachineType {
@@ -97,7 +109,7 @@ impl MachineType {
             cpu_place,
             mode_32_bit: mode_32_bit.filter(|_| description.run_32_bit != Some(false)),
             warnings,
-            described: false,
+            origin: Origin::Configured,
             fingerprint: OnceLock::new(),
         };
         machine_type.read_preferences(&description.prefer)?;
@@ -110,10 +122,29 @@ impl MachineType {
         &self.name
     }
 
-    /// Whether a client has described the machine, so that no operator knows its name.
+    /// The name as log lines and messages show it: cut, because a description may be long.
     #[must_use]
-    pub const fn is_described(&self) -> bool {
-        self.described
+    pub fn label(&self) -> String {
+        printable(&self.name, MAX_NAME_LENGTH)
+    }
+
+    /// Whether a client has described the machine.
+    #[must_use]
+    pub fn is_described(&self) -> bool {
+        self.origin != Origin::Configured
+    }
+
+    /// Whether a client has described the machine, and the configuration has no name for it. Nothing that is kept for
+    /// operators may grow with such machines.
+    #[must_use]
+    pub fn is_unnamed(&self) -> bool {
+        self.origin == Origin::Described
+    }
+
+    /// The same machine type, for a client that has described it.
+    #[must_use]
+    pub(crate) fn as_described(&self) -> Self {
+        Self { origin: Origin::DescribedAlike, ..self.clone() }
     }
 
     /// The operating system (`GOOS`).

@@ -5,8 +5,9 @@ use crate::oci::reference::{Reference, Repository, Tag};
 /// Marks the one repetition of a request whose token had expired.
 pub const RETRY_MARK: &str = "metahub-retry=1";
 
-/// The longest value that is read, in bytes; no image or machine type has a longer name.
-const MAX_VALUE: usize = 512;
+/// The longest value that is read, in bytes as it was sent: the longest description of a machine, all of it escaped. No
+/// image has a longer name.
+const MAX_VALUE: usize = 3 * 1024;
 
 /// The query of `explain`.
 #[derive(Clone, Debug, PartialEq, Eq)]

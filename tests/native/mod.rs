@@ -14,6 +14,7 @@ mod flow_bounds;
 mod flow_cache;
 mod flow_claims;
 mod flow_conditions;
+mod flow_described;
 mod flow_events;
 mod flow_forwarded;
 mod flow_guessing;

@@ -1,5 +1,5 @@
 //! Limits on the wrong passwords that are checked in ten seconds: for one login name at one client, for one client, and
-//! for all clients together.
+//! for all clients together. And a limit on the new descriptions of machines that one client sends in them.
 //!
 //! The budget of all clients has two parts: a client that has not failed lately draws from a reserve. One client can
 //! exhaust neither part, so it cannot lock out the others. Counts are kept in a fixed number of slots under keyed
@@ -26,10 +26,13 @@ pub(super) const CLIENT: u32 = 32;
 pub(super) const AGAIN: u32 = 2 * CLIENT;
 /// The most that the first failed checks of all clients may weigh.
 pub(super) const FIRST: u32 = 64;
+/// The new descriptions of one client. A fleet behind one address may have a hundred kinds of machines, and workers
+/// that meet one at the same time count it twice.
+pub(super) const DESCRIPTIONS: u32 = 128;
 /// The number of attempts to write a count. A check goes uncounted if other workers are faster each time.
-const TRIES: u32 = 16;
+pub(super) const TRIES: u32 = 16;
 
-/// The reason why a password was not checked.
+/// The reason why a password was not checked, or a machine not looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
     /// The time after which the client may try again, in seconds.
@@ -51,13 +54,15 @@ pub enum Scope {
     Again,
     /// All clients that have not failed lately.
     First,
+    /// One client that describes machines.
+    Descriptions,
 }
 
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Name => "of this login from this address",
-            Self::Client => "from this address",
+            Self::Client | Self::Descriptions => "from this address",
             Self::Again => "from all addresses that have failed lately",
             Self::First => "from all addresses",
         })
@@ -82,15 +87,7 @@ impl Budgets {
 
     /// The limit that keeps passwords from being checked now, if a budget is spent.
     pub(super) fn limit(&self, resources: &dyn Resources) -> Option<Limit> {
-        let now = resources.now();
-        let spent = || self.0.iter().filter(|budget| budget.count.spent >= budget.most());
-        let retry_after = spent().map(|budget| budget.count.ends().saturating_sub(now).max(1)).max()?;
-        let scope = spent().next()?.scope;
-        let is_due = spent().any(|budget| !budget.count.told);
-        for budget in spent().filter(|budget| !budget.count.told) {
-            budget.write(resources, |count| Count { told: true, ..count });
-        }
-        Some(Limit { retry_after, scope, is_due })
+        limit(&self.0, resources)
     }
 
     /// Counts a failed check of this weight. A check is counted only after it has failed: right passwords must not use
@@ -105,6 +102,40 @@ impl Budgets {
         let is_first = spend(client, weight).is_some_and(|before| before.spent == 0);
         spend(&Budget::of_all(resources, is_first), weight);
     }
+}
+
+/// Counts a new description of a client.
+///
+/// # Errors
+/// [`Limit`] if the client has sent too many lately.
+pub(super) fn spend_description(
+    resources: &dyn Resources,
+    process_key: &ProcessKey,
+    client: Client,
+) -> Result<(), Limit> {
+    let key = digest(process_key, &[b"descriptions of a client", &client.bytes()]);
+    let name = slot("metahub.descriptions.client.", &key, SLOTS);
+    let budget = Budget::read(resources, Scope::Descriptions, name, key);
+    match limit(std::slice::from_ref(&budget), resources) {
+        Some(limit) => Err(limit),
+        None => {
+            budget.write(resources, |count| Count { spent: count.spent.saturating_add(1), ..count });
+            Ok(())
+        }
+    }
+}
+
+/// The limit that applies now, if one of these budgets is spent.
+fn limit(budgets: &[Budget], resources: &dyn Resources) -> Option<Limit> {
+    let now = resources.now();
+    let spent = || budgets.iter().filter(|budget| budget.count.spent >= budget.most());
+    let retry_after = spent().map(|budget| budget.count.ends().saturating_sub(now).max(1)).max()?;
+    let scope = spent().next()?.scope;
+    let is_due = spent().any(|budget| !budget.count.told);
+    for budget in spent().filter(|budget| !budget.count.told) {
+        budget.write(resources, |count| Count { told: true, ..count });
+    }
+    Some(Limit { retry_after, scope, is_due })
 }
 
 /// One budget, as it was when it was read.
@@ -136,6 +167,7 @@ impl Budget {
             Scope::Client => CLIENT,
             Scope::Again => AGAIN,
             Scope::First => FIRST,
+            Scope::Descriptions => DESCRIPTIONS,
         }
     }
 

@@ -1,5 +1,6 @@
 //! Passwords: checked once, remembered, forgotten when they must be.
 
+mod describing;
 mod guessing;
 
 use serde_json::json;

@@ -15,6 +15,9 @@ pub(super) fn refusals() -> Vec<(&'static str, Value, &'static str)> {
     };
     let limit = "registries.registry.anonymous_machine_types";
     vec![
+        ("/described_machine_types", json!("yes"), "described_machine_types"),
+        ("/machine_types/described", json!({ "features": ["cpu:skylake"] }), "machine_types.described"),
+        ("/accounts/ops/machine_types", json!(["type1", "described"]), "accounts.ops.machine_types[1]"),
         ("/registries/registry", anonymous("refuse", json!(["type1"])), limit),
         ("/registries/registry", anonymous("type1", json!(null)), limit),
         ("/registries/registry", anonymous("type1", json!("type1")), limit),

@@ -2,14 +2,16 @@
 
 use std::borrow::Cow;
 
+use crate::auth::access::{Client, Limit};
 use crate::auth::account::{Account, Grant, View};
 use crate::config::Config;
 use crate::flow::local_reply::{LocalReply, refuse, rejected};
 use crate::flow::reply::Reply;
 use crate::flow::report::{Counter, Report, Reporting};
 use crate::flow::session::Session;
-use crate::machine_type::Source;
+use crate::machine_type::{MAX_NAME_LENGTH, Source};
 use crate::oci::errors::Code;
+use crate::text::printable::printable;
 
 /// Why a request has no view.
 #[derive(Clone, Debug)]
@@ -22,6 +24,8 @@ pub(in crate::flow) enum ClaimDenied {
     Malformed(Cow<'static, str>, Source),
     /// The caller may not be what a place says.
     NotGranted(View, Source),
+    /// It describes a machine anew, and this client has sent too many descriptions lately.
+    Limited((Limit, Client)),
 }
 
 impl ClaimDenied {
@@ -47,9 +51,10 @@ impl ClaimDenied {
                 let message = format!("{} {problem}; correct the node", place(*source));
                 said_by_node(Code::NameInvalid, Counter::Refused, &message, session)
             }
+            (Self::Limited((limit, client)), _) => limited(*limit, *client, session),
             (Self::NotGranted(view, source), None) => denied(format!(
                 "clients that do not log in may not pull as machine type {:?}, which {} says; log in",
-                view.name(),
+                label(view),
                 place(*source)
             )),
             (Self::NotGranted(view, source), Some(account)) => not_granted(view, *source, account, session),
@@ -57,8 +62,30 @@ impl ClaimDenied {
     }
 }
 
+impl ClaimDenied {
+    /// The answer to a question about a machine that is described, which no place says.
+    #[cold]
+    pub(in crate::flow) fn of_question(
+        &self,
+        config: &Config,
+        session: &Session,
+        account: Option<&Account>,
+    ) -> Box<LocalReply> {
+        match self {
+            Self::Malformed(problem, _) => {
+                refuse(Code::NameInvalid, Counter::Refused, &format!("machine_type {problem}"))
+            }
+            Self::NotGranted(..) => {
+                let message = format!("login {:?} may not describe machines; ask for it", session.user);
+                refuse(Code::Denied, Counter::Denied, &message)
+            }
+            denied => denied.refusal(config, session, account),
+        }
+    }
+}
+
 fn not_granted(view: &View, source: Source, account: &Account, session: &Session) -> Box<LocalReply> {
-    let (name, account_name) = (view.name(), account.name());
+    let (name, account_name) = (label(view), account.name());
     let by_node = matches!(source, Source::Header | Source::Path | Source::Host);
     match &account.grant {
         Grant::Bound(bound) if by_node => {
@@ -87,6 +114,16 @@ fn not_granted(view: &View, source: Source, account: &Account, session: &Session
     }
 }
 
+/// One log line an hour says so.
+fn limited(limit: Limit, client: Client, session: &Session) -> Box<LocalReply> {
+    let message = "too many new descriptions of machines lately; try again later";
+    let reply = Reply::error(Code::TooManyRequests, message).with("retry-after", limit.retry_after.to_string());
+    let line = || format!("429 {message} ({client}, login {:?}, registry {})", session.user, session.registry.host);
+    let (line, topic) = (limit.is_due.then(line), Some("descriptions".to_owned()));
+    let report = Report { line, topic, ..Report::count(Counter::DescriptionsLimited) };
+    Box::new(LocalReply::from(reply).reporting(report))
+}
+
 /// A refusal of what a node says; the log line names the login too.
 fn said_by_node(code: Code, counter: Counter, message: &str, session: &Session) -> Box<LocalReply> {
     let line = format!("{} {message} (login {:?}, registry {})", code.status(), session.user, session.registry.host);
@@ -109,6 +146,11 @@ fn no_machine_type(config: &Config, user: &str) -> String {
     }
     let known = if from.login { "names no machine type that MetaHub knows" } else { "has no machine type" };
     format!("the login {user:?} {known}; {}", ways.join(", or "))
+}
+
+/// A view's name, cut.
+fn label(view: &View) -> String {
+    printable(view.name(), MAX_NAME_LENGTH)
 }
 
 /// The words for a place.

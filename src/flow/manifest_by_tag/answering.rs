@@ -89,7 +89,7 @@ impl ManifestByTag {
         let transfer = Transfer {
             headers: self.served_manifest(resolution).headers(),
             reports: self.reports(resolution, source),
-            what: format!("{} for machine type {}", self.image(), asked.machine_type.name()),
+            what: format!("{} for machine type {}", self.image(), asked.machine_type.label()),
             head: asked.head,
             descriptor: served,
             progress: Progress::default(),
@@ -143,6 +143,12 @@ impl ManifestByTag {
             reports.push(self.indistinguishable(resolution));
         }
         reports.extend(resolution.observed.map(|observed| self.observed(observed, resolution)));
+        if self.asked.machine_type.is_unnamed() {
+            // Clients can make up any number of machines, and so of topics.
+            for report in reports.iter_mut().filter(|report| report.topic.is_some()) {
+                (report.line, report.topic) = (None, None);
+            }
+        }
         reports
     }
 
@@ -224,7 +230,7 @@ impl ManifestByTag {
 
     /// A fault with the image and the machine type, and with the tag if the client has asked for another one.
     fn words(&self, fault: &Fault) -> String {
-        let (image, name, tag) = (self.image(), self.asked.machine_type.name(), &self.asked.tag);
+        let (image, name, tag) = (self.image(), self.asked.machine_type.label(), &self.asked.tag);
         let tag = if tag == self.asked_for() { String::new() } else { format!("tag {}: ", tag.as_str()) };
         format!("{image} for machine type {name}: {tag}{}", fault.message)
     }

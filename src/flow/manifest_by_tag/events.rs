@@ -17,6 +17,10 @@ const NOTHING_FITS: &str = "nothing fits;";
 impl TagRequest {
     /// The event that this image is not there yet for this machine type, if events are posted.
     pub(super) fn event(&self, reason: EventReason, index: Option<&Digest>) -> Option<Box<BuildEvent>> {
+        // Clients can make up any number of machines, and nobody builds for those.
+        if self.machine_type.is_unnamed() {
+            return None;
+        }
         Some(Box::new(BuildEvent {
             reason,
             registry: self.events_of.as_ref()?.host.clone(),

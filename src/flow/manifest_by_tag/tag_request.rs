@@ -68,7 +68,7 @@ impl TagRequest {
 /// the machine type's offer, and the levels that are assumed. Views of described machines are marked, because they are
 /// remembered in a share of the cache.
 pub(in crate::flow) fn view(rule: u8, machine_type: &MachineType, assumed: &AssumedLevels) -> Vec<u8> {
-    let rule = if machine_type.is_described() { rule | DESCRIBED } else { rule };
+    let rule = if machine_type.is_unnamed() { rule | DESCRIBED } else { rule };
     let mut view = vec![rule];
     view.extend_from_slice(machine_type.fingerprint().as_bytes());
     view.extend_from_slice(assumed.text().as_bytes());

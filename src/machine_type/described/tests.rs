@@ -130,7 +130,7 @@ fn refusals() {
         ),
     ] {
         let error = described(text, Notation::Plain).unwrap_err().to_string();
-        assert!(error.starts_with("is of no machine: ") && error.contains(reason), "{text}: {error}");
+        assert!(error.starts_with("describes no machine: ") && error.contains(reason), "{text}: {error}");
     }
 }
 
