@@ -22,7 +22,8 @@ impl Node {
         }
         let node = Self { skopeo: Skopeo::new().unwrap(), base: stage().start().unwrap() };
         let page = include_str!("../../docs/nodes.md");
-        let (_, rest) = page.split_once("```toml\n[[registry]]\n").expect("registries.conf in docs/nodes.md");
+        let (_, section) = page.split_once("\n## CRI-O, podman").expect("its section in docs/nodes.md");
+        let (_, rest) = section.split_once("```toml\n[[registry]]\n").expect("registries.conf in docs/nodes.md");
         let (text, _) = rest.split_once("```").expect("its end");
         let text = format!("[[registry]]\n{text}insecure = true\n");
         assert_eq!(text.matches("metahub.example").count(), 1, "{text}");

@@ -41,7 +41,7 @@ impl Hub {
         let host = match way {
             Way::Host => host_of(text),
             Way::Address => ADDRESSED.to_owned(),
-            Way::User | Way::Header => HUB.to_owned(),
+            Way::User | Way::Header | Way::Path => HUB.to_owned(),
         };
         format!("{host}:{}", self.envoy.port())
     }
@@ -115,7 +115,7 @@ fn sources(addresses: &[(Ipv4Addr, &str)]) -> Value {
     let mut networks = serde_json::Map::from_iter([(RANGE.to_owned(), json!("type3"))]);
     networks.extend(addresses.iter().map(|(address, machine)| (format!("{address}/32"), json!(machine))));
     let hosts = json!({ (format!("*.nodes.{HUB}")): "*" });
-    json!({ "header": true, "hosts": hosts, "addresses": networks })
+    json!({ "header": true, "path": "machines", "hosts": hosts, "addresses": networks })
 }
 
 fn start(registry: u16, tokens: u16, fields: Value, sources: Value) -> Envoy {
@@ -126,10 +126,11 @@ fn start(registry: u16, tokens: u16, fields: Value, sources: Value) -> Envoy {
         }
         config.add("public_url", format!("http://{HUB}:{front}"));
         config.add("machine_type_from", sources);
+        config.add("described_machine_types", true);
         // A machine that only the generic image fits: no node is one.
         config.add("machine_types.basic", json!({ "architecture": "amd64" }));
         let hash = bcrypt::hash(PASSWORD, 4).unwrap();
-        let types = json!(["type1", "type2", "type3"]);
+        let types = json!(["type1", "type2", "type3", "described"]);
         config.add(&format!("accounts.{USER}"), json!({ "password": hash, "machine_types": types }));
     };
     let listen = move |bootstrap: &mut Value| {

@@ -6,9 +6,9 @@
 
 mod hubs;
 mod nodes;
-mod proxies;
 mod table;
 mod ways;
+mod without_settings;
 
 use std::time::Instant;
 
@@ -53,7 +53,7 @@ fn exercise(program: Program, sandboxes: [Sandbox; 2], hubs: &Hubs) -> Vec<Row> 
     let row = |hub: &Hub| {
         let started = Instant::now();
         let cell = |source: Source| match ways::way(program, source, hub.authentication) {
-            Ok(way) => match take_turns(&mut nodes, (hubs, hub), way) {
+            Ok(way) => match take_turns(&mut nodes, (hubs, hub), way, source) {
                 Ok(()) => Cell::Right(way),
                 Err(failure) => Cell::Failed(failure),
             },
@@ -68,10 +68,13 @@ fn exercise(program: Program, sandboxes: [Sandbox; 2], hubs: &Hubs) -> Vec<Row> 
     hubs.hubs.iter().map(row).collect()
 }
 
-fn take_turns(nodes: &mut [Node; 2], (hubs, hub): (&Hubs, &Hub), way: Way) -> Result<()> {
+fn take_turns(nodes: &mut [Node; 2], (hubs, hub): (&Hubs, &Hub), way: Way, source: Source) -> Result<()> {
     for (turn, number) in TURNS.into_iter().enumerate() {
         let (machine, features) = MACHINES[number];
-        let digest = nodes[number].pull(hub, way, machine)?;
+        let digest = match source {
+            Source::Described => nodes[number].pull(hub, way, &way.notation(features[0]))?,
+            _ => nodes[number].pull(hub, way, machine)?,
+        };
         if digest != hubs.bench.digest(features) {
             let images = FEATURES.iter().zip(&hubs.bench.images);
             let other = images.filter(|(_, image)| image.manifest.digest() == digest).map(|(features, _)| features);
@@ -88,7 +91,12 @@ fn the_page_has_these_files_and_this_table() {
     let page = include_str!("../../../docs/nodes.md").replace("\n  ", " ");
     let file = |text: String| format!("```toml\n{}```", text.replace("http://", "https://"));
     let hub = "metahub.example";
-    let texts = [file(nodes::hosts_toml(hub, Some("gpu1"))), table::of_the_page()];
+    let texts = [
+        file(nodes::hosts_toml(hub, "", Some("gpu1"))),
+        file(nodes::hosts_toml(hub, "/machines/gpu1", None)),
+        file(nodes::registries_conf(hub, &format!("{hub}/machines/gpu1"))),
+        table::of_the_page(),
+    ];
     for text in texts {
         assert!(page.contains(&text), "docs/nodes.md lacks:\n{text}");
     }

@@ -64,10 +64,11 @@ impl Node {
     /// Says in this way what the node is, and pulls; returns the digest of the image that came.
     pub(super) fn pull(&mut self, hub: &Hub, way: Way, text: &str) -> Result<String> {
         let (authority, login) = (hub.authority(way, text), hub.login(way, text));
+        let path = if way == Way::Path { format!("/machines/{text}") } else { String::new() };
         match self {
             Self::Containerd(containerd) => {
                 containerd.mirror(&hub.name());
-                containerd.replace_hosts(&hosts_toml(&authority, (way == Way::Header).then_some(text)));
+                containerd.replace_hosts(&hosts_toml(&authority, &path, (way == Way::Header).then_some(text)));
                 match login {
                     Some(login) => containerd.log_in(&authority, &login)?,
                     None => containerd.log_out(),
@@ -76,10 +77,10 @@ impl Node {
             }
             Self::Docker(docker) => {
                 keep_only(docker, &authority, login.as_ref())?;
-                docker.fetch(&format!("{authority}/{REPOSITORY}:latest"))
+                docker.fetch(&format!("{authority}{path}/{REPOSITORY}:latest"))
             }
-            Self::Podman(podman) => moved(podman, hub, &authority, login.as_ref()),
-            Self::Skopeo(skopeo) => moved(skopeo, hub, &authority, login.as_ref()),
+            Self::Podman(podman) => moved(podman, hub, (&authority, &path), login.as_ref()),
+            Self::Skopeo(skopeo) => moved(skopeo, hub, (&authority, &path), login.as_ref()),
         }
     }
 
@@ -103,13 +104,16 @@ fn keep_only(client: &mut impl Client, registry: &str, login: Option<&Login>) ->
     }
 }
 
-/// The way to MetaHub, as containerd reads it, with no login. The header stands twice, for the host and for
+/// The way to MetaHub, as containerd reads it, with no login. The header and the path stand twice, for the host and for
 /// `server`, which inherits nothing.
-pub(super) fn hosts_toml(authority: &str, header: Option<&str>) -> String {
-    let url = format!("http://{authority}");
+pub(super) fn hosts_toml(authority: &str, path: &str, header: Option<&str>) -> String {
+    let (url, whole) = match path {
+        "" => (format!("http://{authority}"), ""),
+        path => (format!("http://{authority}/v2{path}"), "override_path = true\n"),
+    };
     let table = |name: &str| header.map(|text| format!("\n[{name}header]\nX-MetaHub-Machine-Type = {text:?}\n"));
     let (root, host) = (table("").unwrap_or_default(), table(&format!("host.{url:?}.")).unwrap_or_default());
-    format!("server = {url:?}\n{root}\n[host.{url:?}]\ncapabilities = [\"pull\", \"resolve\"]\n{host}")
+    format!("server = {url:?}\n{whole}{root}\n[host.{url:?}]\ncapabilities = [\"pull\", \"resolve\"]\n{whole}{host}")
 }
 
 /// Sends what is asked of a registry elsewhere.
@@ -119,8 +123,9 @@ pub(super) fn registries_conf(prefix: &str, location: &str) -> String {
 
 /// Pulls with a registries.conf that moves the registry of the image's name, whose login is looked up under the new
 /// name.
-fn moved(client: &mut impl Client, hub: &Hub, authority: &str, login: Option<&Login>) -> Result<String> {
-    let text = registries_conf(&hub.name(), authority);
+fn moved(client: &mut impl Client, hub: &Hub, to: (&str, &str), login: Option<&Login>) -> Result<String> {
+    let (authority, path) = to;
+    let text = registries_conf(&hub.name(), &format!("{authority}{path}"));
     let text = format!("unqualified-search-registries = []\n{text}insecure = true\n");
     let directory = client.sandbox().expect("a client in a sandbox").directory();
     std::fs::write(directory.join("registries.conf"), text)?;

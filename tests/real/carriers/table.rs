@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-use super::ways::{self, Authentication, PROGRAMS, Program, REASONS, Reason, SOURCES, Way};
+use super::ways::{self, Authentication, PROGRAMS, Program, REASONS, Reason, SOURCES, Source, Way};
 use metahub_testkit::Failure;
 
 /// A client with one kind of authentication.
@@ -34,8 +34,9 @@ pub(super) fn print(rows: &[Row]) {
     table.push_str("   seconds\n");
     for row in rows {
         let _ = write!(table, "{:12}{:16}", row.program.name(), row.authentication.name());
-        for cell in &row.cells {
+        for (cell, source) in row.cells.iter().zip(SOURCES) {
             let text = match cell {
+                Cell::Right(way) if source == Source::Described => way.name().to_owned(),
                 Cell::Right(way) => way.words(row.program).replace('`', ""),
                 Cell::Impossible(reason) => format!("({})", reason.letter()),
                 Cell::Failed(_) => "FAILED".to_owned(),
@@ -76,9 +77,10 @@ pub(super) fn of_the_page() -> String {
     {
         let _ = write!(table, "| {}{without} |", program.name());
         for source in SOURCES {
-            let _ = match ways::way(program, source, authentication) {
-                Ok(way) => write!(table, " {} |", way.words(program)),
-                Err(reason) => write!(table, " ({}) |", reason.letter()),
+            let _ = match (ways::way(program, source, authentication), source) {
+                (Ok(way), Source::Described) => write!(table, " {} |", way.name()),
+                (Ok(way), _) => write!(table, " {} |", way.words(program)),
+                (Err(reason), _) => write!(table, " ({}) |", reason.letter()),
             };
         }
         table.push('\n');

@@ -5,12 +5,16 @@
 pub(super) enum Source {
     Login,
     Header,
+    Path,
     Host,
     Address,
+    /// A description of the machine in the place of a name, wherever the client can carry one.
+    Described,
 }
 
 /// The columns, in their order.
-pub(super) const SOURCES: [Source; 4] = [Source::Login, Source::Header, Source::Host, Source::Address];
+pub(super) const SOURCES: [Source; 6] =
+    [Source::Login, Source::Header, Source::Path, Source::Host, Source::Address, Source::Described];
 
 /// A container runtime, or another client of registries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +43,8 @@ pub(super) enum Way {
     User,
     /// The header `X-MetaHub-Machine-Type`.
     Header,
+    /// The path before the repository.
+    Path,
     /// The host name.
     Host,
     /// The address that the connection comes from.
@@ -61,8 +67,10 @@ impl Source {
         match self {
             Self::Login => "login name",
             Self::Header => "header",
+            Self::Path => "path",
             Self::Host => "host name",
             Self::Address => "address",
+            Self::Described => "described",
         }
     }
 }
@@ -101,6 +109,25 @@ impl Way {
             (_, Program::Podman | Program::Skopeo) => "`registries.conf`",
         }
     }
+
+    /// The word for it where several are possible.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::User => "login name",
+            Self::Header => "header",
+            Self::Path => "path",
+            Self::Host => "host name",
+            Self::Address => "address",
+        }
+    }
+
+    /// A machine type in this way's notation; `feature` describes it, such as `cpu:broadwell`.
+    pub(super) fn notation(self, feature: &str) -> String {
+        match self {
+            Self::Path => feature.replace(':', "__"),
+            _ => feature.replace(':', "="),
+        }
+    }
 }
 
 impl Reason {
@@ -132,7 +159,12 @@ pub(super) const fn way(program: Program, source: Source, authentication: Authen
         (Source::Login, ..) => Ok(Way::User),
         (Source::Header, Program::Docker, _) => Err(Reason::ClassicStore),
         (Source::Header, Program::Podman | Program::Skopeo, _) => Err(Reason::NoHeaders),
-        (Source::Header, Program::Containerd, _) => Ok(Way::Header),
+        (Source::Header | Source::Described, Program::Containerd, _) => Ok(Way::Header),
+        (Source::Described, Program::Docker | Program::Skopeo, authentication) => match authentication {
+            Authentication::Anonymous => Ok(Way::Path),
+            _ => Ok(Way::User),
+        },
+        (Source::Path, ..) | (Source::Described, Program::Podman, _) => Ok(Way::Path),
         (Source::Host, ..) => Ok(Way::Host),
         (Source::Address, ..) => Ok(Way::Address),
     }

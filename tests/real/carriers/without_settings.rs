@@ -1,8 +1,10 @@
-//! Proxies that say a machine type of their own.
+//! Clients that know of no headers, and proxies that send their own.
 
 use serde_json::{Value, json};
 
 use metahub_testkit::bench::REPOSITORY;
+use metahub_testkit::client::oci_client::OciClient;
+use metahub_testkit::client::{Client as _, Login};
 use metahub_testkit::config::Edit as _;
 use metahub_testkit::envoy::{Builder, manager};
 use metahub_testkit::http::Request;
@@ -16,6 +18,18 @@ fn start(sources: Value) -> Stage {
         config.add("machine_type_from", sources);
     };
     stage().config(edit).start().unwrap()
+}
+
+/// The crate `oci-client` has a setting for neither headers nor mirrors; the name of the image is its caller's.
+#[test]
+fn oci_client_by_path() {
+    let stage = start(json!({ "path": "machines" }));
+    let mut client = OciClient::build().unwrap();
+    client.log_in(&stage.front(), &Login::new("pods", "secret")).unwrap();
+    for (machine, features) in [("type1", "cpu:broadwell"), ("type2", "cpu:skylake"), ("type1", "cpu:broadwell")] {
+        let image = format!("{}/machines/{machine}/{REPOSITORY}:latest", stage.front());
+        assert_eq!(client.pull(&image).unwrap().digest, stage.bench.digest(&[features]), "{machine}");
+    }
 }
 
 /// A proxy before MetaHub that says the machine type too. Nothing says which of the two is right.
