@@ -5,8 +5,9 @@ use metahub::oci::digest::Digest;
 use metahub::text::headers::HeaderChange;
 use serde_json::{Value, json};
 
-use super::driver::{parse, send};
+use super::driver::{exchange, parse, send};
 use super::explain::explain_with;
+use super::flow_cache::{large, with_cache};
 use super::flow_images::{document, ollama, push, says};
 use super::outcome::Outcome;
 use super::scripted_registry::{Response, ScriptedRegistry};
@@ -68,6 +69,25 @@ fn every_request_to_the_registry_has_it() {
         }
     }
     assert_eq!(says(&get(&config, "/v2/ollama/ollama/manifests/0.5", "rocm", &upstream)), "0.5-rocm amd64");
+}
+
+/// A large manifest is not fetched by a callout: the client's own request does, by the registry's name.
+#[test]
+fn large_manifests_are_there_too() {
+    for cache in [json!({}), json!({ "bytes": 0 }), json!({ "tag_ttl": "1m" })] {
+        let mut document = with_cache(&cache);
+        document["registries"]["registry"]["prefix"] = json!("hub/cache");
+        let (config, upstream) = (parse(&document), large(100_000).1);
+        for method in ["GET", "HEAD", "GET"] {
+            let outcome = exchange(&config, method, "qnib/bench:latest", "qnib-type1", &upstream);
+            assert_eq!(outcome.status, 200, "{cache} {method}");
+            let asked = asked(&outcome, "");
+            assert!(
+                asked.iter().all(|path| path.starts_with("/v2/hub/cache/qnib/bench/")),
+                "{cache} {method}: {asked:?}"
+            );
+        }
+    }
 }
 
 #[test]

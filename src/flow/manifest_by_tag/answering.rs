@@ -79,7 +79,8 @@ impl ManifestByTag {
             return Decision::from(at.session.go_round(&asked.repository, self.asked_for().as_str())).growing(growth);
         }
         let served = resolution.served.clone();
-        let path = ["/v2/", asked.repository.as_str(), "/manifests/", served.digest.as_str(), &at.session.query];
+        let repository = at.session.registry.upstream(&asked.repository);
+        let path = ["/v2/", repository.as_str(), "/manifests/", served.digest.as_str(), &at.session.query];
         let changes = vec![
             HeaderChange::Set(":path", path.concat()),
             HeaderChange::Set("accept", accept_header::all()),
