@@ -12,6 +12,9 @@ use crate::machine_type::{Source, is_name};
 const MALFORMED: &str =
     "is no machine type's name, which is of letters, digits, '.', '_' and '-', and of 128 characters at most";
 
+/// Why a header that describes a machine and names one is refused.
+const NAMED_TOO: &str = "names a machine type and describes a machine, as if a proxy had joined two headers";
+
 /// Why a claimed text stands for no view.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InvalidClaim {
@@ -54,6 +57,10 @@ impl Config {
         let (Some(descriptions), Some(notation)) = (&self.descriptions, notation(source)) else {
             return Err(InvalidClaim::Unknown);
         };
+        let is_named = |part: &str| self.machine_types.contains_key(&part.trim().to_ascii_lowercase());
+        if source == Source::Header && text.split(',').any(is_named) {
+            return Err(InvalidClaim::Malformed(Cow::Borrowed(NAMED_TOO)));
+        }
         let machine = descriptions.read(&self.machine_types, text, notation);
         machine.map(View::Machine).map_err(|error| InvalidClaim::Malformed(Cow::Owned(error.to_string())))
     }

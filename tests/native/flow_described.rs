@@ -136,6 +136,8 @@ fn descriptions_are_refused_in_words() {
         ("cpu=zen99", 400, "has cpu:zen99, which archspec does not know"),
         ("cpu=zen4,a|b", 400, "may only have letters, digits"),
         ("nvcap=8.6", 400, "describes no machine: architecture: required"),
+        ("cpu=zen4, Type2", 400, "names a machine type and describes a machine, as if a proxy had joined two headers"),
+        ("type2,cpu=zen4", 400, "names a machine type and describes a machine"),
     ];
     for (text, status, reason) in rows {
         let outcome = send_headers(&config, &with_header(&basic("x", "pw"), text), &demo());
@@ -145,6 +147,10 @@ fn descriptions_are_refused_in_words() {
     for text in ["cpu=zen4\u{1}", "cpu=zen4\u{e9}", &format!("cpu=zen4,{}", "a,".repeat(1024))] {
         assert_eq!(by_header(&config, &basic("x", "pw"), text), "400", "{text:?}");
     }
+    assert_eq!(
+        by_header(&config, &basic("x", "pw"), "cpu=zen4,type=type2,type22"),
+        "cpu=zen4,type22,type=type2 header"
+    );
     let mut raw = with_header(&basic("x", "pw"), "");
     raw.last_mut().unwrap().1 = b"cpu=zen4,\xff".to_vec();
     assert_eq!(send_headers(&config, &raw, &demo()).status, 400, "not UTF-8");

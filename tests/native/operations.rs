@@ -52,6 +52,7 @@ const PHRASES: &[(&str, &str)] = &[
     ("is there more than once, with different values", "src/flow/claim/header.rs"),
     ("has characters that are not printable ASCII", "src/flow/claim/header.rs"),
     ("is no machine type's name, which is of ", "src/config/claimed.rs"),
+    ("names a machine type and describes a machine, as if a proxy had joined two headers", "src/config/claimed.rs"),
     ("nothing in machine_type_from says what clients without a login are", "src/config/validate.rs"),
     ("may not log in as machine type ", "src/flow/claim/denied.rs"),
     ("ask for it, or log in as another", "src/flow/begin.rs"),
