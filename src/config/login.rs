@@ -51,9 +51,9 @@ impl Config {
             _ if !self.machine_type_from.login => false,
             Authentication::Accounts => false,
             // A machine type without an account is no login.
-            Authentication::Upstream => {
-                user.strip_prefix(separator).is_some_and(|rest| self.machine_types.contains_key(rest))
-            }
+            Authentication::Upstream => user.strip_prefix(separator).is_some_and(|rest| {
+                self.machine_types.contains_key(rest) || self.descriptions.is_some() && described::is_begun(rest)
+            }),
             Authentication::None => user.contains(separator),
         };
         match named {

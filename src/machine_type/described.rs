@@ -93,8 +93,14 @@ pub fn in_login<'u>(user: &'u str, separator: &str) -> Option<(&'u str, &'u str)
     user.match_indices(separator).find_map(|(at, _)| {
         let (account, rest) = user.split_at_checked(at)?;
         let text = rest.get(separator.len()..)?;
-        FIRST.iter().any(|first| text.starts_with(first)).then_some((account, text))
+        is_begun(text).then_some((account, text))
     })
+}
+
+/// Whether the text begins as a description in a login does.
+#[must_use]
+pub fn is_begun(text: &str) -> bool {
+    FIRST.iter().any(|first| text.starts_with(first))
 }
 
 impl MachineType {

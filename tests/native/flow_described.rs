@@ -93,6 +93,25 @@ fn a_machine_is_described_with_every_kind_of_authentication() {
     assert_eq!((told(&outcome), outcome.authorization), ("cpu=zen4 login".into(), Some(Some(basic("me", "pw")))));
 }
 
+/// A description without an account is no login, and above all not the registry's user of that name.
+#[test]
+fn a_description_needs_an_account_before_it() {
+    let rows = [("accounts", "401"), ("upstream", "403"), ("none", "403")];
+    for (authentication, expected) in rows {
+        let mut document = document(authentication);
+        document["default_machine_type"] = json!("type2");
+        let config = parse(&document);
+        for user in ["-cpu=zen4", "-os=linux,cpu=zen4", "-cpu=zen99", "-os=linux-cpu=zen4"] {
+            assert_eq!(by_login(&config, user), expected, "{authentication} {user}");
+        }
+        assert_eq!(by_login(&config, "any"), "type2 default", "{authentication}");
+    }
+    let mut document = document("upstream");
+    document["default_machine_type"] = json!("type2");
+    document["machine_type_from"]["login"] = json!(false);
+    assert_eq!(by_login(&parse(&document), "-cpu=zen4"), "type2 default", "no login is split");
+}
+
 #[test]
 fn accounts_may_be_described_as_their_lists_say() {
     let config = config("accounts");
