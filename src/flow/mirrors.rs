@@ -49,7 +49,7 @@ pub(super) fn report(
     let line = format!(
         "{repository}:{tag} is asked for through a mirror ({sign}) for machine type {}; a mirror that keeps the tag \
          gives this image to other kinds of nodes",
-        machine_type.name()
+        machine_type.label()
     );
     Some(Report { topic: Some(format!("mirror {sign}")), ..Report::fault(Counter::Mirrored, line) })
 }

@@ -266,6 +266,11 @@ fn made_up_machines_are_no_topics_and_no_events() {
     assert_eq!((outcome.status, outcome.events.len()), (404, 0));
     assert!(outcome.header("x-metahub-machine-type").len() > 800, "the header has all of it");
     assert!(outcome.lines.iter().all(|line| line.len() < 500 && line.contains("...")), "{:?}", outcome.lines);
+    let mut through_mirror = with_header(&basic("x", "pw"), &text);
+    through_mirror.extend(header_list(&[("user-agent", "spegel")]));
+    let outcome = send_headers(&config, &through_mirror, &demo());
+    let [line] = outcome.lines.as_slice() else { panic!("{:?}", outcome.lines) };
+    assert!(line.contains("through a mirror") && line.len() < 500 && line.contains("..."), "{line}");
 }
 
 /// One process and one worker, and the requests of a client.
