@@ -22,12 +22,15 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let by_login = Stage::new(&json!({}), "Basic eC10eXBlMTp4", None);
     // The place that names the machine type, the login being the account's name alone.
-    let from = |key: &'static str, value: Value| {
-        Stage::new(&json!({ "machine_type_from": { key: value } }), "Basic eTp4", Some(key))
+    let from = |key: &'static str, value: Value, header: Option<&'static str>| {
+        let described = header.is_some_and(|text| text.contains('='));
+        let more = json!({ "machine_type_from": { key: value }, "described_machine_types": described });
+        Stage::new(&more, "Basic eTp4", header)
     };
-    let by_header = from("header", json!(true));
-    let by_host = from("hosts", json!({ "hub.example": "type1" }));
-    let by_address = from("addresses", json!({ "192.0.2.0/24": "type1" }));
+    let by_header = from("header", json!(true), Some("type1"));
+    let by_description = from("header", json!(true), Some("cpu=broadwell,nvcap=8.6,ib"));
+    let by_host = from("hosts", json!({ "hub.example": "type1" }), None);
+    let by_address = from("addresses", json!({ "192.0.2.0/24": "type1" }), None);
     let ping = "/v2/".to_owned();
     let blob = format!("/v2/bench/app/blobs/{}", by_login.child_digest);
     let tag = "/v2/bench/app/manifests/latest".to_owned();
@@ -40,6 +43,7 @@ fn main() {
         ("ping-header", &by_header, ping),
         ("blob-header", &by_header, blob),
         ("tag-header", &by_header, tag.clone()),
+        ("tag-described", &by_description, tag.clone()),
         ("tag-host", &by_host, tag.clone()),
         ("tag-address", &by_address, tag),
     ];
@@ -59,7 +63,7 @@ fn main() {
             (0..count).for_each(|_| stage.answer(black_box(&request())));
             continue;
         }
-        println!("{kind:<11} {:>10.2?}", fastest(|| stage.answer(black_box(&request()))));
+        println!("{kind:<13} {:>10.2?}", fastest(|| stage.answer(black_box(&request()))));
     }
 }
 
@@ -75,8 +79,8 @@ fn header_list(headers: &[(&str, &str)]) -> HeaderList {
 /// One worker with one image behind it.
 struct Stage {
     authorization: &'static str,
-    /// The place that names the machine type, if that is not the login.
-    source: Option<&'static str>,
+    /// The node's header, if it sends one.
+    header: Option<&'static str>,
     config: Config,
     memory: Map,
     worker: WorkerState,
@@ -89,7 +93,7 @@ struct Stage {
 
 impl Stage {
     /// `more` is added to the configuration.
-    fn new(more: &Value, authorization: &'static str, source: Option<&'static str>) -> Self {
+    fn new(more: &Value, authorization: &'static str, header: Option<&'static str>) -> Self {
         let password = bcrypt::hash("x", 4).unwrap();
         let mut config = json!({
             "machine_types": { "type1": { "features": ["cpu:broadwell"] } },
@@ -131,7 +135,7 @@ impl Stage {
         };
         Self {
             authorization,
-            source,
+            header,
             config: Config::parse(config.to_string().as_bytes(), &|_| None).unwrap(),
             memory: Map::default(),
             worker: WorkerState::default(),
@@ -157,8 +161,8 @@ impl Stage {
             ("x-request-id", "3c8d7b6e-0d5b-4a0b-9d2a-111111111111"),
             ("accept", &ALL.join(", ")),
         ]);
-        if self.source == Some("header") {
-            headers.push(("x-metahub-machine-type".to_owned(), b"type1".to_vec()));
+        if let Some(text) = self.header {
+            headers.push(("x-metahub-machine-type".to_owned(), text.into()));
         }
         headers
     }
