@@ -76,6 +76,7 @@ impl Rules {
                 "all": { "password": ALL.1, "machine_type": "unfiltered" },
             },
             "machine_type_from": { "header": true },
+            "described_machine_types": true,
             "on_no_match": self.on_no_match,
             "index_by_digest": self.index_by_digest,
             "cache": {

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use metahub::host::Driver;
 
 use super::super::input::Input;
-use super::catalogue::{DOCUMENTS, MACHINES};
+use super::catalogue::{DOCUMENTS, MACHINES, Machine};
 use super::client::{Login, Rules};
 use super::registry::{REPOSITORIES, TAGS};
 use super::response::HeaderList;
@@ -165,8 +165,9 @@ impl Stream {
         }
         // A node that says what it is.
         let machine = usize::from(odd >> 3) % MACHINES.len();
-        let node = (odd & 7 == 2).then(|| self.login.sight_at(machine));
-        headers.extend(node.map(|_| (MACHINE_TYPE, MACHINES[machine].name)));
+        let (named, text) = if odd >= 128 { described(machine) } else { (machine, MACHINES[machine].name.to_owned()) };
+        let node = (odd & 7 == 2).then(|| self.login.sight_at(named));
+        headers.extend(node.map(|_| (MACHINE_TYPE, text.as_str())));
         let headers: Vec<_> =
             headers.into_iter().map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec())).collect();
         // A ticket holds no machine type, whichever node has asked for it.
@@ -196,6 +197,14 @@ impl Stream {
     pub(super) fn is_transferring(&self) -> bool {
         self.driver.inspect(|exchange| exchange.checks_body())
     }
+}
+
+/// A machine's description, and the machine by whose name it is known: the first one that offers the same.
+fn described(machine: usize) -> (usize, String) {
+    let Machine { architecture, features, .. } = MACHINES[machine];
+    let same = |other: &Machine| (other.architecture, other.features) == (architecture, features);
+    let text = format!("architecture={architecture},{}", features.join(","));
+    (MACHINES.iter().position(same).unwrap_or(machine), text.trim_end_matches(',').to_owned())
 }
 
 /// The form with the login of a `Basic` header.
