@@ -31,8 +31,7 @@ impl Config {
     /// # Errors
     /// [`InvalidClaim`].
     pub fn claimed(&self, text: &str, source: Source) -> Result<View, InvalidClaim> {
-        let any_case = matches!(source, Source::Header | Source::Host);
-        let name = if any_case && text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        let name = if source.ignores_case() && text.bytes().any(|byte| byte.is_ascii_uppercase()) {
             Cow::Owned(text.to_ascii_lowercase())
         } else {
             Cow::Borrowed(text)

@@ -84,7 +84,8 @@ impl MachineTypeFrom {
     /// Whether anything but the login may say a machine type.
     #[must_use]
     pub fn has_sources(&self) -> bool {
-        self.header || self.path.is_some() || !self.hosts.is_empty() || !self.addresses.is_empty()
+        let Self { header, path, hosts, addresses, login: _ } = self;
+        *header || path.is_some() || !hosts.is_empty() || !addresses.is_empty()
     }
 
     /// Refuses a path that hides a repository which the configuration names: no client could ask for it.

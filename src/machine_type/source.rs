@@ -37,4 +37,22 @@ impl Source {
             Self::Default => "default",
         }
     }
+
+    /// Whether the client's node says it: neither its login nor the configuration.
+    #[must_use]
+    pub const fn is_of_node(self) -> bool {
+        match self {
+            Self::Header | Self::Path | Self::Host => true,
+            Self::Login | Self::Account | Self::Address | Self::Anonymous | Self::Default => false,
+        }
+    }
+
+    /// Whether letter case does not count in what it says.
+    #[must_use]
+    pub const fn ignores_case(self) -> bool {
+        match self {
+            Self::Header | Self::Host => true,
+            Self::Path | Self::Login | Self::Account | Self::Address | Self::Anonymous | Self::Default => false,
+        }
+    }
 }

@@ -86,7 +86,7 @@ impl ClaimDenied {
 
 fn not_granted(view: &View, source: Source, account: &Account, session: &Session) -> Box<LocalReply> {
     let (name, account_name) = (label(view), account.name());
-    let by_node = matches!(source, Source::Header | Source::Path | Source::Host);
+    let by_node = source.is_of_node();
     match &account.grant {
         Grant::Bound(bound) if by_node => {
             let message = format!(
