@@ -15,15 +15,15 @@ use crate::store::resources::Resources;
 const PLACES: usize = 512;
 
 /// A description as it was written, and its machine.
-type Described = (String, Arc<MachineType>);
+type Reading = (String, Arc<MachineType>);
 
 /// The described machines that one worker knows under one configuration. Only those are kept that were let in, so that
 /// made-up ones push nobody out.
 #[derive(Default)]
 pub(super) struct DescribedMachines {
-    known: RefCell<Vec<Option<Described>>>,
+    known: RefCell<Vec<Option<Reading>>>,
     /// The one that was read last, and is not let in yet.
-    new: RefCell<Option<Described>>,
+    new: RefCell<Option<Reading>>,
 }
 
 impl fmt::Debug for DescribedMachines {
