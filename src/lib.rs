@@ -1,7 +1,8 @@
 //! MetaHub: one image name, the right image for each machine.
 //!
-//! This is the core, which knows nothing of Envoy: it takes what arrives and says what is to be done. A machine logs in
-//! as a *machine type*; every manifest list or OCI index it pulls by tag comes back as the one entry that fits.
+//! This is the core, which knows nothing of Envoy: it takes what arrives and says what is to be done. A client says its
+//! *machine type*, by its login or by what its node adds; every manifest list or OCI index that it pulls by tag comes
+//! back as the one entry that fits.
 //!
 //! The folders stand in the order in which a request's data comes through them.
 
