@@ -23,7 +23,7 @@ use crate::store::resources::Resources;
 use crate::text::headers::Headers;
 
 /// The message to a client that has not logged in.
-const LOG_IN: &str = "log in to MetaHub with the login of a machine type";
+const LOG_IN: &str = "log in to MetaHub with a user name and a password";
 
 /// The caller of this request. A request without credentials is always asked for them, even where clients may go on
 /// without: docker learns the scheme from its bare ping and containerd sends credentials only when asked.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// The fixed part of a message, which the page shows as it is, and the file that makes the message.
 const PHRASES: &[(&str, &str)] = &[
-    ("log in to MetaHub with the login of a machine type", "src/flow/authenticate.rs"),
+    ("log in to MetaHub with a user name and a password", "src/flow/authenticate.rs"),
     ("no such account or wrong password", "src/flow/authenticate/by_password.rs"),
     ("too many wrong passwords lately", "src/flow/authenticate/by_password.rs"),
     (
