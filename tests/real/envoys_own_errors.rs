@@ -52,6 +52,7 @@ fn the_access_log_tells_the_choice_and_no_secret() {
         envoy.log().lines().find(|line| line.contains(" type=type1 ")).map(str::to_owned)
     });
     let line = line.unwrap();
+    assert!(line.contains(" type=type1 source=account selected=\"sha256:"), "{line}");
     assert!(line.contains("cpu:broadwell"), "{line}");
     assert!(!envoy.log().contains("cW5pYi10eXBlMTpxbmliLXR5cGUx"), "the credentials are in the log");
 }
