@@ -30,9 +30,9 @@ use crate::machine_type::Description;
     )
 )]
 pub(super) struct RawConfig {
-    /// The kinds of machines, by the name that logins use. A name is of lower-case letters, digits, `.`, `_` and `-`,
-    /// starts with a letter or digit and has at most 128 characters; `refuse`, `unfiltered`, `none` and `described` are
-    /// reserved. Default: none; at least one unless `described_machine_types`.
+    /// The kinds of machines, by the name that logins and nodes use. A name is of lower-case letters, digits, `.`, `_`
+    /// and `-`, starts with a letter or digit and has at most 128 characters; `refuse`, `unfiltered`, `none` and
+    /// `described` are reserved. Default: none; at least one unless `described_machine_types`.
     #[serde(default)]
     #[cfg_attr(
         feature = "schema",
@@ -69,7 +69,8 @@ pub(super) struct RawConfig {
     /// The places that say a client's machine type beside its login. Default: the login name alone.
     pub(super) machine_type_from: Option<RawMachineTypeFrom>,
 
-    /// The machine type, or `unfiltered`, of logins that name none. Default: such logins are refused.
+    /// The machine type, or `unfiltered`, of logins whose machine type nothing else says. Default: requests that need
+    /// one are refused.
     pub(super) default_machine_type: Option<String>,
 
     /// The answer to a client if no entry of an index fits its machine type. Default: `refuse`.
