@@ -202,7 +202,7 @@ impl<'a> Allowed<'a> {
             self.0;
         let mut session = caller.session(site.registry);
         session.repeated = onward::is_repeated(path);
-        if let Request::Manifest(..) = request {
+        if onward::names_a_host(path) {
             session.query = onward::routed(path);
         }
         (session.mapped, session.content) = (mapped, Content::of(&request));

@@ -4,6 +4,7 @@
 //! with MetaHub, also where the registry names itself by its host.
 
 use super::mapped::Mapped;
+use super::onward;
 use crate::config::Registry;
 use crate::flow::reply::Reply;
 use crate::oci::reference::Repository;
@@ -46,6 +47,8 @@ pub(super) struct Paths<'s> {
     pub(super) content: Content,
     /// The beginning of the client's paths, which may say a machine type.
     pub(super) lead: &'s str,
+    /// The part of the client's query by which Envoy chose the route, with its question mark; or nothing.
+    pub(super) routed: &'s str,
 }
 
 impl Paths<'_> {
@@ -148,7 +151,19 @@ impl Paths<'_> {
             Some((mapped, rest)) if rest.starts_with('/') => [self.lead, mapped.named.as_str(), rest],
             _ => [self.lead, rest, ""],
         };
-        Some(parts.concat()).filter(|turned| turned != url)
+        Some(self.by_the_same_route(parts.concat())).filter(|turned| turned != url)
+    }
+
+    /// A path of the client's, and what follows it in `Link`, with `ns`: without it Envoy would look for the rest at
+    /// another registry.
+    fn by_the_same_route(&self, path: String) -> String {
+        let Some(pair) = self.routed.strip_prefix('?') else { return path };
+        let (url, behind) = path.split_at(path.find('>').unwrap_or(path.len()));
+        if !onward::routed(url).is_empty() {
+            return path;
+        }
+        let separator = if url.contains('?') { "&" } else { "?" };
+        [url, separator, pair, behind].concat()
     }
 }
 

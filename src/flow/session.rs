@@ -92,7 +92,7 @@ impl Session {
     /// The names that client and registry have for the request's paths.
     pub(super) fn paths(&self) -> Paths<'_> {
         let (mapped, lead) = (self.mapped.as_deref(), self.lead.as_deref().unwrap_or(BASE));
-        Paths { registry: &self.registry, mapped, content: self.content, lead }
+        Paths { registry: &self.registry, mapped, content: self.content, lead, routed: &self.query }
     }
 
     /// Finds out which `Authorization` a request needs. Returns the request for a token that must be answered first.

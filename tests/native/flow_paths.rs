@@ -216,3 +216,21 @@ fn a_second_round_is_below_the_machine_type_too() {
         assert_eq!((round.status, round.header("location")), (307, &*format!("{path}&metahub-retry=1")));
     }
 }
+
+/// A registry that the client names by `ns` leads on to itself, whatever the request is for.
+#[test]
+fn the_registry_that_the_client_means_stays_the_same() {
+    let names = Names { namespace: false, prefix: false, mapped: false, lead: LEADS[0] };
+    let (config, digest) = (names.config(), Digest::of(b"content"));
+    let moved = Response::new(307, "text/plain", "").with("location", "/v2/library/app/blobs/x");
+    let upstream = upstream(&moved);
+    for (query, expected) in [
+        ("", "/v2/library/app/blobs/x"),
+        ("?x=y&ns=docker.io", "/v2/library/app/blobs/x?ns=docker.io"),
+        ("?ns=a>b", "/v2/library/app/blobs/x"),
+    ] {
+        let path = format!("/v2/library/app/blobs/{digest}{query}");
+        let outcome = send(&config, "GET", &path, "x-cpu", "", &upstream);
+        assert_eq!((outcome.status, outcome.header("location")), (307, expected), "{path}");
+    }
+}

@@ -7,7 +7,7 @@ fn repository(name: &str) -> Repository {
 }
 
 fn paths<'s>(registry: &'s Registry, mapped: Option<&'s Mapped>) -> Paths<'s> {
-    Paths { registry, mapped, content: Content::List, lead: BASE }
+    Paths { registry, mapped, content: Content::List, lead: BASE, routed: "" }
 }
 
 /// A registry with this prefix.
@@ -62,6 +62,25 @@ fn paths_of_the_registry_are_turned_back() {
     ];
     for (paths, value, expected) in rows {
         assert_eq!(paths.back(value).as_deref(), expected, "{value} {paths:?}");
+    }
+}
+
+/// containerd names the registry that it means in the query, and Envoy's routes need that for the next request too.
+#[test]
+fn a_path_leads_on_by_the_route_of_the_request() {
+    let registry = registry(None);
+    let paths = Paths { routed: "?ns=docker.io", ..paths(&registry, None) };
+    for (value, expected) in [
+        ("https://registry.example/v2/a/blobs/x", Some("/v2/a/blobs/x?ns=docker.io")),
+        ("/v2/a/blobs/x?a=b", Some("/v2/a/blobs/x?a=b&ns=docker.io")),
+        ("/v2/a/blobs/x?a=b&ns=docker.io", None),
+        ("https://storage.example/v2/a/blobs/x", None),
+        (
+            "<https://registry.example/v2/a/tags/list?n=1>; rel=\"next\", </v2/a/tags/list>; rel=\"first\"",
+            Some("</v2/a/tags/list?n=1&ns=docker.io>; rel=\"next\", </v2/a/tags/list?ns=docker.io>; rel=\"first\""),
+        ),
+    ] {
+        assert_eq!(paths.back(value).as_deref(), expected, "{value}");
     }
 }
 
@@ -174,7 +193,7 @@ fn headers_are_read_where_the_answer_may_have_them() {
         (Content::Other, "302", none, none),
     ] {
         let named_in = |registry: &Arc<Registry>| {
-            Paths { registry, mapped: None, content, lead: BASE }.named_in(status.as_bytes())
+            Paths { registry, mapped: None, content, lead: BASE, routed: "" }.named_in(status.as_bytes())
         };
         assert_eq!((named_in(&plain), named_in(&prefixed)), (of_plain, of_prefixed), "{content:?} {status}");
     }
