@@ -13,7 +13,7 @@ use super::outcome::Outcome;
 use super::scripted_registry::{HeaderList, ScriptedRegistry, child, header_list};
 
 /// `type2` is configured; other machines may be described, in the header too.
-fn document(authentication: &str) -> Value {
+pub(super) fn document(authentication: &str) -> Value {
     let account = |fields: Value| {
         let mut account = json!({ "password": bcrypt::hash("pw", 4).unwrap() });
         account.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
@@ -49,7 +49,7 @@ fn with_header(authorization: &str, text: &str) -> HeaderList {
 }
 
 /// The machine type and its place, or the refusal's status.
-fn told(outcome: &Outcome) -> String {
+pub(super) fn told(outcome: &Outcome) -> String {
     if outcome.status != 200 {
         return outcome.status.to_string();
     }
@@ -60,7 +60,7 @@ fn by_header(config: &Config, authorization: &str, text: &str) -> String {
     told(&send_headers(config, &with_header(authorization, text), &demo()))
 }
 
-fn by_login(config: &Config, user: &str) -> String {
+pub(super) fn by_login(config: &Config, user: &str) -> String {
     told(&send_headers(config, &headers("GET", MANIFEST, &basic(user, "pw")), &demo()))
 }
 
@@ -91,58 +91,6 @@ fn a_machine_is_described_with_every_kind_of_authentication() {
     // The registry gets the account alone.
     let outcome = send_headers(&config, &headers("GET", MANIFEST, &basic("me-os=linux,cpu=zen4", "pw")), &demo());
     assert_eq!((told(&outcome), outcome.authorization), ("cpu=zen4 login".into(), Some(Some(basic("me", "pw")))));
-}
-
-/// The path is the place of runtimes that can send no header, and has a notation of its own.
-#[test]
-fn a_path_describes_a_machine() {
-    for authentication in ["accounts", "upstream", "none"] {
-        let mut document = document(authentication);
-        document["machine_type_from"]["path"] = json!("machines");
-        document["machine_types"]["x__y"] = json!({ "features": ["cpu:haswell"] });
-        let (config, upstream) = (parse(&document), demo());
-        let send = |path: &str| send_headers(&config, &headers("GET", path, &basic("any", "pw")), &upstream);
-        let rows = [
-            ("cpu__icelake--nvcap__8.6--ib", "cpu=icelake,ib,nvcap=8.6 path"),
-            ("ib--cpu__skylake", "type2 path"),
-            ("x__y", "x__y path"),
-            ("cpu__zen99", "400"),
-            ("cpu__zen4--cpu__zen3", "400"),
-            ("cpu__Zen4", "400"),
-            ("cpu=zen4", "400"),
-        ];
-        for (text, expected) in rows {
-            for lead in [format!("/v2/machines/{text}/"), format!("/machines/{text}/v2/")] {
-                let outcome = send(&MANIFEST.replace("/v2/", &lead));
-                assert_eq!(told(&outcome), expected, "{authentication} {lead}");
-                let asked = outcome.callouts.iter().flat_map(|callout| &callout.headers);
-                assert!(asked.filter(|(name, _)| *name == ":path").all(|(_, path)| path.starts_with("/v2/")), "{lead}");
-                // Only a tag needs a machine type.
-                assert_eq!(send(&lead).status, 200, "{authentication} {lead}");
-            }
-        }
-        let refused = send(&MANIFEST.replace("/v2/", "/v2/machines/cpu__zen99/"));
-        assert_eq!(refused.message(), "the path has cpu:zen99, which archspec does not know; correct the node");
-    }
-}
-
-/// A description without an account is no login, and above all not the registry's user of that name.
-#[test]
-fn a_description_needs_an_account_before_it() {
-    let rows = [("accounts", "401"), ("upstream", "403"), ("none", "403")];
-    for (authentication, expected) in rows {
-        let mut document = document(authentication);
-        document["default_machine_type"] = json!("type2");
-        let config = parse(&document);
-        for user in ["-cpu=zen4", "-os=linux,cpu=zen4", "-cpu=zen99", "-os=linux-cpu=zen4"] {
-            assert_eq!(by_login(&config, user), expected, "{authentication} {user}");
-        }
-        assert_eq!(by_login(&config, "any"), "type2 default", "{authentication}");
-    }
-    let mut document = document("upstream");
-    document["default_machine_type"] = json!("type2");
-    document["machine_type_from"]["login"] = json!(false);
-    assert_eq!(by_login(&parse(&document), "-cpu=zen4"), "type2 default", "no login is split");
 }
 
 #[test]

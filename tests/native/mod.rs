@@ -15,6 +15,7 @@ mod flow_cache;
 mod flow_claims;
 mod flow_conditions;
 mod flow_described;
+mod flow_described_where;
 mod flow_events;
 mod flow_forwarded;
 mod flow_guessing;
