@@ -171,6 +171,24 @@ fn the_first_place_that_speaks_says_the_machine_type() {
 }
 
 #[test]
+fn the_path_speaks_behind_the_header_and_before_all_others() {
+    for authentication in ["accounts", "upstream", "none"] {
+        let mut document = document(authentication);
+        document["machine_type_from"]["path"] = json!("machines");
+        let (config, upstream) = (parse(&document), demo());
+        for (logins, _) in identities(&config, authentication, &upstream) {
+            for (login, lead) in logins.iter().zip(["/v2/machines/type1/", "/machines/type1/v2/"]) {
+                let path = MANIFEST.replacen("/v2/", lead, 1);
+                let pull = |client: &Client| claim(&client.get(&config, &path, &upstream));
+                let client = Client::new(login).host("host.example").address("10.1.2.3");
+                assert_eq!(pull(&client), "type1/path", "{authentication} {lead}");
+                assert_eq!(pull(&client.node(&[b"type2"])), "type2/header", "{authentication} {lead}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_bound_account_speaks_where_a_login_name_would() {
     let config = parse(&document("accounts"));
     let bound = Client::new(&basic("bound", "pw"));
