@@ -15,11 +15,13 @@ const MAX_VALUE: usize = 1024;
 /// Why the header is refused. MetaHub does not choose one of several values.
 pub(super) fn text(headers: Headers<'_>) -> Option<Result<Cow<'_, str>, &'static str>> {
     let mut values = headers.all(NAME);
-    let first = match read(values.next()?) {
+    let raw = values.next()?;
+    let first = match read(raw) {
         Ok(first) => first,
         Err(problem) => return Some(Err(problem)),
     };
-    for value in values {
+    // A hundred lists may come, and each takes longer to read than to compare.
+    for value in values.filter(|value| !value.eq_ignore_ascii_case(raw)) {
         match read(value) {
             Ok(other) if other.eq_ignore_ascii_case(&first) => {}
             Ok(_) => return Some(Err("is there more than once, with different values")),
@@ -47,10 +49,10 @@ fn read(value: &[u8]) -> Result<Cow<'_, str>, &'static str> {
 /// repetition this one is. A list that repeats nothing stays, without blanks around its commas.
 fn once(text: &str) -> String {
     let parts: Vec<&str> = text.split(',').map(str::trim).collect();
+    // Most lengths divide nothing, and a list of a kilobyte has hundreds.
     let repeats = |length: &usize| {
-        let behind = parts.iter().skip(*length);
-        let equal = parts.iter().zip(behind).all(|(one, other)| one.eq_ignore_ascii_case(other));
-        equal && parts.len().is_multiple_of(*length)
+        let mut pairs = parts.iter().zip(parts.iter().skip(*length));
+        parts.len().is_multiple_of(*length) && pairs.all(|(one, other)| one.eq_ignore_ascii_case(other))
     };
     let length = (1..parts.len()).find(repeats).unwrap_or(parts.len());
     parts.get(..length).unwrap_or_default().join(",")
@@ -58,6 +60,8 @@ fn once(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use super::*;
 
     #[test]
@@ -93,5 +97,19 @@ mod tests {
             assert_eq!(text.as_ref().map(|text| text.as_deref().map_err(|problem| *problem)), expected, "{values:?}");
         }
         assert!(text(Headers(&[(NAME.to_owned(), b"\xff".to_vec())])).is_some_and(|text| text.is_err()));
+    }
+
+    /// As many lists as Envoy takes, in each of which nearly every length seems to repeat: they took a second here.
+    #[test]
+    fn lists_that_nearly_repeat_are_read_quickly() {
+        let list = format!("{}b", "a,".repeat(511));
+        let headers: Vec<(String, Vec<u8>)> = (0..90).map(|_| (NAME.to_owned(), list.clone().into_bytes())).collect();
+        let read = || {
+            let began = Instant::now();
+            assert_eq!(text(Headers(&headers)), Some(Ok(Cow::Borrowed(list.as_str()))));
+            began.elapsed()
+        };
+        let fastest = (0..5).map(|_| read()).min().unwrap_or_default();
+        assert!(fastest < Duration::from_millis(100), "{fastest:?}");
     }
 }
