@@ -83,6 +83,23 @@ fn the_memory_of_descriptions_is_bounded_and_keeps_a_fleets() {
     assert!(slots.len() <= 1024 && slots.iter().all(|length| *length <= 256), "{}", slots.len());
 }
 
+/// Clients at many addresses make up as many machines as there is room for, while a fleet asks now and then.
+#[test]
+fn what_is_in_use_stays_known() {
+    const FLEET: u32 = 20;
+    let memory = Map::default();
+    (0..FLEET).for_each(|number| assert_eq!(describe(&memory, number, "10.0.0.1"), None));
+    (0..DESCRIPTIONS).for_each(|number| assert_eq!(describe(&memory, 2_000_000 + number, "10.0.0.2"), None));
+    for number in 1..=16_384 {
+        let made_up = 1_000_000 + number;
+        assert_eq!(describe(&memory, made_up, &format!("10.1.{}.{}", number / 25_600, number / 100 % 256)), None);
+        if number % 1_024 == 0 {
+            let ask = |number| describe(&memory, number, "10.0.0.2");
+            (0..FLEET).for_each(|number| assert_eq!(ask(number), None, "its client has no budget left"));
+        }
+    }
+}
+
 #[test]
 fn a_description_is_let_in_without_randomness_and_when_others_are_faster() {
     let mute = Map { mute: true, ..Map::default() };
