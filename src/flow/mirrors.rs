@@ -57,6 +57,8 @@ pub(super) fn report(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hardware::feature::FeatureRules;
+    use crate::machine_type::described::Notation;
 
     #[test]
     fn mirrors_are_known_by_what_they_send() {
@@ -98,5 +100,21 @@ mod tests {
                 headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
             assert_eq!(sign(&config, Headers(&list)), expected, "{headers:?}");
         }
+    }
+
+    /// A described machine's name may have a kilobyte.
+    #[test]
+    fn the_line_cuts_a_description() {
+        let config = br#"{ "machine_types": { "a": { "architecture": "amd64" } },
+            "registries": { "r": { "host": "r", "authentication": "none" } } }"#;
+        let config = Config::parse(config, &|_| None).unwrap();
+        let features: Vec<String> = (0..10).map(|number| format!("{number}{}", "x".repeat(60))).collect();
+        let text = format!("cpu=icelake,{}", features.join(","));
+        let machine = MachineType::described(&text, Notation::Plain, &FeatureRules::default()).unwrap();
+        let headers = [("user-agent".to_owned(), b"spegel".to_vec())];
+        let (repository, tag) = (Repository::parse("a").unwrap(), Tag::parse("b").unwrap());
+        let report = report(&config, Headers(&headers), &repository, &tag, &machine).unwrap();
+        let line = report.line.unwrap();
+        assert!(line.contains("cpu=icelake") && line.contains("...") && line.len() < 350, "{line}");
     }
 }
