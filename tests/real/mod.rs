@@ -21,6 +21,7 @@ mod clients;
 mod configurations;
 mod crash;
 mod credential_helper;
+mod described_flood;
 mod disconnects;
 mod docker_hub;
 mod envoys_own_errors;
