@@ -205,8 +205,8 @@ fn made_up_machines_harm_nobody_else() {
     let rate = |count: u64, time: Duration| count / time.as_secs();
     eprintln!(
         "{} ordinary requests a second, {} made-up machines a second, {let_in} of {} let in; \
-         others took {alone:?} alone, {usual:?} beside ordinary ones, {median:?} and {longest:?} at most beside made-up \
-         ones; memory {:?}",
+         others took {alone:?} alone, {usual:?} beside ordinary ones, {median:?} and {longest:?} at most beside \
+         made-up ones; memory {:?}",
         rate(ordinary.let_in.into_inner(), ORDINARY),
         rate(let_in + refused, MADE_UP),
         let_in + refused,
