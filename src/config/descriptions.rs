@@ -22,7 +22,8 @@ impl Descriptions {
         Self { rules: rules.clone(), offered: machine_types.values().map(offered).collect() }
     }
 
-    /// The machine that a text describes: the configured machine type that offers the same, if there is one.
+    /// The machine that a text describes: the configured machine type that offers the same, if there is one; of several
+    /// the one that is what it would be without its name, or else the first by name.
     pub(super) fn read(
         &self,
         machine_types: &MachineTypes,
@@ -30,9 +31,12 @@ impl Descriptions {
         notation: Notation,
     ) -> Result<Arc<MachineType>, InvalidDescription> {
         let machine = MachineType::described(text, notation, &self.rules)?;
-        let place = self.offered.iter().position(|offered| *offered == machine.fingerprint());
-        let configured = place.and_then(|place| machine_types.values().nth(place));
-        Ok(Arc::new(configured.map_or(machine, |configured| configured.as_described())))
+        let own = machine.fingerprint();
+        let alike = || machine_types.values().zip(&self.offered).filter(|(_, offered)| **offered == own);
+        // Several may offer the same and differ in the order of their keys, or in `prefer`.
+        let same = alike().find(|(configured, _)| configured.fingerprint() == own);
+        let configured = same.or_else(|| alike().next()).map(|(configured, _)| configured.as_described());
+        Ok(Arc::new(configured.unwrap_or(machine)))
     }
 }
 
