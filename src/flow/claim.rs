@@ -125,13 +125,13 @@ impl Claim {
     fn read(Site { config, worker, .. }: Site<'_>, text: &str, source: Source) -> Result<Self, ClaimDenied> {
         let said = |view| Ok(Self { view, source, disagrees: false });
         let may_be_described = config.may_be_described(text, source);
-        if may_be_described && let Some(machine) = worker.described.find(text) {
+        if may_be_described && let Some(machine) = worker.described.find(text, source) {
             return said(View::Machine(machine));
         }
         match config.claimed(text, source) {
             Ok(view) => {
                 if may_be_described && let View::Machine(machine) = &view {
-                    worker.described.on_read(text, machine);
+                    worker.described.on_read(text, source, machine);
                 }
                 said(view)
             }

@@ -7,15 +7,15 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::auth::access::{self, Client, Limit};
-use crate::machine_type::MachineType;
+use crate::machine_type::{MachineType, Source};
 use crate::store::resources::Resources;
 
 /// The most described machines that a worker knows. Where two share a place, the earlier one is forgotten, and read
 /// anew the next time. One takes about 2 KiB, and 16 KiB at most.
 const PLACES: usize = 512;
 
-/// A description as it was written, and its machine.
-type Reading = (String, Arc<MachineType>);
+/// A description as a source has it, and its machine. Each source reads a text by its own rules.
+type Reading = ((Source, String), Arc<MachineType>);
 
 /// The described machines that one worker knows under one configuration. Only those are kept that were let in, so that
 /// made-up ones push nobody out.
@@ -34,15 +34,15 @@ impl fmt::Debug for DescribedMachines {
 
 impl DescribedMachines {
     /// The machine of a description that was let in.
-    pub(super) fn find(&self, text: &str) -> Option<Arc<MachineType>> {
+    pub(super) fn find(&self, text: &str, source: Source) -> Option<Arc<MachineType>> {
         let known = self.known.borrow();
-        let (stored, machine) = known.get(place(text))?.as_ref()?;
-        (stored == text).then(|| Arc::clone(machine))
+        let ((of, stored), machine) = known.get(place(text))?.as_ref()?;
+        (stored == text && *of == source).then(|| Arc::clone(machine))
     }
 
     /// Takes note of a description that was read.
-    pub(super) fn on_read(&self, text: &str, machine: &Arc<MachineType>) {
-        *self.new.borrow_mut() = Some((text.to_owned(), Arc::clone(machine)));
+    pub(super) fn on_read(&self, text: &str, source: Source, machine: &Arc<MachineType>) {
+        *self.new.borrow_mut() = Some(((source, text.to_owned()), Arc::clone(machine)));
     }
 
     /// Lets in a machine, if it is the one that was read last. `address` is the client's.
@@ -61,7 +61,7 @@ impl DescribedMachines {
         }
         let mut known = self.known.borrow_mut();
         known.resize_with(PLACES, || None);
-        if let Some(slot) = known.get_mut(place(&new.0)) {
+        if let Some(slot) = known.get_mut(place(&new.0.1)) {
             *slot = Some(new);
         }
         Ok(())
@@ -90,14 +90,15 @@ mod tests {
         let (machines, memory) = (DescribedMachines::default(), Map::default());
         let text = "cpu=icelake,ib";
         let (one, other) = (machine(text), machine(text));
-        machines.on_read(text, &one);
-        assert!(machines.find(text).is_none(), "read only");
+        machines.on_read(text, Source::Header, &one);
+        assert!(machines.find(text, Source::Header).is_none(), "read only");
         assert_eq!(machines.admit(&memory, &other, &|| None), Ok(()), "not the one that was read");
-        assert!(machines.find(text).is_none());
-        machines.on_read(text, &one);
+        assert!(machines.find(text, Source::Header).is_none());
+        machines.on_read(text, Source::Header, &one);
         assert_eq!(machines.admit(&memory, &one, &|| None), Ok(()));
-        assert!(machines.find(text).is_some_and(|known| Arc::ptr_eq(&known, &one)));
-        assert!(machines.find("ib,cpu=icelake").is_none(), "another text is read first");
+        assert!(machines.find(text, Source::Header).is_some_and(|known| Arc::ptr_eq(&known, &one)));
+        assert!(machines.find("ib,cpu=icelake", Source::Header).is_none(), "another text is read first");
+        assert!(machines.find(text, Source::Path).is_none(), "another source may refuse it");
     }
 
     #[test]
@@ -107,11 +108,11 @@ mod tests {
         for number in 0..3_000_u32 {
             let text = format!("cpu=icelake,number={number}");
             let made_up = machine(&text);
-            machines.on_read(&text, &made_up);
+            machines.on_read(&text, Source::Header, &made_up);
             let address = || Some(IpAddr::from((number / 1_000).to_be_bytes()));
             let is_refused = machines.admit(&memory, &made_up, &address).is_err();
             refused += u32::from(is_refused);
-            assert_eq!(machines.find(&text).is_none(), is_refused, "{number}");
+            assert_eq!(machines.find(&text, Source::Header).is_none(), is_refused, "{number}");
         }
         assert_eq!((machines.known.borrow().len(), refused), (PLACES, 3_000 - 3 * 128));
     }
