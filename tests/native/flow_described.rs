@@ -42,7 +42,7 @@ fn config(authentication: &str) -> Config {
 }
 
 /// A request for the tag with this header.
-fn with_header(authorization: &str, text: &str) -> HeaderList {
+pub(super) fn with_header(authorization: &str, text: &str) -> HeaderList {
     let mut headers = headers("GET", MANIFEST, authorization);
     headers.extend(header_list(&[("x-metahub-machine-type", text)]));
     headers

@@ -148,9 +148,13 @@ fn no_machine_type(config: &Config, user: &str) -> String {
     format!("the login {user:?} {known}; {}", ways.join(", or "))
 }
 
-/// A view's name, cut.
+/// A view's name, cut; the description of a machine that was described, because the name of the type that offers the
+/// same is not for all.
 fn label(view: &View) -> String {
-    printable(view.name(), MAX_NAME_LENGTH)
+    match view {
+        View::Machine(machine) if machine.is_described() => printable(&machine.canonical_text(), MAX_NAME_LENGTH),
+        view => printable(view.name(), MAX_NAME_LENGTH),
+    }
 }
 
 /// The words for a place.

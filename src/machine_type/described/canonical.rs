@@ -23,7 +23,7 @@ impl MachineType {
 
     /// The description of a machine in canonical order: `cpu` (or `architecture`, if no microarchitecture is known) and
     /// then everything that does not follow, sorted. A header and a login take it.
-    pub(super) fn canonical_text(&self) -> String {
+    pub(crate) fn canonical_text(&self) -> String {
         let (level, mut parts) = self.cpus.described();
         let mut others: Vec<String> = self.features().into_iter().filter(|word| !word.starts_with("cpu:")).collect();
         if self.toolkit_follows() {
