@@ -31,7 +31,7 @@ fn sign(config: &Config, headers: Headers<'_>) -> Option<&'static str> {
 fn names_metahub(config: &Config, headers: Headers<'_>) -> bool {
     let query = headers.text(":path").and_then(|path| path.split_once('?'));
     let ns = query.and_then(|(_, query)| query.split('&').find_map(|pair| pair.strip_prefix("ns=")));
-    ns.map(|ns| ns.replace("%3A", ":")).is_some_and(|ns| {
+    ns.map(|ns| ns.replace("%3A", ":").replace("%3a", ":")).is_some_and(|ns| {
         headers.text(":authority").is_some_and(|host| ns.eq_ignore_ascii_case(host))
             || config.machine_type_from().hosts.find(ns.as_bytes()).is_some()
     })
@@ -68,7 +68,7 @@ mod tests {
             "registries": { "r": { "host": "r", "authentication": "none" } }
         }"#;
         let config = Config::parse(config, &|_| None).unwrap();
-        let rows: [(&[(&str, &str)], Option<&str>); 24] = [
+        let rows: [(&[(&str, &str)], Option<&str>); 25] = [
             (&[("user-agent", "spegel")], Some("spegel")),
             (&[("user-agent", "dragonfly/1.0.11")], Some("dragonfly")),
             (&[("user-agent", "harbor-registry-client")], Some("harbor-registry-client")),
@@ -85,6 +85,7 @@ mod tests {
             (&[(":path", "/v2/a/manifests/1?ns=hub.example"), (":authority", "hub.example")], Some("ns")),
             (&[(":path", "/v2/a/manifests/1?x=y&ns=HUB.example"), (":authority", "hub.example")], Some("ns")),
             (&[(":path", "/v2/a/manifests/1?ns=hub%3A5000"), (":authority", "hub:5000")], Some("ns")),
+            (&[(":path", "/v2/a/manifests/1?ns=hub%3a5000"), (":authority", "hub:5000")], Some("ns")),
             (&[(":path", "/v2/a/manifests/1?ns=gpu1.hub.example"), (":authority", "hub.example")], Some("ns")),
             (&[(":path", "/v2/a/manifests/1?ns=x.nodes.hub.example:80"), (":authority", "hub.example")], Some("ns")),
             // As containerd asks MetaHub for the images of another registry.
