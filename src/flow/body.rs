@@ -163,6 +163,7 @@ mod tests {
     use super::*;
     use crate::hardware::feature::FeatureRules;
     use crate::machine_type::Description;
+    use crate::machine_type::described::Notation;
 
     #[test]
     fn what_was_found_out_is_shared_by_all_clones() {
@@ -194,6 +195,7 @@ mod tests {
             assert_eq!(body.verifies(&Digest::parse(digest).unwrap()), *expected, "{digest}");
         }
     }
+
     /// A publisher can lead to one index from any number of others, each of which is another walk.
     #[test]
     fn the_results_that_are_kept_are_bounded() {
@@ -216,5 +218,22 @@ mod tests {
             assert!(matches!(turn, Turn::Nested(next, _) if next.digest.as_str() == digest(number)), "{number}");
         }
         assert!(inner.0.turns.borrow().len() <= MAX_TURNS, "{}", inner.0.turns.borrow().len());
+    }
+
+    #[test]
+    fn made_up_machines_push_out_no_results() {
+        let rules = FeatureRules::default();
+        let body = Body::from(br#"{ "schemaVersion": 2, "manifests": [] }"#.to_vec());
+        let description = Description { architecture: Some("arm64"), ..Description::default() };
+        let configured = MachineType::new("machine", &description, &rules).unwrap();
+        body.enter(Walk::begin(), &configured, OnNoMatch::Refuse);
+        for number in 0..2 * MAX_TURNS {
+            let text = format!("architecture=amd64,number={number}");
+            let made_up = MachineType::described(&text, Notation::Plain, &rules).unwrap();
+            body.enter(Walk::begin(), &made_up, OnNoMatch::Refuse);
+        }
+        let turns = body.0.turns.borrow();
+        assert_eq!(turns.len(), MAX_TURNS / 2);
+        assert!(turns.keys().any(|(_, fingerprint, ..)| *fingerprint == configured.fingerprint()));
     }
 }
