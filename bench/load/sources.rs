@@ -24,8 +24,8 @@ const COLUMNS: [&str; 7] = [
     "p50 µs, login / header",
 ];
 
-/// An Envoy with the filter, which reads the header. Two Envoys differ by more than what is judged, whatever they do, so
-/// one is asked in both ways.
+/// An Envoy with the filter, which reads the header. Two Envoys differ by more than what is judged, whatever they do,
+/// so one is asked in both ways.
 struct Both(Subject);
 
 impl Both {
