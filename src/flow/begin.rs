@@ -207,7 +207,7 @@ impl<'a> Allowed<'a> {
         }
         (session.mapped, session.content) = (mapped, Content::of(&request));
         session.lead = said.map(|said| said.lead.into());
-        let changed_path = session.paths().upstream(path, &request, namespace, &session.query);
+        let changed_path = session.paths().upstream(path, &request, namespace);
         let cache = site.config.cache;
         if let Some((repository, identity)) = repository.as_ref().zip(caller.identity)
             && cache.trusts_earlier_confirmations()

@@ -72,24 +72,18 @@ impl Paths<'_> {
 
     /// The path of the client's own request as it goes upstream, if it is another than the client's, `sent`. The
     /// repository of `request` is the one in which the image is found, `namespace` was put before the one that the
-    /// client names. `routed` is the part of a manifest's query that routes may need. A digest goes in its one form.
-    pub(super) fn upstream(
-        &self,
-        sent: &str,
-        request: &Request,
-        namespace: Option<&Repository>,
-        routed: &str,
-    ) -> Option<String> {
-        let renamed = self.renamed(sent, request, namespace, routed);
+    /// client names. A digest goes in its one form.
+    pub(super) fn upstream(&self, sent: &str, request: &Request, namespace: Option<&Repository>) -> Option<String> {
+        let renamed = self.renamed(sent, request, namespace);
         canonical(renamed.as_deref().unwrap_or(sent)).or(renamed)
     }
 
     /// The same; a digest of a blob or of referrers is left as it was sent.
-    fn renamed(&self, sent: &str, request: &Request, namespace: Option<&Repository>, routed: &str) -> Option<String> {
+    fn renamed(&self, sent: &str, request: &Request, namespace: Option<&Repository>) -> Option<String> {
         match request {
             Request::Manifest(repository, reference) => {
                 let repository = self.registry.upstream(repository);
-                let parts = [BASE, repository.as_str(), "/manifests/", reference.as_str(), routed];
+                let parts = [BASE, repository.as_str(), "/manifests/", reference.as_str(), self.routed];
                 let rest = parts.iter().try_fold(sent, |rest, part| rest.strip_prefix(part));
                 if rest == Some("") { None } else { Some(parts.concat()) }
             }
@@ -110,6 +104,11 @@ impl Paths<'_> {
             }
             _ => None,
         }
+    }
+
+    /// The registry's path of a manifest, on the route that the client's request has taken.
+    pub(super) fn manifest(&self, repository: &Repository, reference: &str) -> String {
+        [BASE, self.registry.upstream(repository).as_str(), "/manifests/", reference, self.routed].concat()
     }
 
     /// The changes that turn the paths in an answer's headers back.

@@ -79,10 +79,9 @@ impl ManifestByTag {
             return Decision::from(at.session.go_round(&asked.repository, self.asked_for().as_str())).growing(growth);
         }
         let served = resolution.served.clone();
-        let repository = at.session.registry.upstream(&asked.repository);
-        let path = ["/v2/", repository.as_str(), "/manifests/", served.digest.as_str(), &at.session.query];
+        let path = at.session.paths().manifest(&asked.repository, served.digest.as_str());
         let changes = vec![
-            HeaderChange::Set(":path", path.concat()),
+            HeaderChange::Set(":path", path),
             HeaderChange::Set("accept", accept_header::all()),
             HeaderChange::Set("accept-encoding", "identity".to_owned()),
         ];

@@ -116,9 +116,7 @@ impl ManifestByTag {
     pub(super) fn path_change(&self, at: Context<'_>) -> Option<HeaderChange> {
         let asked = &self.asked;
         self.variants.as_ref().filter(|variants| variants.asked_for != asked.tag)?;
-        let repository = at.session.registry.upstream(&asked.repository);
-        let path = ["/v2/", repository.as_str(), "/manifests/", asked.tag.as_str(), &at.session.query];
-        Some(HeaderChange::Set(":path", path.concat()))
+        Some(HeaderChange::Set(":path", at.session.paths().manifest(&asked.repository, asked.tag.as_str())))
     }
 
     fn remembered<'a>(&'a self, at: Context<'a>, view: &'a [u8], seen: Option<&'a Identity>) -> Remembered<'a> {

@@ -95,7 +95,7 @@ fn a_machine_type_in_the_path_comes_and_goes() {
             for rest in ["/tags/list?n=1", "/manifests/latest"] {
                 let there = format!("{there}{rest}");
                 let sent = format!("{lead}app{rest}");
-                let upstream = paths.upstream(&sent, &request(&format!("/v2/app{rest}")), None, "");
+                let upstream = paths.upstream(&sent, &request(&format!("/v2/app{rest}")), None);
                 assert_eq!(upstream.as_deref(), Some(&*there));
                 let here = Some(sent.as_str());
                 assert_eq!(paths.back(&there).as_deref(), here);
@@ -103,17 +103,13 @@ fn a_machine_type_in_the_path_comes_and_goes() {
                 assert_eq!(paths.back(&format!("https://storage.example{there}")), None);
             }
             for ping in [lead, lead.trim_end_matches('/')] {
-                assert_eq!(paths.upstream(ping, &Request::Ping, None, "").as_deref(), Some("/v2/"));
+                assert_eq!(paths.upstream(ping, &Request::Ping, None).as_deref(), Some("/v2/"));
                 let sent = format!("{ping}?ns=a/b");
-                assert_eq!(paths.upstream(&sent, &Request::Ping, None, "").as_deref(), Some("/v2/?ns=a/b"));
+                assert_eq!(paths.upstream(&sent, &Request::Ping, None).as_deref(), Some("/v2/?ns=a/b"));
             }
         }
     }
-    assert_eq!(
-        paths(&prefixed, None).upstream("/v2/", &Request::Ping, None, ""),
-        None,
-        "a ping is about no repository"
-    );
+    assert_eq!(paths(&prefixed, None).upstream("/v2/", &Request::Ping, None), None, "a ping is about no repository");
 }
 
 #[test]
@@ -138,7 +134,7 @@ fn paths_of_clients_lead_to_the_registrys_repository() {
             *request.repository_mut().unwrap() = mapped.map_or(&named, |mapped| &mapped.chosen).clone();
             let paths = paths(if prefix { &registry } else { &plain }, mapped);
             let expected = expected.map(|expected| format!("/v2/{expected}/{rest}"));
-            assert_eq!(paths.upstream(&sent, &request, namespace, ""), expected, "{sent}");
+            assert_eq!(paths.upstream(&sent, &request, namespace), expected, "{sent}");
         }
     }
 }
