@@ -1,6 +1,7 @@
 //! Mirrors between clients and MetaHub, by what their requests say. A mirror that keeps a tag gives one machine's image
 //! to every node behind it. It is counted, and never refused: some ask for each tag, and many keep digests only.
 
+use super::onward;
 use super::report::{Counter, Report};
 use crate::config::Config;
 use crate::machine_type::MachineType;
@@ -29,8 +30,7 @@ fn sign(config: &Config, headers: Headers<'_>) -> Option<&'static str> {
 /// only where it asks another host than the image's own, so the one that it asked has passed the request on, or that
 /// host's word is lost.
 fn names_metahub(config: &Config, headers: Headers<'_>) -> bool {
-    let query = headers.text(":path").and_then(|path| path.split_once('?'));
-    let ns = query.and_then(|(_, query)| query.split('&').find_map(|pair| pair.strip_prefix("ns=")));
+    let ns = headers.text(":path").and_then(onward::host);
     ns.map(|ns| ns.replace("%3A", ":").replace("%3a", ":")).is_some_and(|ns| {
         headers.text(":authority").is_some_and(|host| ns.eq_ignore_ascii_case(host))
             || config.machine_type_from().hosts.find(ns.as_bytes()).is_some()

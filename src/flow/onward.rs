@@ -20,9 +20,12 @@ pub(super) fn routed(path: &str) -> String {
 /// instead, because the route was chosen by it.
 pub(super) fn names_a_host(path: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:%[]/".contains(&byte);
-    namespace(path).is_none_or(|pair| {
-        pair.len() < MAX_NAMESPACE && pair.strip_prefix(NAMESPACE).is_some_and(|host| host.bytes().all(is_plain))
-    })
+    host(path).is_none_or(|host| NAMESPACE.len() + host.len() < MAX_NAMESPACE && host.bytes().all(is_plain))
+}
+
+/// The host that `ns` names, as it is written.
+pub(super) fn host(path: &str) -> Option<&str> {
+    namespace(path)?.strip_prefix(NAMESPACE)
 }
 
 /// The key by which containerd names the registry that it means.
